@@ -1,0 +1,243 @@
+"""The contract between a trainer and the monitor, as documented in docs/reference/protocol.md.
+
+A `Batch` carries messages up, its `Reply` carries commands down. Every message has a sequence number
+that the trainer owns (`first_seq` + its position), so a repeat is recognised and a gap is seen.
+Non-finite numbers do not exist here: a value that was not measured is left out and counted.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from cusp.ids import ULID_PATTERN
+
+WIRE_VERSION = 1
+
+MAX_MESSAGES = 5_000
+MAX_METRICS = 512
+MAX_NAME_LENGTH = 200
+MAX_TEXT_LENGTH = 32_768
+MAX_STEP = 2**53
+
+Id = Annotated[str, Field(pattern=ULID_PATTERN)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
+Step = Annotated[int, Field(ge=0, le=MAX_STEP)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Wire(BaseModel):
+    """Base of every message: immutable, no unknown field, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RewardSpec(Wire):
+    """Range of one reward; `graded` says that it takes more values than its two ends."""
+
+    low: float = 0.0
+    high: float = 1.0
+    graded: bool = False
+
+
+class Policy(Wire):
+    """What the monitor may do by itself.
+
+    `action`: `stop` keeps and stops on a confirmed transition, `propose` waits for a person,
+    `watch` keeps the checkpoint but never stops. `evaluate`: which checkpoints to score at the end.
+    """
+
+    action: Literal["stop", "propose", "watch"] = "stop"
+    preset: Name = "default"
+    evaluate: Literal["candidates", "all", "none"] = "candidates"
+
+
+class RunMetadata(Wire):
+    """What the detector and the cost figures want to know about a run; unknown is None and said so."""
+
+    max_steps: Annotated[int, Field(ge=1, le=MAX_STEP)] | None = None
+    completions_per_point: Annotated[int, Field(ge=1)] | None = None
+    completion_limit_tokens: Annotated[int, Field(ge=1)] | None = None
+    save_steps: Annotated[int, Field(ge=1)] | None = None
+    rewards: dict[Name, RewardSpec] = {}
+    gpu_count: Annotated[int, Field(ge=0)] = 0
+    gpu_hourly_usd: Annotated[float, Field(ge=0)] | None = None
+    trainable_parameters: Annotated[int, Field(ge=0)] | None = None
+    model_parameters: Annotated[int, Field(ge=0)] | None = None
+
+
+class RunStart(Wire):
+    """`POST /api/v1/runs`: announces one process life (attempt) of a run. Idempotent."""
+
+    v: Literal[1] = 1
+    run_id: Id
+    attempt_id: Id
+    project: Name = "default"
+    name: Name
+    config: dict[str, Any] = {}
+    policy: Policy = Policy()
+    metadata: RunMetadata = RunMetadata()
+    host: Name | None = None
+    tags: Annotated[list[Name], Field(max_length=32)] = []
+
+
+class PointMessage(Wire):
+    """Metric values of one step; `skipped` counts the values that were not finite."""
+
+    kind: Literal["point"] = "point"
+    step: Step
+    metrics: Annotated[dict[Name, Finite], Field(max_length=MAX_METRICS)]
+    skipped: Annotated[int, Field(ge=0)] = 0
+    at: Finite | None = None
+
+
+class CheckpointMessage(Wire):
+    """A complete checkpoint directory, `path` relative to the run's root on the trainer's box."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    checkpoint_id: Id
+    step: Step
+    path: Annotated[str, Field(min_length=1, max_length=1_000)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+    state: Literal["present", "pinned", "missing", "corrupt"] = "present"
+
+
+class AckMessage(Wire):
+    """The trainer's answer to a command."""
+
+    kind: Literal["ack"] = "ack"
+    command_id: Id
+    state: Literal["delivered", "agreed", "done", "refused"]
+    step: Step | None = None
+    reason: Text | None = None
+
+
+class SampleMessage(Wire):
+    """One prompt and completion of a step with its rewards."""
+
+    kind: Literal["sample"] = "sample"
+    step: Step
+    prompt: Text
+    completion: Text
+    rewards: Annotated[dict[Name, Finite], Field(max_length=64)] = {}
+
+
+class StatusMessage(Wire):
+    """The attempt's own word on itself."""
+
+    kind: Literal["status"] = "status"
+    status: Literal["started", "finished", "failed", "stopped"]
+    step: Step | None = None
+    reason: Text | None = None
+
+
+class BoundaryMessage(Wire):
+    """A marker after which the data differ (new data set, new epoch): the scan starts again here."""
+
+    kind: Literal["boundary"] = "boundary"
+    step: Step
+    reason: Text = "data boundary"
+
+
+Message = (
+    PointMessage
+    | CheckpointMessage
+    | AckMessage
+    | SampleMessage
+    | StatusMessage
+    | BoundaryMessage
+)
+_OTHER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+class Batch(Wire):
+    """`POST /api/v1/runs/{id}/batches`. An empty batch is a heartbeat.
+
+    `messages` stay plain here: each is read on its own by `read_message`, so that one malformed
+    message is quarantined and the rest is stored. `dropped` counts what the spool's disk limit cost.
+    """
+
+    v: Literal[1] = 1
+    attempt_id: Id
+    first_seq: Annotated[int, Field(ge=0)]
+    messages: Annotated[list[Any], Field(max_length=MAX_MESSAGES)] = []
+    dropped: Annotated[int, Field(ge=0)] = 0
+
+
+class Command(Wire):
+    """What the trainer is told. `steps` names the checkpoints to pin (`keep`, `stop`)."""
+
+    command_id: Id
+    kind: Literal["stop", "keep", "save"]
+    mode: Literal["graceful", "after_save"] = "graceful"
+    steps: list[Step] = []
+    reason: Text = ""
+
+
+class Reply(Wire):
+    """The monitor's answer: everything below `next_seq` is durable there."""
+
+    next_seq: Annotated[int, Field(ge=0)]
+    commands: list[Command] = []
+
+
+def read_message(raw: object) -> Message | str:
+    """Return the message in `raw`, or one sentence that says why it is none.
+
+    Points are by far the most messages and are checked by hand: one pass over the values.
+
+    >>> read_message({"kind": "point", "step": 3, "metrics": {"reward": 0.5}})
+    PointMessage(kind='point', step=3, metrics={'reward': 0.5}, skipped=0, at=None)
+    >>> read_message({"kind": "point", "step": 3, "metrics": {"reward": float("nan")}})
+    "metric 'reward' is nan at step 3; leave a value that was not measured out"
+    """
+    if not isinstance(raw, Mapping):
+        return f"a message must be an object with a kind, not {type(raw).__name__}"
+    if raw.get("kind") == "point":
+        return _read_point(raw)
+    try:
+        return _OTHER.validate_python(raw)
+    except ValidationError as error:
+        return first_problem(error)
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation error as a sentence with the field and the value."""
+    problem = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in problem["loc"]) or "message"
+    value = repr(problem.get("input"))
+    return f"{field}: {problem['msg']} (got {value if len(value) <= 80 else value[:77] + '...'})"
+
+
+_POINT_FIELDS = frozenset(PointMessage.model_fields)
+
+
+def _read_point(raw: Mapping[str, Any]) -> PointMessage | str:
+    step, metrics = raw.get("step"), raw.get("metrics")
+    if type(step) is not int or not 0 <= step <= MAX_STEP:
+        return f"step must be an integer from 0 to 2^53, not {step!r:.80}"
+    if not isinstance(metrics, dict) or len(metrics) > MAX_METRICS:
+        return f"metrics of step {step} must be an object of at most {MAX_METRICS} numbers"
+    if unknown := raw.keys() - _POINT_FIELDS:
+        return f"unknown field {min(unknown)!r} in the point of step {step}"
+    for name, value in metrics.items():
+        if type(name) is not str or not 0 < len(name) <= MAX_NAME_LENGTH:
+            return f"a metric name at step {step} must have 1 to {MAX_NAME_LENGTH} characters"
+        if type(value) is not float and type(value) is not int:
+            return f"metric {name!r} at step {step} must be a number, not {type(value).__name__}"
+        if not math.isfinite(value):
+            return (
+                f"metric {name!r} is {value} at step {step};"
+                " leave a value that was not measured out"
+            )
+    skipped, at = raw.get("skipped", 0), raw.get("at")
+    if type(skipped) is not int or skipped < 0:
+        return f"skipped must be a count, not {skipped!r:.80}"
+    if at is not None and (type(at) not in (int, float) or not math.isfinite(at)):
+        return f"at must be a time in seconds, not {at!r:.80}"
+    return PointMessage.model_construct(
+        kind="point", step=step, metrics=metrics, skipped=skipped, at=at
+    )
