@@ -1,1 +1,26 @@
-"""cusp"""
+"""Cusp: watches GRPO-LoRA training, recognises the format phase transition, keeps the checkpoint before.
+
+>>> run = init(project="tina", name="open-rs2")       # doctest: +SKIP
+>>> run.log({"rewards/format_reward/mean": 0.41, "completions/mean_length": 812}, step=7)  # doctest: +SKIP
+>>> run.finish()                                       # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from cusp.run import Run, init
+from cusp.wire import Policy, RewardSpec, RunMetadata
+
+if TYPE_CHECKING:
+    from cusp.callback import CuspCallback
+
+__version__ = "0.1.0"
+__all__ = ["CuspCallback", "Policy", "RewardSpec", "Run", "RunMetadata", "__version__", "init"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the callback, and with it torch and transformers, only when it is asked for."""
+    if name == "CuspCallback":
+        from cusp.callback import CuspCallback
+
+        return CuspCallback
+    raise AttributeError(f"module 'cusp' has no attribute {name!r}")

@@ -143,12 +143,7 @@ class BoundaryMessage(Wire):
 
 
 Message = (
-    PointMessage
-    | CheckpointMessage
-    | AckMessage
-    | SampleMessage
-    | StatusMessage
-    | BoundaryMessage
+    PointMessage | CheckpointMessage | AckMessage | SampleMessage | StatusMessage | BoundaryMessage
 )
 _OTHER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 

@@ -1,0 +1,404 @@
+"""The client: `init()`, then `log()`, `checkpoint()`, `should_stop()`, `finish()`.
+
+None of these raises or blocks on the network once a run exists: what they are told goes to a spool on
+disk, and a thread ships it. Hashing and pinning happen in a thread of their own.
+"""
+
+import atexit
+import fcntl
+import json
+import logging
+import os
+import re
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from cusp import checkpoints, settings
+from cusp.ids import is_id, new_id
+from cusp.names import canonical, finite_only
+from cusp.sender import Attempt, Sender, load_leftover
+from cusp.spool import Spool
+from cusp.wire import MAX_STEP, Command, Policy, RunMetadata, RunStart, first_problem
+
+log = logging.getLogger("cusp")
+
+FinalStatus = Literal["finished", "failed", "stopped"]
+_SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
+
+
+class RunInUse(ValueError):
+    """Another live process on this box is training the run."""
+
+
+class Run:
+    """One attempt of a run, as the training process sees it. Made by `init`."""
+
+    def __init__(
+        self,
+        start: RunStart,
+        config: settings.Settings,
+        *,
+        root: Path | None = None,
+        home_lock: int | None = None,
+    ) -> None:
+        self.id = start.run_id
+        self.attempt_id = start.attempt_id
+        self.name = start.name
+        self.settings = config
+        self.home = config.directory / "runs" / self.id
+        self.root = (root or self.home).absolute()
+        self.commands: dict[str, Command] = {}
+        self._handled: set[str] = set()
+        self._lock = threading.Lock()
+        self._locks = [home_lock] if home_lock is not None else []
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="cusp-keeper")
+        self._known: dict[int, Path] = {}
+        self._crash: str | None = None
+        self._finished = False
+        self._spool: Spool | None = None
+        self._sender: Sender | None = None
+        if config.mode != "disabled":
+            self._spool, self._sender = self._open(start)
+            self._watch_for_crash()
+
+    @property
+    def url(self) -> str:
+        """The run's page."""
+        return f"{self.settings.url}/runs/{self.id}"
+
+    def log(self, metrics: Mapping[str, object], step: int) -> None:
+        """Record the metric values of a step under canonical names; None and NaN are left out."""
+        values, skipped = finite_only(canonical(metrics))
+        if (values or skipped) and 0 <= step <= MAX_STEP:
+            point = {"kind": "point", "step": int(step), "metrics": values, "at": time.time()}
+            self._send({**point, "skipped": skipped} if skipped else point)
+
+    def sample(
+        self, step: int, prompt: str, completion: str, rewards: Mapping[str, object] | None = None
+    ) -> None:
+        """Record one completion of a step, cut to 32,768 characters."""
+        values, _ = finite_only(rewards or {})
+        text = {"prompt": prompt[:32_768], "completion": completion[:32_768]}
+        self._send({"kind": "sample", "step": int(step), **text, "rewards": values})
+
+    def boundary(self, step: int, reason: str = "data boundary") -> None:
+        """Say that the data differ from this step on; the detector starts its scan again there."""
+        self._send({"kind": "boundary", "step": int(step), "reason": reason})
+
+    def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
+        """Register a saved checkpoint directory below the run's root: hashed in the background."""
+        self._keeper.submit(self._register, Path(path).absolute(), int(step))
+
+    def keep(self, steps: list[int]) -> None:
+        """Pin the checkpoints of these steps in the background; unknown steps are logged."""
+        for step in steps:
+            self._keeper.submit(self._pin, step)
+
+    def settle(self, timeout_s: float = 120.0) -> bool:
+        """Wait until every checkpoint is hashed and pinned; return whether that was in time."""
+        done = threading.Event()
+        self._keeper.submit(done.set)
+        return done.wait(timeout_s)
+
+    def open_commands(self) -> list[Command]:
+        """Return the commands that were not acknowledged as done or refused yet, oldest first."""
+        with self._lock:
+            found = [c for c in self.commands.values() if c.command_id not in self._handled]
+        return sorted(found, key=lambda command: command.command_id)
+
+    def should_stop(self) -> bool:
+        """Return whether a stop was asked for; `finish()` then acknowledges it."""
+        return any(command.kind == "stop" for command in self.open_commands())
+
+    def acknowledge(
+        self,
+        command: Command,
+        state: Literal["agreed", "done", "refused"],
+        *,
+        step: int | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Tell the monitor what became of a command."""
+        if state != "agreed":
+            with self._lock:
+                self._handled.add(command.command_id)
+        message: dict[str, object] = {"kind": "ack", "command_id": command.command_id}
+        self._send({**message, "state": state, "step": step, "reason": reason})
+
+    def finish(
+        self, status: FinalStatus = "finished", reason: str | None = None, *, drain_s: float = 10.0
+    ) -> bool:
+        """End the attempt; return whether the monitor holds everything.
+
+        Open stop commands are acknowledged after their checkpoints are pinned. What could not be
+        sent in time stays on disk and is shipped by the next attempt or `cusp sync`.
+        """
+        if self._finished or self._spool is None:
+            return True
+        self._finished = True
+        for command in self.open_commands():
+            self.keep(command.steps)
+        self.settle()
+        for command in self.open_commands():
+            self.acknowledge(command, "done")
+            status = "stopped" if command.kind == "stop" and status == "finished" else status
+            reason = reason or command.reason or None
+        self._send({"kind": "status", "status": status, "reason": reason})
+        return self._close(drain_s)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.finish("failed" if error else "finished", _sentence(error) if error else None)
+
+    def _open(self, start: RunStart) -> tuple[Spool, Sender | None]:
+        attempts = self.home / "attempts"
+        folder = attempts / self.attempt_id
+        folder.mkdir(parents=True, exist_ok=True)
+        content = start.model_dump(mode="json")
+        (folder / "start.json").write_text(json.dumps(content))
+        if self.root != self.home:
+            (self.home / "root").write_text(str(self.root))
+        self._locks.append(_lock(folder / "lock") or -1)
+        spool = Spool(folder)
+        spool.append({"kind": "status", "status": "started"})
+        self._recall()
+        if self.settings.mode == "offline":
+            return spool, None
+        sender = Sender(
+            self.settings.url,
+            self.settings.token,
+            Attempt(content, spool),
+            leftover=_leftover(attempts, self.attempt_id),
+            on_command=self._receive,
+        )
+        sender.wake()
+        return spool, sender
+
+    def _recall(self) -> None:
+        """Remember the checkpoints that earlier attempts left, so that they can still be pinned."""
+        for path in checkpoints.found_in(self.root):
+            self._known[checkpoints.read_manifest(path).step] = path
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        if self._spool is not None:
+            self._spool.append(message)
+        if self._sender is not None:
+            self._sender.wake()
+
+    def _receive(self, command: Command) -> None:
+        with self._lock:
+            if command.command_id in self.commands:
+                return
+            self.commands[command.command_id] = command
+        self._send({"kind": "ack", "command_id": command.command_id, "state": "delivered"})
+        if command.kind == "keep":
+            self._keeper.submit(self._keep_as_told, command)
+
+    def _keep_as_told(self, command: Command) -> None:
+        missing = [step for step in command.steps if not self._pin(step)]
+        if missing:
+            reason = f"no complete checkpoint of step {missing[0]} on this box"
+            self.acknowledge(command, "refused", reason=reason)
+        else:
+            self.acknowledge(command, "done")
+
+    def _register(self, path: Path, step: int) -> None:
+        try:
+            relative = path.relative_to(self.root)
+            manifest = checkpoints.write_manifest(path, step)
+        except (ValueError, OSError) as error:
+            log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
+            return
+        self._known[step] = path
+        self._announce(manifest, relative, "present")
+
+    def _pin(self, step: int) -> bool:
+        path = self._known.get(step)
+        if path is None:
+            log.warning("Cusp was told to keep step %s, but no checkpoint of it is here", step)
+            return False
+        try:
+            target = checkpoints.pin(path, self.root / checkpoints.PINNED)
+            manifest = checkpoints.read_manifest(target)
+        except (ValueError, OSError) as error:
+            log.warning("Cusp could not pin the checkpoint of step %s: %s", step, error)
+            return False
+        self._announce(manifest, target.relative_to(self.root), "pinned")
+        return True
+
+    def _announce(self, manifest: checkpoints.Manifest, relative: Path, state: str) -> None:
+        self._send(
+            {
+                "kind": "checkpoint",
+                "checkpoint_id": manifest.checkpoint_id,
+                "step": manifest.step,
+                "path": relative.as_posix(),
+                "sha256": manifest.sha256,
+                "bytes": manifest.bytes,
+                "state": state,
+            }
+        )
+
+    def _close(self, drain_s: float) -> bool:
+        sent = True
+        if self._sender is not None and self._spool is not None:
+            sent = self._sender.drain(drain_s)
+            self._sender.close()
+            if not sent:
+                log.warning(
+                    "%s messages of run %s wait in %s; `cusp sync` ships them when the monitor is up",
+                    self._spool.pending(),
+                    self.id,
+                    self.home,
+                )
+        if self._spool is not None:
+            self._spool.close()
+        self._keeper.shutdown(wait=False)
+        for lock in self._locks:
+            if lock >= 0:
+                os.close(lock)
+        self._locks = []
+        return sent
+
+    def _watch_for_crash(self) -> None:
+        """Make an attempt that ends by an exception say so."""
+        previous = sys.excepthook
+
+        def remember(
+            kind: type[BaseException], error: BaseException, trace: TracebackType | None
+        ) -> None:
+            self._crash = _sentence(error)
+            previous(kind, error, trace)
+
+        sys.excepthook = remember
+        atexit.register(self._at_exit)
+
+    def _at_exit(self) -> None:
+        if not self._finished:
+            reason = self._crash or "the process ended without finish()"
+            self.finish("failed", reason, drain_s=3.0)
+
+
+def init(
+    project: str | None = None,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    *,
+    run_id: str | None = None,
+    policy: Policy | None = None,
+    metadata: RunMetadata | None = None,
+    root: str | os.PathLike[str] | None = None,
+    tags: list[str] | None = None,
+    must_own: bool = False,
+) -> Run:
+    """Return a new attempt of a run (a new run unless `run_id` or CUSP_RUN_ID names one).
+
+    `root` is the folder the checkpoints are saved below (default: the run's own folder). When
+    another live process on this box trains the same run, RunInUse is raised if `must_own`;
+    otherwise this training is recorded as a new run, so that nothing is lost or mixed.
+    """
+    given = settings.from_environment()
+    run_id = run_id or given.run_id or new_id()
+    if not is_id(run_id):
+        raise ValueError(
+            f"run id {run_id!r} is not a ULID of 26 characters; leave it out for a new run"
+        )
+    home_lock = None
+    if given.mode != "disabled":
+        home_lock = _claim(given.directory / "runs" / run_id)
+        if home_lock is None and must_own:
+            raise RunInUse(_in_use(given.directory, run_id))
+        if home_lock is None:
+            log.warning(
+                "%s This training is recorded as a new run.", _in_use(given.directory, run_id)
+            )
+            run_id = new_id()
+            home_lock = _claim(given.directory / "runs" / run_id)
+    price = given.gpu_hourly_usd
+    metadata = metadata or RunMetadata()
+    if metadata.gpu_hourly_usd is None and price is not None:
+        metadata = metadata.model_copy(update={"gpu_hourly_usd": price})
+    start = _start(
+        run_id=run_id,
+        attempt_id=new_id(),
+        project=(project or given.project)[:200],
+        name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
+        config=json.loads(json.dumps(_without_secrets(dict(config or {})), default=str)),
+        policy=policy or Policy(),
+        metadata=metadata,
+        host=socket.gethostname()[:200] or None,
+        tags=(tags or [])[:32],
+    )
+    return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
+
+
+def _start(**fields: Any) -> RunStart:
+    try:
+        return RunStart(**fields)
+    except ValidationError as error:
+        raise ValueError(f"this run cannot be announced: {first_problem(error)}") from error
+
+
+def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config with every value that looks like a credential left out."""
+    return {
+        str(key): _without_secrets(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if not _SECRET.search(str(key)) or isinstance(value, int | float | bool)
+    }
+
+
+def _claim(home: Path) -> int | None:
+    home.mkdir(parents=True, exist_ok=True)
+    lock = _lock(home / "lock")
+    if lock is not None:
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}".encode())
+    return lock
+
+
+def _lock(path: Path) -> int | None:
+    """Return a descriptor that holds the lock until it is closed or the process dies, or None."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _in_use(directory: Path, run_id: str) -> str:
+    owner = (directory / "runs" / run_id / "lock").read_text().strip() or "unknown"
+    return (
+        f"Run {run_id} is being trained by process {owner} on this box;"
+        " stop that one first, or leave the run id out to start a new run."
+    )
+
+
+def _leftover(attempts: Path, own: str) -> list[Attempt]:
+    found = []
+    for folder in sorted(attempts.iterdir()):
+        if folder.name != own and (attempt := load_leftover(folder)):
+            found.append(attempt)
+    return found
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:2_000]

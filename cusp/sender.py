@@ -1,0 +1,235 @@
+"""The thread that ships spools to the monitor and brings its commands back.
+
+It owns the network: nothing it meets may reach the training. A repeat is ignored by the monitor and a
+gap makes it ask again, so at-least-once here is effectively once there.
+"""
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from pydantic import ValidationError
+
+from cusp.spool import Spool
+from cusp.wire import Command, Reply
+
+log = logging.getLogger("cusp")
+
+HEARTBEAT_S = 1.0
+COALESCE_S = 0.02
+FIRST_RETRY_S = 0.2
+LONGEST_RETRY_S = 10.0
+
+
+@dataclass
+class Attempt:
+    """One attempt's spool on its way: the live one, or one that a dead process left behind."""
+
+    start: dict[str, object]
+    spool: Spool
+    announced: bool = False
+
+    @property
+    def run_id(self) -> str:
+        return str(self.start["run_id"])
+
+    @property
+    def attempt_id(self) -> str:
+        return str(self.start["attempt_id"])
+
+
+class Refused(Exception):
+    """The monitor will not take this request, however often it is repeated (4xx)."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"the monitor answered {status}: {detail}")
+        self.status = status
+
+
+class Sender:
+    """Ships one live attempt and then the left-over ones, until closed.
+
+    `on_command` is called in the sender's thread with every command a reply carries (repeats too).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        live: Attempt,
+        *,
+        leftover: list[Attempt] | None = None,
+        on_command: Callable[[Command], None] = lambda command: None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=f"{url}/api/v1",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(10.0, connect=5.0),
+            transport=transport,
+            trust_env=False,
+        )
+        self._url = url
+        self._live = live
+        self._leftover = leftover or []
+        self._on_command = on_command
+        self._wake = threading.Event()
+        self._progress = threading.Condition()
+        self._closing = False
+        self._retry_s = 0.0
+        self._silent_for = 0
+        self.failures = 0
+        self._thread = threading.Thread(target=self._run, name="cusp-sender", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to send."""
+        self._wake.set()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Return whether the monitor holds every message of the live attempt within the time."""
+        self.wake()
+        with self._progress:
+            return self._progress.wait_for(lambda: self._live.spool.pending() == 0, timeout_s)
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """End the thread; what was not sent stays in the spool."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._http.close()
+
+    def _run(self) -> None:
+        while not self._closing:
+            if self._wake.wait(self._retry_s or HEARTBEAT_S) and not self._closing:
+                self._wake.clear()
+                # A step logs several messages at once: they travel together.
+                time.sleep(max(COALESCE_S, self._retry_s))
+            try:
+                self._ship_everything()
+                self._recovered()
+            except Exception as error:  # the one broad except: nothing here may hurt the training
+                self._failed(error)
+            with self._progress:
+                self._progress.notify_all()
+
+    def _ship_everything(self) -> None:
+        self._ship(self._live)
+        while self._leftover and not self._closing:
+            if self._ship(self._leftover[0]):
+                self._leftover.pop(0).spool.close()
+            self._ship(self._live)
+
+    def _ship(self, attempt: Attempt) -> bool:
+        """Send batches until nothing is pending; True then. The first one is also the heartbeat."""
+        if not attempt.announced:
+            self._post("/runs", attempt.start)
+            attempt.announced = True
+        first = True
+        while (first or attempt.spool.pending()) and not (self._closing and first is False):
+            first = False
+            self._ship_batch(attempt)
+            with self._progress:
+                self._progress.notify_all()
+        return attempt.spool.pending() == 0
+
+    def _ship_batch(self, attempt: Attempt) -> None:
+        spool = attempt.spool
+        seq = max(spool.acked, spool.oldest())
+        lines = spool.read(seq)
+        try:
+            reply = self._post_batch(attempt, seq, lines)
+        except Refused as refusal:
+            if refusal.status == 404:  # the monitor forgot the run (a new database): announce again
+                attempt.announced = False
+                raise
+            if refusal.status not in (400, 413, 422) or not lines:
+                raise
+            reply = self._isolate(attempt, seq, lines, refusal)
+        spool.acknowledge(reply.next_seq)
+        for command in reply.commands:
+            if attempt is self._live:
+                self._on_command(command)
+
+    def _isolate(self, attempt: Attempt, seq: int, lines: list[str], refusal: Refused) -> Reply:
+        """Send a refused batch in halves; the one message that is left over is set aside."""
+        if len(lines) == 1:
+            log.warning("Cusp set one message aside that the monitor refused: %s", refusal)
+            stand_in = json.dumps({"kind": "unsendable", "reason": str(refusal)[:500]})
+            return self._post_batch(attempt, seq, [stand_in])
+        half = len(lines) // 2
+        for start, part in ((seq, lines[:half]), (seq + half, lines[half:])):
+            try:
+                reply = self._post_batch(attempt, start, part)
+            except Refused as error:
+                reply = self._isolate(attempt, start, part, error)
+        return reply
+
+    def _post_batch(self, attempt: Attempt, seq: int, lines: list[str]) -> Reply:
+        head = json.dumps(
+            {
+                "v": 1,
+                "attempt_id": attempt.attempt_id,
+                "first_seq": seq,
+                "dropped": attempt.spool.dropped,
+            }
+        )
+        body = f'{head[:-1]},"messages":[{",".join(lines)}]}}'
+        answer = self._post(f"/runs/{attempt.run_id}/batches", body)
+        try:
+            return Reply.model_validate_json(answer)
+        except ValidationError as error:
+            raise Refused(200, f"this is not a Cusp monitor: {answer[:80]!r}") from error
+
+    def _post(self, path: str, body: object) -> bytes:
+        content = body if isinstance(body, str) else json.dumps(body)
+        answer = self._http.post(
+            path, content=content, headers={"Content-Type": "application/json"}
+        )
+        if answer.is_success:
+            return answer.content
+        if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
+            raise httpx.HTTPStatusError(
+                f"the monitor answered {answer.status_code}",
+                request=answer.request,
+                response=answer,
+            )
+        raise Refused(answer.status_code, answer.text[:300])
+
+    def _recovered(self) -> None:
+        if self._silent_for:
+            log.warning("Cusp reached the monitor at %s again; nothing was lost", self._url)
+        self._retry_s, self._silent_for = 0.0, 0
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        self._retry_s = min(LONGEST_RETRY_S, max(FIRST_RETRY_S, self._retry_s * 2))
+        self._retry_s *= random.uniform(0.8, 1.2)
+        if self._silent_for == 0:
+            log.warning(
+                "Cusp cannot reach the monitor at %s (%s). The training goes on, its points wait on"
+                " disk; start it with `cusp serve` or set CUSP_URL.",
+                self._url,
+                error,
+            )
+        self._silent_for += 1
+
+
+def load_leftover(folder: Path) -> Attempt | None:
+    """Return the attempt that a dead process left in `folder` with messages unsent, or None."""
+    try:
+        start = json.loads((folder / "start.json").read_text())
+    except (OSError, ValueError):
+        return None
+    spool = Spool(folder)
+    if spool.pending() == 0:
+        spool.close()
+        return None
+    return Attempt(start, spool)

@@ -1,0 +1,69 @@
+"""The environment variables of the client, read in one place."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+DEFAULT_URL = "http://127.0.0.1:8787"
+Mode = Literal["online", "offline", "disabled"]
+
+
+class SettingsError(ValueError):
+    """An environment variable has a value that means nothing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the monitor is and how the client behaves. `directory` is absolute."""
+
+    url: str = DEFAULT_URL
+    token: str | None = None
+    project: str = "default"
+    run_name: str | None = None
+    run_id: str | None = None
+    mode: Mode = "online"
+    directory: Path = Path.home() / ".cusp"
+    gpu_hourly_usd: float | None = None
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings named in the environment; SettingsError names a bad value and the way out.
+
+    >>> from_environment({"CUSP_PROJECT": "tina"}).project
+    'tina'
+    """
+
+    def text(name: str) -> str | None:
+        return environment.get(name) or None
+
+    return Settings(
+        url=(text("CUSP_URL") or DEFAULT_URL).rstrip("/"),
+        token=text("CUSP_TOKEN"),
+        project=text("CUSP_PROJECT") or "default",
+        run_name=text("CUSP_RUN_NAME"),
+        run_id=text("CUSP_RUN_ID"),
+        mode=_mode(text("CUSP_MODE") or "online"),
+        directory=Path(text("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute(),
+        gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
+    )
+
+
+def _mode(value: str) -> Mode:
+    for mode in get_args(Mode):
+        if value == mode:
+            return cast(Mode, mode)
+    raise SettingsError(f"CUSP_MODE is {value!r}; use online, offline or disabled")
+
+
+def _price(value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        price = float(value)
+    except ValueError:
+        price = -1.0
+    if not 0 <= price < float("inf"):
+        raise SettingsError(f"CUSP_GPU_HOURLY_USD is {value!r}; use US dollars an hour, like 1.20")
+    return price

@@ -1,0 +1,173 @@
+"""An append-only queue of messages on disk, with a cursor: what makes a crash cost nothing.
+
+One JSON line a message; the line number is its sequence number. Lines lie in segments
+(`spool-<first seq>.jsonl`), a segment is deleted once the monitor holds all of it and of the next.
+A line is written by one `write` call, so `kill -9` loses at most the line in flight.
+"""
+
+import json
+import os
+import threading
+from bisect import bisect_right
+from collections.abc import Mapping
+from pathlib import Path
+
+GIB = 1 << 30
+
+
+class Spool:
+    """The messages of one attempt. `append` is for the training thread, the rest for the sender.
+
+    The disk space is bounded: beyond `limit_bytes` points and samples are dropped and counted, while
+    the few other messages (checkpoints, acknowledgements, status) are still kept.
+    """
+
+    def __init__(
+        self, folder: Path, *, limit_bytes: int = GIB, segment_bytes: int = 8 << 20
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._limit_bytes = limit_bytes
+        self._segment_bytes = segment_bytes
+        self._lock = threading.Lock()
+        self._segments = sorted(folder.glob("spool-*.jsonl"))
+        self._starts = [_first_seq(segment) for segment in self._segments]
+        self._offsets: dict[Path, list[int]] = {}
+        self._sizes = {segment: segment.stat().st_size for segment in self._segments}
+        self.acked = self._read_cursor()
+        self.dropped = 0
+        self.next_seq = 0
+        self._file: int | None = None
+        self._recover()
+
+    def append(self, message: Mapping[str, object]) -> bool:
+        """Write one message; return whether it was kept (False: disk full or over the limit)."""
+        line = json.dumps(message, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            if self._over_limit(message, len(line)) or not self._write(line):
+                self.dropped += 1
+                return False
+            self.next_seq += 1
+            return True
+
+    def read(self, seq: int, *, most: int = 1_000, most_bytes: int = 1 << 20) -> list[str]:
+        """Return the messages from `seq` on as JSON texts: at most `most` and about `most_bytes`."""
+        with self._lock:
+            if seq >= self.next_seq or not self._segments:
+                return []
+            index = max(0, bisect_right(self._starts, seq) - 1)
+            segment, start = self._segments[index], self._starts[index]
+            end = self._starts[index + 1] if index + 1 < len(self._starts) else self.next_seq
+            seq = max(seq, start)
+            count = min(most, end - seq)
+            offset = self._offset(segment, seq - start)
+        with segment.open("rb") as file:
+            file.seek(offset)
+            lines: list[str] = []
+            size = 0
+            while len(lines) < count and (size < most_bytes or not lines):
+                line = file.readline()
+                lines.append(line.decode())
+                size += len(line)
+        return lines
+
+    def oldest(self) -> int:
+        """Return the first sequence number still on disk."""
+        return self._starts[0] if self._starts else self.next_seq
+
+    def acknowledge(self, next_seq: int) -> None:
+        """Remember that the monitor holds everything below `next_seq`; delete what is not needed.
+
+        The segment before the current one stays: a monitor that lost its last commits to a power cut
+        can ask for them again.
+        """
+        with self._lock:
+            self.acked = min(next_seq, self.next_seq)
+            temporary = self._folder / ".cursor"
+            temporary.write_text(json.dumps({"acked": self.acked}))
+            temporary.replace(self._folder / "cursor.json")
+            while len(self._segments) > 2 and self._starts[2] <= self.acked:
+                segment = self._segments.pop(0)
+                self._starts.pop(0)
+                self._sizes.pop(segment, None)
+                self._offsets.pop(segment, None)
+                segment.unlink(missing_ok=True)
+
+    def pending(self) -> int:
+        """Return how many messages the monitor does not hold yet."""
+        return self.next_seq - self.acked
+
+    def close(self) -> None:
+        """Close the file; the spool can be opened again."""
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+
+    def _recover(self) -> None:
+        if not self._segments:
+            self.next_seq = self.acked
+            return
+        last = self._segments[-1]
+        content = last.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):  # the line in flight when the process was killed
+            os.truncate(last, whole)
+            self._sizes[last] = whole
+        self.next_seq = self._starts[-1] + content.count(b"\n")
+        self.acked = min(self.acked, self.next_seq)
+
+    def _over_limit(self, message: Mapping[str, object], size: int) -> bool:
+        full = sum(self._sizes.values()) + size > self._limit_bytes
+        return full and message.get("kind") in ("point", "sample")
+
+    def _write(self, line: bytes) -> bool:
+        try:
+            if self._file is None or self._sizes[self._segments[-1]] >= self._segment_bytes:
+                self._open_segment()
+            segment = self._segments[-1]
+            written = os.write(self._file or 0, line)
+            if written < len(line):  # a full disk wrote half a line: take it back
+                os.ftruncate(self._file or 0, self._sizes[segment])
+                return False
+        except OSError:
+            return False
+        self._sizes[segment] += len(line)
+        return True
+
+    def _open_segment(self) -> None:
+        reuse = self._segments and self._sizes[self._segments[-1]] < self._segment_bytes
+        fresh = self._folder / f"spool-{self.next_seq:012d}.jsonl"
+        segment = self._segments[-1] if reuse else fresh
+        file = os.open(segment, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        if self._file is not None:
+            os.close(self._file)
+        self._file = file
+        if not reuse:
+            self._segments.append(segment)
+            self._starts.append(self.next_seq)
+            self._sizes[segment] = 0
+
+    def _offset(self, segment: Path, line: int) -> int:
+        """Return where a line begins; a sparse index (every 256th line) keeps the memory small."""
+        index = self._offsets.setdefault(segment, [0])
+        with segment.open("rb") as file:
+            block = min(line // 256, len(index) - 1)
+            file.seek(index[block])
+            at = block * 256
+            while at < line:
+                file.readline()
+                at += 1
+                if at % 256 == 0 and at // 256 == len(index):
+                    index.append(file.tell())
+            return file.tell()
+
+    def _read_cursor(self) -> int:
+        try:
+            return int(json.loads((self._folder / "cursor.json").read_text())["acked"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0  # a lost cursor only means that the monitor ignores some repeats
+
+
+def _first_seq(segment: Path) -> int:
+    return int(segment.stem.removeprefix("spool-"))
