@@ -1,0 +1,120 @@
+"""The hard failures that need no statistics: told within a few steps, by rules that chance cannot meet.
+
+A reward counts as gone when it stays below 5 % of its range for so many points that, at the level
+it had, chance would give such a row less than once in a million (each point counted as one draw).
+Collapsed is: format and accuracy both gone (or the only one of them that is measured); or one of
+them gone while length sits at its limit or near zero; or entropy at five times its low and > 1.5.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
+
+_GONE = 0.05
+_CHANCE = 14.0
+_POINTS = 6
+_SMOOTH = 0.1
+_AT_LIMIT = 0.95
+
+
+@dataclass
+class _Reward:
+    """The level of one reward before it went, and for how many points it has been gone."""
+
+    level: float = 0.0
+    seen: int = 0
+    gone_points: int = 0
+
+    def add(self, share: float) -> None:
+        self.seen += 1
+        if share <= _GONE:
+            self.gone_points += 1
+            return
+        self.gone_points = 0
+        rate = max(_SMOOTH, 1 / self.seen)
+        self.level += rate * (share - self.level)
+
+    def gone(self) -> bool:
+        if self.level < 0.2 or self.seen < 16 or self.gone_points < 4:
+            return False
+        return -self.gone_points * math.log1p(-min(self.level, 0.97)) >= _CHANCE
+
+
+@dataclass
+class CollapseWatch:
+    """Counts the points of each failure; `add` returns the sentence of a collapse once it is one.
+
+    >>> watch, told = CollapseWatch(), []
+    >>> for step in range(60):
+    ...     up = float(step < 40)
+    ...     told.append(watch.add([up, up, None, None], None, None, 1))
+    >>> told.index("format and accuracy are gone (below 5 % for 4 points)")
+    43
+    """
+
+    format: _Reward = field(default_factory=_Reward)
+    accuracy: _Reward = field(default_factory=_Reward)
+    points: int = 0
+    at_limit: int = 0
+    was_short: bool = False
+    near_zero: int = 0
+    length: float = 0.0
+    exploded: int = 0
+    low_entropy: float = math.inf
+    smooth_entropy: float = 0.0
+
+    def add(
+        self,
+        values: list[float | None],
+        clipped_ratio: float | None,
+        limit_tokens: int | None,
+        pause: int,
+    ) -> str | None:
+        """Take the shares of format and accuracy, length in tokens and entropy in nats of a point."""
+        self.points += pause
+        if (share := values[FORMAT]) is not None:
+            self.format.add(share)
+        if (share := values[ACCURACY]) is not None:
+            self.accuracy.add(share)
+        if (length := values[LENGTH]) is not None:
+            self._add_length(length, clipped_ratio, limit_tokens)
+        if (entropy := values[ENTROPY]) is not None:
+            self._add_entropy(entropy)
+        return self._words()
+
+    def _add_length(self, length: float, clipped: float | None, limit: int | None) -> None:
+        full = clipped if clipped is not None else (length / limit if limit else 0.0)
+        self.was_short = self.was_short or full < 0.5
+        self.at_limit = self.at_limit + 1 if full >= _AT_LIMIT else 0
+        short = length <= max(2.0, 0.1 * self.length)
+        self.near_zero = self.near_zero + 1 if short and self.length > 8 else 0
+        if not short or not self.length:
+            self.length += max(_SMOOTH, 1 / self.points) * (length - self.length)
+
+    def _add_entropy(self, entropy: float) -> None:
+        first = self.smooth_entropy == 0.0
+        self.smooth_entropy = (
+            entropy if first else self.smooth_entropy + _SMOOTH * (entropy - self.smooth_entropy)
+        )
+        if self.points >= 8:
+            self.low_entropy = min(self.low_entropy, self.smooth_entropy)
+        high = entropy > max(1.5, 5 * self.low_entropy)
+        self.exploded = self.exploded + 1 if high else 0
+
+    def _words(self) -> str | None:
+        gone = [
+            name for name, r in (("format", self.format), ("accuracy", self.accuracy)) if r.gone()
+        ]
+        measured = [r for r in (self.format, self.accuracy) if r.seen]
+        points = max((r.gone_points for r in measured), default=0)
+        if gone and len(gone) == len(measured):
+            verb = "are" if len(gone) > 1 else "is"
+            return f"{' and '.join(gone)} {verb} gone (below 5 % for {points} points)"
+        if gone and self.at_limit >= _POINTS and self.was_short:
+            return f"{gone[0]} is gone and length is at its limit for {self.at_limit} points"
+        if gone and self.near_zero >= _POINTS:
+            return f"{gone[0]} is gone and length is near zero for {self.near_zero} points"
+        if self.exploded >= _POINTS:
+            return f"entropy exploded to {self.smooth_entropy:.2f} nats from {self.low_entropy:.2f}"
+        return None

@@ -1,0 +1,115 @@
+"""The metrics that can speak for a transition: how each is read, and which way is bad.
+
+A metric is a canonical name, a transform that makes its noise even, a bad direction, a least effect
+worth speaking of, and a floor under its noise. Its gate (when it may count) is in `gates.py`.
+
+The arcsine-root of a share of n completions has variance 1/(4n) at any level (Anscombe 1948);
+lengths and entropies vary by factors, so their logarithm is used.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from monitor.detect.verdict import RewardRange, RunShape
+
+FORMAT, ACCURACY, LENGTH, ENTROPY = range(4)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the scan. `effect` and `floor` are in transformed units (radians or logs)."""
+
+    name: str
+    label: str
+    unit: str
+    kind: Literal["share", "log"]
+    bad: int
+    effect: float
+    most: float
+
+
+METRICS = (
+    Metric("format_reward", "format reward", "", "share", -1, 0.06, math.inf),
+    Metric("accuracy_reward", "accuracy reward", "", "share", -1, 0.06, math.inf),
+    Metric("completion_length", "completion length", " tokens", "log", 1, 0.04, 24.0),
+    Metric("entropy", "entropy", " nats", "log", 1, 0.25, math.inf),
+)
+BAD = tuple(float(metric.bad) for metric in METRICS)
+COMPLETIONS_IF_UNKNOWN = 64
+HALF_PI = math.pi / 2
+
+
+class Scale:
+    """Turns raw values of one metric into evenly noisy ones and back; widens an unknown range.
+
+    >>> scale = Scale(METRICS[FORMAT], RunShape(completions_per_point=48))
+    >>> round(scale.forward(0.5), 3), round(scale.back(scale.forward(0.8)), 3)
+    (0.785, 0.8)
+    """
+
+    def __init__(self, metric: Metric, shape: RunShape) -> None:
+        self.metric = metric
+        self.count = shape.completions_per_point or COMPLETIONS_IF_UNKNOWN
+        declared = shape.rewards.get(metric.name)
+        self.known = declared is not None
+        self.range = declared or RewardRange()
+        self.linear = declared is not None and (declared.low < 0 or declared.graded)
+        self.least, self.greatest = math.inf, -math.inf
+
+    def leaves_range(self, raw: float) -> bool:
+        """Return whether `raw` shows that the assumed range [0, 1] is wrong (then: linear)."""
+        return (
+            self.metric.kind == "share"
+            and not self.known
+            and not self.linear
+            and not -1e-9 <= raw <= 1 + 1e-9
+        )
+
+    def forward(self, raw: float) -> float:
+        """Return the transformed value."""
+        if self.metric.kind == "log":
+            return math.log(max(raw, 1e-6 if self.metric.unit == " nats" else 1.0))
+        if self.linear:
+            self.least, self.greatest = min(self.least, raw), max(self.greatest, raw)
+            return raw
+        width = (self.range.high - self.range.low) or 1.0
+        share = min(max((raw - self.range.low) / width, 0.0), 1.0)
+        return math.asin(math.sqrt((self.count * share + 0.375) / (self.count + 0.75)))
+
+    def back(self, value: float) -> float:
+        """Return the raw value of a transformed one."""
+        if self.metric.kind == "log":
+            return math.exp(value)
+        if self.linear:
+            return value
+        share = (math.sin(value) ** 2 * (self.count + 0.75) - 0.375) / self.count
+        return self.range.low + min(max(share, 0.0), 1.0) * (self.range.high - self.range.low)
+
+    @property
+    def unit(self) -> float:
+        """One radian of the share scale in transformed units."""
+        if not self.linear:
+            return 1.0
+        return max(self.greatest - self.least, 1e-9) / HALF_PI
+
+    @property
+    def effect(self) -> float:
+        """The least difference worth speaking of, in transformed units."""
+        return self.metric.effect * self.unit
+
+    @property
+    def floor(self) -> float:
+        """The least noise believed for one point, in transformed units."""
+        if self.metric.kind == "log":
+            return 0.008 if self.metric.unit == " tokens" else 0.02
+        return 0.45 / math.sqrt(self.count + 0.75) * self.unit * (0.5 if self.linear else 1.0)
+
+    def share(self, value: float) -> float:
+        """Return where a transformed value lies between the least (0) and the greatest (1)."""
+        if self.linear:
+            low = self.range.low if self.known else self.least
+            high = self.range.high if self.known else self.greatest
+            return (value - low) / max(high - low, 1e-9)
+        raw = self.back(value)
+        return (raw - self.range.low) / max(self.range.high - self.range.low, 1e-9)

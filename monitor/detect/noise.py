@@ -1,0 +1,83 @@
+"""How noisy a metric is, without being fooled by its trend, its outliers or its memory.
+
+Second differences of block means take out any smooth trend; blocks of 1, 4, 16 and 32 points see
+noise that is correlated in time (the greatest counts); medians keep outliers out. The result is the
+standard deviation of one point as a mean of many points would have it (a long-run noise).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.detect.history import Array
+
+BLOCKS = (1, 4, 16, 32)
+_LEAST_BLOCKS = 14
+_TO_SIGMA = 1.4826
+_MEAN_TO_SIGMA = 1.2533
+
+
+class Noise(NamedTuple):
+    """`point` is the noise from one point to the next, `long_run` that of means (as of one point)."""
+
+    point: float
+    long_run: float
+
+
+def noise_of(values: Array) -> Noise | None:
+    """Return the noise of a series of measured values, None if there are fewer than 12.
+
+    >>> noise = noise_of(np.random.default_rng(1).normal(np.linspace(0, 9, 400), 0.5))
+    >>> 0.45 < noise.point < 0.6, 0.45 < noise.long_run < 0.9
+    (True, True)
+    """
+    if len(values) < 12:
+        return None
+    point = best = previous = 0.0
+    for block in BLOCKS:
+        count = len(values) // block
+        if count < (10 if block == 1 else _LEAST_BLOCKS):
+            break
+        sigma = _from_blocks(values, block, count)
+        if block == 1:
+            point = best = sigma
+        else:
+            growth = min(max(sigma / max(previous, 1e-12), 1.0), 1.6)
+            best = max(best, sigma * math.sqrt(growth))
+        previous = sigma
+    return Noise(point, best)
+
+
+def _from_blocks(values: Array, block: int, count: int) -> float:
+    means = values[len(values) - count * block :]
+    if block > 1:
+        means = means.reshape(count, block).mean(axis=1)
+    size = np.abs(means[2:] - 2 * means[1:-1] + means[:-2])
+    mean = _MEAN_TO_SIGMA * float(size.mean())
+    typical = _TO_SIGMA * float(np.median(size))
+    sigma = mean if block > 1 and count < 24 else max(typical, 0.6 * mean)
+    return sigma * math.sqrt(block / 6)
+
+
+def correlation(values: Array, bad: Array) -> Array:
+    """Return how metrics move together from step to step in their bad directions, never below 0.
+
+    Hard prompts move all metrics of a step at once; evidence they share must not count twice.
+    """
+    bend = (values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]) * bad[:, None]
+    rows = len(bend)
+    result = np.eye(rows)
+    for i in range(rows):
+        for j in range(i):
+            both = np.isfinite(bend[i]) & np.isfinite(bend[j])
+            if both.sum() >= 24:
+                result[i, j] = result[j, i] = max(
+                    0.0, _sign_correlation(bend[i, both], bend[j, both])
+                )
+    return result
+
+
+def _sign_correlation(a: Array, b: Array) -> float:
+    """Return the correlation of two zero-mean series from the agreement of signs (robust)."""
+    return math.sin(math.pi / 2 * float(np.mean(np.sign(a) * np.sign(b))))

@@ -1,0 +1,82 @@
+"""One metric on its way in: transform, clip to the running median, keep its noise."""
+
+import math
+from bisect import bisect_left, insort
+
+from monitor.detect.history import Array
+from monitor.detect.metrics import Metric, Scale
+from monitor.detect.noise import noise_of
+from monitor.detect.verdict import RunShape
+
+_MEDIAN_OF = 33
+_CLIP_SIGMAS = 3.0
+_YOUNG_POINTS = 64.0
+
+
+class Reading:
+    """Reads one metric. `sigma` is the noise a contrast is divided by (inf until it is known)."""
+
+    def __init__(self, metric: Metric, shape: RunShape) -> None:
+        self.metric = metric
+        self.scale = Scale(metric, shape)
+        self.origin: float | None = None
+        self.sigma = math.inf
+        self.count = 0
+        self._point_sigma = math.inf
+        self._sorted: list[float] = []
+        self._order: list[float] = []
+
+    def read(self, raw: float | None) -> float:
+        """Return the clipped transformed value relative to `origin`, NaN if it was not measured."""
+        if raw is None or not math.isfinite(raw):
+            return math.nan
+        value = self.scale.forward(raw)
+        clipped = self._clip(value)
+        self._remember(value)
+        self.count += 1
+        if self.origin is None:
+            self.origin = clipped
+        return clipped - self.origin
+
+    def make_linear(self, values: list[float]) -> list[float]:
+        """Switch to the linear scale; return earlier values (given by `read`) on it."""
+        raws = [self.raw(value) if math.isfinite(value) else math.nan for value in values]
+        self.scale.linear = True
+        self.origin, self.count, self.sigma, self._point_sigma = None, 0, math.inf, math.inf
+        self._sorted, self._order = [], []
+        return [self.read(raw) for raw in raws]
+
+    def _clip(self, value: float) -> float:
+        if len(self._order) < 16:
+            return value
+        middle = self._sorted[len(self._sorted) // 2]
+        reach = _CLIP_SIGMAS * max(self._point_sigma, self.scale.floor)
+        return min(max(value, middle - reach), middle + reach)
+
+    def _remember(self, value: float) -> None:
+        insort(self._sorted, value)
+        self._order.append(value)
+        if len(self._order) > _MEDIAN_OF:
+            self._sorted.pop(bisect_left(self._sorted, self._order.pop(0)))
+
+    def learn_noise(self, values: Array) -> None:
+        """Take the noise from the recent values; a young run knows its noise badly."""
+        noise = noise_of(values)
+        if noise is None:
+            return
+        floor = self.scale.floor
+        self._point_sigma = max(noise.point, floor)
+        self.sigma = max(noise.long_run, floor) * math.sqrt(1 + _YOUNG_POINTS / self.count)
+
+    def young(self) -> float:
+        """Return the factor that turns a z of a young run into that of a gate (less strict)."""
+        n = max(self.count, 1)
+        return math.sqrt((1 + _YOUNG_POINTS / n) / (1 + 24 / n))
+
+    def raw(self, value: float) -> float:
+        """Return the measured value that stands behind a value given by `read`."""
+        return self.scale.back(value + (self.origin or 0.0))
+
+    def level(self, value: float) -> float:
+        """Return where a value given by `read` lies between the metric's least and greatest."""
+        return self.scale.share(value + (self.origin or 0.0))
