@@ -1,0 +1,150 @@
+"""The base model of the embedded task: made by supervised training on the spot, then cached.
+
+Deterministic by its options on one machine; the cache key is a hash of the options and of the
+source that gives them their meaning, and a folder appears in the cache only when it is complete.
+"""
+
+import hashlib
+import inspect
+import itertools
+import json
+import math
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import transformers
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from trainer.config import TinyModel
+from trainer.tiny import problems, tokenizer, traces
+
+Progress = Callable[[str], None]
+
+
+def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> Path:
+    """Return the folder of the base model for `options`, made now unless `cache` holds it."""
+    folder = cache / f"tiny-base-{cache_key(options)}"
+    if not (folder / "model.safetensors").is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix="tiny-base-", dir=cache))
+        make_base(options, progress).save_pretrained(work)
+        tokenizer.make_tokenizer().save_pretrained(work)
+        _publish(work, folder)
+    return folder
+
+
+def cache_key(options: TinyModel) -> str:
+    """Return a short hash of everything that decides the weights."""
+    sources = [inspect.getsource(module) for module in (problems, tokenizer, traces)]
+    sources.append(inspect.getsource(make_base) + inspect.getsource(_loss))
+    versions = [torch.__version__, transformers.__version__]
+    text = json.dumps([options.model_dump(mode="json"), versions, sources], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def make_base(options: TinyModel, progress: Progress = print) -> Qwen2ForCausalLM:
+    """Return a Qwen2 trained on synthetic traces, with a progress line about every tenth."""
+    torch.manual_seed(options.seed)
+    rng = random.Random(options.seed)
+    model = _empty_model(options)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=options.sft_learning_rate, weight_decay=0.01, betas=(0.9, 0.98)
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_cosine(options.sft_steps))
+    style = traces.TraceStyle(**options.traces.model_dump())
+    pairs = problems.stream(rng, options.digits, "train")
+    for step in range(1, options.sft_steps + 1):
+        batch = [
+            _example(problem, traces.write_trace(problem, rng, style), options)
+            for problem in itertools.islice(pairs, options.sft_batch_size)
+        ]
+        loss = _accumulate(model, batch)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if step % math.ceil(options.sft_steps / 10) == 0:
+            progress(f"base model: step {step} of {options.sft_steps}, loss {loss:.3f}")
+    return model
+
+
+def _empty_model(options: TinyModel) -> Qwen2ForCausalLM:
+    config = Qwen2Config(
+        vocab_size=len(tokenizer.TOKENS),
+        hidden_size=options.hidden_size,
+        intermediate_size=3 * options.hidden_size,
+        num_hidden_layers=options.layers,
+        num_attention_heads=options.heads,
+        num_key_value_heads=options.heads,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.PAD_ID,
+        eos_token_id=tokenizer.END_ID,
+        bos_token_id=None,
+    )
+    return Qwen2ForCausalLM(config)
+
+
+def _warm_then_cosine(steps: int) -> Callable[[int], float]:
+    warm = max(1, steps // 10)
+    return lambda step: (
+        (step + 1) / warm
+        if step < warm
+        else 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    )
+
+
+def _example(
+    problem: problems.Addition, trace: str, options: TinyModel
+) -> tuple[list[int], list[int]]:
+    prompt = tokenizer.encode(tokenizer.prompt_text(problem.question))
+    return prompt, tokenizer.encode(trace)[: options.sft_completion_tokens]
+
+
+def _accumulate(model: Qwen2ForCausalLM, batch: Sequence[tuple[list[int], list[int]]]) -> float:
+    """Add the gradient of the mean token loss; short and long rows apart, so little is padding."""
+    tokens = sum(len(completion) for _, completion in batch)
+    rows = sorted(batch, key=lambda row: len(row[0]) + len(row[1]))
+    cuts = (0, len(rows) // 2, 3 * len(rows) // 4, len(rows))
+    total = 0.0
+    for start, end in itertools.pairwise(cuts):
+        if start < end:
+            loss = _loss(model, rows[start:end]) / tokens
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+    return total
+
+
+def _loss(model: Qwen2ForCausalLM, rows: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:
+    """Return the summed cross entropy of the completions (padded on the right)."""
+    width = max(len(prompt) + len(completion) for prompt, completion in rows)
+    ids = torch.full((len(rows), width), tokenizer.PAD_ID)
+    labels = torch.full((len(rows), width), -100)
+    for number, (prompt, completion) in enumerate(rows):
+        end = len(prompt) + len(completion)
+        ids[number, :end] = torch.tensor(prompt + completion)
+        labels[number, len(prompt) : end] = torch.tensor(completion)
+    # Causal attention and right padding: no position that counts ever sees a pad, so no mask.
+    logits = model(input_ids=ids).logits
+    return F.cross_entropy(
+        logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum"
+    )
+
+
+def _publish(work: Path, folder: Path) -> None:
+    """Give the finished folder its name; another process may have been first, with the same."""
+    for file in work.iterdir():
+        file.chmod(0o644)
+    work.chmod(0o755)
+    try:
+        os.rename(work, folder)
+    except OSError:
+        if not (folder / "model.safetensors").is_file():
+            raise
+        shutil.rmtree(work)

@@ -1,0 +1,71 @@
+"""Additions of two numbers of equal length, cut once and for all into disjoint sets.
+
+Which set a pair belongs to is a property of the pair, not of a seed: base model and training only
+ever see `train` pairs, so every held-out problem is new to both, whatever was drawn with which seed.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Split = Literal["train", "selection", "report"]
+
+
+@dataclass(frozen=True)
+class Addition:
+    """One problem; `id` is stable across runs and machines."""
+
+    first: int
+    second: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.first}+{self.second}"
+
+    @property
+    def question(self) -> str:
+        return f"{self.first}+{self.second}="
+
+    @property
+    def answer(self) -> str:
+        return str(self.first + self.second)
+
+
+def split_of(problem: Addition) -> Split:
+    """Return the set that `problem` belongs to: 3/4 train, 1/8 selection, 1/8 report.
+
+    >>> [split_of(Addition(a, 34)) for a in (10, 11, 12, 13)]
+    ['train', 'train', 'train', 'train']
+    """
+    eighth = hashlib.sha256(problem.id.encode()).digest()[0] % 8
+    return "selection" if eighth == 0 else "report" if eighth == 1 else "train"
+
+
+def stream(rng: random.Random, digits: int, split: Split) -> Iterator[Addition]:
+    """Yield random problems of `split` for ever; the same one may come again."""
+    low, high = 10 ** (digits - 1), 10**digits
+    while True:
+        problem = Addition(rng.randrange(low, high), rng.randrange(low, high))
+        if split_of(problem) == split:
+            yield problem
+
+
+def draw(seed: int, count: int, digits: int, split: Split) -> list[Addition]:
+    """Return `count` different problems of `split`, determined by `seed`.
+
+    Raises ValueError when the set may not hold that many.
+    """
+    available = 9 * 10 ** (digits - 1)
+    if count > available**2 // 16:
+        raise ValueError(
+            f"{count} different {digits}-digit problems were asked for the {split} set;"
+            f" ask for at most {available**2 // 16}"
+        )
+    chosen: dict[Addition, None] = {}
+    for problem in stream(random.Random(f"{seed}/{digits}/{split}"), digits, split):
+        chosen[problem] = None
+        if len(chosen) == count:
+            break
+    return list(chosen) if count else []

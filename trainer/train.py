@@ -1,0 +1,227 @@
+"""Train a recipe with TRL's GRPOTrainer and LoRA, streamed to the monitor. Reads top to bottom.
+
+python -m trainer.train tiny seed=1
+accelerate launch -m trainer.train tina_open_rs2
+python -m trainer.train --resume --run-id 01J...     # goes on with that run's own recipe
+"""
+
+import argparse
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cusp
+from cusp import checkpoints, settings
+from cusp.ids import new_id
+from cusp.run import RunInUse
+from cusp.wire import RunMetadata
+from trainer.config import Recipe
+from trainer.recipe import RecipeError, load_recipe, write_recipe
+
+Progress = Callable[[str], None]
+RECIPE_FILE = "recipe.yaml"
+
+
+def train(
+    recipe: Recipe,
+    root: Path,
+    *,
+    run_id: str | None = None,
+    resume: bool = False,
+    progress: Progress = print,
+    callbacks: Sequence[Any] = (),
+) -> int:
+    """Train `recipe` with checkpoints below `root`; return the last step reached.
+
+    With `run_id` the training is streamed as an attempt of that run, without it nothing is sent.
+    `resume` goes on from the latest complete checkpoint, with the same data order and random state.
+    """
+    quieten()
+    import torch
+    from peft import LoraConfig
+    from transformers.trainer_callback import PrinterCallback
+    from trl import GRPOConfig, GRPOTrainer
+
+    from trainer.data import training_set
+    from trainer.model import load_base
+    from trainer.progress import ProgressCallback, SampleCallback, StopAtStep
+    from trainer.rewards import reward_functions
+
+    recipe, changes = fitted(recipe, has_gpu=torch.cuda.is_available())
+    first = int(os.environ.get("RANK", "0")) == 0
+    say: Progress = progress if first else _silent
+    for change in changes:
+        say(change)
+    start = checkpoints.latest(root) if resume else None
+    if resume and start is None:
+        say(f"no complete checkpoint in {root}: starting at step 0")
+    root.mkdir(parents=True, exist_ok=True)
+    if first:
+        write_recipe(recipe, root / RECIPE_FILE)
+
+    model, tokenizer = load_base(recipe, settings.from_environment().directory / "cache", say)
+    data = training_set(recipe, tokenizer)
+    samples = SampleCallback(recipe.run.samples_every_steps)
+    trainer = GRPOTrainer(
+        model=model,
+        processing_class=tokenizer,
+        reward_funcs=samples.watch(reward_functions(recipe)),
+        args=GRPOConfig(**grpo_arguments(recipe, root, has_gpu=torch.cuda.is_available())),
+        train_dataset=data,
+        peft_config=LoraConfig(
+            **recipe.lora.model_dump(exclude={"target_modules"}),
+            target_modules=list(recipe.lora.target_modules),
+            task_type="CAUSAL_LM",
+        ),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
+    if recipe.last_step < recipe.grpo.max_steps:
+        trainer.add_callback(StopAtStep(recipe.last_step))
+
+    run = announce(recipe, root, run_id, trainer) if run_id and first else None
+    if run_id:
+        samples.run = run
+        trainer.add_callback(samples)
+        trainer.add_callback(cusp.CuspCallback(run=run))
+    for callback in callbacks:
+        trainer.add_callback(callback)
+
+    if start is not None:
+        say(f"going on from {start.name}")
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    return int(trainer.state.global_step)
+
+
+def fitted(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[str]]:
+    """Return the recipe as this machine can run it and a sentence for each change."""
+    if has_gpu:
+        return recipe, []
+    grpo, changes = recipe.grpo, []
+    if grpo.bf16:
+        grpo = grpo.model_copy(update={"bf16": False})
+        changes.append("no GPU here: training in float32 (grpo.bf16=false)")
+    if grpo.use_vllm:
+        grpo = grpo.model_copy(update={"use_vllm": False})
+        changes.append("no GPU here: generating with transformers (grpo.use_vllm=false)")
+    return recipe.model_copy(update={"grpo": grpo}), changes
+
+
+def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, Any]:
+    """Return what `trl.GRPOConfig` is called with."""
+    return {
+        **recipe.grpo.model_dump(),
+        "reward_weights": [reward.weight for reward in recipe.rewards],
+        "output_dir": str(root),
+        "seed": recipe.seed,
+        "use_cpu": not has_gpu,
+        "dataloader_pin_memory": has_gpu,
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "logging_first_step": True,
+        "save_strategy": "steps",
+        "save_total_limit": None,
+        "remove_unused_columns": False,
+        "report_to": [],
+        "disable_tqdm": True,
+    }
+
+
+def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
+    """Return the attempt under which this training is streamed."""
+    return cusp.init(
+        recipe.run.project,
+        recipe.run.name,
+        recipe.model_dump(mode="json"),
+        run_id=run_id,
+        policy=recipe.run.policy,
+        metadata=run_metadata(recipe, trainer),
+        root=root,
+        tags=list(recipe.run.tags),
+        must_own=True,
+    )
+
+
+def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
+    """Return what the detector and the cost figures want to know about this training."""
+    from trainer.rewards import reward_specs
+
+    sizes = [(each.numel(), each.requires_grad) for each in trainer.model.parameters()]
+    return RunMetadata(
+        max_steps=recipe.last_step,
+        completions_per_point=recipe.completions_per_step(trainer.args.world_size),
+        completion_limit_tokens=recipe.grpo.max_completion_length,
+        save_steps=recipe.grpo.save_steps,
+        rewards=reward_specs(recipe),
+        gpu_count=trainer.args.world_size if trainer.args.device.type == "cuda" else 0,
+        gpu_hourly_usd=recipe.run.gpu_hourly_usd,
+        trainable_parameters=sum(size for size, trained in sizes if trained),
+        model_parameters=sum(size for size, _ in sizes),
+    )
+
+
+def quieten() -> None:
+    """Keep third-party chatter out of the training log; errors and our own lines stay."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", module=r"(trl|transformers|peft|torch|accelerate|datasets)\b")
+    import datasets
+    import torch
+    import transformers
+
+    if "OMP_NUM_THREADS" in os.environ:
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    logging.getLogger("trl").setLevel(logging.ERROR)
+
+
+def _silent(_: str) -> None:
+    """Say nothing: only the first process of a training speaks."""
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m trainer.train", description=__doc__)
+    parser.add_argument("recipe", nargs="?", help="a YAML file or the name of a shipped recipe")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--run-id", help="the run to record under (default: a new one)")
+    parser.add_argument("--resume", action="store_true", help="go on from the latest checkpoint")
+    return parser.parse_intermixed_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    given = parse_arguments(arguments)
+    try:
+        run_id = given.run_id or settings.from_environment().run_id or new_id()
+        root = settings.from_environment().directory / "runs" / run_id
+        recipe = _chosen(given, root)
+        step = train(recipe, root, run_id=run_id, resume=given.resume, progress=_print)
+    except (RecipeError, RunInUse, settings.SettingsError, OSError, ValueError) as error:
+        print(f"cusp: {error}", file=sys.stderr)
+        return 2
+    _print(f"the training ended at step {step}")
+    return 0
+
+
+def _chosen(given: argparse.Namespace, root: Path) -> Recipe:
+    """Return the recipe asked for; a resumed run has its own."""
+    names = [given.recipe, *given.overrides] if given.recipe else []
+    if given.resume and (root / RECIPE_FILE).is_file() and all("=" in name for name in names):
+        return load_recipe(root / RECIPE_FILE, names)
+    if not given.recipe:
+        raise RecipeError("no recipe given: name one, such as `tiny`, or --resume with --run-id")
+    return load_recipe(given.recipe, given.overrides)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
