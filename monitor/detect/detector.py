@@ -59,7 +59,7 @@ class Detector:
         self._restart()
 
     def _restart(self) -> None:
-        self._scan = Scan(self._shape)
+        self._scan = Scan(self._shape, self._preset.confirm)
         self._level = FormatLevel()
         self._collapse = CollapseWatch()
         self._settled = False

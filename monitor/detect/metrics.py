@@ -11,6 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from monitor.detect.history import Array
 from monitor.detect.verdict import RewardRange, RunShape
 
 FORMAT, ACCURACY, LENGTH, ENTROPY = range(4)
@@ -26,14 +29,13 @@ class Metric:
     kind: Literal["share", "log"]
     bad: int
     effect: float
-    most: float
 
 
 METRICS = (
-    Metric("format_reward", "format reward", "", "share", -1, 0.06, math.inf),
-    Metric("accuracy_reward", "accuracy reward", "", "share", -1, 0.06, math.inf),
-    Metric("completion_length", "completion length", " tokens", "log", 1, 0.04, 24.0),
-    Metric("entropy", "entropy", " nats", "log", 1, 0.25, math.inf),
+    Metric("format_reward", "format reward", "", "share", -1, 0.06),
+    Metric("accuracy_reward", "accuracy reward", "", "share", -1, 0.06),
+    Metric("completion_length", "completion length", " tokens", "log", 1, 0.04),
+    Metric("entropy", "entropy", " nats", "log", 1, 0.25),
 )
 BAD = tuple(float(metric.bad) for metric in METRICS)
 COMPLETIONS_IF_UNKNOWN = 64
@@ -104,6 +106,15 @@ class Scale:
         if self.metric.kind == "log":
             return 0.008 if self.metric.unit == " tokens" else 0.02
         return 0.45 / math.sqrt(self.count + 0.75) * self.unit * (0.5 if self.linear else 1.0)
+
+    def shares(self, values: Array) -> Array:
+        """Return where transformed values lie between the least (0) and the greatest (1)."""
+        if self.linear:
+            low = self.range.low if self.known else self.least
+            high = self.range.high if self.known else self.greatest
+            return (values - low) / max(high - low, 1e-9)
+        wide: Array = np.sin(values) ** 2 * (self.count + 0.75) - 0.375
+        return np.clip(wide / self.count, 0.0, 1.0)
 
     def share(self, value: float) -> float:
         """Return where a transformed value lies between the least (0) and the greatest (1)."""

@@ -56,7 +56,8 @@ def _from_blocks(values: Array, block: int, count: int) -> float:
     size = np.abs(means[2:] - 2 * means[1:-1] + means[:-2])
     mean = _MEAN_TO_SIGMA * float(size.mean())
     typical = _TO_SIGMA * float(np.median(size))
-    sigma = mean if block > 1 and count < 24 else max(typical, 0.6 * mean)
+    sparse = 0.0 if block > 1 else 0.8 * math.sqrt(float(np.mean(size * size)))
+    sigma = mean if block > 1 and count < 24 else max(typical, 0.6 * mean, sparse)
     return sigma * math.sqrt(block / 6)
 
 

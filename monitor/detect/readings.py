@@ -3,6 +3,8 @@
 import math
 from bisect import bisect_left, insort
 
+import numpy as np
+
 from monitor.detect.history import Array
 from monitor.detect.metrics import Metric, Scale
 from monitor.detect.noise import noise_of
@@ -42,8 +44,13 @@ class Reading:
         """Switch to the linear scale; return earlier values (given by `read`) on it."""
         raws = [self.raw(value) if math.isfinite(value) else math.nan for value in values]
         self.scale.linear = True
-        self.origin, self.count, self.sigma, self._point_sigma = None, 0, math.inf, math.inf
+        self.origin, self.count = None, 0
         self._sorted, self._order = [], []
+        seen = np.array([raw for raw in raws if math.isfinite(raw)])
+        if len(seen):
+            self.scale.least, self.scale.greatest = float(seen.min()), float(seen.max())
+        noise = noise_of(seen)
+        self._point_sigma = noise.point if noise else math.inf
         return [self.read(raw) for raw in raws]
 
     def _clip(self, value: float) -> float:

@@ -3,7 +3,7 @@
 For every candidate step tau, S(tau) is the sum over metrics of the squared contrast z_k(tau)+ of
 the mean after tau against the mean of the present level before it. S is large only where several
 points moved against what the metric did so far; its argmax dates the change and {S >= max - 10} is
-its interval. Length counts for at most 24: alone it can make one look, never stop.
+its interval. `weights.py` says how far each metric may be trusted.
 """
 
 import math
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from monitor.detect.contrast import LEAST_POINTS, Contrast, ramp_contrast, step_contrast
 from monitor.detect.history import WINDOW, Array, History
 from monitor.detect.isotonic import Isotonic, Mark
-from monitor.detect.metrics import BAD, LENGTH, METRICS
+from monitor.detect.metrics import ACCURACY, BAD, LENGTH, METRICS
 from monitor.detect.noise import correlation
 from monitor.detect.readings import Reading
 from monitor.detect.verdict import RunShape
+from monitor.detect.weights import LOST, weighed
 
 _INTERVAL_DROP = 10.0
 _UNARMED_LENGTH_EFFECT = 0.3
@@ -26,7 +27,6 @@ _UNARMED_LENGTH_POINTS = 24
 ROWS = len(METRICS)
 Indices = NDArray[np.intp]
 _BAD = np.array(BAD)
-_MOST = np.array([[metric.most] for metric in METRICS])
 
 
 def _candidates() -> Indices:
@@ -64,7 +64,8 @@ class Date:
 class Scan:
     """The state of the scan over all metrics; grows by `add`, read by `best`, `date`, `good_move`."""
 
-    def __init__(self, shape: RunShape) -> None:
+    def __init__(self, shape: RunShape, confirm: float) -> None:
+        self._confirm = confirm
         self.history = History(ROWS)
         self.readings = [Reading(metric, shape) for metric in METRICS]
         self.armed: list[Mark | None] = [None] * ROWS
@@ -98,6 +99,7 @@ class Scan:
                 self.history.replace_row(row, values)
                 self.armed[row] = None
                 self._refit(row)
+                self._learn_noise()
 
     def _refit(self, row: int) -> None:
         self._fits[row] = Isotonic(METRICS[row].bad)
@@ -131,7 +133,7 @@ class Scan:
             return None
         at = self.history.sums_at(taus)
         contrast, start, now = self._contrast(at, taus, ramps=False)
-        parts = self._parts(contrast.z)
+        parts = self._parts(contrast, at, start, now)
         total = self._total(parts)
         j = int(total.argmax())
         return self._moment(int(taus[j]), float(total[j]), j, contrast.z, parts, at, start, now)
@@ -190,9 +192,28 @@ class Scan:
             return start if row == LENGTH else None
         return start if start.point >= gate.point else gate
 
-    def _parts(self, z: Array) -> Array:
-        parts: Array = np.minimum(z**2, _MOST)
-        return parts
+    def _parts(self, contrast: Contrast, at: Array, start: Array, now: Array) -> Array:
+        return weighed(
+            contrast.z**2, self._lost(contrast.z[ACCURACY], at, start, now), self._confirm
+        )
+
+    def _lost(self, z: Array, at: Array, start: Array, now: Array) -> Indices:
+        """Return at which candidates accuracy fell to less than LOST of its level."""
+        lost = z > 0
+        if not lost.any():
+            return lost
+        reading, old, mid, end = (
+            self.readings[ACCURACY],
+            start[:, ACCURACY],
+            at[:, ACCURACY],
+            now[:, ACCURACY],
+        )
+        before = (mid[1] - old[1])[lost] / (mid[0] - old[0])[lost]
+        after = (end[1] - mid[1])[lost] / (end[0] - mid[0])[lost]
+        origin = reading.origin or 0.0
+        shares = reading.scale.shares
+        lost[lost] = shares(after + origin) < LOST * shares(before + origin)
+        return lost
 
     def _total(self, parts: Array) -> Array:
         """Return the evidence at each candidate, what metrics share by chance counted once."""
