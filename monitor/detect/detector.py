@@ -14,7 +14,6 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from monitor.detect.collapse import CollapseWatch
 from monitor.detect.format_level import FormatLevel
@@ -198,10 +197,8 @@ class Detector:
             self._note_collapse(words)
 
     def _note_collapse(self, words: str) -> None:
-        if self._transition is None:
+        if self._transition is None or self._transition.state == "provisional":
             self._date("confirmed")
-        elif self._transition.state == "provisional":
-            self._transition = replace(self._transition, state="confirmed", seen_at_step=self._now)
         steps = self._scan.history.step
         step, low = steps(self._scan.size - 5), steps(self._scan.size - 13)
         sentence = f"The run collapsed by step {self._now}: {words}."

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from monitor.detect.contrast import LEAST_POINTS, Contrast, ramp_contrast, step_contrast
 from monitor.detect.history import WINDOW, Array, History
 from monitor.detect.isotonic import Isotonic, Mark
-from monitor.detect.metrics import ACCURACY, BAD, LENGTH, METRICS
+from monitor.detect.metrics import ACCURACY, BAD, ENTROPY, LENGTH, METRICS
 from monitor.detect.noise import correlation
 from monitor.detect.readings import Reading
 from monitor.detect.verdict import RunShape
-from monitor.detect.weights import LOST, weighed
+from monitor.detect.weights import LOST, SURGE, SURGE_NATS, Flags, balanced, weighed
 
 _INTERVAL_DROP = 10.0
 _UNARMED_LENGTH_EFFECT = 0.3
@@ -147,7 +147,7 @@ class Scan:
             return None
         at = self.history.sums_at(taus)
         contrast, start, now = self._contrast(at, taus, ramps=True)
-        parts = contrast.z**2
+        parts = balanced(contrast.z**2, self._confirm)
         total = parts.sum(axis=0)
         j = int(total.argmax())
         within = np.nonzero(total >= total[j] - _INTERVAL_DROP)[0]
@@ -172,6 +172,7 @@ class Scan:
         if ramps:
             other = ramp_contrast(at, now, start, sigma, bad)
             better = other.z > contrast.z
+            better[ENTROPY] = False
             contrast = Contrast(
                 np.where(better, other.z, contrast.z),
                 np.where(better, other.difference, contrast.difference),
@@ -193,11 +194,10 @@ class Scan:
         return start if start.point >= gate.point else gate
 
     def _parts(self, contrast: Contrast, at: Array, start: Array, now: Array) -> Array:
-        return weighed(
-            contrast.z**2, self._lost(contrast.z[ACCURACY], at, start, now), self._confirm
-        )
+        lost = self._lost(contrast.z[ACCURACY], at, start, now)
+        return weighed(contrast.z**2, lost, self._surged(contrast, at, now), self._confirm)
 
-    def _lost(self, z: Array, at: Array, start: Array, now: Array) -> Indices:
+    def _lost(self, z: Array, at: Array, start: Array, now: Array) -> Flags:
         """Return at which candidates accuracy fell to less than LOST of its level."""
         lost = z > 0
         if not lost.any():
@@ -214,6 +214,15 @@ class Scan:
         shares = reading.scale.shares
         lost[lost] = shares(after + origin) < LOST * shares(before + origin)
         return lost
+
+    def _surged(self, contrast: Contrast, at: Array, now: Array) -> Flags:
+        """Return at which candidates entropy more than doubled to over half a nat."""
+        surged: Flags = (contrast.z[ENTROPY] > 0) & (contrast.difference[ENTROPY] > math.log(SURGE))
+        if surged.any():
+            count, total = now[0, ENTROPY] - at[0, ENTROPY], now[1, ENTROPY] - at[1, ENTROPY]
+            origin = self.readings[ENTROPY].origin or 0.0
+            surged &= total / np.maximum(count, 1.0) + origin > math.log(SURGE_NATS)
+        return surged
 
     def _total(self, parts: Array) -> Array:
         """Return the evidence at each candidate, what metrics share by chance counted once."""
