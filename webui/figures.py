@@ -1,0 +1,320 @@
+"""Plotly figures as plain JSON-able dicts: `{data, layout, config, cusp}`, drawn by charts.js.
+
+`cusp` carries what the browser needs to extend a figure live. Traces say what they are in `meta`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from webui import charts, words
+from webui.series import SMOOTHING, by_name, pairs, smoothed, thinned
+
+Json = dict[str, Any]
+Record = Mapping[str, Any]
+
+EVIDENCE_ORDER = ("format_reward", "completion_length", "accuracy_reward", "entropy")
+DOMAINS = {
+    "yaxis": (0.785, 0.965),
+    "yaxis2": (0.545, 0.725),
+    "yaxis3": (0.305, 0.485),
+    "yaxis4": (0.065, 0.245),
+    "yaxis5": (0.0, 0.045),
+}
+CONFIG: Json = {
+    "responsive": True,
+    "displaylogo": False,
+    "displayModeBar": "hover",
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "png", "scale": 2},
+}
+
+
+def run_figures(
+    series: Iterable[Record],
+    verdicts: Record | None,
+    run: Record,
+    checkpoints: Iterable[Record],
+    evaluations: Iterable[Record],
+) -> Json:
+    """Format reward, completion length, accuracy and evidence over one x axis, with all marks."""
+    known = by_name(series)
+    third = third_metric(known)
+    rows = (("format_reward", "y"), ("completion_length", "y2"), (third, "y3"))
+    data = [t for name, axis in rows for t in metric_traces(name, known.get(name), axis)]
+    data += evidence_traces(verdicts)
+    data += charts.score_traces(evaluations) + charts.flag_traces(checkpoints)
+    limits = {"watch": _limit(verdicts, "watch"), "confirm": _limit(verdicts, "confirm")}
+    shapes = charts.bands(verdicts) + charts.transition_shapes(run) + limit_lines(limits)
+    layout = base_layout() | axes(limits) | {"shapes": shapes}
+    layout["annotations"] = titles(third, known) + charts.labels(run) + limit_labels(limits)
+    return {
+        "data": data,
+        "layout": layout,
+        "config": CONFIG,
+        "cusp": {
+            "smoothing": SMOOTHING,
+            "phase": verdicts["phases"][-1] if verdicts and verdicts["phases"] else None,
+            "last_step": max((t["x"][-1] for t in data if t["x"]), default=None),
+        },
+    }
+
+
+def marks(
+    run: Record,
+    checkpoints: Iterable[Record],
+    evaluations: Iterable[Record],
+    verdicts: Record | None,
+) -> Json:
+    """Only what changes when checkpoints, scores or change points do: replaces those parts live."""
+    limits = {"watch": _limit(verdicts, "watch"), "confirm": _limit(verdicts, "confirm")}
+    return {
+        "traces": charts.score_traces(evaluations) + charts.flag_traces(checkpoints),
+        "shapes": charts.transition_shapes(run) + limit_lines(limits),
+        "annotations": charts.labels(run) + limit_labels(limits),
+    }
+
+
+def third_metric(known: Mapping[str, Record]) -> str:
+    """Accuracy; the whole reward where no accuracy is logged."""
+    fallback = "reward" in known and "accuracy_reward" not in known
+    return "reward" if fallback else "accuracy_reward"
+
+
+def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
+    """What a later attempt superseded (grey), the values (faint) and their average (strong)."""
+    steps, values = pairs(one)
+    average = smoothed(values)
+    drawn = thinned(values)
+    old_steps, old_values = pairs((one or {}).get("superseded"))
+    color = f"@{name}" if name in EVIDENCE_ORDER else "@metric"
+    place = {"type": "scatter", "yaxis": axis, "hoverinfo": "skip"}
+    return [
+        place
+        | {
+            "mode": "markers",
+            "name": f"{words.metric(name)}, superseded",
+            "meta": {"role": "superseded", "metric": name},
+            "x": old_steps,
+            "y": old_values,
+            "marker": {"color": "@superseded", "size": 3.5},
+        },
+        place
+        | {
+            "mode": "lines",
+            "name": words.metric(name),
+            "meta": {"role": "values", "metric": name},
+            "x": [steps[i] for i in drawn],
+            "y": [values[i] for i in drawn],
+            "line": {"color": color, "width": 1},
+            "opacity": 0.45,
+            "hoverinfo": "x+y+name",
+            "hovertemplate": "%{y:.4~g}",
+        },
+        place
+        | {
+            "mode": "lines",
+            "name": f"{words.metric(name)}, average",
+            "meta": {"role": "average", "metric": name},
+            "x": [steps[i] for i in drawn],
+            "y": [average[i] for i in drawn],
+            "line": {"color": color, "width": 2.2},
+        },
+    ]
+
+
+def evidence_traces(verdicts: Record | None) -> list[Json]:
+    """Evidence of each metric, stacked, and the total as a line."""
+    found = verdicts or {"steps": [], "scores": [], "evidence": {}}
+    names = sorted({*EVIDENCE_ORDER, *found["evidence"]}, key=_evidence_rank)
+    drawn = thinned(found["scores"])
+    steps = [found["steps"][i] for i in drawn]
+    stacked = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"evidence: {words.short_metric(name)}",
+            "meta": {"role": "evidence", "metric": name},
+            "x": steps if name in found["evidence"] else [],
+            "y": [found["evidence"][name][i] or 0 for i in drawn if name in found["evidence"]],
+            "yaxis": "y4",
+            "stackgroup": "evidence",
+            "line": {"width": 0, "color": evidence_color(name)},
+            "fillcolor": f"{evidence_color(name)}_fill",
+            "hovertemplate": "%{y:.3~g}",
+        }
+        for name in names
+    ]
+    total = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "evidence",
+        "meta": {"role": "score_total"},
+        "x": steps,
+        "y": [found["scores"][i] for i in drawn],
+        "yaxis": "y4",
+        "line": {"color": "@ink", "width": 1.8},
+        "hovertemplate": "%{y:.3~g}",
+    }
+    return [*stacked, total]
+
+
+def evidence_color(name: str) -> str:
+    """The colour token of a metric's evidence; the less usual metrics share one."""
+    return f"@{name}" if name in EVIDENCE_ORDER else "@metric"
+
+
+def _evidence_rank(name: str) -> tuple[int, str]:
+    known = name in EVIDENCE_ORDER
+    return (EVIDENCE_ORDER.index(name) if known else len(EVIDENCE_ORDER), name)
+
+
+def _limit(verdicts: Record | None, name: str) -> float | None:
+    value = (verdicts or {}).get(name)
+    return value if words.is_number(value) else None
+
+
+def limit_lines(limits: Mapping[str, float | None]) -> list[Json]:
+    """The levels of evidence at which Cusp starts to watch and confirms."""
+    return [
+        {
+            "type": "line",
+            "name": f"limit:{name}",
+            "xref": "paper",
+            "yref": "y4",
+            "x0": 0,
+            "x1": 1,
+            "y0": level,
+            "y1": level,
+            "line": {"color": f"@{name}", "width": 1.2, "dash": "dot"},
+        }
+        for name, level in limits.items()
+        if level is not None
+    ]
+
+
+def limit_labels(limits: Mapping[str, float | None]) -> list[Json]:
+    """The words at the right end of those lines."""
+    return [
+        {
+            "name": "limit",
+            "xref": "paper",
+            "yref": "y4",
+            "x": 1,
+            "y": level,
+            "xanchor": "right",
+            "yanchor": "bottom",
+            "text": f"{name} {words.number(level)}",
+            "showarrow": False,
+            "font": {"size": 10, "color": f"@{name}"},
+        }
+        for name, level in limits.items()
+        if level is not None
+    ]
+
+
+def titles(third: str, known: Mapping[str, Record]) -> list[Json]:
+    """The name above each chart; says so where a metric has not been logged."""
+    rows = (
+        ("yaxis", "Format reward", "format_reward"),
+        ("yaxis2", "Completion length, tokens", "completion_length"),
+        ("yaxis3", words.metric(third).capitalize(), third),
+    )
+    named = [
+        _title(DOMAINS[axis][1], text + ("" if name in known or not known else " (not logged)"))
+        for axis, text, name in rows
+    ]
+    return [*named, _title(DOMAINS["yaxis4"][1], "Evidence of a transition")]
+
+
+def _title(y: float, text: str) -> Json:
+    return {
+        "name": "title",
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": y,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "text": f"<b>{text}</b>",
+        "showarrow": False,
+        "font": {"size": 12, "color": "@ink"},
+    }
+
+
+def base_layout() -> Json:
+    """Theme tokens, margins, one hover box for all charts, zoom kept over updates."""
+    return {
+        "paper_bgcolor": "@surface",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": "@ink_2", "size": 11, "family": "@font"},
+        "margin": {"l": 46, "r": 14, "t": 22, "b": 34},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "hoversubplots": "axis",
+        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@line", "font": {"color": "@ink"}},
+        "uirevision": "keep",
+        "dragmode": "zoom",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "@ink_3", "activecolor": "@ink"},
+    }
+
+
+def axes(limits: Mapping[str, float | None]) -> Json:
+    """One x axis under everything and five y axes above each other."""
+    line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False, "automargin": False}
+    x = line | {
+        "title": {"text": "step", "standoff": 4},
+        "anchor": "y5",
+        "rangemode": "nonnegative",
+        "tickformat": ",d",
+        "showspikes": True,
+        "spikemode": "across",
+        "spikesnap": "cursor",
+        "spikethickness": 1,
+        "spikedash": "solid",
+        "spikecolor": "@ink_3",
+    }
+    found: Json = {"xaxis": x}
+    include = {"yaxis": [0, 1], "yaxis3": [0, 1], "yaxis4": [0, 1.15 * (limits["confirm"] or 1)]}
+    for name, domain in DOMAINS.items():
+        found[name] = line | {
+            "domain": list(domain),
+            "anchor": "x",
+            "nticks": 4,
+            "fixedrange": True,
+        }
+        if name in include:
+            found[name]["autorangeoptions"] = {"include": include[name]}
+    found["yaxis2"]["rangemode"] = "tozero"
+    found["yaxis4"]["rangemode"] = "tozero"
+    found["yaxis5"] |= {"range": [-1, 1], "showgrid": False, "showticklabels": False}
+    return found
+
+
+def other_figures(series: Iterable[Record], shown: Sequence[str] = ()) -> list[Json]:
+    """One small figure for each metric that the four charts do not show, by name."""
+    known = by_name(series)
+    main = {"format_reward", "completion_length", third_metric(known), *shown}
+    return [_small_figure(name, known[name]) for name in sorted(known) if name not in main]
+
+
+def _small_figure(name: str, one: Record) -> Json:
+    line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False}
+    layout = base_layout() | {
+        "margin": {"l": 52, "r": 10, "t": 26, "b": 26},
+        "height": 190,
+        "title": {
+            "text": words.metric(name),
+            "x": 0.02,
+            "y": 0.96,
+            "font": {"size": 12, "color": "@ink"},
+        },
+        "xaxis": line | {"tickformat": ",d", "nticks": 6},
+        "yaxis": line | {"nticks": 5, "fixedrange": True, "tickformat": "~g"},
+    }
+    return {
+        "name": name,
+        "data": metric_traces(name, one, "y"),
+        "layout": layout,
+        "config": CONFIG | {"displayModeBar": False},
+        "cusp": {"smoothing": SMOOTHING},
+    }

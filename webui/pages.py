@@ -1,0 +1,148 @@
+"""Whole pages and their live sections as HTML. Input: the shapes of docs/reference/rest.md."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from webui import figures, sentences
+from webui.templating import render
+
+Record = Mapping[str, Any]
+Records = Sequence[Record]
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "row": (),
+    "header": (),
+    "transition": ("verdicts",),
+    "checkpoints": ("checkpoints", "evaluations"),
+    "evaluations": ("checkpoints", "evaluations", "comparison", "jobs"),
+    "decisions": ("audit",),
+    "commands": (),
+    "samples": ("samples",),
+    "jobs": ("jobs",),
+    "marks": ("verdicts", "checkpoints", "evaluations"),
+}
+"""Each section that a page fetches at /runs/{id}/sections/{section}, and the data it needs."""
+
+BEFORE_TRANSITION, AFTER_TRANSITION = "before the transition", "after the transition"
+
+
+class UnknownSection(KeyError):
+    """There is no such section of a run page."""
+
+
+def runs_page(
+    runs: Records, *, project: str | None = None, cursor: int = 0, total: int | None = None
+) -> str:
+    """The table of runs; `cursor` is where /api/v1/events goes on, `total` counts all stored runs."""
+    shown = [r for r in runs if project is None or r["project"] == project]
+    return render(
+        "runs.html", runs=shown, project=project, cursor=cursor, total=total or len(shown)
+    )
+
+
+def run_page(
+    run: Record,
+    *,
+    series: Records = (),
+    verdicts: Record | None = None,
+    checkpoints: Records = (),
+    evaluations: Records = (),
+    comparison: Record | None = None,
+    audit: Records = (),
+    jobs: Records = (),
+    samples: Records = (),
+    cursor: int | str = 0,
+) -> str:
+    """The page of one run; live updates go on from `cursor`."""
+    data = {
+        "verdicts": verdicts,
+        "checkpoints": checkpoints,
+        "evaluations": evaluations,
+        "comparison": comparison,
+        "audit": audit,
+        "jobs": jobs,
+        "samples": samples,
+    }
+    return render(
+        "run.html",
+        run=run,
+        cursor=cursor,
+        charts_words=sentences.charts(series, run, verdicts),
+        figure=figures.run_figures(series, verdicts, run, checkpoints, evaluations),
+        others=figures.other_figures(series),
+        config_text=json.dumps(dict(run.get("config") or {}), indent=2, default=str),
+        sections={name: section(name, run, **data) for name in SECTIONS if name != "row"},
+    )
+
+
+def section(name: str, run: Record, **data: Any) -> str:
+    """One section as an HTML fragment whose root element replaces the one with the same id.
+
+    `data` are run_page's keyword arguments; SECTIONS says which of them a section reads, the
+    others may be left out. Raises UnknownSection.
+    """
+    if name not in SECTIONS:
+        raise UnknownSection(f"there is no section {name!r}; known are {', '.join(SECTIONS)}")
+    given = {key: data.get(key) for key in SECTIONS[name]}
+    given = {
+        k: v if v is not None or k in ("verdicts", "comparison") else () for k, v in given.items()
+    }
+    return render(f"section_{name}.html", run=run, **given, **_derived(name, run, given))
+
+
+def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a section shows beyond its data."""
+    match name:
+        case "transition":
+            verdicts = given["verdicts"]
+            said = sentences.transition(run, verdicts)
+            return {"words": said, "evidence": sentences.evidence_at(run, verdicts)}
+        case "checkpoints":
+            return {"production": (run.get("checkpoints") or {}).get("production")}
+        case "evaluations":
+            return {
+                "words": sentences.choice(given["comparison"], given["checkpoints"]),
+                "reach": _reach(given["comparison"]),
+                "reports": _by_split(given["evaluations"]),
+            }
+        case "samples":
+            return {"groups": _sample_groups(run, given["samples"])}
+        case "marks":
+            return {"marks": figures.marks(run, **given)}
+        case _:
+            return {}
+
+
+def _reach(comparison: Record | None) -> float:
+    ends = [abs(row[end]) for row in (comparison or {}).get("rows", ()) for end in ("low", "high")]
+    return max([v for v in ends if v is not None], default=0.0) or 1.0
+
+
+def _by_split(evaluations: Records) -> list[tuple[tuple[str, str], list[Record]]]:
+    """Evaluations grouped by (task, split), the report set first, by step inside."""
+    keys = sorted({(e["task"], e["split"]) for e in evaluations})
+    ordered = sorted(evaluations, key=lambda e: e["step"])
+    return [(key, [e for e in ordered if (e["task"], e["split"]) == key]) for key in keys]
+
+
+def _sample_groups(run: Record, samples: Records) -> list[tuple[str, list[Record]]]:
+    """Samples before and after the transition; one group where there is none."""
+    found = run.get("transition")
+    ordered = sorted(samples, key=lambda s: s["step"])
+    if not found:
+        return [("", ordered)] if ordered else []
+    before = [s for s in ordered if s["step"] < found["step"]]
+    after = [s for s in ordered if s["step"] >= found["step"]]
+    named = [(BEFORE_TRANSITION, before[::-1]), (AFTER_TRANSITION, after)]
+    return [(name, group) for name, group in named if group]
+
+
+def login_page(error: str | None = None) -> str:
+    """Asks for the monitor's token; the form posts `token` to /login."""
+    return render("login.html", error=error)
+
+
+def error_page(status: int, title: str, detail: str) -> str:
+    """A page for a problem: what happened and the way out."""
+    return render("error.html", status=status, title=title, detail=detail)

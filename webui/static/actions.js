@@ -1,0 +1,118 @@
+// Stop, promote, pin, evaluate: ask where it matters, post, say what happened.
+import { getJson, post, say } from "./api.js";
+
+const FINAL = ["done", "refused", "expired"];
+const STATES = {
+  open: "asked; waiting for the trainer to hear it",
+  delivered: "the trainer has heard it",
+  agreed: "all ranks agree",
+  done: "done",
+  refused: "refused",
+  expired: "expired",
+};
+const watched = new Map(); // command id -> last state said
+
+// Says each new state of the commands that this page has asked for.
+export function sayCommands(root) {
+  for (const el of root?.querySelectorAll("[data-command]") || []) {
+    const { command, kind, state } = el.dataset;
+    if (!watched.has(command) || watched.get(command) === state) continue;
+    watched.set(command, state);
+    say(`${kind === "stop" ? "Stop" : "Keep"}: ${STATES[state] || state}.`, state === "refused" || state === "expired");
+    if (FINAL.includes(state)) watched.delete(command);
+  }
+}
+
+const runId = () => document.getElementById("run").dataset.run;
+
+export function listen({ refresh }) {
+  const section = () => document.getElementById("section-checkpoints");
+  const act = {
+    stop: () => open("stop-dialog"),
+    promote: (button) => {
+      const dialog = open("promote-dialog");
+      const { production, productionStep } = section().dataset;
+      dialog.dataset.checkpoint = button.dataset.checkpoint;
+      dialog.dataset.expected = production;
+      dialog.querySelector('[data-slot="step"]').textContent = button.dataset.step;
+      dialog.querySelector('[data-slot="current"]').textContent = production
+        ? `production is now checkpoint ${productionStep}. The change is kept in the audit log.`
+        : "No checkpoint is in production now. The change is kept in the audit log.";
+    },
+    pin: async (button) => {
+      const command = await post(`/api/v1/checkpoints/${button.dataset.checkpoint}/pin`);
+      watched.set(command.id, command.state);
+      say(`Pin of checkpoint ${button.dataset.step}: ${STATES[command.state]}.`);
+      refresh("commands");
+    },
+    evaluate: async (button) => {
+      const { checkpoint, step } = button.dataset;
+      await post(`/api/v1/runs/${runId()}/evaluate`, checkpoint ? { checkpoints: [checkpoint] } : {});
+      say(checkpoint ? `Evaluation of checkpoint ${step} is queued.` : "Evaluation of the candidates is queued.");
+      refresh("jobs");
+    },
+    csv: (button) => downloadCsv(button.dataset.name),
+  };
+  const confirmed = {
+    stop: async (form) => {
+      const reason = form.elements.reason.value.trim();
+      const command = await post(`/api/v1/runs/${runId()}/stop`, reason ? { reason } : {});
+      watched.set(command.id, command.state);
+      say(`Stop: ${STATES[command.state]}.`);
+      refresh("commands");
+    },
+    promote: async (_, dialog) => {
+      const { checkpoint, expected } = dialog.dataset;
+      const body = { alias: "production", expected_current: expected || null };
+      await post(`/api/v1/checkpoints/${checkpoint}/promote`, body);
+      say("Promoted to production.");
+      refresh("checkpoints", "decisions", "marks");
+    },
+  };
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
+    const button = event.target.closest("[data-action]");
+    if (button) attempt(button, () => act[button.dataset.action](button));
+  });
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (!button?.dataset.confirm) return;
+    event.preventDefault();
+    const dialog = event.target.closest("dialog");
+    dialog.close();
+    attempt(button, () => confirmed[button.dataset.confirm](event.target, dialog));
+  });
+}
+
+function open(id) {
+  const dialog = document.getElementById(id);
+  dialog.showModal();
+  return dialog;
+}
+
+// The button rests while its request is under way; a failure is said as the monitor put it.
+async function attempt(button, work) {
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } catch (error) {
+    say(error.message, true);
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+async function downloadCsv(id) {
+  const { series } = await getJson(`/api/v1/runs/${id}/series`);
+  const steps = [...new Set(series.flatMap((s) => s.steps))].sort((a, b) => a - b);
+  const columns = series.map((s) => new Map(s.steps.map((step, i) => [step, s.values[i]])));
+  const quoted = (name) => (/[",\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
+  const lines = [["step", ...series.map((s) => quoted(s.name))].join(",")];
+  for (const step of steps) lines.push([step, ...columns.map((c) => c.get(step) ?? "")].join(","));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+  link.download = `${id}-series.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}

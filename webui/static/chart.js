@@ -1,0 +1,169 @@
+// A figure of figures.py on the page: drawn, extended point by point, rewound, re-coloured.
+// The spec (with colour tokens) stays the one truth; Plotly gets resolved copies of what changed.
+import { themed } from "./colors.js";
+
+const MIN_GAP_MS = 80; // at most ~12 redraws a second, whatever arrives
+const DRAWN_HEIGHT = 620;
+
+export class Chart {
+  constructor(div, spec) {
+    Object.assign(this, { div, spec, queue: [], scheduled: false, stale: false, drawnAt: 0, sums: new Map() });
+    this.traces = new Map(spec.data.map((trace, index) => [keyOf(trace), index]));
+    addEventListener("cusp:theme", () => this.redraw());
+  }
+
+  draw() {
+    const height = this.spec.layout.height || Math.max(DRAWN_HEIGHT, 0);
+    const data = this.spec.data.map((t) => ({ ...themed({ ...t, x: null, y: null }), x: [...t.x], y: [...t.y] }));
+    this.drawnAt = performance.now();
+    return Plotly.react(this.div, data, { ...themed(this.spec.layout), height, autosize: true }, this.spec.config);
+  }
+
+  redraw() {
+    this.stale = true;
+    this.schedule();
+  }
+
+  trace(role, metric) {
+    return this.spec.data[this.traces.get(`${role}:${metric ?? ""}`)];
+  }
+
+  // Adds values [[role, metric, step, value]]; a step that is not new is put in its place.
+  add(changes) {
+    for (const [role, metric, step, value] of changes) {
+      const trace = this.trace(role, metric);
+      if (!trace || value === null || value === undefined) continue;
+      if (trace.x.length && step <= trace.x.at(-1)) { insert(trace, step, value); this.stale = true; continue; }
+      trace.x.push(step);
+      trace.y.push(value);
+      this.queue.push([this.traces.get(keyOf(trace)), step, value]);
+    }
+    this.schedule();
+  }
+
+  // The values and their causal average (weights as in series.py:smoothed).
+  addValue(metric, step, value) {
+    const values = this.trace("values", metric);
+    if (!values) return;
+    if (values.x.length && step <= values.x.at(-1)) {
+      insert(values, step, value);
+      this.average(metric);
+      return;
+    }
+    const weight = this.spec.cusp.smoothing;
+    const sum = this.sums.get(metric) ?? this.resume(metric);
+    sum.total = (1 - weight) * sum.total + weight * value;
+    sum.norm = (1 - weight) * sum.norm + weight;
+    this.sums.set(metric, sum);
+    this.add([["values", metric, step, value], ["average", metric, step, sum.total / sum.norm]]);
+  }
+
+  resume(metric) {
+    const average = this.trace("average", metric);
+    const norm = 1 - (1 - this.spec.cusp.smoothing) ** average.y.length;
+    return { total: (average.y.at(-1) ?? 0) * norm, norm };
+  }
+
+  average(metric) {
+    const [values, average] = [this.trace("values", metric), this.trace("average", metric)];
+    const weight = this.spec.cusp.smoothing;
+    let [total, norm] = [0, 0];
+    average.x = [...values.x];
+    average.y = values.y.map((v) => {
+      total = (1 - weight) * total + weight * v;
+      norm = (1 - weight) * norm + weight;
+      return total / norm;
+    });
+    this.sums.set(metric, { total, norm });
+    this.redraw();
+  }
+
+  // A resumed attempt starts at `step`: what lay behind it turns grey, verdicts are sent again.
+  rewind(step) {
+    for (const trace of this.spec.data) {
+      const { role, metric } = trace.meta;
+      if (!["values", "average", "evidence", "score_total"].includes(role)) continue;
+      const at = trace.x.findIndex((x) => x >= step);
+      if (at < 0) continue;
+      const [x, y] = [trace.x.splice(at), trace.y.splice(at)];
+      if (role !== "values") continue;
+      this.trace("superseded", metric).x.push(...x);
+      this.trace("superseded", metric).y.push(...y);
+      this.sums.delete(metric);
+    }
+    const shapes = this.spec.layout.shapes || [];
+    this.spec.layout.shapes = shapes.filter((s) => !isBand(s) || s.x0 < step);
+    for (const s of this.spec.layout.shapes) if (isBand(s)) s.x1 = Math.min(s.x1, step - 1);
+    this.redraw();
+  }
+
+  // The band of the current phase grows; another phase opens the next band.
+  phase(step, phase) {
+    const shapes = (this.spec.layout.shapes ||= []);
+    const bands = shapes.filter(isBand);
+    const last = bands.at(-1);
+    if (last) last.x1 = Math.max(last.x1, step);
+    if (last?.name !== `phase:${phase}`) shapes.splice(bands.length, 0, band(phase, step));
+    this.shapesChanged = true;
+    this.schedule();
+  }
+
+  // New flags, scores and transition lines from the server replace the drawn ones.
+  mark({ traces, shapes, annotations }) {
+    const drawn = this.spec.layout.shapes || [];
+    this.spec.layout.shapes = [...drawn.filter(isBand), ...shapes];
+    const titles = this.spec.layout.annotations.filter((a) => a.name === "title");
+    this.spec.layout.annotations = [...titles, ...annotations];
+    for (const trace of traces) this.spec.data[this.traces.get(keyOf(trace))] = trace;
+    this.redraw();
+  }
+
+  schedule() {
+    if (this.scheduled || !this.div.data) return;
+    this.scheduled = true;
+    const wait = Math.max(0, MIN_GAP_MS - (performance.now() - this.drawnAt));
+    setTimeout(() => requestAnimationFrame(() => this.flush()), wait);
+  }
+
+  async flush() {
+    const queue = this.queue.splice(0);
+    const { stale, shapesChanged } = this;
+    this.stale = this.shapesChanged = false;
+    if (stale) await this.draw();
+    else {
+      if (queue.length) await this.extend(queue);
+      if (shapesChanged) await Plotly.relayout(this.div, { shapes: themed(this.spec.layout.shapes) });
+    }
+    this.drawnAt = performance.now();
+    this.scheduled = false;
+    if (this.queue.length || this.stale || this.shapesChanged) this.schedule();
+  }
+
+  extend(queue) {
+    const byTrace = new Map();
+    for (const [index, step, value] of queue) {
+      if (!byTrace.has(index)) byTrace.set(index, { x: [], y: [] });
+      byTrace.get(index).x.push(step);
+      byTrace.get(index).y.push(value);
+    }
+    const added = [...byTrace.values()];
+    const update = { x: added.map((a) => a.x), y: added.map((a) => a.y) };
+    return Plotly.extendTraces(this.div, update, [...byTrace.keys()]);
+  }
+}
+
+const keyOf = ({ meta }) => `${meta.role}:${meta.metric ?? meta.split ?? meta.flag ?? ""}`;
+const isBand = (shape) => shape.name?.startsWith("phase:");
+
+function band(phase, step) {
+  return {
+    type: "rect", name: `phase:${phase}`, xref: "x", yref: "paper", x0: step, x1: step, y0: 0, y1: 1,
+    line: { width: 0 }, fillcolor: `@band_${phase}`, layer: "below",
+  };
+}
+
+function insert(trace, step, value) {
+  const at = trace.x.findIndex((x) => x >= step);
+  trace.x.splice(at, trace.x[at] === step ? 1 : 0, step);
+  trace.y.splice(at, trace.y.length === trace.x.length ? 1 : 0, value);
+}

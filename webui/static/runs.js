@@ -1,0 +1,105 @@
+// The table of runs: live rows, search, sort.
+import { getFragment } from "./api.js";
+import { follow } from "./live.js";
+import { patchRun, patchSortKeys, tickRelativeTimes } from "./patch.js";
+
+const table = document.getElementById("runs");
+const body = table.tBodies[0];
+const search = document.getElementById("search");
+const pending = new Map(); // run id -> latest summary, drawn once per animation frame
+const inserting = new Set();
+let sortKey = null;
+let descending = false;
+
+const rowOf = (id) => body.querySelector(`tr[data-run="${CSS.escape(id)}"]`);
+
+function draw() {
+  for (const [id, run] of pending) {
+    const row = rowOf(id);
+    if (!row) { insert(run); continue; }
+    patchRun(row, run);
+    patchSortKeys(row, run);
+  }
+  pending.clear();
+  sort();
+  filter();
+}
+
+async function insert(run) {
+  if (inserting.has(run.id) || (table.dataset.project && run.project !== table.dataset.project)) return;
+  inserting.add(run.id);
+  try {
+    const row = await getFragment(`/runs/${encodeURIComponent(run.id)}/sections/row`);
+    if (!rowOf(run.id)) body.prepend(row);
+    document.getElementById("start").hidden = true;
+    document.getElementById("runs-box").hidden = false;
+    tickRelativeTimes(row);
+    sort();
+    filter();
+  } finally {
+    inserting.delete(run.id);
+  }
+}
+
+function filter() {
+  const asked = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+  let shown = 0;
+  for (const row of body.rows) {
+    const text = row.dataset.search.toLowerCase();
+    row.hidden = !asked.every((part) => text.includes(part));
+    shown += !row.hidden;
+  }
+  document.getElementById("count").textContent = asked.length ? `${shown} of ${body.rows.length}` : body.rows.length;
+  document.getElementById("none-found").hidden = shown > 0 || body.rows.length === 0;
+}
+
+function sort() {
+  if (!sortKey) return;
+  const button = table.querySelector(`[data-sort="${sortKey}"]`);
+  const numeric = button.dataset.kind === "num" && sortKey !== "contact";
+  const value = (row) => (sortKey === "name" ? row.cells[0] : row.querySelector(`[data-s="${sortKey}"]`)).dataset.v;
+  const rows = [...body.rows].map((row) => [value(row), row]);
+  const compare = (a, b) => (numeric ? a - b : a.localeCompare(b, undefined, { numeric: true }));
+  // Unknown values stay at the end whichever way the column is sorted.
+  rows.sort(([a], [b]) => (a === "" || b === "" ? (a === "") - (b === "") : (descending ? -1 : 1) * compare(a, b)));
+  if (rows.some(([, row], i) => body.rows[i] !== row)) body.append(...rows.map(([, row]) => row));
+}
+
+table.tHead.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-sort]");
+  if (!button) return;
+  descending = sortKey === button.dataset.sort ? !descending : button.dataset.kind === "num";
+  sortKey = button.dataset.sort;
+  for (const th of table.tHead.rows[0].cells) th.ariaSort = "none";
+  button.closest("th").ariaSort = descending ? "descending" : "ascending";
+  sort();
+});
+
+search.addEventListener("input", () => {
+  const url = new URL(location);
+  if (search.value) url.searchParams.set("q", search.value);
+  else url.searchParams.delete("q");
+  history.replaceState(null, "", url);
+  filter();
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || /INPUT|TEXTAREA/.test(document.activeElement.tagName)) return;
+  event.preventDefault();
+  search.focus();
+});
+body.addEventListener("click", (event) => {
+  if (event.target.closest("a, button") || getSelection().toString()) return;
+  event.target.closest("tr")?.querySelector("th a").click();
+});
+
+search.value = new URL(location).searchParams.get("q") || "";
+document.querySelectorAll("[data-origin]").forEach((el) => { el.textContent = location.origin; });
+filter();
+tickRelativeTimes();
+setInterval(tickRelativeTimes, 1000);
+follow("/api/v1/events", table.dataset.cursor, {
+  run: (run) => {
+    if (!pending.size) requestAnimationFrame(draw);
+    pending.set(run.id, run);
+  },
+});

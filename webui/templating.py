@@ -1,0 +1,71 @@
+"""The Jinja2 environment: escaping on, what a record lacks is shown as unknown, our filters."""
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader
+
+from cusp import __version__
+from webui import drawings, sentences, static, words
+from webui.charts import flag_role
+
+PALETTE_SIZE = 8
+
+FILTERS = {
+    "text": words.text,
+    "whole": words.whole,
+    "number": words.number,
+    "percent": words.percent,
+    "points": words.points,
+    "usd": words.usd,
+    "size": words.size,
+    "when": words.when,
+    "duration": words.duration,
+    "phase_words": words.phase,
+    "metric_words": words.metric,
+    "short_metric": words.short_metric,
+    "roles": sentences.roles,
+    "css_metric": drawings.css_name,
+    "flag_role": flag_role,
+}
+
+
+def color_index(run_id: str) -> int:
+    """The run's place in the palette, the same on every page and in runs.js."""
+    return sum(ord(letter) for letter in run_id) % PALETTE_SIZE
+
+
+def asset_url(name: str) -> str:
+    """Where a page finds one of our files; the digest renews it after an upgrade."""
+    return f"/static/{name}?v={static.asset(name).etag.strip(chr(34))[:8]}"
+
+
+@cache
+def environment() -> Environment:
+    """The one environment of the process."""
+    made = Environment(
+        loader=PackageLoader("webui"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(FILTERS)
+    made.globals.update(
+        asset_url=asset_url,
+        plotly_url=f"/static/{static.PLOTLY}",
+        color_index=color_index,
+        interval=words.interval,
+        seconds_between=words.seconds_between,
+        sparkline=drawings.sparkline,
+        progress=drawings.progress,
+        score_bar=drawings.score_bar,
+        difference_bar=drawings.difference_bar,
+        evidence_bar=drawings.evidence_bar,
+        comparison_words=sentences.comparison,
+        version=__version__,
+    )
+    return made
+
+
+def render(template: str, **context: object) -> str:
+    """The template filled with the context."""
+    return environment().get_template(template).render(**context)

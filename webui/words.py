@@ -1,0 +1,154 @@
+"""Numbers, times and names as text. What is unknown is an en dash, never `None` or `nan`."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+UNKNOWN = "–"
+MINUS = "−"
+
+METRIC_WORDS: Mapping[str, str] = {
+    "format_reward": "format reward",
+    "accuracy_reward": "accuracy reward",
+    "completion_length": "completion length",
+    "clipped_ratio": "clipped ratio",
+    "reward": "reward",
+    "reward_std": "reward spread",
+    "kl": "KL",
+    "entropy": "entropy",
+    "loss": "loss",
+    "grad_norm": "gradient norm",
+    "learning_rate": "learning rate",
+    "logp_difference": "log-prob difference",
+    "step_time_s": "step time (s)",
+    "tokens": "tokens",
+}
+SHORT_METRIC_WORDS: Mapping[str, str] = {
+    "format_reward": "format",
+    "accuracy_reward": "accuracy",
+    "completion_length": "length",
+    "clipped_ratio": "clipping",
+}
+PHASE_WORDS: Mapping[str, str] = {
+    "warming_up": "warming up",
+    "adapting": "adapting",
+    "adapted": "adapted",
+    "turning": "turning",
+    "past": "past",
+    "collapsed": "collapsed",
+}
+SIZES = ("B", "kB", "MB", "GB", "TB")
+
+
+def is_number(value: object) -> bool:
+    """True for finite ints and floats; booleans are not numbers here."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)
+
+
+def metric(name: str) -> str:
+    """The metric's name as a person says it; unknown names stay as they are."""
+    return METRIC_WORDS.get(name, name)
+
+
+def short_metric(name: str) -> str:
+    """One word for a metric, for legends and lists of evidence."""
+    return SHORT_METRIC_WORDS.get(name) or metric(name)
+
+
+def phase(name: str | None) -> str:
+    """The phase in words."""
+    return PHASE_WORDS.get(name, name.replace("_", " ")) if name else UNKNOWN
+
+
+def text(value: object) -> str:
+    """The value as text, an en dash for None and for an empty string."""
+    return UNKNOWN if value is None else str(value) or UNKNOWN
+
+
+def whole(value: object) -> str:
+    """An integer with thousands separators."""
+    return f"{round(value):,}".replace("-", MINUS) if is_number(value) else UNKNOWN  # type: ignore[call-overload]
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """About `digits` significant digits, no exponent between 0.001 and 1,000,000."""
+    if not is_number(value):
+        return UNKNOWN
+    size = abs(value)
+    if size and not 1e-3 <= size < 1e6:
+        return f"{value:.{digits - 1}e}".replace("-", MINUS, 1 if value < 0 else 0)
+    decimals = max(0, digits - 1 - math.floor(math.log10(size))) if size else 0
+    return f"{value:,.{min(decimals, digits)}f}".replace("-", MINUS)
+
+
+def percent(value: Any, decimals: int = 1) -> str:
+    """A share as percent: 0.718 -> `71.8 %`."""
+    return f"{100 * value:.{decimals}f} %".replace("-", MINUS) if is_number(value) else UNKNOWN
+
+
+def points(value: Any) -> str:
+    """A difference of two shares in signed percentage points: 0.28 -> `+28.0`."""
+    return f"{100 * value:+.1f}".replace("-", MINUS) if is_number(value) else UNKNOWN
+
+
+def interval(low: Any, high: Any) -> str:
+    """A 95 % interval of a share in percent: `68.9–74.6`."""
+    if not (is_number(low) and is_number(high)):
+        return UNKNOWN
+    return f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def usd(value: Any) -> str:
+    """An amount in US dollars."""
+    return f"${value:,.2f}" if is_number(value) else UNKNOWN
+
+
+def size(value: Any) -> str:
+    """Bytes in decimal units."""
+    if not is_number(value):
+        return UNKNOWN
+    power = min(int(math.log10(value) // 3), len(SIZES) - 1) if value >= 1 else 0
+    return f"{value / 1000**power:.{1 if power else 0}f} {SIZES[power]}"
+
+
+def moment(value: str | None) -> datetime | None:
+    """The ISO 8601 time, in UTC; None where it is unknown or unreadable."""
+    try:
+        parsed = datetime.fromisoformat(value) if value else None
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC) if parsed else None
+
+
+def when(value: str | None) -> str:
+    """`2026-11-21 09:03:11 UTC`."""
+    parsed = moment(value)
+    return f"{parsed:%Y-%m-%d %H:%M:%S} UTC" if parsed else UNKNOWN
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Seconds from start to end, None where one of them is unknown."""
+    first, last = moment(start), moment(end)
+    return (last - first).total_seconds() if first and last else None
+
+
+def duration(seconds: Any) -> str:
+    """`48 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
+    if not is_number(seconds):
+        return UNKNOWN
+    total = max(0, round(seconds))
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    if total < 86400:
+        return f"{total // 3600} h {total % 3600 // 60:02d} min"
+    return f"{total // 86400} d {total % 86400 // 3600} h"
+
+
+def joined(parts: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
