@@ -43,6 +43,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._config = config
         self._metadata = metadata or RunMetadata()
         self._stop_after_save = False
+        self._proposed: list[Command] = []
         self._agreed: set[str] = set()
 
     def on_train_begin(
@@ -84,7 +85,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             control.should_save = True
             control.should_training_stop = True
         if orders and self.run is not None:
-            self._acknowledge_agreement(state.global_step)
+            self._acknowledge_agreement(self.run, state.global_step)
 
     def on_log(
         self,
@@ -129,11 +130,12 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self.run.finish("stopped" if stopped else "finished", stopped.reason if stopped else None)
 
     def _orders(self) -> int:
-        """Return what rank 0 was told, as bits; 0 on every other rank."""
+        """Return what rank 0 was told since the last step, as bits; 0 on every other rank."""
+        known = self.run.open_commands() if self.run is not None else []
+        self._proposed = [c for c in known if _bit(c) and c.command_id not in self._agreed]
         orders = 0
-        for command in self.run.open_commands() if self.run is not None else []:
-            if command.command_id not in self._agreed:
-                orders |= _bit(command)
+        for command in self._proposed:
+            orders |= _bit(command)
         return orders
 
     def _agree(self, orders: int, args: TrainingArguments) -> int:
@@ -144,12 +146,10 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         torch.distributed.broadcast(shared, src=0)
         return int(shared.item())
 
-    def _acknowledge_agreement(self, step: int) -> None:
-        assert self.run is not None
-        for command in self.run.open_commands():
-            if _bit(command) and command.command_id not in self._agreed:
-                self._agreed.add(command.command_id)
-                self.run.acknowledge(command, "agreed", step=step)
+    def _acknowledge_agreement(self, run: Run, step: int) -> None:
+        for command in self._proposed:
+            self._agreed.add(command.command_id)
+            run.acknowledge(command, "agreed", step=step)
 
 
 def described(

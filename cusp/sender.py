@@ -179,6 +179,7 @@ class Sender:
                 "attempt_id": attempt.attempt_id,
                 "first_seq": seq,
                 "dropped": attempt.spool.dropped,
+                "oldest_seq": attempt.spool.oldest(),
             }
         )
         body = f'{head[:-1]},"messages":[{",".join(lines)}]}}'

@@ -5,11 +5,12 @@ that the trainer owns (`first_seq` + its position), so a repeat is recognised an
 Non-finite numbers do not exist here: a value that was not measured is left out and counted.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cusp.ids import ULID_PATTERN
 
@@ -21,9 +22,33 @@ MAX_NAME_LENGTH = 200
 MAX_TEXT_LENGTH = 32_768
 MAX_STEP = 2**53
 
+
+def storable(text: str) -> str:
+    """Return the text, or raise ValueError for what PostgreSQL cannot hold: NUL, lone surrogates."""
+    if "\0" in text:
+        raise ValueError("text must not hold a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("text must be valid Unicode, without lone surrogates") from None
+    return text
+
+
+def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"must be plain JSON: {error}") from None
+    storable(text)
+    if "\\u0000" in text:
+        raise ValueError("text must not hold a NUL character")
+    return value
+
+
 Id = Annotated[str, Field(pattern=ULID_PATTERN)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
-Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(storable)]
+Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH), AfterValidator(storable)]
+Object = Annotated[dict[str, Any], AfterValidator(_storable_object)]
 Step = Annotated[int, Field(ge=0, le=MAX_STEP)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -76,7 +101,7 @@ class RunStart(Wire):
     attempt_id: Id
     project: Name = "default"
     name: Name
-    config: dict[str, Any] = {}
+    config: Object = {}
     policy: Policy = Policy()
     metadata: RunMetadata = RunMetadata()
     host: Name | None = None
@@ -99,7 +124,7 @@ class CheckpointMessage(Wire):
     kind: Literal["checkpoint"] = "checkpoint"
     checkpoint_id: Id
     step: Step
-    path: Annotated[str, Field(min_length=1, max_length=1_000)]
+    path: Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(storable)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: Annotated[int, Field(ge=0)]
     state: Literal["present", "pinned", "missing", "corrupt"] = "present"
@@ -152,7 +177,8 @@ class Batch(Wire):
     """`POST /api/v1/runs/{id}/batches`. An empty batch is a heartbeat.
 
     `messages` stay plain here: each is read on its own by `read_message`, so that one malformed
-    message is quarantined and the rest is stored. `dropped` counts what the spool's disk limit cost.
+    message is quarantined and the rest is stored. `dropped` counts what the spool's disk limit cost;
+    `oldest_seq` is the first message the trainer still has, so nobody waits for an older one.
     """
 
     v: Literal[1] = 1
@@ -160,6 +186,7 @@ class Batch(Wire):
     first_seq: Annotated[int, Field(ge=0)]
     messages: Annotated[list[Any], Field(max_length=MAX_MESSAGES)] = []
     dropped: Annotated[int, Field(ge=0)] = 0
+    oldest_seq: Annotated[int, Field(ge=0)] = 0
 
 
 class Command(Wire):
@@ -221,6 +248,8 @@ def _read_point(raw: Mapping[str, Any]) -> PointMessage | str:
     for name, value in metrics.items():
         if type(name) is not str or not 0 < len(name) <= MAX_NAME_LENGTH:
             return f"a metric name at step {step} must have 1 to {MAX_NAME_LENGTH} characters"
+        if "\0" in name or not name.isprintable():
+            return f"the metric name {name!r:.80} at step {step} must be printable"
         if type(value) is not float and type(value) is not int:
             return f"metric {name!r} at step {step} must be a number, not {type(value).__name__}"
         if not math.isfinite(value):

@@ -1,0 +1,192 @@
+"""Jobs: what workers claim, keep alive and bring back."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from cusp.wire import Finite, Id, Name, Object, Step, Text
+from monitor import conclude, views
+from monitor.problems import Conflict
+from monitor.service import ServiceDep
+from monitor.store import checkpoints, evaluations, feed, jobs, runs
+from monitor.store.database import Transaction
+
+router = APIRouter(tags=["jobs"])
+Json = dict[str, Any]
+Token = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+# problem id, sample, score (null: the verifier failed), tokens, finish reason, seed
+Row = tuple[
+    Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")],
+    Annotated[int, Field(ge=0, le=32_767)],
+    Annotated[float, Field(ge=0, le=1)] | None,
+    Count,
+    Annotated[str, Field(max_length=16, pattern=r"^[ -~]*$")],
+    Annotated[int, Field(ge=0, le=2**62)],
+]
+
+
+class Request(BaseModel):
+    """Base of the bodies here: no unknown field."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Claim(Request):
+    """Who asks for which kinds of job."""
+
+    worker: Name
+    kinds: Annotated[
+        list[Literal["train", "evaluate", "export"]], Field(min_length=1, max_length=3)
+    ]
+
+
+class Progress(Request):
+    """How far a job is."""
+
+    done: Count
+    total: Count
+    text: Annotated[Text, Field(max_length=500)] = ""
+
+
+class Heartbeat(Request):
+    """The worker is alive."""
+
+    token: Token
+    progress: Progress | None = None
+
+
+class Evaluation(Request):
+    """One scored checkpoint and split."""
+
+    checkpoint_id: Id | None
+    roles: Annotated[list[Name], Field(max_length=16)]
+    step: Step
+    task: Name
+    split: Literal["selection", "report"]
+    samples_per_problem: Count
+    pass_at_1: Share
+    low: Share
+    high: Share
+    n_problems: Count
+    n_samples: Count
+    errors: Count
+    mean_tokens: Finite
+    truncated_share: Share
+    rows: Annotated[list[Row], Field(max_length=200_000)]
+
+
+class EvaluationPost(Request):
+    """An evaluation, with the right to bring it."""
+
+    token: Token
+    evaluation: Evaluation
+
+
+class Finish(Request):
+    """How a job ended."""
+
+    token: Token
+    state: Literal["done", "failed"]
+    error: Text | None = None
+    result: Object | None = None
+
+
+@router.get("/jobs")
+def list_jobs(service: ServiceDep, run_id: Id | None = None) -> Json:
+    """Return jobs, newest first."""
+    with service.database.read() as tx:
+        return {"jobs": [views.job(row) for row in jobs.of_run(tx, run_id)]}
+
+
+@router.post("/jobs/claim", responses={204: {"description": "nothing to do"}})
+def claim_job(claim: Claim, service: ServiceDep, response: Response) -> Any:
+    """Give the oldest waiting job to the worker."""
+    now = service.clock()
+    with service.database.write() as tx:
+        for lost in jobs.give_up(tx, now):
+            feed.section_changed(tx, lost.run_id, "jobs")
+        row = jobs.claim(tx, claim.worker, claim.kinds, now)
+        if row is None:
+            return Response(status_code=204)
+        feed.section_changed(tx, row.run_id, "jobs")
+    service.hub.changed(row.run_id)
+    fields = {"id": row.id, "kind": row.kind, "run_id": row.run_id, "payload": row.payload}
+    return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
+
+
+@router.post("/jobs/{job_id}/heartbeat")
+def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
+    """Prolong the lease."""
+    progress = beat.progress.model_dump() if beat.progress else None
+    with service.database.write() as tx:
+        row = jobs.heartbeat(tx, job_id, beat.token, service.clock(), progress)
+        if progress is not None:
+            feed.section_changed(tx, row.run_id, "jobs")
+    service.hub.changed(row.run_id)
+    return {"lease_s": jobs.LEASE_S}
+
+
+@router.post("/jobs/{job_id}/evaluations")
+def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Json:
+    """Store one evaluation with its rows; a repeat is ignored."""
+    brought = post.evaluation
+    with service.database.write() as tx:
+        job = jobs.held(tx, job_id, post.token)
+        _check_checkpoint(tx, job.run_id, brought.checkpoint_id)
+        new = evaluations.add(
+            tx, job.run_id, job_id, _evaluation_row(brought), _rows(brought), service.clock()
+        )
+        feed.section_changed(tx, job.run_id, "evaluations")
+        feed.section_changed(tx, job.run_id, "checkpoints")
+    service.hub.changed(job.run_id)
+    return {"stored": new}
+
+
+@router.post("/jobs/{job_id}/finish")
+def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
+    """End the job; a comparison that names a best checkpoint moves the alias `best`."""
+    now = service.clock()
+    with service.database.write() as tx:
+        held = jobs.held(tx, job_id, finish.token)
+        runs.lock(tx, held.run_id)
+        jobs.finish(
+            tx,
+            job_id,
+            finish.token,
+            now,
+            state=finish.state,
+            error=finish.error,
+            result=finish.result,
+        )
+        if finish.state == "done" and held.kind == "evaluate":
+            comparison = (finish.result or {}).get("comparison")
+            conclude.finish_evaluation(
+                tx, held.run_id, now, comparison if isinstance(comparison, dict) else None
+            )
+        for section in ("jobs", "evaluations", "checkpoints"):
+            feed.section_changed(tx, held.run_id, section)
+        feed.add(tx, held.run_id, "run", {})
+    service.hub.changed(held.run_id)
+    return {"state": finish.state}
+
+
+def _check_checkpoint(tx: Transaction, run_id: str, checkpoint_id: str | None) -> None:
+    row = checkpoints.get(tx, checkpoint_id) if checkpoint_id else None
+    if checkpoint_id and (row is None or row.run_id != run_id):
+        raise Conflict(f"run {run_id} has no checkpoint {checkpoint_id!r}")
+
+
+def _evaluation_row(brought: Evaluation) -> Json:
+    head = {"checkpoint_id", "step", "task", "split"}
+    return {
+        **brought.model_dump(include=head),
+        "scores": brought.model_dump(exclude={*head, "rows"}),
+    }
+
+
+def _rows(brought: Evaluation) -> list[Json]:
+    names = ("problem_id", "sample", "score", "tokens", "finish_reason", "seed")
+    return [dict(zip(names, row, strict=True)) for row in brought.rows]

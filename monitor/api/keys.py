@@ -1,0 +1,16 @@
+"""The Idempotency-Key header of acting requests."""
+
+from typing import Annotated
+
+from fastapi import Header
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[ -~]+$",
+        description="a repeat with the same key gets the same answer and acts only once",
+    ),
+]

@@ -1,0 +1,99 @@
+"""The pages: read what a page shows in one transaction, hand it to webui, return HTML."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from cusp.wire import Id
+from monitor import auth, views
+from monitor.api.runs import read_evaluations, read_series
+from monitor.problems import NotFound
+from monitor.service import ServiceDep, run_or_404
+from monitor.store import audit, findings, jobs, points, runs
+from monitor.store.database import Transaction
+from webui import pages, static
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/", response_class=HTMLResponse)
+def runs_page(service: ServiceDep, project: str | None = None) -> str:
+    """The runs table."""
+    with service.database.read() as tx:
+        found = [service.summarised(tx, run) for run in runs.listed(tx, project=project)]
+    return pages.runs_page(found, project=project)
+
+
+@router.get("/runs/{run_id}", response_class=HTMLResponse)
+def run_page(run_id: Id, service: ServiceDep) -> str:
+    """One run."""
+    with service.database.read() as tx:
+        run = run_or_404(tx, run_id)
+        data = _data(tx, run)
+        shown = service.detailed(tx, run)
+        series = read_series(tx, run_id)
+    return pages.run_page(shown, series=series, cursor=run.cursor, **data)
+
+
+@router.get("/runs/{run_id}/sections/{name}", response_class=HTMLResponse)
+def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
+    """One section of a run's page, fetched when it changed."""
+    with service.database.read() as tx:
+        run = run_or_404(tx, run_id)
+        try:
+            return pages.section(name, service.detailed(tx, run), **_data(tx, run))
+        except pages.UnknownSection as error:
+            raise NotFound(str(error.args[0])) from None
+
+
+@router.get("/login", response_class=HTMLResponse)
+def login_page(service: ServiceDep) -> str:
+    """Ask for the token."""
+    return pages.login_page()
+
+
+@router.post("/login")
+async def login(service: ServiceDep, request: Request) -> Response:
+    """Give the browser its cookie for the right token."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    token = form.get("token", [""])[0]
+    expected = service.config.token
+    if expected is None:
+        return RedirectResponse("/", 303)
+    if not auth.matches(expected, token):
+        return HTMLResponse(pages.login_page("This is not the token of this monitor."), 403)
+    answer = RedirectResponse("/", 303)
+    answer.set_cookie(
+        auth.COOKIE,
+        auth.session_of(expected).decode(),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+        max_age=30 * 86_400,
+    )
+    return answer
+
+
+@router.get("/static/{name}")
+def static_file(name: str, request: Request) -> Response:
+    """One of the files the pages use."""
+    try:
+        found, headers = static.asset(name), static.headers(name)
+    except static.UnknownAsset as error:
+        raise NotFound(str(error.args[0])) from None
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(found.body, headers=headers)
+
+
+def _data(tx: Transaction, run: Any) -> dict[str, Any]:
+    return {
+        "verdicts": views.verdicts(findings.verdicts_of(tx, run.id), run.verdict),
+        "checkpoints": views.checkpoint_list(tx, run.id),
+        "audit": [views.audit_entry(row) for row in audit.of_run(tx, run.id)],
+        "jobs": [views.job(row) for row in jobs.of_run(tx, run.id)],
+        "samples": [views.sample(row) for row in points.samples_of(tx, run.id)],
+        **read_evaluations(tx, run.id),
+    }

@@ -1,0 +1,229 @@
+"""Runs: announcing, batches, reading back, stopping."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from cusp.wire import Batch, Id, Reply, RunStart, Text
+from monitor import conclude, views
+from monitor.api.keys import IdempotencyKey
+from monitor.problems import Conflict, NotFound
+from monitor.service import PERSON, Service, ServiceDep, run_or_404
+from monitor.store import audit, commands, evaluations, feed, findings, points, runs
+from monitor.store import jobs as job_rows
+from monitor.store.database import Transaction
+
+router = APIRouter(tags=["runs"])
+Json = dict[str, Any]
+Since = Annotated[int, Query(ge=0, le=2**53, description="first step to return")]
+
+
+class StopRequest(BaseModel):
+    """Why and how to stop."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Text = "stopped by a person"
+    mode: Literal["graceful", "after_save"] = "graceful"
+
+
+class EvaluateRequest(BaseModel):
+    """Which checkpoints to score; none named means the candidates."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    checkpoints: Annotated[list[Id], Field(max_length=200)] = []
+
+
+class Judgement(BaseModel):
+    """A person's word on a change point."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["confirmed", "dismissed"]
+
+
+@router.post("/runs")
+def announce_run(start: RunStart, service: ServiceDep) -> Json:
+    """Announce an attempt of a run; repeating it changes nothing."""
+    service.ingest.announce(start)
+    return {"id": start.run_id, "url": f"/runs/{start.run_id}"}
+
+
+@router.post("/runs/{run_id}/batches")
+def post_batch(run_id: Id, batch: Batch, service: ServiceDep) -> Reply:
+    """Take messages and return what the trainer should know."""
+    return service.ingest.batch(run_id, batch)
+
+
+@router.get("/runs")
+def list_runs(service: ServiceDep, project: str | None = None) -> Json:
+    """Return the runs, newest first."""
+    with service.database.read() as tx:
+        return {"runs": [service.summarised(tx, run) for run in runs.listed(tx, project=project)]}
+
+
+@router.get("/runs/{run_id}")
+def get_run(run_id: Id, service: ServiceDep) -> Json:
+    """Return one run with its details."""
+    with service.database.read() as tx:
+        return service.detailed(tx, run_or_404(tx, run_id))
+
+
+@router.get("/runs/{run_id}/series")
+def get_series(run_id: Id, service: ServiceDep, names: str | None = None, since: Since = 0) -> Json:
+    """Return the metric series: what counts, and what later attempts superseded."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        return {"series": read_series(tx, run_id, names.split(",") if names else None, since)}
+
+
+@router.get("/runs/{run_id}/verdicts")
+def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0) -> Json:
+    """Return the verdict after every step, in columns."""
+    with service.database.read() as tx:
+        run = run_or_404(tx, run_id)
+        return views.verdicts(findings.verdicts_of(tx, run_id, since), run.verdict)
+
+
+@router.get("/runs/{run_id}/change-points")
+def get_change_points(run_id: Id, service: ServiceDep) -> Json:
+    """Return the change points found so far."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        found = findings.change_points_of(tx, run_id)
+        return {"change_points": [views.change_point(row) for row in found]}
+
+
+@router.patch("/change-points/{change_point_id}")
+def judge_change_point(change_point_id: Id, judgement: Judgement, service: ServiceDep) -> Json:
+    """Confirm or dismiss a change point, as a person."""
+    with service.database.write() as tx:
+        row = findings.judge(tx, change_point_id, judgement.state, PERSON)
+        if row is None:
+            raise NotFound(f"there is no change point {change_point_id!r} here")
+        audit.add(
+            tx,
+            row.run_id,
+            service.clock(),
+            actor=PERSON,
+            action=judgement.state,
+            target=change_point_id,
+            detail={"kind": row.kind, "step": row.step},
+        )
+        feed.section_changed(tx, row.run_id, "change_points")
+    service.hub.changed(row.run_id)
+    return views.change_point(row)
+
+
+@router.get("/runs/{run_id}/evaluations")
+def get_evaluations(run_id: Id, service: ServiceDep) -> Json:
+    """Return the scores of the run's checkpoints and the latest paired comparison."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        return read_evaluations(tx, run_id)
+
+
+@router.get("/runs/{run_id}/samples")
+def get_samples(run_id: Id, service: ServiceDep, step: Since | None = None) -> Json:
+    """Return stored completions."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        return {"samples": [views.sample(row) for row in points.samples_of(tx, run_id, step=step)]}
+
+
+@router.get("/runs/{run_id}/audit")
+def get_audit(run_id: Id, service: ServiceDep) -> Json:
+    """Return who did what, newest first."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        return {"audit": [views.audit_entry(row) for row in audit.of_run(tx, run_id)]}
+
+
+@router.post("/runs/{run_id}/stop", status_code=202)
+def stop_run(
+    run_id: Id, service: ServiceDep, request: StopRequest | None = None, key: IdempotencyKey = None
+) -> Json:
+    """Ask the trainer to save, pin, acknowledge and exit; a stop under way is returned as it is."""
+    asked = request or StopRequest()
+
+    def act(tx: Transaction) -> Json:
+        run = run_or_404(tx, run_id, locked=True)
+        if under_way := commands.pending(tx, run_id, "stop"):
+            return views.command(under_way[0])
+        if run.status != "running":
+            raise Conflict(f"the run is {run.status} already; there is nothing to stop")
+        return views.command(_stop(tx, service, run_id, asked))
+
+    answer = service.once(key, ["stop", run_id, asked.model_dump()], act)
+    service.hub.changed(run_id)
+    return answer
+
+
+@router.get("/runs/{run_id}/commands/{command_id}")
+def get_command(run_id: Id, command_id: Id, service: ServiceDep) -> Json:
+    """Return a command and how far it got."""
+    with service.database.read() as tx:
+        row = commands.get(tx, command_id)
+        if row is None or row.run_id != run_id:
+            raise NotFound(f"run {run_id} has no command {command_id!r}")
+        return views.command(row)
+
+
+@router.post("/runs/{run_id}/evaluate", status_code=202)
+def evaluate_run(
+    run_id: Id,
+    service: ServiceDep,
+    request: EvaluateRequest | None = None,
+    key: IdempotencyKey = None,
+) -> Json:
+    """Queue the evaluation of the candidates, or of the checkpoints named."""
+    only = request.checkpoints if request else []
+
+    def act(tx: Transaction) -> Json:
+        run_or_404(tx, run_id, locked=True)
+        if not conclude.usable(tx, run_id):
+            raise Conflict("the run has no complete checkpoint yet; wait for the first save")
+        return views.job(conclude.evaluate(tx, run_id, service.clock(), PERSON, only))
+
+    answer = service.once(key, ["evaluate", run_id, only], act)
+    service.hub.changed(run_id)
+    return answer
+
+
+def read_series(
+    tx: Transaction, run_id: str, names: list[str] | None = None, since: int = 0
+) -> list[Json]:
+    """Return the run's `Series` objects."""
+    attempts = runs.attempts_of(tx, run_id)
+    found = points.read(tx, run_id, runs.cuts(attempts), only=names, since=since)
+    return views.series(found, views.attempt_numbers(attempts))
+
+
+def read_evaluations(tx: Transaction, run_id: str) -> Json:
+    """Return the run's `Evaluation` objects and its latest `Comparison`."""
+    done = [job for job in job_rows.of_run(tx, run_id) if job.state == "done" and job.result]
+    return {
+        "evaluations": [views.evaluation(row) for row in evaluations.of_run(tx, run_id)],
+        "comparison": done[0].result.get("comparison") if done else None,
+    }
+
+
+def _stop(tx: Transaction, service: Service, run_id: str, asked: StopRequest) -> Any:
+    now = service.clock()
+    command = commands.add(
+        tx, run_id, now, kind="stop", reason=asked.reason, author=PERSON, mode=asked.mode
+    )
+    audit.add(
+        tx,
+        run_id,
+        now,
+        actor=PERSON,
+        action="stop",
+        target=run_id,
+        detail={"reason": asked.reason, "mode": asked.mode},
+    )
+    feed.section_changed(tx, run_id, "commands")
+    feed.add(tx, run_id, "run", {})
+    return command

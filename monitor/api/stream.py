@@ -1,0 +1,44 @@
+"""Server-sent events, resumable by cursor."""
+
+from collections.abc import AsyncIterable
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from cusp.wire import Id
+from monitor import events
+from monitor.problems import NotFound
+from monitor.service import ServiceDep
+
+router = APIRouter(tags=["events"])
+After = Annotated[int, Query(ge=0, le=2**62, description="cursor to go on from")]
+LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=32)]
+
+
+@router.get("/events", response_class=EventSourceResponse)
+async def all_events(service: ServiceDep) -> AsyncIterable[ServerSentEvent]:
+    """Stream a summary of every run that changes."""
+    yield ServerSentEvent(comment="open", retry=1000)
+    async for cursor, kind, data in events.of_all(service.hub, service.summary):
+        yield _sent(cursor, kind, data)
+
+
+@router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
+async def run_events(
+    run_id: Id, service: ServiceDep, after: After = 0, last_event_id: LastEventId = None
+) -> AsyncIterable[ServerSentEvent]:
+    """Stream every change of the run after a cursor, for ever; `Last-Event-ID` wins over `after`."""
+    cursor = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+    run = await to_thread.run_sync(service.summary, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id!r} here")
+    yield ServerSentEvent(comment="open", retry=1000)
+    stream = events.of_run(service.hub, service.database, run_id, cursor, service.summary)
+    async for number, kind, data in stream:
+        yield _sent(number, kind, data)
+
+
+def _sent(cursor: int | None, kind: str, data: object) -> ServerSentEvent:
+    return ServerSentEvent(id=None if cursor is None else str(cursor), event=kind, data=data)

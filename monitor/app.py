@@ -1,0 +1,41 @@
+"""The composition root: routes, errors, limits, log-in and the life of the process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from cusp import __version__
+from monitor import problems
+from monitor.api import checkpoints, health, jobs, pages, runs, stream
+from monitor.config import MonitorConfig
+from monitor.guard import Guard
+from monitor.limits import BodyLimit
+from monitor.service import Service
+
+
+def create_app(config: MonitorConfig) -> FastAPI:
+    """Return the monitor as an ASGI application, its database migrated.
+
+    DatabaseError is raised when the database cannot be opened or is newer than this version.
+    """
+    service = Service(config)
+    service.database.upgrade()
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        service.hub.open()
+        yield
+        service.hub.close()
+        service.database.close()
+
+    app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+    app.state.service = service
+    for module in (runs, checkpoints, jobs, stream):
+        app.include_router(module.router, prefix="/api/v1")
+    app.include_router(health.router)
+    app.include_router(pages.router)
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit_bytes=config.body_limit_bytes)
+    app.add_middleware(Guard, token=config.token)
+    return app

@@ -1,0 +1,78 @@
+"""The monitor's settings: environment variables, overridden by `cusp serve`'s options."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PORT = 8787
+
+
+class ConfigError(ValueError):
+    """The monitor refuses to start like this; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class MonitorConfig:
+    """Where the monitor listens and keeps its data. `database_url` may be a path (SQLite)."""
+
+    database_url: str
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    token: str | None = None
+    lost_after_s: float = 60.0
+    body_limit_bytes: int = 8 << 20
+    series_limit: int = 2_000
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConfig:
+    """Return the configuration named in the environment; ConfigError beyond loopback without a token.
+
+    >>> from_environment({"CUSP_DIR": "/data"}).database_url
+    '/data/cusp.db'
+    """
+    directory = Path(environment.get("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute()
+    return checked(
+        MonitorConfig(
+            database_url=environment.get("CUSP_DATABASE_URL") or str(directory / "cusp.db"),
+            host=environment.get("CUSP_HOST") or "127.0.0.1",
+            port=_port(environment.get("CUSP_PORT") or str(DEFAULT_PORT)),
+            token=environment.get("CUSP_TOKEN") or None,
+        )
+    )
+
+
+def checked(config: MonitorConfig) -> MonitorConfig:
+    """Return the configuration, or raise ConfigError when it would serve strangers."""
+    if not is_loopback(config.host) and not config.token:
+        raise ConfigError(
+            f"the monitor would listen on {config.host} without a token, open to everybody who reaches"
+            " this machine; set CUSP_TOKEN, or use --host 127.0.0.1"
+        )
+    if config.token is not None and len(config.token) < 16:
+        raise ConfigError(
+            "CUSP_TOKEN has fewer than 16 characters; make one with"
+            " `python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
+        )
+    return config
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server bound to `host`.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _port(value: str) -> int:
+    if value.isdecimal() and 0 <= int(value) < 65_536:
+        return int(value)
+    raise ConfigError(f"CUSP_PORT is {value!r}; use a number from 0 (any free port) to 65535")

@@ -1,0 +1,317 @@
+"""One batch, one transaction: store -> fold -> decide -> commands and jobs.
+
+Whatever the network repeats, reorders or splits, the database ends up the same: a message is taken
+when its number is the next one, a repeat is skipped, a gap is answered with the number wanted.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cusp.wire import (
+    AckMessage,
+    Batch,
+    BoundaryMessage,
+    CheckpointMessage,
+    Command,
+    Message,
+    PointMessage,
+    Policy,
+    Reply,
+    RunMetadata,
+    RunStart,
+    SampleMessage,
+    StatusMessage,
+    read_message,
+)
+from monitor import conclude
+from monitor.fold import WATCHED, Folds, fold, fresh
+from monitor.store import checkpoints, commands, feed, findings, points, runs
+from monitor.store.database import Database, Transaction
+
+
+SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
+
+
+class UnknownRun(LookupError):
+    """No such run or attempt here: the trainer must announce it (again)."""
+
+
+@dataclass
+class _Touched:
+    """What a batch changed."""
+
+    first_step: int = 2**62
+    last_step: int = -1
+    watched: bool = False
+    sections: set[str] = field(default_factory=set)
+    ended: bool = False
+
+
+class Ingest:
+    """Takes announcements and batches. `changed` is called with the run id after every commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        changed: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        series_limit: int = 2_000,
+    ) -> None:
+        self._database = database
+        self._changed = changed
+        self._clock = clock
+        self._series_limit = series_limit
+        self._folds = Folds()
+
+    def announce(self, start: RunStart) -> None:
+        """Store a run and its attempt; a repeat changes nothing."""
+        now = self._clock()
+        with self._database.write() as tx:
+            if not runs.announce(tx, start, now):
+                return
+            if len(runs.attempts_of(tx, start.run_id)) > 1:
+                commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
+                feed.section_changed(tx, start.run_id, "commands")
+            feed.add(tx, start.run_id, "run", {})
+        self._changed(start.run_id)
+
+    def batch(self, run_id: str, batch: Batch) -> Reply:
+        """Store what is new in the batch and return what the trainer should know.
+
+        UnknownRun is raised when the run or the attempt was not announced here.
+        """
+        messages = [read_message(raw) for raw in batch.messages]
+        try:
+            with self._database.write() as tx:
+                reply, changed = self._take(tx, run_id, batch, messages)
+        except Exception:
+            self._folds.drop(run_id)
+            raise
+        if changed:
+            self._changed(run_id)
+        return reply
+
+    def _take(
+        self, tx: Transaction, run_id: str, batch: Batch, messages: Sequence[Message | str]
+    ) -> tuple[Reply, bool]:
+        now = self._clock()
+        run = runs.lock(tx, run_id)
+        attempt = runs.attempt(tx, batch.attempt_id)
+        if run is None or attempt is None or attempt.run_id != run_id:
+            raise UnknownRun(f"run {run_id} with attempt {batch.attempt_id} was not announced here")
+        lost = max(0, batch.oldest_seq - attempt.next_seq)
+        expected = attempt.next_seq + lost
+        skip = expected - batch.first_seq
+        new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
+        touched = _Touched()
+        skipped = self._store(tx, run, attempt, expected, new, touched, now)
+        next_seq = expected + len(new)
+        stamp = {
+            "next_seq": next_seq,
+            "last_contact_at": now,
+            "skipped": attempt.skipped + skipped,
+            "dropped": max(attempt.dropped, batch.dropped),
+            "lost": attempt.lost + lost,
+        }
+        if touched.last_step >= 0:
+            known = attempt.first_step
+            stamp["first_step"] = min(touched.first_step, 2**62 if known is None else known)
+            stamp["last_step"] = max(touched.last_step, attempt.last_step or 0)
+        runs.change_attempt(tx, attempt.id, stamp)
+        runs.change(tx, run_id, last_contact_at=now)
+        if touched.last_step >= 0:
+            self._record_points(tx, run_id, attempt.key, touched)
+        if new:
+            conclude.after_batch(tx, run_id, now, ended=touched.ended)
+            for section in sorted(touched.sections):
+                feed.section_changed(tx, run_id, section)
+            feed.add(tx, run_id, "run", {})
+        open_commands = self._commands_for(tx, run_id, attempt.id)
+        silent_s = now - run.last_contact_at
+        return Reply(next_seq=next_seq, commands=open_commands), bool(new) or silent_s > SILENT_S
+
+    def _store(
+        self,
+        tx: Transaction,
+        run: Any,
+        attempt: Any,
+        seq: int,
+        new: Sequence[tuple[Any, Message | str]],
+        touched: _Touched,
+        now: float,
+    ) -> int:
+        """Store the messages; return how many values the trainer left out as not finite."""
+        skipped, numbers = 0, _Numbers(tx, run.id, self._series_limit)
+        rows: list[tuple[int, int, int, float]] = []
+        for offset, (raw, message) in enumerate(new):
+            if isinstance(message, PointMessage):
+                message = numbers.check(message) or message
+            if isinstance(message, str):
+                _set_aside(tx, run.id, attempt.key, seq + offset, raw, message, now)
+            elif isinstance(message, PointMessage):
+                skipped += message.skipped
+                rows += numbers.rows(message, attempt.key)
+                touched.first_step = min(touched.first_step, message.step)
+                touched.last_step = max(touched.last_step, message.step)
+                touched.watched |= not WATCHED.isdisjoint(message.metrics)
+            else:
+                _store_other(tx, run.id, attempt, seq + offset, message, touched, now)
+        points.add(tx, rows)
+        return skipped
+
+    def _record_points(self, tx: Transaction, run_id: str, key: int, touched: _Touched) -> None:
+        ref = {"attempt_key": key, "from": touched.first_step, "to": touched.last_step}
+        feed.add(tx, run_id, "points", ref)
+        cuts = runs.cuts(runs.attempts_of(tx, run_id))
+        run = runs.get(tx, run_id)
+        assert run is not None
+        runs.change(tx, run_id, last_step=_last_step(runs.attempts_of(tx, run_id), cuts))
+        if touched.watched:
+            self._fold(tx, run, cuts, touched)
+
+    def _fold(self, tx: Transaction, run: Any, cuts: dict[int, int], touched: _Touched) -> None:
+        """Bring the verdicts up to date; only the new steps if the past stands."""
+        boundaries = points.boundary_steps(tx, run.id, cuts)
+        state = self._folds.get(run.id, run.folds, cuts, boundaries, touched.first_step)
+        rewound = state is None and run.verdict is not None
+        if state is None:
+            metadata = RunMetadata.model_validate(run.metadata)
+            state = fresh(metadata, Policy.model_validate(run.policy), run.folds)
+        first = state.last_step + 1
+        series = points.by_step(tx, run.id, cuts, sorted(WATCHED), since=first)
+        found = list(fold(state, series, boundaries, cuts))
+        state.folds += 1
+        self._folds.put(run.id, state)
+        if rewound:
+            rewind_to = min(touched.first_step, run.verdict["step"])
+            findings.forget_verdicts(tx, run.id, 0)
+            feed.add(tx, run.id, "rewind", {"step": rewind_to})
+            first = rewind_to
+            runs.change(tx, run.id, verdict=None, folds=state.folds)
+        if found:
+            conclude.record(tx, run.id, found, state.folds, show_from=first)
+            touched.sections |= (
+                {"change_points"} if conclude.changes(tx, run.id, found[-1]) else set()
+            )
+
+    def _commands_for(self, tx: Transaction, run_id: str, attempt_id: str) -> list[Command]:
+        """Return what the run's latest attempt must still be told; older ones are told nothing."""
+        if attempt_id != runs.newest_attempt(tx, run_id):
+            return []
+        return [
+            Command(command_id=c.id, kind=c.kind, mode=c.mode, steps=c.steps, reason=c.reason)
+            for c in commands.pending(tx, run_id)
+        ]
+
+
+class _Numbers:
+    """Series ids of one run during one batch."""
+
+    def __init__(self, tx: Transaction, run_id: str, limit: int) -> None:
+        self._tx, self._run_id, self._limit = tx, run_id, limit
+        self._known = points.names(tx, run_id)
+
+    def check(self, message: PointMessage) -> str | None:
+        """Return why the point cannot be taken, or None after making sure its series exist."""
+        new = message.metrics.keys() - self._known.keys()
+        if message.at is not None and points.AT not in self._known:
+            new = new | {points.AT}
+        if len(self._known) + len(new) > self._limit:
+            return f"the run has more than {self._limit} metrics; log fewer names"
+        if new:
+            self._known = points.add_names(self._tx, self._run_id, new)
+        return None
+
+    def rows(self, message: PointMessage, key: int) -> list[tuple[int, int, int, float]]:
+        """Return the point's rows for `points.add`."""
+        step, known = message.step, self._known
+        rows = [(known[name], step, key, float(value)) for name, value in message.metrics.items()]
+        if message.at is not None:
+            rows.append((known[points.AT], step, key, message.at))
+        return rows
+
+
+def _store_other(
+    tx: Transaction,
+    run_id: str,
+    attempt: Any,
+    seq: int,
+    message: Message,
+    touched: _Touched,
+    now: float,
+) -> None:
+    if isinstance(message, CheckpointMessage):
+        checkpoints.add(tx, run_id, attempt.key, message, now)
+        touched.sections.add("checkpoints")
+    elif isinstance(message, AckMessage):
+        commands.advance(
+            tx,
+            run_id,
+            message.command_id,
+            now,
+            state=message.state,
+            step=message.step,
+            reason=message.reason,
+        )
+        touched.sections.add("commands")
+    elif isinstance(message, SampleMessage):
+        row = message.model_dump(include={"step", "prompt", "completion", "rewards"})
+        points.add_sample(tx, {"run_id": run_id, "attempt_key": attempt.key, "seq": seq, **row})
+        touched.sections.add("samples")
+    elif isinstance(message, BoundaryMessage):
+        points.add_boundary(tx, run_id, attempt.key, message.step, message.reason)
+    elif isinstance(message, StatusMessage):
+        _store_status(tx, run_id, attempt, message, touched, now)
+
+
+def _store_status(
+    tx: Transaction,
+    run_id: str,
+    attempt: Any,
+    message: StatusMessage,
+    touched: _Touched,
+    now: float,
+) -> None:
+    status = "running" if message.status == "started" else message.status
+    runs.change_attempt(tx, attempt.id, {"status": status, "status_reason": message.reason})
+    if attempt.id != runs.newest_attempt(tx, run_id):
+        return
+    ended = status != "running"
+    runs.change(
+        tx,
+        run_id,
+        status=status,
+        status_reason=message.reason,
+        ended_at=now if ended else None,
+    )
+    if ended:
+        commands.expire(tx, run_id, now, f"the training had ended ({status})")
+        touched.sections.add("commands")
+        touched.ended = True
+
+
+def _set_aside(
+    tx: Transaction, run_id: str, key: int, seq: int, raw: Any, reason: str, now: float
+) -> None:
+    body = json.dumps(raw, default=str)[:4_096].replace("\x00", "\ufffd")
+    points.set_aside(
+        tx,
+        {
+            "run_id": run_id,
+            "attempt_key": key,
+            "seq": seq,
+            "body": body,
+            "reason": reason[:2_000],
+            "at": now,
+        },
+    )
+
+
+def _last_step(attempts: Sequence[Any], cuts: dict[int, int]) -> int | None:
+    """Return the last effective step: of each attempt at most the one before its cut."""
+    steps = [min(row.last_step, cuts[row.key] - 1) for row in attempts if row.last_step is not None]
+    return max(steps) if steps else None

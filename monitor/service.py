@@ -1,0 +1,84 @@
+"""What a route works with: the database, the ingest, the hub, the configuration."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from monitor import views
+from monitor.config import MonitorConfig
+from monitor.events import Hub
+from monitor.ingest import Ingest
+from monitor.problems import Conflict, NotFound
+from monitor.store import answers, runs
+from monitor.store.database import Database, Transaction
+
+PERSON = "person"
+
+
+class Service:
+    """One monitor process."""
+
+    def __init__(self, config: MonitorConfig, clock: Callable[[], float] = time.time) -> None:
+        self.config = config
+        self.clock = clock
+        self.database = Database(config.database_url)
+        self.hub = Hub()
+        self.ingest = Ingest(
+            self.database, self.hub.changed, clock=clock, series_limit=config.series_limit
+        )
+
+    def summary(self, run_id: str) -> dict[str, Any] | None:
+        """Return the run as the runs table shows it, or None."""
+        with self.database.read() as tx:
+            run = runs.get(tx, run_id)
+            return self.summarised(tx, run) if run else None
+
+    def summarised(self, tx: Transaction, run: Any) -> dict[str, Any]:
+        """Return a run row as the runs table shows it."""
+        return views.summary(tx, run, self.clock(), self.config.lost_after_s)
+
+    def detailed(self, tx: Transaction, run: Any) -> dict[str, Any]:
+        """Return a run row as its page shows it."""
+        return views.detail(tx, run, self.clock(), self.config.lost_after_s)
+
+    def once(
+        self, key: str | None, question: object, act: Callable[[Transaction], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Act in one transaction; a repeat with the same Idempotency-Key gets the same answer.
+
+        Conflict is raised when the key was used for another request.
+        """
+        with self.database.write() as tx:
+            if key is None:
+                return act(tx)
+            request = hashlib.sha256(json.dumps(question, default=str).encode()).hexdigest()
+            known = answers.get(tx, key)
+            if known is None:
+                body = act(tx)
+                answers.add(tx, key, request, 200, body, self.clock())
+                return body
+            if known.request != request:
+                raise Conflict(
+                    f"the Idempotency-Key {key!r} was used for another request; use a new one"
+                )
+            return dict(known.body)
+
+
+def run_or_404(tx: Transaction, run_id: str, *, locked: bool = False) -> Any:
+    """Return the run's row; NotFound names the id."""
+    run = runs.lock(tx, run_id) if locked else runs.get(tx, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id!r} here")
+    return run
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]

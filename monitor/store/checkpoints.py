@@ -1,0 +1,106 @@
+"""Registered checkpoints and the aliases that point at them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from cusp.wire import CheckpointMessage
+from monitor.store.schema import aliases, checkpoints
+from monitor.store.upsert import insert_or_update
+
+
+class AliasMoved(Exception):
+    """The alias does not point where the caller believed."""
+
+    def __init__(self, alias: str, current: str | None) -> None:
+        where = f"at checkpoint {current}" if current else "nowhere"
+        super().__init__(
+            f"{alias!r} points {where}, not where you expected; look again and repeat with that"
+        )
+        self.current = current
+
+
+def add(
+    connection: Connection, run_id: str, key: int, message: CheckpointMessage, now: float
+) -> None:
+    """Register a checkpoint or its new state; a pinned one stays pinned."""
+    known = get(connection, message.checkpoint_id)
+    if known is not None and known.run_id != run_id:
+        return
+    pinned = message.state == "pinned" or bool(known and known.pinned)
+    row = {
+        "id": message.checkpoint_id,
+        "run_id": run_id,
+        "attempt_key": key,
+        "step": message.step,
+        "path": known.path
+        if known and known.pinned and message.state != "pinned"
+        else message.path,
+        "sha256": message.sha256,
+        "bytes": message.bytes,
+        "state": "pinned" if pinned and message.state == "present" else message.state,
+        "pinned": pinned,
+        "created_at": now,
+    }
+    insert_or_update(connection, checkpoints, [row], keep=("attempt_key", "created_at"))
+
+
+def get(connection: Connection, checkpoint_id: str) -> Row[Any] | None:
+    """Return the checkpoint or None."""
+    return connection.execute(
+        select(checkpoints).where(checkpoints.c.id == checkpoint_id)
+    ).one_or_none()
+
+
+def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+    """Return all checkpoints of the run, by step, then by age."""
+    return connection.execute(
+        select(checkpoints)
+        .where(checkpoints.c.run_id == run_id)
+        .order_by(checkpoints.c.step, checkpoints.c.id)
+    ).all()
+
+
+def aliases_of(connection: Connection, run_id: str) -> dict[str, str]:
+    """Return {alias: checkpoint id} of the run."""
+    rows = connection.execute(
+        select(aliases.c.alias, aliases.c.checkpoint_id).where(aliases.c.run_id == run_id)
+    )
+    return {row.alias: row.checkpoint_id for row in rows}
+
+
+def move_alias(
+    connection: Connection,
+    run_id: str,
+    alias: str,
+    checkpoint_id: str,
+    now: float,
+    *,
+    author: str,
+    expected: str | bool | None = True,
+) -> str | None:
+    """Point the alias at the checkpoint and return where it pointed before.
+
+    `expected` is the checkpoint id (or None for nowhere) the caller believes it points at; True does
+    not care. AliasMoved is raised when that is wrong. The caller holds the run's lock.
+    """
+    current = aliases_of(connection, run_id).get(alias)
+    if expected is not True and expected != current:
+        raise AliasMoved(alias, current)
+    row = {
+        "run_id": run_id,
+        "alias": alias,
+        "checkpoint_id": checkpoint_id,
+        "author": author,
+        "moved_at": now,
+    }
+    insert_or_update(connection, aliases, [row])
+    return current
+
+
+def set_state(connection: Connection, checkpoint_id: str, state: str) -> None:
+    """Record that a checkpoint was found missing or corrupt."""
+    connection.execute(
+        update(checkpoints).where(checkpoints.c.id == checkpoint_id).values(state=state)
+    )

@@ -1,0 +1,98 @@
+"""Commands to the trainer: open -> delivered -> agreed -> done, or refused or expired."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from cusp.ids import new_id
+from monitor.store.schema import commands
+
+PENDING = ("open", "delivered", "agreed")
+_ORDER = {"open": 0, "delivered": 1, "agreed": 2, "done": 3, "refused": 3, "expired": 3}
+
+
+def add(
+    connection: Connection,
+    run_id: str,
+    now: float,
+    *,
+    kind: str,
+    reason: str,
+    author: str,
+    steps: Sequence[int] = (),
+    mode: str = "graceful",
+) -> Row[Any]:
+    """Store a command and return it."""
+    return connection.execute(
+        insert(commands)
+        .values(
+            id=new_id(),
+            run_id=run_id,
+            kind=kind,
+            mode=mode,
+            steps=list(steps),
+            reason=reason,
+            author=author,
+            state="open",
+            created_at=now,
+        )
+        .returning(commands)
+    ).one()
+
+
+def get(connection: Connection, command_id: str) -> Row[Any] | None:
+    """Return the command or None."""
+    return connection.execute(select(commands).where(commands.c.id == command_id)).one_or_none()
+
+
+def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+    """Return the run's commands, oldest first."""
+    return connection.execute(
+        select(commands).where(commands.c.run_id == run_id).order_by(commands.c.id)
+    ).all()
+
+
+def pending(connection: Connection, run_id: str, kind: str | None = None) -> Sequence[Row[Any]]:
+    """Return the commands the trainer has not finished, oldest first."""
+    statement = select(commands).where(commands.c.run_id == run_id, commands.c.state.in_(PENDING))
+    if kind is not None:
+        statement = statement.where(commands.c.kind == kind)
+    return connection.execute(statement.order_by(commands.c.id)).all()
+
+
+def advance(
+    connection: Connection,
+    run_id: str,
+    command_id: str,
+    now: float,
+    *,
+    state: str,
+    step: int | None,
+    reason: str | None,
+) -> bool:
+    """Move a command of the run forward, never back; return whether it moved."""
+    earlier = [name for name, rank in _ORDER.items() if rank < _ORDER[state]]
+    values: dict[str, Any] = {"state": state, "state_reason": reason}
+    if step is not None:
+        values["step"] = step
+    stamp = "done_at" if _ORDER[state] == 3 else f"{state}_at"
+    moved = connection.execute(
+        update(commands)
+        .where(
+            commands.c.id == command_id,
+            commands.c.run_id == run_id,
+            commands.c.state.in_(earlier),
+        )
+        .values({**values, stamp: now})
+    )
+    return moved.rowcount == 1
+
+
+def expire(connection: Connection, run_id: str, now: float, reason: str) -> int:
+    """End all pending commands of a run whose trainer is gone; return how many there were."""
+    return connection.execute(
+        update(commands)
+        .where(commands.c.run_id == run_id, commands.c.state.in_(PENDING))
+        .values(state="expired", state_reason=reason, done_at=now)
+    ).rowcount

@@ -1,0 +1,53 @@
+"""Evaluations: scores of a checkpoint, and the rows they were computed from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from cusp.ids import new_id
+from monitor.store.schema import evaluation_rows, evaluations
+from monitor.store.upsert import insert_or_ignore
+
+
+def add(
+    connection: Connection,
+    run_id: str,
+    job_id: str,
+    evaluation: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    now: float,
+) -> bool:
+    """Store one evaluation with its rows; False if this job had brought it already."""
+    evaluation_id = new_id()
+    head = {
+        "id": evaluation_id,
+        "run_id": run_id,
+        "job_id": job_id,
+        "created_at": now,
+        **evaluation,
+    }
+    if insert_or_ignore(connection, evaluations, [head]) != 1:
+        return False
+    insert_or_ignore(
+        connection, evaluation_rows, [{"evaluation_id": evaluation_id, **row} for row in rows]
+    )
+    return True
+
+
+def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+    """Return the newest evaluation of each (step, checkpoint, task, split), by step."""
+    rows = connection.execute(
+        select(evaluations).where(evaluations.c.run_id == run_id).order_by(evaluations.c.id)
+    )
+    newest = {(row.step, row.checkpoint_id, row.task, row.split): row for row in rows}
+    return sorted(newest.values(), key=lambda row: (row.step, row.task, row.split))
+
+
+def rows_of(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
+    """Return the per-sample rows of an evaluation."""
+    return connection.execute(
+        select(evaluation_rows)
+        .where(evaluation_rows.c.evaluation_id == evaluation_id)
+        .order_by(evaluation_rows.c.problem_id, evaluation_rows.c.sample)
+    ).all()

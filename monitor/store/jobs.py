@@ -1,0 +1,133 @@
+"""Jobs for GPU boxes: claimed by conditional update, leased, fenced by a growing token."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+
+from cusp.ids import new_id
+from monitor.store.schema import jobs
+
+LEASE_S = 60.0
+MOST_ATTEMPTS = 3
+
+
+class LeaseLost(Exception):
+    """Another worker has the job, or it is over; what this one brings is refused."""
+
+
+def add(
+    connection: Connection, run_id: str, kind: str, payload: dict[str, Any], now: float
+) -> Row[Any]:
+    """Queue a job and return it."""
+    return connection.execute(
+        insert(jobs)
+        .values(
+            id=new_id(),
+            run_id=run_id,
+            kind=kind,
+            payload=payload,
+            state="queued",
+            token=0,
+            attempts=0,
+            created_at=now,
+        )
+        .returning(jobs)
+    ).one()
+
+
+def claim(connection: Connection, worker: str, kinds: Sequence[str], now: float) -> Row[Any] | None:
+    """Give the oldest waiting job of these kinds to the worker, or None.
+
+    Waiting is a queued job, or a leased one whose worker has not been heard of for a whole lease.
+    """
+    free = or_(jobs.c.state == "queued", and_(jobs.c.state == "leased", jobs.c.lease_until < now))
+    oldest = (
+        select(jobs.c.id)
+        .where(jobs.c.kind.in_(list(kinds)), free, jobs.c.attempts < MOST_ATTEMPTS)
+        .order_by(jobs.c.created_at, jobs.c.id)
+        .limit(1)
+    )
+    if connection.dialect.name == "postgresql":
+        oldest = oldest.with_for_update(skip_locked=True)
+    return connection.execute(
+        update(jobs)
+        .where(jobs.c.id == oldest.scalar_subquery(), free)
+        .values(
+            state="leased",
+            token=jobs.c.token + 1,
+            attempts=jobs.c.attempts + 1,
+            worker=worker,
+            lease_until=now + LEASE_S,
+            started_at=now,
+            error=None,
+        )
+        .returning(jobs)
+    ).one_or_none()
+
+
+def give_up(connection: Connection, now: float) -> Sequence[Row[Any]]:
+    """Fail the jobs whose last allowed attempt ran out of its lease, and return them."""
+    return connection.execute(
+        update(jobs)
+        .where(jobs.c.state == "leased", jobs.c.lease_until < now, jobs.c.attempts >= MOST_ATTEMPTS)
+        .values(
+            state="failed",
+            finished_at=now,
+            error=f"the worker was lost {MOST_ATTEMPTS} times; its log says why",
+        )
+        .returning(jobs)
+    ).all()
+
+
+def held(connection: Connection, job_id: str, token: int) -> Row[Any]:
+    """Return the job that this token holds; LeaseLost otherwise."""
+    statement = select(jobs).where(
+        jobs.c.id == job_id, jobs.c.token == token, jobs.c.state == "leased"
+    )
+    if connection.dialect.name == "postgresql":
+        statement = statement.with_for_update()
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise LeaseLost(f"job {job_id} is not yours any more (token {token}); drop what you have")
+    return row
+
+
+def heartbeat(
+    connection: Connection, job_id: str, token: int, now: float, progress: dict[str, Any] | None
+) -> Row[Any]:
+    """Prolong the lease and return the job; LeaseLost if it is another worker's."""
+    row = held(connection, job_id, token)
+    values: dict[str, Any] = {"lease_until": now + LEASE_S}
+    if progress is not None:
+        values["progress"] = progress
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+    return row
+
+
+def finish(
+    connection: Connection,
+    job_id: str,
+    token: int,
+    now: float,
+    *,
+    state: str,
+    error: str | None,
+    result: dict[str, Any] | None,
+) -> Row[Any]:
+    """End the job and return it; LeaseLost if it is another worker's."""
+    row = held(connection, job_id, token)
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(state=state, error=error, result=result, finished_at=now, lease_until=None)
+    )
+    return row
+
+
+def of_run(connection: Connection, run_id: str | None, most: int = 200) -> Sequence[Row[Any]]:
+    """Return jobs, newest first, of one run or of all."""
+    statement = select(jobs).order_by(jobs.c.id.desc()).limit(most)
+    if run_id is not None:
+        statement = statement.where(jobs.c.run_id == run_id)
+    return connection.execute(statement).all()

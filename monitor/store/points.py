@@ -1,0 +1,180 @@
+"""Points: one number for each (series, step, attempt), and the series they make."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from monitor.store.schema import boundaries, points, quarantine, samples, series
+from monitor.store.upsert import insert_or_ignore, insert_or_update
+
+AT = "at"  # the series with the trainer's clock, seconds
+
+
+@dataclass
+class Series:
+    """One metric of a run by step: what counts, and what later attempts superseded."""
+
+    name: str
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
+    superseded: list[tuple[int, float, int]] = field(default_factory=list)
+
+
+def names(connection: Connection, run_id: str) -> dict[str, int]:
+    """Return the run's series ids by name."""
+    rows = connection.execute(select(series.c.name, series.c.id).where(series.c.run_id == run_id))
+    return {row.name: row.id for row in rows}
+
+
+def add_names(connection: Connection, run_id: str, new: Iterable[str]) -> dict[str, int]:
+    """Make series of these names and return all series ids of the run by name."""
+    insert_or_ignore(connection, series, [{"run_id": run_id, "name": name} for name in sorted(new)])
+    return names(connection, run_id)
+
+
+def add(connection: Connection, rows: Sequence[tuple[int, int, int, float]]) -> None:
+    """Store (series id, step, attempt key, value) rows; a later value of the same key wins."""
+    unique = {row[:3]: row[3] for row in rows}
+    insert_or_update(
+        connection,
+        points,
+        [
+            {"series_id": number, "step": step, "attempt_key": key, "value": value}
+            for (number, step, key), value in unique.items()
+        ],
+    )
+
+
+def read(
+    connection: Connection,
+    run_id: str,
+    cuts: Mapping[int, int],
+    *,
+    only: Sequence[str] | None = None,
+    since: int = 0,
+    until: int | None = None,
+) -> list[Series]:
+    """Return the run's series by name; steps from `since` on, up to and with `until`."""
+    wanted = names(connection, run_id)
+    if only is not None:
+        wanted = {name: number for name, number in wanted.items() if name in set(only)}
+    result = {number: Series(name) for name, number in wanted.items()}
+    statement = (
+        select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value)
+        .where(points.c.series_id.in_(list(result)), points.c.step >= since)
+        .order_by(points.c.series_id, points.c.step)
+    )
+    if until is not None:
+        statement = statement.where(points.c.step <= until)
+    for number, step, key, value in connection.execute(statement):
+        one = result[number]
+        if step < cuts.get(key, 0):
+            one.steps.append(step)
+            one.values.append(value)
+            one.attempts.append(key)
+        else:
+            one.superseded.append((step, value, key))
+    return sorted(result.values(), key=lambda one: one.name)
+
+
+def by_step(
+    connection: Connection,
+    run_id: str,
+    cuts: Mapping[int, int],
+    only: Sequence[str],
+    since: int = 0,
+) -> dict[int, dict[str, float]]:
+    """Return {step: {name: value}} of the effective series, by rising step."""
+    found: dict[int, dict[str, float]] = {}
+    for one in read(connection, run_id, cuts, only=only, since=since):
+        for step, value in zip(one.steps, one.values, strict=True):
+            found.setdefault(step, {})[one.name] = value
+    return dict(sorted(found.items()))
+
+
+def thinned(
+    connection: Connection, run_id: str, only: Sequence[str], last_step: int, most: int
+) -> dict[str, list[float]]:
+    """Return about `most` evenly spaced values of each series for a sparkline."""
+    ids = {number: name for name, number in names(connection, run_id).items() if name in only}
+    every = max(1, -(-(last_step + 1) // most))
+    rows = connection.execute(
+        select(points.c.series_id, points.c.value)
+        .where(points.c.series_id.in_(list(ids)), points.c.step % every == 0)
+        .order_by(points.c.series_id, points.c.step, points.c.attempt_key)
+    )
+    result: dict[str, list[float]] = {name: [] for name in ids.values()}
+    for number, value in rows:
+        result[ids[number]].append(value)
+    return result
+
+
+def latest(connection: Connection, run_id: str, only: Sequence[str]) -> dict[str, float]:
+    """Return each series' value at its last step (of the latest attempt there)."""
+    result = {}
+    for name, number in names(connection, run_id).items():
+        if name in only:
+            row = connection.execute(
+                select(points.c.value)
+                .where(points.c.series_id == number)
+                .order_by(points.c.step.desc(), points.c.attempt_key.desc())
+                .limit(1)
+            ).one_or_none()
+            if row:
+                result[name] = row.value
+    return result
+
+
+def add_boundary(connection: Connection, run_id: str, key: int, step: int, reason: str) -> None:
+    """Store a data boundary."""
+    row = {"run_id": run_id, "attempt_key": key, "step": step, "reason": reason}
+    insert_or_ignore(connection, boundaries, [row])
+
+
+def boundary_steps(connection: Connection, run_id: str, cuts: Mapping[int, int]) -> list[int]:
+    """Return the steps at which the data changed, in the effective series."""
+    rows = connection.execute(
+        select(boundaries.c.step, boundaries.c.attempt_key).where(boundaries.c.run_id == run_id)
+    )
+    return sorted({step for step, key in rows if step < cuts.get(key, 0)})
+
+
+def add_sample(connection: Connection, row: dict[str, Any]) -> None:
+    """Store one completion."""
+    insert_or_ignore(connection, samples, [row])
+
+
+def samples_of(
+    connection: Connection, run_id: str, *, step: int | None = None, most: int = 50
+) -> Sequence[Row[Any]]:
+    """Return stored completions, newest step first."""
+    statement = select(samples).where(samples.c.run_id == run_id)
+    if step is not None:
+        statement = statement.where(samples.c.step == step)
+    return connection.execute(
+        statement.order_by(samples.c.step.desc(), samples.c.seq).limit(most)
+    ).all()
+
+
+def set_aside(connection: Connection, row: dict[str, Any]) -> None:
+    """Store a message that could not be read."""
+    connection.execute(insert(quarantine).values(**row))
+
+
+def count(connection: Connection, run_id: str) -> int:
+    """Return how many points of the run are stored, superseded ones too."""
+    return connection.execute(
+        select(func.count())
+        .select_from(points)
+        .where(points.c.series_id.in_(select(series.c.id).where(series.c.run_id == run_id)))
+    ).scalar_one()
+
+
+def forget(connection: Connection, run_id: str) -> None:
+    """Delete the run's points and series."""
+    owned = select(series.c.id).where(series.c.run_id == run_id)
+    connection.execute(delete(points).where(points.c.series_id.in_(owned)))
+    connection.execute(delete(series).where(series.c.run_id == run_id))

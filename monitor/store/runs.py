@@ -1,0 +1,141 @@
+"""Runs and their attempts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from cusp.wire import RunStart
+from monitor.store.schema import attempts, quarantine, runs
+from monitor.store.upsert import insert_or_ignore
+
+AttemptRow = Row[Any]
+RunRow = Row[Any]
+
+MOST_ATTEMPTS = 1_000
+
+
+def announce(connection: Connection, start: RunStart, now: float) -> bool:
+    """Store the run and its attempt if they are new; return whether the attempt was."""
+    row = {
+        "id": start.run_id,
+        "project": start.project,
+        "name": start.name,
+        "tags": list(start.tags),
+        "config": start.config,
+        "policy": start.policy.model_dump(),
+        "metadata": start.metadata.model_dump(),
+        "status": "running",
+        "created_at": now,
+        "last_contact_at": now,
+        "cursor": 0,
+        "folds": 0,
+    }
+    insert_or_ignore(connection, runs, [row])
+    run = lock(connection, start.run_id)
+    if run is None or attempt(connection, start.attempt_id) is not None:
+        return False
+    key = connection.execute(
+        select(func.coalesce(func.max(attempts.c.key), 0) + 1).where(
+            attempts.c.run_id == start.run_id
+        )
+    ).scalar_one()
+    connection.execute(
+        insert(attempts).values(
+            id=start.attempt_id,
+            run_id=start.run_id,
+            key=key,
+            next_seq=0,
+            status="running",
+            host=start.host,
+            started_at=now,
+            last_contact_at=now,
+            skipped=0,
+            dropped=0,
+            lost=0,
+        )
+    )
+    if start.attempt_id == newest_attempt(connection, start.run_id):
+        change(
+            connection,
+            start.run_id,
+            status="running",
+            status_reason=None,
+            ended_at=None,
+            policy=start.policy.model_dump(),
+            metadata=start.metadata.model_dump(),
+            config=start.config,
+        )
+    return True
+
+
+def lock(connection: Connection, run_id: str) -> RunRow | None:
+    """Return the run, locked until the end of the transaction (SQLite has one writer anyway)."""
+    statement = select(runs).where(runs.c.id == run_id)
+    if connection.dialect.name == "postgresql":
+        statement = statement.with_for_update()
+    return connection.execute(statement).one_or_none()
+
+
+def get(connection: Connection, run_id: str) -> RunRow | None:
+    """Return the run or None."""
+    return connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+
+
+def listed(
+    connection: Connection, *, project: str | None = None, most: int = 500
+) -> Sequence[RunRow]:
+    """Return the newest runs first."""
+    statement = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(most)
+    if project is not None:
+        statement = statement.where(runs.c.project == project)
+    return connection.execute(statement).all()
+
+
+def change(connection: Connection, run_id: str, **values: Any) -> None:
+    """Set columns of a run."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+
+
+def attempt(connection: Connection, attempt_id: str) -> AttemptRow | None:
+    """Return the attempt or None."""
+    return connection.execute(select(attempts).where(attempts.c.id == attempt_id)).one_or_none()
+
+
+def attempts_of(connection: Connection, run_id: str) -> Sequence[AttemptRow]:
+    """Return the attempts of a run in the order of their lives."""
+    return connection.execute(
+        select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.id)
+    ).all()
+
+
+def newest_attempt(connection: Connection, run_id: str) -> str:
+    """Return the id of the run's latest attempt; ids are time-ordered."""
+    newest = select(func.max(attempts.c.id)).where(attempts.c.run_id == run_id)
+    return str(connection.execute(newest).scalar_one())
+
+
+def change_attempt(connection: Connection, attempt_id: str, values: Mapping[str, Any]) -> None:
+    """Set columns of an attempt."""
+    connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(**values))
+
+
+def quarantined(connection: Connection, run_id: str) -> int:
+    """Return how many messages of the run were set aside."""
+    return connection.execute(
+        select(func.count()).select_from(quarantine).where(quarantine.c.run_id == run_id)
+    ).scalar_one()
+
+
+def cuts(rows: Sequence[AttemptRow]) -> dict[int, int]:
+    """Return for each attempt key the step from which later attempts supersede it.
+
+    A resumed attempt supersedes everything from the first step it logged: the rest of the earlier
+    attempt is an abandoned branch. `rows` are in the order of their lives.
+    """
+    cut, result = 2**62, {}
+    for row in reversed(rows):
+        result[row.key] = cut
+        if row.first_step is not None:
+            cut = min(cut, row.first_step)
+    return result

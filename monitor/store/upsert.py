@@ -1,0 +1,37 @@
+"""INSERT that meets an existing row, spelled for both databases."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+Insert = postgresql.Insert | sqlite.Insert
+
+
+def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert the rows that are not there yet; return how many were new (one row) or -1 (several)."""
+    if not rows:
+        return 0
+    statement = _insert(connection, table).on_conflict_do_nothing()
+    return connection.execute(statement, list(rows)).rowcount
+
+
+def insert_or_update(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], keep: Sequence[str] = ()
+) -> None:
+    """Insert the rows; where the primary key is taken, overwrite all columns but those in `keep`."""
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    key = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in (*key, *keep)}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=key, set_=changed), list(rows)
+    )
+
+
+def _insert(connection: Connection, table: Table) -> Insert:
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)

@@ -1,0 +1,268 @@
+"""The JSON shapes of docs/reference/rest.md, made from rows. Used by REST, events and pages alike."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from monitor.store import checkpoints, commands, evaluations, findings, points, runs
+from monitor.store.database import Transaction
+
+KEY_METRICS = ("format_reward", "completion_length", "accuracy_reward", "reward")
+SPARKLINE_POINTS = 60
+_PHASE_WORDS = {
+    "warming_up": "too little data yet",
+    "adapting": "format still rising",
+    "adapted": "format saturated, steady",
+    "turning": "evidence of the transition",
+    "past": "past the transition",
+    "collapsed": "hard failure",
+}
+
+
+def when(seconds: float | None) -> str | None:
+    """Return a time in ISO 8601, UTC, or None.
+
+    >>> when(0.0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def summary(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
+    """Return the `Run` of the runs table."""
+    attempts = runs.attempts_of(tx, run.id)
+    verdict = run.verdict or {}
+    transition = verdict.get("transition")
+    last_step = run.last_step
+    max_steps = run.metadata.get("max_steps")
+    aliases = _aliases(tx, run.id)
+    return {
+        "id": run.id,
+        "project": run.project,
+        "name": run.name,
+        "tags": run.tags,
+        "status": status_of(tx, run, now, lost_after_s),
+        "status_reason": run.status_reason,
+        "phase": verdict.get("phase", "warming_up"),
+        "phase_words": _PHASE_WORDS[verdict.get("phase", "warming_up")],
+        "words": verdict.get("words", ""),
+        "step": last_step,
+        "max_steps": max_steps,
+        "attempts": len(attempts),
+        "created_at": when(run.created_at),
+        "started_at": when(attempts[0].started_at if attempts else run.created_at),
+        "ended_at": when(run.ended_at),
+        "last_contact_at": when(run.last_contact_at),
+        "latest": points.latest(tx, run.id, KEY_METRICS),
+        "sparklines": points.thinned(tx, run.id, KEY_METRICS[:3], last_step or 0, SPARKLINE_POINTS),
+        "transition": transition,
+        "checkpoints": aliases,
+        "score": _score(tx, run.id, aliases),
+        "saved_fraction": _saved_fraction(run, last_step, max_steps),
+        **_cost(run, last_step, max_steps),
+        "quarantined": runs.quarantined(tx, run.id),
+        "skipped": sum(row.skipped for row in attempts),
+        "dropped": sum(row.dropped + row.lost for row in attempts),
+        "cursor": run.cursor,
+    }
+
+
+def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
+    """Return the `Run` with everything its page shows in words."""
+    return {
+        **summary(tx, run, now, lost_after_s),
+        "config": run.config,
+        "policy": run.policy,
+        "metadata": run.metadata,
+        "evidence": (run.verdict or {}).get("evidence", []),
+        "score_now": (run.verdict or {}).get("score", 0.0),
+        "watch": (run.verdict or {}).get("watch"),
+        "confirm": (run.verdict or {}).get("confirm"),
+        "commands": [command(row) for row in commands.of_run(tx, run.id)],
+        "decisions": [decision(row) for row in findings.decisions_of(tx, run.id)],
+        "change_points": [change_point(row) for row in findings.change_points_of(tx, run.id)],
+        "attempt_list": [
+            {
+                "number": number,
+                "id": row.id,
+                "started_at": when(row.started_at),
+                "first_step": row.first_step,
+                "last_step": row.last_step,
+                "status": row.status,
+            }
+            for number, row in enumerate(runs.attempts_of(tx, run.id), 1)
+        ],
+    }
+
+
+def status_of(tx: Transaction, run: Any, now: float, lost_after_s: float) -> str:
+    """Return the run's status; a silent trainer is `lost`, never called crashed on a guess."""
+    if run.status != "running":
+        return str(run.status)
+    if now - run.last_contact_at > lost_after_s:
+        return "lost"
+    return "stopping" if commands.pending(tx, run.id, "stop") else "running"
+
+
+def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[dict[str, Any]]:
+    """Return `Series` objects; `numbers` gives the attempt's number for its key."""
+    return [
+        {
+            "name": one.name,
+            "steps": one.steps,
+            "values": one.values,
+            "attempts": [numbers.get(key, 0) for key in one.attempts],
+            "superseded": {
+                "steps": [step for step, _, _ in one.superseded],
+                "values": [value for _, value, _ in one.superseded],
+                "attempts": [numbers.get(key, 0) for _, _, key in one.superseded],
+            },
+        }
+        for one in found
+        if one.name != points.AT
+    ]
+
+
+def attempt_numbers(rows: Sequence[Any]) -> dict[int, int]:
+    """Return {attempt key: number}, numbered from 1 in the order of their lives."""
+    return {row.key: number for number, row in enumerate(rows, 1)}
+
+
+def verdicts(rows: Sequence[Any], latest: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return `Verdicts`: columns, each as long as `steps`."""
+    metrics = sorted({metric for row in rows for metric in row.evidence})
+    return {
+        "steps": [row.step for row in rows],
+        "phases": [row.phase for row in rows],
+        "scores": [row.score for row in rows],
+        "evidence": {metric: [row.evidence.get(metric, 0.0) for row in rows] for metric in metrics},
+        "watch": (latest or {}).get("watch"),
+        "confirm": (latest or {}).get("confirm"),
+    }
+
+
+def command(row: Any) -> dict[str, Any]:
+    """Return a `Command`."""
+    times = {name: when(getattr(row, name)) for name in _COMMAND_TIMES}
+    return {**_fields(row, _COMMAND), **times}
+
+
+def decision(row: Any) -> dict[str, Any]:
+    """Return a `Decision`."""
+    return {**_fields(row, _DECISION), "created_at": when(row.created_at)}
+
+
+def change_point(row: Any) -> dict[str, Any]:
+    """Return a `ChangePoint`."""
+    return _fields(row, _CHANGE_POINT)
+
+
+def job(row: Any) -> dict[str, Any]:
+    """Return a `Job`."""
+    times = {name: when(getattr(row, name)) for name in ("created_at", "started_at", "finished_at")}
+    return {**_fields(row, _JOB), **times}
+
+
+def sample(row: Any) -> dict[str, Any]:
+    """Return a `Sample`."""
+    return _fields(row, ("step", "prompt", "completion", "rewards"))
+
+
+def audit_entry(row: Any) -> dict[str, Any]:
+    """Return an `AuditEntry`."""
+    return {**_fields(row, ("actor", "action", "target", "detail")), "at": when(row.at)}
+
+
+def evaluation(row: Any) -> dict[str, Any]:
+    """Return an `Evaluation`."""
+    fields = _fields(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
+    return {**fields, **row.scores, "created_at": when(row.created_at)}
+
+
+def checkpoint_list(tx: Transaction, run_id: str) -> list[dict[str, Any]]:
+    """Return the run's `Checkpoint` objects with aliases and scores, by step."""
+    by_checkpoint: dict[str, list[str]] = {}
+    for alias, checkpoint_id in sorted(checkpoints.aliases_of(tx, run_id).items()):
+        by_checkpoint.setdefault(checkpoint_id, []).append(alias)
+    scores: dict[str, list[dict[str, Any]]] = {}
+    for row in evaluations.of_run(tx, run_id):
+        if row.checkpoint_id:
+            scores.setdefault(row.checkpoint_id, []).append(_score_of(row))
+    numbers = attempt_numbers(runs.attempts_of(tx, run_id))
+    return [
+        {
+            **_fields(row, ("id", "run_id", "step", "state", "pinned", "path", "bytes", "sha256")),
+            "attempt": numbers.get(row.attempt_key, 0),
+            "aliases": by_checkpoint.get(row.id, []),
+            "created_at": when(row.created_at),
+            "scores": scores.get(row.id, []),
+        }
+        for row in checkpoints.of_run(tx, run_id)
+    ]
+
+
+_COMMAND = (
+    "id",
+    "run_id",
+    "kind",
+    "mode",
+    "steps",
+    "reason",
+    "author",
+    "state",
+    "state_reason",
+    "step",
+)
+_COMMAND_TIMES = ("created_at", "delivered_at", "agreed_at", "done_at")
+_DECISION = ("id", "kind", "step", "checkpoint_step", "reason", "author")
+_CHANGE_POINT = ("id", "kind", "step", "low", "high", "state", "seen_at_step", "words", "evidence")
+_JOB = ("id", "kind", "run_id", "state", "progress", "error", "attempts")
+
+
+def _fields(row: Any, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _aliases(tx: Transaction, run_id: str) -> dict[str, dict[str, Any]]:
+    result = {}
+    for alias, checkpoint_id in checkpoints.aliases_of(tx, run_id).items():
+        row = checkpoints.get(tx, checkpoint_id)
+        if row is not None:
+            result[alias] = {"id": row.id, "step": row.step}
+    return result
+
+
+def _score_of(row: Any) -> dict[str, Any]:
+    names = ("pass_at_1", "low", "high")
+    score = {name: row.scores.get(name) for name in names}
+    return {"task": row.task, "split": row.split, **score, "n": row.scores.get("n_problems")}
+
+
+def _score(tx: Transaction, run_id: str, aliases: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the report-set score of the best checkpoint, else of the pre-transition one."""
+    found = [row for row in evaluations.of_run(tx, run_id) if row.split == "report"]
+    for alias in ("best", "pre-transition"):
+        for row in found:
+            if alias in aliases and row.checkpoint_id == aliases[alias]["id"]:
+                return {"alias": alias, "step": row.step, **_score_of(row)}
+    return None
+
+
+def _saved_fraction(run: Any, last_step: int | None, max_steps: int | None) -> float | None:
+    if run.status != "stopped" or not max_steps or last_step is None:
+        return None
+    return round(max(0.0, 1 - last_step / max_steps), 4)
+
+
+def _cost(run: Any, last_step: int | None, max_steps: int | None) -> dict[str, float | None]:
+    price, gpus = run.metadata.get("gpu_hourly_usd"), run.metadata.get("gpu_count")
+    if not price or not gpus:
+        return {"spent_usd": None, "saved_usd": None}
+    hours = ((run.ended_at or run.last_contact_at) - run.created_at) / 3600
+    spent = hours * price * gpus
+    saved = None
+    if run.status == "stopped" and last_step and max_steps:
+        saved = round(spent * (max_steps / last_step - 1), 2)
+    return {"spent_usd": round(spent, 2), "saved_usd": saved}
