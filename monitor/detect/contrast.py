@@ -13,6 +13,39 @@ from monitor.detect.history import Array
 LEAST_POINTS = 8
 
 
+class Sums(NamedTuple):
+    """(N, C, D) of all metrics at three places: shape (3, metrics, candidates or 1).
+
+    `start` is where each metric's reference stretch begins, `at` each candidate, `now` the end.
+    """
+
+    start: Array
+    at: Array
+    now: Array
+
+    def before(self, row: int) -> Array:
+        """Return the mean of one metric between start and each candidate."""
+        n, c = (self.at - self.start)[:2, row]
+        mean: Array = c / np.maximum(n, 1.0)
+        return mean
+
+    def after(self, row: int) -> Array:
+        """Return the mean of one metric from each candidate on."""
+        n, c = (self.now - self.at)[:2, row]
+        mean: Array = c / np.maximum(n, 1.0)
+        return mean
+
+    def levels(self, j: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return the means of all metrics before and after candidate `j`."""
+        first, middle, last = self.start[:2, :, 0], self.at[:2, :, j], self.now[:2, :, 0]
+        return _means(middle - first), _means(last - middle)
+
+
+def _means(sums: Array) -> tuple[float, ...]:
+    pairs = zip(*sums.tolist(), strict=True)
+    return tuple(total / max(count, 1.0) for count, total in pairs)
+
+
 class Contrast(NamedTuple):
     """Per metric and candidate step: the standardised contrast and the difference (bad = positive)."""
 
@@ -20,29 +53,25 @@ class Contrast(NamedTuple):
     difference: Array
 
 
-def step_contrast(at: Array, now: Array, start: Array, sigma: Array, bad: Array) -> Contrast:
-    """Return the contrast for a jump at each candidate.
+def step_contrast(sums: Sums, sigma: Array, bad: Array) -> Contrast:
+    """Return the contrast for a jump at each candidate; `sigma` and `bad` have shape (metrics, 1).
 
-    `at` holds (N, C, D) before each candidate, shape (3, metrics, candidates); `now` and `start`
-    the same at the end and at the start of each metric's reference stretch, shape (3, metrics, 1).
-    Candidates with fewer than 8 measured points on a side get z = 0.
+    Candidates with fewer than 8 measured points on a side get 0.
     """
-    before, after = at[0] - start[0], now[0] - at[0]
-    ok = (before >= LEAST_POINTS) & (after >= LEAST_POINTS)
-    n1, n2 = np.where(ok, before, 1.0), np.where(ok, after, 1.0)
-    difference = bad * ((now[1] - at[1]) / n2 - (at[1] - start[1]) / n1)
-    z = difference * np.sqrt(n1 * n2 / (n1 + n2)) / sigma
-    return Contrast(np.where(ok, z, 0.0), np.where(ok, difference, 0.0))
+    before, after = sums.at - sums.start, sums.now - sums.at
+    ok = (before[0] >= LEAST_POINTS) & (after[0] >= LEAST_POINTS)
+    n1, n2 = np.maximum(before[0], 1.0), np.maximum(after[0], 1.0)
+    difference = ok * bad * (after[1] / n2 - before[1] / n1)
+    return Contrast(difference / (sigma * np.sqrt(1 / n1 + 1 / n2)), difference)
 
 
-def ramp_contrast(at: Array, now: Array, start: Array, sigma: Array, bad: Array) -> Contrast:
+def ramp_contrast(sums: Sums, sigma: Array, bad: Array) -> Contrast:
     """Return the contrast for a ramp that begins at each candidate (same arguments)."""
-    before, after = at[0] - start[0], now[0] - at[0]
+    before, after = sums.at[0] - sums.start[0], sums.now[0] - sums.at[0]
     ok = (before >= LEAST_POINTS) & (after >= LEAST_POINTS)
     n2, whole = np.where(ok, after, 1.0), np.where(ok, before + after, 2.0)
     height = n2 * (n2 + 1) / 2
     power = n2 * (n2 + 1) * (2 * n2 + 1) / 6 - height * height / whole
-    moment = now[2] - at[2] - at[0] * (now[1] - at[1])
-    slope = bad * (moment - height * (now[1] - start[1]) / whole) / power
-    z = slope * np.sqrt(power) / sigma
-    return Contrast(np.where(ok, z, 0.0), np.where(ok, slope * n2, 0.0))
+    moment = sums.now[2] - sums.at[2] - sums.at[0] * (sums.now[1] - sums.at[1])
+    slope = ok * bad * (moment - height * (sums.now[1] - sums.start[1]) / whole) / power
+    return Contrast(slope * np.sqrt(power) / sigma, slope * n2)

@@ -14,9 +14,10 @@
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 from monitor.detect.collapse import CollapseWatch
-from monitor.detect.format_level import FormatLevel
+from monitor.detect.format_course import Crossing, FormatLevel, rise_in
 from monitor.detect.gates import open_gates
 from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS
 from monitor.detect.presets import PRESETS
@@ -36,6 +37,7 @@ from monitor.detect.words import change, joined, sources, why_not_armed
 
 _LEAST_POINTS = 24
 _DIES_OUT = 0.5
+_LEAST_RISE = 0.06
 
 
 class Detector:
@@ -146,41 +148,36 @@ class Detector:
         return f"Since step {step} (likely {low}-{high}) {joined(clauses)}."
 
     def _follow_format(self, raw: float | None) -> None:
-        gate = self._scan.armed[FORMAT]
-        if gate is None or raw is None:
+        if self._scan.armed[FORMAT] is None or raw is None:
             return
-        if "onset" not in self._found and self._level.value is None:
-            self._note_onset(gate.point)
-        index = self._scan.size - 1
-        reading = self._scan.readings[FORMAT]
-        recent = self._scan.history.recent(1)[FORMAT, 0]
-        self._level.add(index, float(recent), 0.08 * reading.scale.unit)
+        rose = self._scan.moved_well[FORMAT]
+        if rose is not None and "onset" not in self._found:
+            low, high = max(rose - 9, 0), min(rose + 8, self._scan.size - 1)
+            self._note_rise("onset", Crossing(rose - 1, low, high), "provisional")
+        index, unit = self._scan.size - 1, self._scan.readings[FORMAT].scale.unit
+        self._level.add(index, float(self._scan.history.recent(1)[FORMAT, 0]), unit)
         settled = self._level.settled(self._scan.size)
-        if settled and not self._settled:
-            self._note_saturation()
+        if settled and not self._settled and rose is not None:
+            self._date_rise(unit)
         self._settled = settled
 
-    def _note_onset(self, index: int) -> None:
-        if self._scan.readings[FORMAT].count >= 64 and self._scan.size - index == 64:
+    def _date_rise(self, unit: float) -> None:
+        """The rise is over: date it on what is remembered."""
+        first = self._scan.history.first
+        values = self._scan.history.recent(self._scan.size)[FORMAT]
+        rise = rise_in(values, max(self._level.high_at - first, 0))
+        if rise is None or rise.height < _LEAST_RISE * unit:
             return
-        steps = self._scan.history.step
-        step, low, high = (
-            steps(index - 1),
-            steps(index - 9),
-            steps(min(index + 8, self._scan.size - 1)),
-        )
-        words = f"The format reward began to rise at step {step} (likely {low}-{high})."
-        self._found["onset"] = ChangePoint(
-            "onset", step, low, high, "confirmed", self._now, {}, words
-        )
+        self._note_rise("onset", rise.onset.after(first), "confirmed")
+        self._note_rise("saturation", rise.saturation.after(first), "confirmed")
 
-    def _note_saturation(self) -> None:
-        steps, at = self._scan.history.step, self._level.high_at
-        step, low, high = steps(at), steps(at - 12), steps(min(at + 12, self._scan.size - 1))
-        words = f"The format reward has made no new high since step {step}."
-        self._found["saturation"] = ChangePoint(
-            "saturation", step, low, high, "confirmed", self._now, {}, words
-        )
+    def _note_rise(self, kind: Literal["onset", "saturation"], at: Crossing, state: State) -> None:
+        step, low, high = (self._scan.history.step(index) for index in at)
+        words = {
+            "onset": f"The format reward rose around step {step} (likely {low}-{high}).",
+            "saturation": f"The format reward had settled by step {step} (likely {low}-{high}).",
+        }[kind]
+        self._found[kind] = ChangePoint(kind, step, low, high, state, self._now, {}, words)
 
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:
         shares = list(raws)

@@ -7,6 +7,7 @@ entropy   after the format rose: entropy moves both ways while the format is bei
 """
 
 from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
+from monitor.detect.readings import Reading
 from monitor.detect.scan import Scan
 
 _RISE_Z = 5.0
@@ -30,15 +31,24 @@ def open_gates(scan: Scan) -> None:
 
 def _open_format(scan: Scan) -> None:
     reading = scan.readings[FORMAT]
-    if scan.armed[FORMAT] is not None or not reading.count:
+    if scan.moved_well[FORMAT] is not None or not reading.count:
         return
     rose = scan.good_move(FORMAT, reading.scale.effect, _RISE_Z)
+    scan.moved_well[FORMAT] = rose
+    if scan.armed[FORMAT] is not None:
+        return
     if rose is not None:
         scan.armed[FORMAT] = scan.mark(FORMAT, rose)
-    elif reading.count >= _ESTABLISHED_POINTS and format_is_high(scan):
+    elif reading.count >= _established_points(reading) and format_is_high(scan):
         scan.armed[FORMAT] = scan.mark(
             FORMAT, max(scan.size - _ESTABLISHED_POINTS, scan.history.first)
         )
+
+
+def _established_points(reading: Reading) -> int:
+    """A range that is only observed needs longer to say what is high."""
+    guessed = reading.scale.linear and not reading.scale.known
+    return _ESTABLISHED_POINTS * (2 if guessed else 1)
 
 
 def format_is_high(scan: Scan) -> bool:
@@ -53,6 +63,7 @@ def format_is_high(scan: Scan) -> bool:
 def _open_length(scan: Scan) -> None:
     if scan.armed[LENGTH] is None and scan.readings[LENGTH].count:
         fell = scan.good_move(LENGTH, _LENGTH_FALL, _RISE_Z)
+        scan.moved_well[LENGTH] = fell
         if fell is not None:
             scan.armed[LENGTH] = scan.mark(LENGTH, fell)
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detect.contrast import LEAST_POINTS, Contrast, ramp_contrast, step_contrast
+from monitor.detect.contrast import LEAST_POINTS, Contrast, Sums, ramp_contrast, step_contrast
 from monitor.detect.history import WINDOW, Array, History
 from monitor.detect.isotonic import Isotonic, Mark
 from monitor.detect.metrics import ACCURACY, BAD, ENTROPY, LENGTH, METRICS
 from monitor.detect.noise import correlation
 from monitor.detect.readings import Reading
 from monitor.detect.verdict import RunShape
-from monitor.detect.weights import LOST, SURGE, SURGE_NATS, Flags, balanced, weighed
+from monitor.detect.weights import balanced, lost, surged, weighed
 
 _INTERVAL_DROP = 10.0
 _UNARMED_LENGTH_EFFECT = 0.3
@@ -27,6 +27,8 @@ _UNARMED_LENGTH_POINTS = 24
 ROWS = len(METRICS)
 Indices = NDArray[np.intp]
 _BAD = np.array(BAD)
+_BAD_COLUMN = _BAD[:, None]
+_NEVER = (math.inf, 0.0, 0.0)
 
 
 def _candidates() -> Indices:
@@ -37,6 +39,13 @@ def _candidates() -> Indices:
 
 
 _BACK = _candidates()
+
+
+def _better(step: Contrast, ramp: Contrast) -> Contrast:
+    """Return jump or ramp, whichever fits a metric better; entropy, often a ramp from far, as a jump."""
+    use = ramp.z > step.z
+    use[ENTROPY] = False
+    return Contrast(np.where(use, ramp.z, step.z), np.where(use, ramp.difference, step.difference))
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,12 @@ class Scan:
         self.history = History(ROWS)
         self.readings = [Reading(metric, shape) for metric in METRICS]
         self.armed: list[Mark | None] = [None] * ROWS
+        self.moved_well: list[int | None] = [None] * ROWS
         self._fits = [Isotonic(metric.bad) for metric in METRICS]
         self._good_fits = [Isotonic(-metric.bad) for metric in METRICS]
         self._shared = np.eye(ROWS)
+        self._sigma = np.full((ROWS, 1), np.inf)
+        self._effect = np.zeros((ROWS, 1))
         self._next_noise = 12
 
     @property
@@ -113,7 +125,7 @@ class Scan:
     def _fit(self, row: int, before: Mark) -> None:
         count, total, _ = self.history.now(row)
         self._fits[row].add(before, count, total)
-        if self.armed[row] is None:
+        if self.moved_well[row] is None:
             self._good_fits[row].add(before, count, total)
 
     def _learn_noise(self) -> None:
@@ -122,6 +134,8 @@ class Scan:
             if reading.count:
                 values = recent[row]
                 reading.learn_noise(values[np.isfinite(values)])
+        self._sigma[:, 0] = [reading.sigma for reading in self.readings]
+        self._effect[:, 0] = [reading.scale.effect for reading in self.readings]
         self._shared = correlation(recent, _BAD)
         self._next_noise = self.size + min(max(4, self.size // 16), 32)
 
@@ -131,58 +145,40 @@ class Scan:
         taus = taus[taus > self.history.first]
         if not len(taus):
             return None
-        at = self.history.sums_at(taus)
-        contrast, start, now = self._contrast(at, taus, ramps=False)
-        parts = self._parts(contrast, at, start, now)
-        total = self._total(parts)
-        j = int(total.argmax())
-        return self._moment(int(taus[j]), float(total[j]), j, contrast.z, parts, at, start, now)
+        sums = self._sums(taus)
+        contrast = self._contrast(sums, taus, ramps=False)
+        parts = self._parts(contrast, sums) if contrast.z.any() else contrast.z
+        return self._moment(taus, self._total(parts), contrast, parts, sums)
 
     def date(self) -> Date | None:
-        """Return the change dated at full resolution, jump or ramp per metric, uncapped."""
-        taus = np.arange(
-            max(1, self.history.first, self.size - WINDOW), self.size - LEAST_POINTS + 1
-        )
+        """Return the change dated at full resolution, jump or ramp per metric."""
+        oldest = max(1, self.history.first, self.size - WINDOW)
+        taus = np.arange(oldest, self.size - LEAST_POINTS + 1)
         if not len(taus):
             return None
-        at = self.history.sums_at(taus)
-        contrast, start, now = self._contrast(at, taus, ramps=True)
+        sums = self._sums(taus)
+        contrast = self._contrast(sums, taus, ramps=True)
         parts = balanced(contrast.z**2, self._confirm)
         total = parts.sum(axis=0)
-        j = int(total.argmax())
-        within = np.nonzero(total >= total[j] - _INTERVAL_DROP)[0]
-        moment = self._moment(int(taus[j]), float(total[j]), j, contrast.z, parts, at, start, now)
-        return Date(int(taus[j]) - 1, int(taus[within[0]]) - 1, int(taus[within[-1]]) - 1, moment)
+        within = taus[total >= total.max() - _INTERVAL_DROP] - 1
+        moment = self._moment(taus, total, contrast, parts, sums)
+        return Date(moment.index - 1, int(within[0]), int(within[-1]), moment)
 
-    def _contrast(self, at: Array, taus: Indices, *, ramps: bool) -> tuple[Contrast, Array, Array]:
-        start, sigma, effect = (
-            np.zeros((3, ROWS, 1)),
-            np.full((ROWS, 1), np.inf),
-            np.zeros((ROWS, 1)),
-        )
-        now = np.zeros((3, ROWS, 1))
-        for row, reading in enumerate(self.readings):
-            now[:, row, 0] = self.history.now(row)
-            mark = self._start(row)
-            start[:, row, 0] = mark[1:] if mark else now[:, row, 0]
-            sigma[row] = reading.sigma
-            effect[row] = reading.scale.effect
-        bad = _BAD[:, None]
-        contrast = step_contrast(at, now, start, sigma, bad)
+    def _sums(self, taus: Indices) -> Sums:
+        marks = [self._start(row) for row in range(ROWS)]
+        start = np.array([mark[1:] if mark else _NEVER for mark in marks]).T[:, :, None]
+        return Sums(start, self.history.sums_at(taus), self.history.sums(self.size)[:, :, None])
+
+    def _contrast(self, sums: Sums, taus: Indices, *, ramps: bool) -> Contrast:
+        """Return the contrasts that may count: armed, bad, and of at least the least effect."""
+        contrast = step_contrast(sums, self._sigma, _BAD_COLUMN)
         if ramps:
-            other = ramp_contrast(at, now, start, sigma, bad)
-            better = other.z > contrast.z
-            better[ENTROPY] = False
-            contrast = Contrast(
-                np.where(better, other.z, contrast.z),
-                np.where(better, other.difference, contrast.difference),
-            )
-        ok = (contrast.z > 0) & (contrast.difference >= effect)
+            contrast = _better(contrast, ramp_contrast(sums, self._sigma, _BAD_COLUMN))
+        ok = (contrast.z > 0) & (contrast.difference >= self._effect)
         if self.armed[LENGTH] is None:
-            ok[LENGTH] &= (contrast.difference[LENGTH] >= _UNARMED_LENGTH_EFFECT) & (
-                taus >= _UNARMED_LENGTH_POINTS
-            )
-        return Contrast(np.where(ok, contrast.z, 0.0), contrast.difference), start, now
+            ok[LENGTH] &= contrast.difference[LENGTH] >= _UNARMED_LENGTH_EFFECT
+            ok[LENGTH] &= taus >= _UNARMED_LENGTH_POINTS
+        return Contrast(ok * contrast.z, contrast.difference)
 
     def _start(self, row: int) -> Mark | None:
         """Return where the reference stretch of a metric begins, None if the metric may not count."""
@@ -193,36 +189,10 @@ class Scan:
             return start if row == LENGTH else None
         return start if start.point >= gate.point else gate
 
-    def _parts(self, contrast: Contrast, at: Array, start: Array, now: Array) -> Array:
-        lost = self._lost(contrast.z[ACCURACY], at, start, now)
-        return weighed(contrast.z**2, lost, self._surged(contrast, at, now), self._confirm)
-
-    def _lost(self, z: Array, at: Array, start: Array, now: Array) -> Flags:
-        """Return at which candidates accuracy fell to less than LOST of its level."""
-        lost = z > 0
-        if not lost.any():
-            return lost
-        reading, old, mid, end = (
-            self.readings[ACCURACY],
-            start[:, ACCURACY],
-            at[:, ACCURACY],
-            now[:, ACCURACY],
-        )
-        before = (mid[1] - old[1])[lost] / (mid[0] - old[0])[lost]
-        after = (end[1] - mid[1])[lost] / (end[0] - mid[0])[lost]
-        origin = reading.origin or 0.0
-        shares = reading.scale.shares
-        lost[lost] = shares(after + origin) < LOST * shares(before + origin)
-        return lost
-
-    def _surged(self, contrast: Contrast, at: Array, now: Array) -> Flags:
-        """Return at which candidates entropy more than doubled to over half a nat."""
-        surged: Flags = (contrast.z[ENTROPY] > 0) & (contrast.difference[ENTROPY] > math.log(SURGE))
-        if surged.any():
-            count, total = now[0, ENTROPY] - at[0, ENTROPY], now[1, ENTROPY] - at[1, ENTROPY]
-            origin = self.readings[ENTROPY].origin or 0.0
-            surged &= total / np.maximum(count, 1.0) + origin > math.log(SURGE_NATS)
-        return surged
+    def _parts(self, contrast: Contrast, sums: Sums) -> Array:
+        gone = lost(contrast, sums, self.readings[ACCURACY])
+        high = surged(contrast, sums, self.readings[ENTROPY])
+        return weighed(contrast.z**2, gone, high, self._confirm)
 
     def _total(self, parts: Array) -> Array:
         """Return the evidence at each candidate, what metrics share by chance counted once."""
@@ -233,27 +203,11 @@ class Scan:
         return total
 
     def _moment(
-        self,
-        tau: int,
-        score: float,
-        j: int,
-        z: Array,
-        parts: Array,
-        at: Array,
-        start: Array,
-        now: Array,
+        self, taus: Indices, total: Array, contrast: Contrast, parts: Array, sums: Sums
     ) -> Moment:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            before = (at[1, :, j] - start[1, :, 0]) / (at[0, :, j] - start[0, :, 0])
-            after = (now[1, :, 0] - at[1, :, j]) / (now[0, :, 0] - at[0, :, j])
-        return Moment(
-            tau,
-            score,
-            tuple(z[:, j].tolist()),
-            tuple(parts[:, j].tolist()),
-            tuple(before.tolist()),
-            tuple(after.tolist()),
-        )
+        j = int(total.argmax())
+        z, part = contrast.z[:, j].tolist(), parts[:, j].tolist()
+        return Moment(int(taus[j]), float(total[j]), tuple(z), tuple(part), *sums.levels(j))
 
     def good_move(self, row: int, effect: float, least_z: float) -> int | None:
         """Return the point at which a metric significantly moved in its good direction, if it did."""
@@ -265,12 +219,13 @@ class Scan:
         taus = taus[taus >= max(start.point + LEAST_POINTS, self.history.first)]
         if not len(taus):
             return None
-        at = self.history.sums_at(taus)[:, row : row + 1]
-        now = np.array(self.history.now(row))[:, None, None]
-        mark = np.array(start[1:])[:, None, None]
-        contrast = step_contrast(
-            at, now, mark, np.array([[reading.sigma]]), -_BAD[row : row + 1, None]
+        sums = Sums(
+            np.array(start[1:])[:, None, None],
+            self.history.sums_at(taus)[:, row : row + 1],
+            np.array(self.history.now(row))[:, None, None],
         )
+        sigma = np.array([[reading.sigma]])
+        contrast = step_contrast(sums, sigma, -_BAD_COLUMN[row : row + 1])
         z = np.where(contrast.difference >= effect, contrast.z, 0.0)[0]
         j = int(z.argmax())
         return int(taus[j]) if z[j] * reading.young() > least_z else None

@@ -1,0 +1,79 @@
+"""How far each metric may be trusted: no witness that can be explained away confirms alone.
+
+format    counts in full
+entropy   for at most `alone` = confirm - 6, unless it more than doubled to over half a nat: a slow
+          rise alone is common in runs that stay good
+accuracy  for at most `alone`, unless it lost more than 60 % of its level: it depends on the prompts
+length    for at most confirm - 12: it follows the data as much as the policy
+accuracy and length together count for at most `alone` too (a change of the data moves both), unless
+accuracy lost that much or format or entropy bear witness with at least 6.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detect.contrast import Contrast, Sums
+from monitor.detect.history import Array
+from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
+from monitor.detect.readings import Reading
+
+_LOST = 0.4
+_SURGE = math.log(2.0)
+_SURGE_NATS = math.log(0.5)
+_WITNESS = 6.0
+_LENGTH_SHORT_OF_CONFIRM = 12.0
+Flags = NDArray[np.bool_]
+
+
+def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
+    """Return at which candidates accuracy fell to less than 40 % of its level."""
+    found: Flags = contrast.z[ACCURACY] > 0
+    if not found.any():
+        return found
+    origin, shares = accuracy.origin or 0.0, accuracy.scale.shares
+    less = shares(sums.after(ACCURACY) + origin) < _LOST * shares(sums.before(ACCURACY) + origin)
+    both: Flags = found & less
+    return both
+
+
+def surged(contrast: Contrast, sums: Sums, entropy: Reading) -> Flags:
+    """Return at which candidates entropy more than doubled to over half a nat."""
+    found: Flags = (contrast.z[ENTROPY] > 0) & (contrast.difference[ENTROPY] > _SURGE)
+    if not found.any():
+        return found
+    both: Flags = found & (sums.after(ENTROPY) + (entropy.origin or 0.0) > _SURGE_NATS)
+    return both
+
+
+def weighed(parts: Array, lost: Flags, surged: Flags, confirm: float) -> Array:
+    """Return the squared contrasts (metrics x candidates) after the limits above.
+
+    >>> parts = np.array([[0.0], [20.0], [90.0], [0.0]])
+    >>> no, yes = np.array([False]), np.array([True])
+    >>> weighed(parts, no, no, 36.0).sum().item()
+    30.0
+    >>> weighed(parts, yes, no, 36.0).sum().item()
+    44.0
+    """
+    alone = confirm - _WITNESS
+    length = np.minimum(parts[LENGTH], confirm - _LENGTH_SHORT_OF_CONFIRM)
+    entropy = np.where(surged, parts[ENTROPY], np.minimum(parts[ENTROPY], alone))
+    accuracy = np.where(lost, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
+    witnessed = lost | (parts[FORMAT] + entropy >= _WITNESS)
+    length = np.where(witnessed, length, np.minimum(length, alone - accuracy))
+    return np.array([parts[FORMAT], accuracy, length, entropy])
+
+
+def balanced(parts: Array, confirm: float) -> Array:
+    """Return squared contrasts for dating: limits by scaling, so that the shapes stay.
+
+    Entropy rises before the rest breaks; it dates only as far as the others do not.
+    """
+    others = float(np.delete(parts, ENTROPY, axis=0).sum(axis=0).max())
+    entropy = others / 2 if others >= _WITNESS else confirm - _WITNESS
+    most = np.array([np.inf, np.inf, confirm - _LENGTH_SHORT_OF_CONFIRM, entropy])
+    top = np.maximum(parts.max(axis=1), 1e-12)
+    scaled: Array = parts * np.minimum(1.0, most / top)[:, None]
+    return scaled
