@@ -38,6 +38,10 @@ from monitor.detect.words import change, joined, sources, why_not_armed
 _LEAST_POINTS = 24
 _DIES_OUT = 0.5
 _LEAST_RISE = 0.06
+_QUIET = tuple(
+    Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
+    for metric in METRICS
+)
 
 
 class Detector:
@@ -233,15 +237,13 @@ class Detector:
     def _evidence(self, row: int, moment: Moment | None) -> Evidence:
         name, reading = METRICS[row].name, self._scan.readings[row]
         armed = self._scan.armed[row] is not None
-        z = moment.z[row] if moment else 0.0
-        part = moment.parts[row] if moment else 0.0
-        if z > 0 and moment:
+        if moment and moment.z[row] > 0:
             words = change(row, moment, reading)
-        elif armed:
-            words = f"{METRICS[row].label} shows no change for the worse"
-        else:
-            words = why_not_armed(row, reading, has_format=self._scan.readings[FORMAT].count > 0)
-        return Evidence(name, part, z, armed, words)
+            return Evidence(name, moment.parts[row], moment.z[row], armed, words)
+        if armed:
+            return _QUIET[row]
+        words = why_not_armed(row, reading, has_format=self._scan.readings[FORMAT].count > 0)
+        return Evidence(name, 0.0, 0.0, False, words)
 
     def _words(self, phase: Phase, score: float, moment: Moment | None) -> str:
         if phase == "collapsed":

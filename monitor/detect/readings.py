@@ -24,7 +24,7 @@ class Reading:
         self.origin: float | None = None
         self.sigma = math.inf
         self.count = 0
-        self._point_sigma = math.inf
+        self._reach = math.inf
         self._sorted: list[float] = []
         self._order: list[float] = []
 
@@ -50,15 +50,14 @@ class Reading:
         if len(seen):
             self.scale.least, self.scale.greatest = float(seen.min()), float(seen.max())
         noise = noise_of(seen)
-        self._point_sigma = noise.point if noise else math.inf
+        self._reach = _CLIP_SIGMAS * max(noise.point, self.scale.floor) if noise else math.inf
         return [self.read(raw) for raw in raws]
 
     def _clip(self, value: float) -> float:
         if len(self._order) < 16:
             return value
         middle = self._sorted[len(self._sorted) // 2]
-        reach = _CLIP_SIGMAS * max(self._point_sigma, self.scale.floor)
-        return min(max(value, middle - reach), middle + reach)
+        return min(max(value, middle - self._reach), middle + self._reach)
 
     def _remember(self, value: float) -> None:
         insort(self._sorted, value)
@@ -72,7 +71,7 @@ class Reading:
         if noise is None:
             return
         floor = self.scale.floor
-        self._point_sigma = max(noise.point, floor)
+        self._reach = _CLIP_SIGMAS * max(noise.point, floor)
         self.sigma = max(noise.long_run, floor) * math.sqrt(1 + _YOUNG_POINTS / self.count)
 
     def young(self) -> float:

@@ -137,7 +137,7 @@ class Scan:
         self._sigma[:, 0] = [reading.sigma for reading in self.readings]
         self._effect[:, 0] = [reading.scale.effect for reading in self.readings]
         self._shared = correlation(recent, _BAD)
-        self._next_noise = self.size + min(max(4, self.size // 16), 32)
+        self._next_noise = self.size + min(max(4, self.size // 16), 64)
 
     def best(self) -> Moment | None:
         """Return the scan at its best coarse candidate, None while there is nothing to compare."""
@@ -197,6 +197,8 @@ class Scan:
     def _total(self, parts: Array) -> Array:
         """Return the evidence at each candidate, what metrics share by chance counted once."""
         plain = parts.sum(axis=0)
+        if not plain.any():
+            return np.zeros_like(plain)
         root = np.sqrt(parts)
         joint = (root * (self._shared @ root)).sum(axis=0)
         total: Array = np.maximum(plain * plain / np.maximum(joint, 1e-12), parts.max(axis=0))
