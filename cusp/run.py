@@ -5,7 +5,6 @@ disk, and a thread ships it. Hashing and pinning happen in a thread of their own
 """
 
 import atexit
-import fcntl
 import json
 import logging
 import os
@@ -22,7 +21,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from cusp import checkpoints, settings
+from cusp import checkpoints, locks, settings
 from cusp.ids import is_id, new_id
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
@@ -174,7 +173,7 @@ class Run:
         (folder / "start.json").write_text(json.dumps(content))
         if self.root != self.home:
             (self.home / "root").write_text(str(self.root))
-        self._locks.append(_lock(folder / "lock") or -1)
+        self._locks.append(locks.take(folder / "lock") or -1)
         spool = Spool(folder)
         spool.append({"kind": "status", "status": "started"})
         self._recall()
@@ -366,26 +365,11 @@ def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
 
 def _claim(home: Path) -> int | None:
     home.mkdir(parents=True, exist_ok=True)
-    lock = _lock(home / "lock")
-    if lock is not None:
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}".encode())
-    return lock
-
-
-def _lock(path: Path) -> int | None:
-    """Return a descriptor that holds the lock until it is closed or the process dies, or None."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    return locks.take(home / "lock")
 
 
 def _in_use(directory: Path, run_id: str) -> str:
-    owner = (directory / "runs" / run_id / "lock").read_text().strip() or "unknown"
+    owner = locks.owner(directory / "runs" / run_id / "lock")
     return (
         f"Run {run_id} is being trained by process {owner} on this box;"
         " stop that one first, or leave the run id out to start a new run."

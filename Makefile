@@ -1,0 +1,55 @@
+# Everything a person or CI runs. `make setup` is called by what needs it.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help setup demo serve test check bench bench-detector up down clean browser
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(BIN)/.installed  ## Make the environment in .venv (exact pins)
+
+$(BIN)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Cusp needs Python 3.11 or newer; set PYTHON=python3.11")'
+	@echo "[1/3] making .venv with $$($(PYTHON) --version)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "[2/3] installing torch (the largest part, about 200 MB)"
+	@$(BIN)/python -m pip install --quiet 'torch==2.13.0'
+	@echo "[3/3] installing the rest at the pinned versions (about a minute)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[monitor,trainer,dev]'
+	@touch $@
+
+demo: setup  ## The whole loop on this machine; make demo ARGS="--exit --json out.json"
+	@$(BIN)/cusp demo $(ARGS)
+
+serve: setup  ## The monitor alone
+	@$(BIN)/cusp serve $(ARGS)
+
+browser: setup  ## Make sure the tests have a browser
+	@$(BIN)/python tests/browser/install.py
+
+test: setup browser  ## The whole suite
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup  ## Lint, types, import rules, schema against migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.migrations.check
+
+bench-detector: setup  ## The detector's benchmarks
+	$(BIN)/python benchmarks/detector_synthetic.py $(ARGS)
+	$(BIN)/python benchmarks/detector_real.py $(ARGS)
+	$(BIN)/python benchmarks/detector_tiny.py $(ARGS)
+
+up:  ## docker compose: db, monitor (and with PROFILE=gpu or demo their parts)
+	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --build --wait
+
+down:  ## End it; the data stay in their volumes
+	docker compose --profile gpu --profile demo down
+
+clean:  ## Remove the environment and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info

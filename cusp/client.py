@@ -1,0 +1,61 @@
+"""REST calls to the monitor for commands and programs: plain JSON in and out, errors as sentences."""
+
+from typing import Any
+
+import httpx
+
+from cusp import settings
+from cusp.ids import new_id
+
+Json = dict[str, Any]
+
+
+class ClientError(RuntimeError):
+    """The monitor refused or could not be reached; the message is a sentence for a person."""
+
+
+class Client:
+    """One monitor. `get` and `post` return its JSON or raise ClientError with its own sentence."""
+
+    def __init__(self, config: settings.Settings | None = None) -> None:
+        config = config or settings.from_environment()
+        self.url = config.url
+        headers = {"Authorization": f"Bearer {config.token}"} if config.token else {}
+        self._http = httpx.Client(
+            base_url=config.url, headers=headers, timeout=30.0, trust_env=False
+        )
+
+    def get(self, path: str, **query: Any) -> Json:
+        """Return the answer of `GET /api/v1{path}`."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._ask("GET", path, params=given)
+
+    def post(self, path: str, body: Json | None = None) -> Json:
+        """Return the answer of `POST /api/v1{path}`; repeated by the network, it acts only once."""
+        return self._ask("POST", path, json=body or {}, headers={"Idempotency-Key": new_id()})
+
+    def ready(self) -> bool:
+        """Return whether the monitor answers and its database too."""
+        try:
+            return self._http.get("/readyz").is_success
+        except httpx.HTTPError:
+            return False
+
+    def _ask(self, method: str, path: str, **options: Any) -> Json:
+        try:
+            answer = self._http.request(method, f"/api/v1{path}", **options)
+        except httpx.HTTPError as error:
+            raise ClientError(
+                f"no monitor answers at {self.url} ({error}); start one with `cusp serve`,"
+                " or set CUSP_URL"
+            ) from error
+        if answer.is_success:
+            return dict(answer.json()) if answer.content else {}
+        raise ClientError(_sentence(answer))
+
+
+def _sentence(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"the monitor answered {answer.status_code}: {answer.text[:200]}"

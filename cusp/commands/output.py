@@ -1,0 +1,56 @@
+"""How the commands speak: tables for people, one JSON document with `--json`, sentences for errors."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+def console() -> Console:
+    """Return the terminal; made anew so that captured output works."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document on standard output."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a share as a percentage, or a dash.
+
+    >>> percent(0.4213), percent(None)
+    ('42.1 %', '–')
+    """
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def interval(score: dict[str, Any] | None) -> str:
+    """Return a score with its 95 % interval, or a dash.
+
+    >>> interval({"pass_at_1": 0.5, "low": 0.45, "high": 0.55})
+    '50.0 % [45.0, 55.0]'
+    """
+    if not score or score.get("pass_at_1") is None:
+        return "–"
+    low, high = 100 * score["low"], 100 * score["high"]
+    return f"{100 * score['pass_at_1']:.1f} % [{low:.1f}, {high:.1f}]"
+
+
+def dash(value: object) -> str:
+    """Return the value as text, or a dash for nothing."""
+    return "–" if value is None or value == "" else str(value)

@@ -1,0 +1,142 @@
+"""Commands that run something: the monitor, a training, a worker, the migrations."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cusp import settings
+from cusp.commands.output import AsJson, console, print_json
+from cusp.sender import Attempt, Sender, load_leftover
+
+Dir = Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")]
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes any free one.", min=0, max=65535)] = 8787,
+    directory: Dir = None,
+    database: Annotated[
+        str | None, typer.Option(help="postgresql://... or a path (CUSP_DATABASE_URL).")
+    ] = None,
+) -> None:
+    """Run the monitor: dashboard, REST and ingest.
+
+    Beyond loopback it needs CUSP_TOKEN. Example: cusp serve --port 8787
+    """
+    from monitor.config import checked, from_environment
+    from monitor.serve import bound
+    from monitor.serve import serve as serve_until_told
+
+    environment = dict(os.environ)
+    if directory is not None:
+        environment["CUSP_DIR"] = str(directory)
+    if database is not None:
+        environment["CUSP_DATABASE_URL"] = database
+    given = dataclasses.replace(from_environment({**environment, "CUSP_HOST": ""}), host=host)
+    listener = bound(host, port)
+    port = listener.getsockname()[1]
+    config = checked(dataclasses.replace(given, port=port))
+    shown = f"[{host}]" if ":" in host else host
+    console().print(f"Cusp {_version()} at http://{shown}:{port} (Ctrl-C ends it)")
+    serve_until_told(config, listener)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name or a YAML file.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Recipe values to change.")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option(help="Record under this run id.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the latest checkpoint.")] = False,
+) -> None:
+    """Train a recipe here with TRL GRPO-LoRA, streamed to the monitor.
+
+    Example: cusp train tiny seed=3 grpo.max_steps=60
+    """
+    from trainer.train import main as train_main
+
+    arguments = [recipe, *(overrides or [])]
+    arguments += ["--run-id", run_id] if run_id else []
+    arguments += ["--resume"] if resume else []
+    raise typer.Exit(train_main(arguments))
+
+
+def worker(
+    directory: Dir = None,
+    once: Annotated[bool, typer.Option(help="End after one job.")] = False,
+) -> None:
+    """Run jobs of the monitor on this box: evaluations, one after another.
+
+    Example: CUSP_URL=http://monitor:8787 cusp worker
+    """
+    from trainer.worker import main as worker_main
+
+    if directory is not None:
+        os.environ["CUSP_DIR"] = str(directory.absolute())
+    raise typer.Exit(worker_main(["--once"] if once else []))
+
+
+def sync(as_json: AsJson = False) -> None:
+    """Ship what trainings left on disk while no monitor was up.
+
+    Example: CUSP_URL=http://monitor:8787 cusp sync
+    """
+    config = settings.from_environment()
+    sent, waiting = 0, 0
+    for folder in sorted(config.directory.glob("runs/*/attempts/*")):
+        attempt = load_leftover(folder)
+        if attempt is None or _in_use(folder):
+            continue
+        pending = attempt.spool.pending()
+        left = pending - _ship(config, attempt)
+        sent, waiting = sent + pending - left, waiting + left
+    if as_json:
+        print_json({"sent": sent, "waiting": waiting})
+    else:
+        console().print(f"{sent} messages sent, {waiting} still waiting")
+    if waiting:
+        raise typer.Exit(1)
+
+
+def db_upgrade(
+    directory: Dir = None,
+    database: Annotated[str | None, typer.Option(help="postgresql://... or a path.")] = None,
+) -> None:
+    """Bring the database to this version's schema.
+
+    Example: cusp db upgrade --database postgresql://cusp@db/cusp
+    """
+    from monitor.config import from_environment
+    from monitor.store.database import Database
+
+    environment = dict(os.environ)
+    if directory is not None:
+        environment["CUSP_DIR"] = str(directory)
+    url = database or from_environment({**environment, "CUSP_HOST": ""}).database_url
+    Database(url).upgrade()
+    console().print("the database is at the newest revision")
+
+
+def _ship(config: settings.Settings, attempt: Attempt) -> int:
+    """Return how many messages the monitor took."""
+    before = attempt.spool.acked
+    sender = Sender(config.url, config.token, attempt)
+    sender.drain(60.0)
+    sender.close()
+    attempt.spool.close()
+    return attempt.spool.acked - before
+
+
+def _in_use(folder: Path) -> bool:
+    from cusp.locks import is_locked
+
+    return is_locked(folder / "lock")
+
+
+def _version() -> str:
+    from cusp import __version__
+
+    return __version__

@@ -1,0 +1,178 @@
+"""Looking at runs and acting on them over REST."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cusp.client import Client, ClientError
+from cusp.commands.output import (
+    AsJson,
+    console,
+    dash,
+    interval,
+    percent,
+    print_json,
+    print_table,
+)
+
+RunArgument = Annotated[
+    str, typer.Argument(help="Run id, the beginning or end of one, or its name.")
+]
+
+
+def runs(
+    project: Annotated[str | None, typer.Option(help="Only runs of this project.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, newest first.
+
+    Example: cusp runs --project tina
+    """
+    found = Client().get("/runs", project=project)["runs"]
+    if as_json:
+        return print_json(found)
+    rows = [
+        [
+            run["id"],
+            run["name"],
+            run["status"],
+            f"{dash(run['step'])}/{dash(run['max_steps'])}",
+            run["phase"],
+            _transition(run["transition"]),
+            dash((run["checkpoints"].get("pre-transition") or {}).get("step")),
+            interval(run["score"]),
+        ]
+        for run in found
+    ]
+    columns = ["run", "name", "status", "step", "phase", "transition", "kept", "pass@1"]
+    return print_table(f"{len(rows)} runs", columns, rows)
+
+
+def show(run: RunArgument, as_json: AsJson = False) -> None:
+    """Show one run: verdict, checkpoints with scores, decisions.
+
+    Example: cusp show tiny
+    """
+    client = Client()
+    found = find(client, run)
+    detail = client.get(f"/runs/{found['id']}")
+    checkpoints = client.get(f"/runs/{found['id']}/checkpoints")["checkpoints"]
+    if as_json:
+        return print_json({**detail, "checkpoint_list": checkpoints})
+    out = console()
+    out.print(f"[bold]{detail['name']}[/]  {detail['id']}  {detail['project']}")
+    out.print(
+        f"{detail['status']}, {detail['phase']} at step {dash(detail['step'])}"
+        f" of {dash(detail['max_steps'])}, compute saved {percent(detail['saved_fraction'])}"
+    )
+    out.print(detail["words"])
+    out.print(f"{client.url}/runs/{detail['id']}\n")
+    print_table(
+        "checkpoints",
+        ["step", "state", "aliases", "pass@1 (report)"],
+        [
+            [str(c["step"]), c["state"], ", ".join(c["aliases"]) or "–", interval(_report(c))]
+            for c in checkpoints
+        ],
+    )
+    out.print()
+    print_table(
+        "decisions",
+        ["at step", "decision", "by", "reason"],
+        [[dash(d["step"]), d["kind"], d["author"], d["reason"]] for d in detail["decisions"]],
+    )
+    return None
+
+
+def stop(
+    run: RunArgument,
+    reason: Annotated[str, typer.Option(help="Shown with the stop.")] = "stopped by a person",
+    after_save: Annotated[bool, typer.Option(help="Wait for the next regular save.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a run to save, pin, acknowledge and end.
+
+    Example: cusp stop tiny --reason "seen enough"
+    """
+    client = Client()
+    found = find(client, run)
+    mode = "after_save" if after_save else "graceful"
+    command = client.post(f"/runs/{found['id']}/stop", {"reason": reason, "mode": mode})
+    if as_json:
+        return print_json(command)
+    console().print(
+        f"stop of {found['name']} is {command['state']}; follow it with `cusp show {run}`"
+    )
+    return None
+
+
+def promote(
+    run: RunArgument,
+    step: Annotated[int, typer.Argument(help="Step of the checkpoint.")],
+    alias: Annotated[str, typer.Option(help="Alias to move.")] = "production",
+    as_json: AsJson = False,
+) -> None:
+    """Point an alias at the checkpoint of a step.
+
+    Example: cusp promote tiny 40
+    """
+    client = Client()
+    checkpoint = _checkpoint(client, find(client, run), step)
+    answer = client.post(f"/checkpoints/{checkpoint['id']}/promote", {"alias": alias})
+    if as_json:
+        return print_json(answer)
+    console().print(f"{alias} now points at step {step}")
+    return None
+
+
+def pin(
+    run: RunArgument,
+    step: Annotated[int, typer.Argument(help="Step of the checkpoint.")],
+    as_json: AsJson = False,
+) -> None:
+    """Ask the trainer to pin the checkpoint of a step.
+
+    Example: cusp pin tiny 40
+    """
+    client = Client()
+    checkpoint = _checkpoint(client, find(client, run), step)
+    command = client.post(f"/checkpoints/{checkpoint['id']}/pin")
+    if as_json:
+        return print_json(command)
+    console().print(f"pinning step {step} is {command['state']}")
+    return None
+
+
+def find(client: Client, text: str) -> dict[str, Any]:
+    """Return the run whose id, name, or end or beginning of the id is `text`; the newest of a name."""
+    found = client.get("/runs")["runs"]
+    for run in found:
+        if text in (run["id"], run["name"]):
+            return dict(run)
+    upper = text.upper()
+    near = [run for run in found if run["id"].startswith(upper) or run["id"].endswith(upper)]
+    if len(near) == 1:
+        return dict(near[0])
+    problem = f"{len(near)} runs match" if near else "no run is called"
+    raise ClientError(f"{problem} {text!r} at {client.url}; `cusp runs` lists them")
+
+
+def _checkpoint(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:
+    found = client.get(f"/runs/{run['id']}/checkpoints")["checkpoints"]
+    for checkpoint in reversed(found):
+        if checkpoint["step"] == step:
+            return dict(checkpoint)
+    steps = ", ".join(str(checkpoint["step"]) for checkpoint in found) or "none"
+    raise ClientError(f"{run['name']} has no checkpoint of step {step}; there are {steps}")
+
+
+def _report(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    return next((s for s in checkpoint["scores"] if s["split"] == "report"), None)
+
+
+def _transition(found: dict[str, Any] | None) -> str:
+    if not found:
+        return "–"
+    return f"{found['step']} [{found['low']}-{found['high']}]" + (
+        "" if found["state"] == "confirmed" else f" {found['state']}"
+    )
