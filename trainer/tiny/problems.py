@@ -64,8 +64,7 @@ def draw(seed: int, count: int, digits: int, split: Split) -> list[Addition]:
             f" ask for at most {available**2 // 16}"
         )
     chosen: dict[Addition, None] = {}
-    for problem in stream(random.Random(f"{seed}/{digits}/{split}"), digits, split):
-        chosen[problem] = None
-        if len(chosen) == count:
-            break
-    return list(chosen) if count else []
+    problems = stream(random.Random(f"{seed}/{digits}/{split}"), digits, split)
+    while len(chosen) < count:
+        chosen[next(problems)] = None
+    return list(chosen)

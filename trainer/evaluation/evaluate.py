@@ -1,0 +1,113 @@
+"""Score one model on one task: generate, verify, sum up. The same rows from any backend."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.evaluation.backends.hf import Completion, Request, generate, sample_seed
+from trainer.evaluation.scoring import Score, Verifier
+from trainer.evaluation.statistics import Scores, pass_at_1
+from trainer.evaluation.tasks import TaskSpec
+
+Row = tuple[str, int, Score, int, str, int]
+"""(problem id, sample, score or None, tokens, finish reason, seed)"""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one model on one set: every row, and pass@1 with its 95 % interval."""
+
+    task: str
+    split: str
+    samples_per_problem: int
+    pass_at_1: float
+    low: float
+    high: float
+    n_problems: int
+    n_samples: int
+    errors: int
+    mean_tokens: float
+    truncated_share: float
+    rows: tuple[Row, ...]
+
+    @property
+    def scores(self) -> Scores:
+        """The scores as a table: one row a problem, one column a sample, NaN where not decided."""
+        values = [float("nan") if row[2] is None else row[2] for row in self.rows]
+        return np.array(values, dtype=float).reshape(-1, self.samples_per_problem)
+
+
+def evaluate(
+    model: Any,
+    tokenizer: Any,
+    task: TaskSpec,
+    verifier: Verifier,
+    *,
+    seed: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Evaluation:
+    """Return the scores of a model on a task; equal arguments give equal rows."""
+    samples = range(task.sampling.samples_per_problem)
+    asked = [(problem, sample) for problem in task.problems for sample in samples]
+    prompts = {
+        problem.id: tokenizer.apply_chat_template(
+            list(problem.messages), tokenize=False, add_generation_prompt=True
+        )
+        for problem in task.problems
+    }
+    requests = [
+        Request(prompts[problem.id], sample_seed(seed, task.name, problem.id, sample))
+        for problem, sample in asked
+    ]
+    completions = generate(model, tokenizer, requests, task.sampling, progress)
+    golds = [problem.answer for problem, _ in asked]
+    scores = verifier.score([each.text for each in completions], golds)
+    rows = [
+        (problem.id, sample, score, completion.tokens, completion.finish_reason, request.seed)
+        for (problem, sample), request, completion, score in zip(
+            asked, requests, completions, scores, strict=True
+        )
+    ]
+    return summary(task, rows, completions)
+
+
+def summary(task: TaskSpec, rows: Sequence[Row], completions: Sequence[Completion]) -> Evaluation:
+    """Return the evaluation that `rows` make; ValueError when no sample was decided."""
+    k = task.sampling.samples_per_problem
+    values = [float("nan") if row[2] is None else row[2] for row in rows]
+    estimate = pass_at_1(np.array(values, dtype=float).reshape(-1, k))
+    return Evaluation(
+        task=task.name,
+        split=task.split,
+        samples_per_problem=k,
+        pass_at_1=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n_problems=estimate.problems,
+        n_samples=estimate.samples,
+        errors=estimate.errors,
+        mean_tokens=float(np.mean([each.tokens for each in completions])),
+        truncated_share=float(np.mean([each.finish_reason == "length" for each in completions])),
+        rows=tuple(rows),
+    )
+
+
+def write_evaluation(evaluation: Evaluation, file: Path) -> None:
+    """Write an evaluation so that a crash leaves either all of it or none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(asdict(evaluation)), encoding="utf-8")
+    part.replace(file)
+
+
+def read_evaluation(file: Path) -> Evaluation | None:
+    """Return a written evaluation, or None when there is none."""
+    if not file.is_file():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    rows = tuple(tuple(row) for row in content.pop("rows"))
+    return Evaluation(**content, rows=rows)

@@ -1,0 +1,94 @@
+"""What a checkpoint is asked: problems with gold answers, in a set to choose on and one to report on."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from trainer.config import JsonlEvaluation, Recipe, Sampling, TinyEvaluation, Verifier
+from trainer.data import DataError, messages, read_jsonl
+from trainer.tiny.problems import draw
+
+Split = Literal["selection", "report"]
+SPLITS: tuple[Split, ...] = ("selection", "report")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question as a conversation, with the gold answer."""
+
+    id: str
+    messages: tuple[dict[str, str], ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One set of one task; `sha256` changes with anything that can change a score."""
+
+    name: str
+    split: Split
+    problems: tuple[Problem, ...]
+    verifier: Verifier
+    sampling: Sampling
+
+    @cached_property
+    def sha256(self) -> str:
+        content = [self.name, self.split, self.verifier, self.sampling.model_dump(mode="json")]
+        problems = [dataclasses.asdict(problem) for problem in self.problems]
+        text = json.dumps([content, problems], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def tasks_of(recipe: Recipe, samples_per_problem: int | None = None) -> tuple[TaskSpec, TaskSpec]:
+    """Return the selection and the report set of a recipe's task.
+
+    Raises DataError when the recipe names no task or the two sets share a problem.
+    """
+    options = recipe.evaluation
+    if options is None:
+        raise DataError(
+            "the run's recipe names no evaluation task; set `evaluation` in it, for example"
+            " with kind: jsonl, and evaluate again"
+        )
+    sampling = options.sampling
+    if samples_per_problem is not None:
+        sampling = sampling.model_copy(update={"samples_per_problem": samples_per_problem})
+    if isinstance(options, TinyEvaluation):
+        return _tiny(options, "selection", sampling), _tiny(options, "report", sampling)
+    selection, report = (_jsonl(options, split, sampling) for split in SPLITS)
+    if shared := {each.id for each in selection.problems} & {each.id for each in report.problems}:
+        raise DataError(
+            f"problem {min(shared)!r} is in both {options.selection_path} and"
+            f" {options.report_path}; what is chosen on must not be reported on"
+        )
+    return selection, report
+
+
+def _tiny(options: TinyEvaluation, split: Split, sampling: Sampling) -> TaskSpec:
+    count = options.selection_problems if split == "selection" else options.report_problems
+    problems = tuple(
+        Problem(each.id, tuple(messages(each.question, None)), each.answer)
+        for each in draw(options.seed, count, options.digits, split)
+    )
+    return TaskSpec("tiny-arithmetic", split, problems, "boxed_integer", sampling)
+
+
+def _jsonl(options: JsonlEvaluation, split: Split, sampling: Sampling) -> TaskSpec:
+    path = options.selection_path if split == "selection" else options.report_path
+    problems: dict[str, Problem] = {}
+    for number, row in enumerate(read_jsonl(Path(path)), start=1):
+        for column in ("id", options.problem_column, options.solution_column):
+            if column not in row:
+                raise DataError(f"problem {number} of {path} has no {column!r}")
+        question = messages(str(row[options.problem_column]), options.system_prompt)
+        name = str(row["id"])
+        if name in problems:
+            raise DataError(f"the id {name!r} comes twice in {path}")
+        problems[name] = Problem(name, tuple(question), str(row[options.solution_column]))
+    if not problems:
+        raise DataError(f"{path} holds no problem")
+    return TaskSpec(options.task, split, tuple(problems.values()), options.verifier, sampling)

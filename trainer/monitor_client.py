@@ -1,0 +1,139 @@
+"""The worker's side of the jobs API (docs/reference/rest.md, Workers)."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+
+class JobLost(Exception):
+    """Another worker has the job now, or it was ended; whatever this one still does is in vain."""
+
+
+class MonitorRefused(ValueError):
+    """The monitor answered with an error that a repeat would not change."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed job. `token` proves the claim; after `lease_s` without heartbeat it is lost."""
+
+    id: str
+    kind: str
+    run_id: str
+    payload: Mapping[str, Any]
+    token: str
+    attempt: int
+    lease_s: float
+
+
+class MonitorClient:
+    """Calls the monitor; network trouble and 5xx answers are tried again until `stopping` is set."""
+
+    LONGEST_WAIT_S = 10.0
+
+    def __init__(self, url: str, token: str | None, stopping: threading.Event) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=30.0)
+        self._stopping = stopping
+
+    def claim(self, worker: str, kinds: Sequence[str]) -> Job | None:
+        """Return the next job of these kinds, or None when there is none."""
+        answer = self._post("/jobs/claim", {"worker": worker, "kinds": list(kinds)})
+        if answer is None or answer.status_code == httpx.codes.NO_CONTENT:
+            return None
+        content = answer.json()
+        return Job(**{name: content[name] for name in Job.__dataclass_fields__})
+
+    def heartbeat(self, job: Job, progress: Mapping[str, Any] | None) -> None:
+        """Keep the job and tell how far it is; JobLost when it is another worker's."""
+        body = (
+            {"token": job.token, "progress": dict(progress)} if progress else {"token": job.token}
+        )
+        self._post(f"/jobs/{job.id}/heartbeat", body)
+
+    def post_evaluation(self, job: Job, evaluation: Mapping[str, Any]) -> None:
+        """Store one scored checkpoint and set; a repeat is harmless."""
+        body = {"token": job.token, "evaluation": dict(evaluation)}
+        self._post(f"/jobs/{job.id}/evaluations", body)
+
+    def finish(self, job: Job, result: Mapping[str, Any] | None, error: str | None = None) -> None:
+        """End the job: failed with an error, done otherwise."""
+        body: dict[str, Any] = {"token": job.token, "state": "failed" if error else "done"}
+        if error:
+            body["error"] = error
+        if result is not None:
+            body["result"] = dict(result)
+        self._post(f"/jobs/{job.id}/finish", body)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> httpx.Response | None:
+        """Return the answer; None when `stopping` was set before there was one."""
+        wait_s = 0.2
+        while True:
+            try:
+                answer = self._http.post(path, json=dict(body))
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and answer.status_code < 500 and answer.status_code != 429:
+                return _accepted(answer)
+            if self._stopping.wait(wait_s):
+                return None
+            wait_s = min(2 * wait_s, self.LONGEST_WAIT_S)
+
+
+def _accepted(answer: httpx.Response) -> httpx.Response:
+    if answer.status_code == httpx.codes.CONFLICT:
+        raise JobLost(answer.text[:300])
+    if answer.is_error:
+        raise MonitorRefused(
+            f"the monitor refused {answer.request.url.path} with {answer.status_code}:"
+            f" {answer.text[:300]}"
+        )
+    return answer
+
+
+class Heartbeat:
+    """Keeps a job while it is worked on, from a thread of its own.
+
+    `report` says how far the work is and raises JobLost as soon as the job is known to be lost.
+    """
+
+    def __init__(self, monitor: MonitorClient, job: Job, stopping: threading.Event) -> None:
+        self._monitor, self._job, self._stopping = monitor, job, stopping
+        self._progress: Mapping[str, Any] | None = None
+        self._ended = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="cusp-heartbeat", daemon=True)
+
+    def report(self, done: int, total: int, text: str) -> None:
+        self._progress = {"done": done, "total": total, "text": text}
+        if self._lost.is_set() or self._stopping.is_set():
+            raise JobLost("the job was lost" if self._lost.is_set() else "the worker is stopping")
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(timeout=5.0)
+
+    def _beat(self) -> None:
+        interval_s = max(0.05, min(self._job.lease_s / 3, 2.0))
+        told: Mapping[str, Any] | None = None
+        last = time.monotonic()
+        while not self._ended.wait(interval_s):
+            if self._progress is told and time.monotonic() - last < self._job.lease_s / 3:
+                continue
+            told, last = self._progress, time.monotonic()
+            try:
+                self._monitor.heartbeat(self._job, told)
+            except (JobLost, MonitorRefused):
+                self._lost.set()
+                return
