@@ -48,7 +48,7 @@ class CollapseWatch:
     >>> watch, told = CollapseWatch(), []
     >>> for step in range(60):
     ...     up = float(step < 40)
-    ...     told.append(watch.add([up, up, None, None], None, None, 1))
+    ...     told.append(watch.add([up, up, None, None], None, None))
     >>> told.index("format and accuracy are gone (below 5 % for 4 points)")
     43
     """
@@ -69,10 +69,9 @@ class CollapseWatch:
         values: list[float | None],
         clipped_ratio: float | None,
         limit_tokens: int | None,
-        pause: int,
     ) -> str | None:
         """Take the shares of format and accuracy, length in tokens and entropy in nats of a point."""
-        self.points += pause
+        self.points += 1
         if (share := values[FORMAT]) is not None:
             self.format.add(share)
         if (share := values[ACCURACY]) is not None:

@@ -13,15 +13,16 @@
 ('past', True)
 """
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
 from monitor.detect.collapse import CollapseWatch
 from monitor.detect.format_course import Crossing, FormatLevel, rise_in
 from monitor.detect.gates import open_gates
-from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS
+from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS, VOLATILITY
 from monitor.detect.presets import PRESETS
-from monitor.detect.scan import ROWS, Date, Moment, Scan
+from monitor.detect.scan import ROWS, Moment, Scan
 from monitor.detect.verdict import (
     ChangePoint,
     Evidence,
@@ -38,10 +39,17 @@ from monitor.detect.words import change, joined, sources, why_not_armed
 _LEAST_POINTS = 24
 _DIES_OUT = 0.5
 _LEAST_RISE = 0.06
+_LEAST_TURN_Z = 3.0
 _QUIET = tuple(
     Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
     for metric in METRICS
 )
+
+
+def _finite(metrics: Mapping[str, float], name: str) -> float | None:
+    """Return a metric, None if it was not measured (absent or not finite)."""
+    value = metrics.get(name)
+    return value if value is not None and math.isfinite(value) else None
 
 
 class Detector:
@@ -61,6 +69,7 @@ class Detector:
         self._transition: Transition | None = None
         self._collapse_words: str | None = None
         self._best_seen = 0.0
+        self._sentence = ""
         self._restart()
 
     def _restart(self) -> None:
@@ -84,7 +93,8 @@ class Detector:
                 f"step {sample.step} came after step {self._last_step}; sort the samples, or fold again"
             )
         self._last_step = sample.step
-        raws = [sample.metrics.get(metric.name) for metric in METRICS]
+        raws = [_finite(sample.metrics, metric.name) for metric in METRICS]
+        raws[VOLATILITY] = None
         self._scan.add(sample.step, raws)
         open_gates(self._scan)
         self._follow_format(raws[FORMAT])
@@ -97,10 +107,10 @@ class Detector:
     def _judge(self, moment: Moment | None) -> None:
         score = moment.score if moment else 0.0
         if score >= self._preset.confirm:
-            self._date("confirmed")
+            self._date("confirmed", moment)
         elif score >= self._preset.watch:
             if self._transition is None or score > self._best_seen * 1.1:
-                self._date("provisional")
+                self._date("provisional", moment)
                 self._best_seen = score
         elif score < self._preset.watch * _DIES_OUT:
             self._drop_provisional()
@@ -109,39 +119,45 @@ class Detector:
         self._best_seen = 0.0
         if self._transition and self._transition.state == "provisional":
             self._transition = None
-            for kind in ("length_turn", "destabilisation"):
-                self._found.pop(kind, None)
+            self._forget_change()
 
-    def _date(self, state: State) -> None:
+    def _forget_change(self) -> None:
+        for kind in ("length_turn", "destabilisation"):
+            self._found.pop(kind, None)
+
+    def _date(self, state: State, moment: Moment | None) -> None:
+        """Date the change, at full resolution, on what is known now."""
         date = self._scan.date()
         if date is None:
             return
-        steps = self._scan.history.step
-        step, low, high = steps(date.index), steps(date.low), steps(date.high)
-        self._transition = Transition(step, low, high, max(step - 1, 0), self._now, state)
+        step, low, high, safe = (
+            self._scan.history.step(index) for index in (date.index, date.low, date.high, date.safe)
+        )
+        self._transition = Transition(step, low, high, max(safe - 1, 0), self._now, state)
+        self._forget_change()
+        since = self._since(date.moment, step, low, high)
+        self._sentence = f"{since} {self._sum(moment)}" if moment else since
         z = date.moment.z
-        others = sum(value**2 for row, value in enumerate(z) if row != LENGTH)
-        for kind in ("length_turn", "destabilisation"):
-            self._found.pop(kind, None)
-        if z[LENGTH] ** 2 >= 9:
-            self._note("length_turn", date, state)
-        if others >= 6:
-            self._note("destabilisation", date, state)
+        evidence = {
+            metric.name: round(value**2, 1)
+            for metric, value in zip(METRICS, z, strict=True)
+            if value > 0
+        }
+        found: list[Kind] = ["length_turn"] if z[LENGTH] >= _LEAST_TURN_Z else []
+        if len(evidence) > 1 or not found:
+            found.append("destabilisation")
+        for kind in found:
+            self._found[kind] = ChangePoint(
+                kind, step, low, high, state, self._now, evidence, since
+            )
 
     @property
     def _now(self) -> int:
         return self._last_step or 0
 
-    def _note(self, kind: Kind, date: Date, state: State) -> None:
-        steps = self._scan.history.step
-        step, low, high = steps(date.index), steps(date.low), steps(date.high)
-        evidence = {
-            metric.name: round(z * z, 1)
-            for metric, z in zip(METRICS, date.moment.z, strict=True)
-            if z > 0
-        }
-        words = self._since(date.moment, step, low, high)
-        self._found[kind] = ChangePoint(kind, step, low, high, state, self._now, evidence, words)
+    def _sum(self, moment: Moment) -> str:
+        confirm = f"confirmed at {self._preset.confirm:.0f}"
+        return f"Evidence {moment.score:.0f} ({sources(moment)}; {confirm})."
 
     def _since(self, moment: Moment, step: int, low: int, high: int) -> str:
         clauses = [
@@ -161,6 +177,8 @@ class Detector:
         index, unit = self._scan.size - 1, self._scan.readings[FORMAT].scale.unit
         self._level.add(index, float(self._scan.history.recent(1)[FORMAT, 0]), unit)
         settled = self._level.settled(self._scan.size)
+        if self._level.high_at == index or not self._scan.armed[VOLATILITY]:
+            self._scan.armed[VOLATILITY] = self._scan.mark(VOLATILITY, self._level.high_at)
         if settled and not self._settled and rose is not None:
             self._date_rise(unit)
         self._settled = settled
@@ -184,22 +202,26 @@ class Detector:
         self._found[kind] = ChangePoint(kind, step, low, high, state, self._now, {}, words)
 
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:
-        shares = list(raws)
-        for row in (FORMAT, ACCURACY):
-            raw = raws[row]
-            if raw is not None:
-                scale = self._scan.readings[row].scale
-                shares[row] = scale.share(raw) if scale.linear else raw / (scale.range.high or 1.0)
+        values = [self._share(FORMAT, raws), self._share(ACCURACY, raws), *raws[LENGTH:]]
         words = self._collapse.add(
-            shares, metrics.get("clipped_ratio"), self._shape.completion_limit_tokens, 1
+            values, _finite(metrics, "clipped_ratio"), self._shape.completion_limit_tokens
         )
         if words and not self._collapse_words:
             self._collapse_words = words
             self._note_collapse(words)
 
+    def _share(self, row: int, raws: list[float | None]) -> float | None:
+        """Return a reward as a share of its range; a guessed range never shows that it is gone."""
+        raw, scale = raws[row], self._scan.readings[row].scale
+        if raw is None:
+            return None
+        if scale.linear and not scale.known:
+            return 0.5
+        return (raw - scale.range.low) / max(scale.range.high - scale.range.low, 1e-9)
+
     def _note_collapse(self, words: str) -> None:
         if self._transition is None or self._transition.state == "provisional":
-            self._date("confirmed")
+            self._date("confirmed", None)
         steps = self._scan.history.step
         step, low = steps(self._scan.size - 5), steps(self._scan.size - 13)
         sentence = f"The run collapsed by step {self._now}: {words}."
@@ -231,7 +253,7 @@ class Detector:
             tuple(self._evidence(row, moment) for row in range(ROWS)),
             tuple(self._found.values()),
             self._transition,
-            self._words(phase, score, moment),
+            self._words(phase, score),
         )
 
     def _evidence(self, row: int, moment: Moment | None) -> Evidence:
@@ -239,22 +261,19 @@ class Detector:
         armed = self._scan.armed[row] is not None
         if moment and moment.z[row] > 0:
             words = change(row, moment, reading)
+            if row == LENGTH and self._collapse.at_limit:
+                words += f", at its limit for {self._collapse.at_limit} points"
             return Evidence(name, moment.parts[row], moment.z[row], armed, words)
         if armed:
             return _QUIET[row]
         words = why_not_armed(row, reading, has_format=self._scan.readings[FORMAT].count > 0)
         return Evidence(name, 0.0, 0.0, False, words)
 
-    def _words(self, phase: Phase, score: float, moment: Moment | None) -> str:
+    def _words(self, phase: Phase, score: float) -> str:
         if phase == "collapsed":
             return self._found["collapse"].words
         if phase in ("past", "turning"):
-            kind: Kind = "destabilisation" if "destabilisation" in self._found else "length_turn"
-            since = self._found[kind].words if kind in self._found else ""
-            found = (
-                f" ({sources(moment)}; confirmed at {self._preset.confirm:.0f})" if moment else ""
-            )
-            return f"{since} Evidence {score:.0f}{found}.".strip()
+            return self._sentence
         if phase == "warming_up":
             if self._scan.size < _LEAST_POINTS:
                 return f"{self._scan.size} points so far; {_LEAST_POINTS} are needed."

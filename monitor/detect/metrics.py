@@ -16,7 +16,7 @@ import numpy as np
 from monitor.detect.history import Array
 from monitor.detect.verdict import RewardRange, RunShape
 
-FORMAT, ACCURACY, LENGTH, ENTROPY = range(4)
+FORMAT, ACCURACY, LENGTH, ENTROPY, VOLATILITY = range(5)
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,24 @@ class Metric:
 
     name: str
     label: str
+    short: str
     unit: str
-    kind: Literal["share", "log"]
+    kind: Literal["share", "log", "spread"]
     bad: int
     effect: float
 
 
 METRICS = (
-    Metric("format_reward", "format reward", "", "share", -1, 0.06),
-    Metric("accuracy_reward", "accuracy reward", "", "share", -1, 0.06),
-    Metric("completion_length", "completion length", " tokens", "log", 1, 0.04),
-    Metric("entropy", "entropy", " nats", "log", 1, 0.25),
+    Metric("format_reward", "format reward", "format", "", "share", -1, 0.06),
+    Metric("accuracy_reward", "accuracy reward", "accuracy", "", "share", -1, 0.06),
+    Metric("completion_length", "completion length", "length", " tokens", "log", 1, 0.04),
+    Metric("entropy", "entropy", "entropy", " nats", "log", 1, 0.25),
+    Metric("format_volatility", "format volatility", "volatility", "", "spread", 1, 0.3),
 )
 BAD = tuple(float(metric.bad) for metric in METRICS)
 COMPLETIONS_IF_UNKNOWN = 64
 HALF_PI = math.pi / 2
+_SPREAD_OFFSET = 0.3
 
 
 class Scale:
@@ -72,6 +75,8 @@ class Scale:
         """Return the transformed value."""
         if self.metric.kind == "log":
             return math.log(max(raw, 1e-6 if self.metric.unit == " nats" else 1.0))
+        if self.metric.kind == "spread":
+            return math.log(_SPREAD_OFFSET + raw)
         if self.linear:
             self.least, self.greatest = min(self.least, raw), max(self.greatest, raw)
             return raw
@@ -83,6 +88,8 @@ class Scale:
         """Return the raw value of a transformed one."""
         if self.metric.kind == "log":
             return math.exp(value)
+        if self.metric.kind == "spread":
+            return max(math.exp(value) - _SPREAD_OFFSET, 0.0)
         if self.linear:
             return value
         share = (math.sin(value) ** 2 * (self.count + 0.75) - 0.375) / self.count
@@ -105,6 +112,8 @@ class Scale:
         """The least noise believed for one point, in transformed units."""
         if self.metric.kind == "log":
             return 0.008 if self.metric.unit == " tokens" else 0.02
+        if self.metric.kind == "spread":
+            return 0.65
         return 0.45 / math.sqrt(self.count + 0.75) * self.unit * (0.5 if self.linear else 1.0)
 
     def shares(self, values: Array) -> Array:

@@ -24,6 +24,8 @@ class Reading:
         self.origin: float | None = None
         self.sigma = math.inf
         self.count = 0
+        self.change: float | None = None
+        self._last = 0.0
         self._reach = math.inf
         self._sorted: list[float] = []
         self._order: list[float] = []
@@ -33,7 +35,9 @@ class Reading:
         if raw is None or not math.isfinite(raw):
             return math.nan
         value = self.scale.forward(raw)
-        clipped = self._clip(value)
+        self.change = abs(value - self._last) / (2 * self.scale.floor) if self.count else None
+        self._last = value
+        clipped = value if self.metric.kind == "spread" else self._clip(value)
         self._remember(value)
         self.count += 1
         if self.origin is None:

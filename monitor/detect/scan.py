@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from monitor.detect.contrast import LEAST_POINTS, Contrast, Sums, ramp_contrast, step_contrast
 from monitor.detect.history import WINDOW, Array, History
 from monitor.detect.isotonic import Isotonic, Mark
-from monitor.detect.metrics import ACCURACY, BAD, ENTROPY, LENGTH, METRICS
+from monitor.detect.metrics import ACCURACY, BAD, ENTROPY, FORMAT, LENGTH, METRICS, VOLATILITY
 from monitor.detect.noise import correlation
 from monitor.detect.readings import Reading
 from monitor.detect.verdict import RunShape
 from monitor.detect.weights import balanced, lost, surged, weighed
 
 _INTERVAL_DROP = 10.0
+_SAFE_DROP = 3.0
 _UNARMED_LENGTH_EFFECT = 0.3
 _UNARMED_LENGTH_POINTS = 24
 ROWS = len(METRICS)
@@ -67,6 +68,7 @@ class Date:
     index: int
     low: int
     high: int
+    safe: int
     moment: Moment
 
 
@@ -95,7 +97,9 @@ class Scan:
         """Add the raw values of one step, one per metric (None = not measured)."""
         self._widen(raws)
         before = [Mark(self.size, *self.history.now(row)) for row in range(ROWS)]
-        values = [reading.read(raw) for reading, raw in zip(self.readings, raws, strict=True)]
+        values = [self.readings[row].read(raws[row]) for row in range(VOLATILITY)]
+        change = self.readings[FORMAT].change if values[FORMAT] == values[FORMAT] else None
+        values.append(self.readings[VOLATILITY].read(change))
         self.history.append(values, step)
         for row, value in enumerate(values):
             if value == value:
@@ -125,7 +129,7 @@ class Scan:
     def _fit(self, row: int, before: Mark) -> None:
         count, total, _ = self.history.now(row)
         self._fits[row].add(before, count, total)
-        if self.moved_well[row] is None:
+        if row in (FORMAT, LENGTH) and self.moved_well[row] is None:
             self._good_fits[row].add(before, count, total)
 
     def _learn_noise(self) -> None:
@@ -161,8 +165,9 @@ class Scan:
         parts = balanced(contrast.z**2, self._confirm)
         total = parts.sum(axis=0)
         within = taus[total >= total.max() - _INTERVAL_DROP] - 1
+        likely = taus[total >= total.max() - _SAFE_DROP] - 1
         moment = self._moment(taus, total, contrast, parts, sums)
-        return Date(moment.index - 1, int(within[0]), int(within[-1]), moment)
+        return Date(moment.index - 1, int(within[0]), int(within[-1]), int(likely[0]), moment)
 
     def _sums(self, taus: Indices) -> Sums:
         marks = [self._start(row) for row in range(ROWS)]
@@ -208,8 +213,10 @@ class Scan:
         self, taus: Indices, total: Array, contrast: Contrast, parts: Array, sums: Sums
     ) -> Moment:
         j = int(total.argmax())
-        z, part = contrast.z[:, j].tolist(), parts[:, j].tolist()
-        return Moment(int(taus[j]), float(total[j]), tuple(z), tuple(part), *sums.levels(j))
+        score, plain = float(total[j]), float(parts[:, j].sum())
+        part = (parts[:, j] * (score / plain if plain else 0.0)).tolist()
+        z = contrast.z[:, j].tolist()
+        return Moment(int(taus[j]), score, tuple(z), tuple(part), *sums.levels(j))
 
     def good_move(self, row: int, effect: float, least_z: float) -> int | None:
         """Return the point at which a metric significantly moved in its good direction, if it did."""

@@ -4,7 +4,7 @@ format    counts in full
 entropy   for at most `alone` = confirm - 6, unless it more than doubled to over half a nat: a slow
           rise alone is common in runs that stay good
 accuracy  for at most `alone`, unless it lost more than 60 % of its level: it depends on the prompts
-length    for at most confirm - 12: it follows the data as much as the policy
+length    for at most confirm - 9: it follows the data as much as the policy
 accuracy and length together count for at most `alone` too (a change of the data moves both), unless
 accuracy lost that much or format or entropy bear witness with at least 6.
 """
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from monitor.detect.contrast import Contrast, Sums
 from monitor.detect.history import Array
-from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
+from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH, VOLATILITY
 from monitor.detect.readings import Reading
 
 _LOST = 0.4
 _SURGE = math.log(2.0)
 _SURGE_NATS = math.log(0.5)
 _WITNESS = 6.0
-_LENGTH_SHORT_OF_CONFIRM = 12.0
+_LENGTH_SHORT_OF_CONFIRM = 9.0
 Flags = NDArray[np.bool_]
 
 
@@ -50,20 +50,21 @@ def surged(contrast: Contrast, sums: Sums, entropy: Reading) -> Flags:
 def weighed(parts: Array, lost: Flags, surged: Flags, confirm: float) -> Array:
     """Return the squared contrasts (metrics x candidates) after the limits above.
 
-    >>> parts = np.array([[0.0], [20.0], [90.0], [0.0]])
+    >>> parts = np.array([[0.0], [20.0], [90.0], [0.0], [0.0]])
     >>> no, yes = np.array([False]), np.array([True])
     >>> weighed(parts, no, no, 36.0).sum().item()
     30.0
     >>> weighed(parts, yes, no, 36.0).sum().item()
-    44.0
+    47.0
     """
     alone = confirm - _WITNESS
     length = np.minimum(parts[LENGTH], confirm - _LENGTH_SHORT_OF_CONFIRM)
     entropy = np.where(surged, parts[ENTROPY], np.minimum(parts[ENTROPY], alone))
     accuracy = np.where(lost, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
-    witnessed = lost | (parts[FORMAT] + entropy >= _WITNESS)
+    witnessed = lost | (parts[FORMAT] + parts[VOLATILITY] + entropy >= _WITNESS)
     length = np.where(witnessed, length, np.minimum(length, alone - accuracy))
-    return np.array([parts[FORMAT], accuracy, length, entropy])
+    volatility = np.minimum(parts[VOLATILITY], alone)
+    return np.array([parts[FORMAT], accuracy, length, entropy, volatility])
 
 
 def balanced(parts: Array, confirm: float) -> Array:
@@ -73,7 +74,7 @@ def balanced(parts: Array, confirm: float) -> Array:
     """
     others = float(np.delete(parts, ENTROPY, axis=0).sum(axis=0).max())
     entropy = others / 2 if others >= _WITNESS else confirm - _WITNESS
-    most = np.array([np.inf, np.inf, confirm - _LENGTH_SHORT_OF_CONFIRM, entropy])
+    most = np.array([np.inf, np.inf, confirm - _LENGTH_SHORT_OF_CONFIRM, entropy, np.inf])
     top = np.maximum(parts.max(axis=1), 1e-12)
     scaled: Array = parts * np.minimum(1.0, most / top)[:, None]
     return scaled

@@ -27,15 +27,11 @@ def change(row: int, moment: Moment, reading: Reading) -> str:
     return f"{metric.label} {verb} from {before} to {after}{metric.unit}"
 
 
-def sources(moment: Moment, parts: tuple[float, ...] | None = None) -> str:
-    """Return "format 31, length 21" for the parts of a moment that count."""
-    shown = zip(METRICS, parts or moment.parts, strict=True)
-    found = [
-        f"{metric.label.split()[-2 if ' ' in metric.label else 0]} {part:.0f}"
-        for metric, part in shown
-        if part >= 1
-    ]
-    return ", ".join(name.replace("completion", "length") for name in found)
+def sources(moment: Moment) -> str:
+    """Return "format 31, length 21": the evidence of a moment by metric, the greatest first."""
+    parts = zip(moment.parts, (metric.short for metric in METRICS), strict=True)
+    found = [f"{short} {part:.0f}" for part, short in sorted(parts, reverse=True) if part >= 0.5]
+    return ", ".join(found)
 
 
 def joined(clauses: list[str]) -> str:
