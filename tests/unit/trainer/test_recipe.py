@@ -34,6 +34,15 @@ def test_the_tina_recipe_is_the_papers() -> None:
     assert (recipe.data.id, recipe.data.max_prompt_tokens) == ("knoveleng/open-rs", 512)
 
 
+def test_the_control_differs_from_the_tiny_recipe_only_in_what_provokes_a_transition() -> None:
+    tiny, control = load_recipe("tiny"), load_recipe("tiny_healthy")
+    assert tiny.data.kind == control.data.kind == "tiny"
+    assert (tiny.data.hard_share > 0, control.data.hard_share) == (True, 0.0)
+    assert {each.name: each.weight for each in control.rewards} == {"format": 1, "accuracy": 2}
+    same = {"data": tiny.data, "rewards": tiny.rewards, "run": tiny.run}
+    assert control.model_copy(update=same) == tiny
+
+
 def test_an_override_changes_one_value() -> None:
     recipe = load_recipe("tiny", ["grpo.learning_rate=3e-4", "rewards.format.weight=0.5", "seed=7"])
     assert recipe.grpo.learning_rate == 3e-4
