@@ -51,7 +51,9 @@ class Spool:
             return True
 
     def read(self, seq: int, *, most: int = 1_000, most_bytes: int = 1 << 20) -> list[str]:
-        """Return the messages from `seq` on as JSON texts: at most `most` and about `most_bytes`."""
+        """Return the messages from `seq` on as JSON texts: at most `most`, about `most_bytes`,
+        and never beyond the end of a segment. Empty only when there is nothing from `seq` on.
+        """
         with self._lock:
             if seq >= self.next_seq or not self._segments:
                 return []

@@ -21,6 +21,7 @@ MAX_METRICS = 512
 MAX_NAME_LENGTH = 200
 MAX_TEXT_LENGTH = 32_768
 MAX_STEP = 2**53
+MAX_INTEGER = 2**1000  # fits a float
 
 
 def storable(text: str) -> str:
@@ -252,6 +253,8 @@ def _read_point(raw: Mapping[str, Any]) -> PointMessage | str:
             return f"the metric name {name!r:.80} at step {step} must be printable"
         if type(value) is not float and type(value) is not int:
             return f"metric {name!r} at step {step} must be a number, not {type(value).__name__}"
+        if type(value) is int and not -MAX_INTEGER <= value <= MAX_INTEGER:
+            return f"metric {name!r} at step {step} is a number beyond 2^1000"
         if not math.isfinite(value):
             return (
                 f"metric {name!r} is {value} at step {step};"
@@ -260,7 +263,7 @@ def _read_point(raw: Mapping[str, Any]) -> PointMessage | str:
     skipped, at = raw.get("skipped", 0), raw.get("at")
     if type(skipped) is not int or skipped < 0:
         return f"skipped must be a count, not {skipped!r:.80}"
-    if at is not None and (type(at) not in (int, float) or not math.isfinite(at)):
+    if at is not None and (type(at) not in (int, float) or not 0 <= at < MAX_STEP):
         return f"at must be a time in seconds, not {at!r:.80}"
     return PointMessage.model_construct(
         kind="point", step=step, metrics=metrics, skipped=skipped, at=at

@@ -10,11 +10,12 @@ Insert = postgresql.Insert | sqlite.Insert
 
 
 def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
-    """Insert the rows that are not there yet; return how many were new (one row) or -1 (several)."""
+    """Insert the rows that are not there yet; of a single row, return whether it was new (1 or 0)."""
     if not rows:
         return 0
     statement = _insert(connection, table).on_conflict_do_nothing()
-    return connection.execute(statement, list(rows)).rowcount
+    # Drivers do not count the rows of an "executemany".
+    return connection.execute(statement, rows[0] if len(rows) == 1 else list(rows)).rowcount
 
 
 def insert_or_update(

