@@ -53,13 +53,19 @@ def _band(phase: str, first: int, last: int) -> Json:
 
 
 def transition_shapes(run: Record) -> list[Json]:
-    """The shaded interval of the transition, the line at its step, and the step of the stop."""
+    """The shaded interval of the transition, the line at its step, and the step of the stop.
+
+    A provisional transition is paler and dotted.
+    """
     shapes = []
     transition = run.get("transition")
     if transition and transition.get("state") != "dismissed":
+        sure = transition["state"] != "provisional"
         span = _band("transition", transition["low"], transition["high"])
-        shapes.append({**span, "name": "transition:interval", "fillcolor": "@transition_fill"})
-        shapes.append(_line("transition:step", transition["step"], "@transition", "solid"))
+        fill = "@transition_fill" if sure else "@transition_maybe"
+        shapes.append({**span, "name": "transition:interval", "fillcolor": fill})
+        dash = "solid" if sure else "dot"
+        shapes.append(_line("transition:step", transition["step"], "@transition", dash))
     stop = stop_step(run)
     if stop is not None:
         shapes.append(_line("stop", stop, "@ink_2", "dash"))
@@ -159,8 +165,13 @@ def flag_words(checkpoint: Record) -> str:
 
 
 def score_traces(evaluations: Iterable[Record]) -> list[Json]:
-    """Held-out pass@1 with 95 % intervals on the accuracy chart, one trace for each split."""
+    """Held-out pass@1 with 95 % intervals on the accuracy chart, one trace for each split.
+
+    A step with a score on the report set does not show the one on the selection set, too.
+    """
     found = [e for e in evaluations if words.is_number(e.get("pass_at_1"))]
+    reported = {e["step"] for e in found if e["split"] == "report"}
+    found = [e for e in found if e["split"] == "report" or e["step"] not in reported]
     return [
         _score_trace(split, meaning, symbol, [e for e in found if e["split"] == split])
         for split, meaning, symbol in (

@@ -80,12 +80,15 @@ def _bar(left: float, right: float, dot: float, zero: float | None) -> Markup:
 
 
 def evidence_bar(found: dict[str, Any]) -> Markup:
-    """The evidence of each metric, stacked, against the levels of watching and confirming."""
+    """The evidence against the levels of watching and confirming, coloured by the metrics' shares."""
     levels = [v for v in (found["watch"], found["confirm"]) if words.is_number(v)]
     score = found["score"] if words.is_number(found["score"]) else 0.0
-    reach = 1.08 * max([score, sum(v for _, v in found["parts"]), *levels, 1.0])
+    reach = 1.08 * max([score, *levels, 1.0])
+    # Metrics share evidence, so the parts may sum to more than the whole: the bar shows the whole.
+    share = score / (sum(v for _, v in found["parts"]) or 1.0)
     pieces, at = Markup(""), 0.0
-    for name, value in found["parts"]:
+    for name, part in found["parts"]:
+        value = share * part
         pieces += Markup('<rect class="m-{}" x="{:.2f}" width="{:.2f}" y="6" height="14"/>').format(
             css_name(name), 100 * at / reach, 100 * value / reach
         )

@@ -96,7 +96,7 @@ def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
             "meta": {"role": "superseded", "metric": name},
             "x": old_steps,
             "y": old_values,
-            "marker": {"color": "@superseded", "size": 3.5},
+            "marker": {"color": "@superseded", "size": 4},
         },
         place
         | {
@@ -106,7 +106,7 @@ def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
             "x": [steps[i] for i in drawn],
             "y": [values[i] for i in drawn],
             "line": {"color": color, "width": 1},
-            "opacity": 0.45,
+            "opacity": 0.5,
             "hoverinfo": "x+y+name",
             "hovertemplate": "%{y:.4~g}",
         },
@@ -123,12 +123,15 @@ def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
 
 
 def evidence_traces(verdicts: Record | None) -> list[Json]:
-    """Evidence of each metric, stacked, and the total as a line."""
+    """Evidence of each metric as thin lines, the whole as a thick one.
+
+    Not stacked: what metrics share counts once in the whole, so the parts may sum to more.
+    """
     found = verdicts or {"steps": [], "scores": [], "evidence": {}}
     names = sorted({*EVIDENCE_ORDER, *found["evidence"]}, key=_evidence_rank)
     drawn = thinned(found["scores"])
     steps = [found["steps"][i] for i in drawn]
-    stacked = [
+    parts = [
         {
             "type": "scatter",
             "mode": "lines",
@@ -137,9 +140,7 @@ def evidence_traces(verdicts: Record | None) -> list[Json]:
             "x": steps if name in found["evidence"] else [],
             "y": [found["evidence"][name][i] or 0 for i in drawn if name in found["evidence"]],
             "yaxis": "y4",
-            "stackgroup": "evidence",
-            "line": {"width": 0, "color": evidence_color(name)},
-            "fillcolor": f"{evidence_color(name)}_fill",
+            "line": {"width": 1.4, "color": evidence_color(name)},
             "hovertemplate": "%{y:.3~g}",
         }
         for name in names
@@ -152,10 +153,10 @@ def evidence_traces(verdicts: Record | None) -> list[Json]:
         "x": steps,
         "y": [found["scores"][i] for i in drawn],
         "yaxis": "y4",
-        "line": {"color": "@ink", "width": 1.8},
+        "line": {"color": "@ink", "width": 2.2},
         "hovertemplate": "%{y:.3~g}",
     }
-    return [*stacked, total]
+    return [*parts, total]
 
 
 def evidence_color(name: str) -> str:
@@ -193,17 +194,17 @@ def limit_lines(limits: Mapping[str, float | None]) -> list[Json]:
 
 
 def limit_labels(limits: Mapping[str, float | None]) -> list[Json]:
-    """The words at the right end of those lines."""
+    """The words at the left end of those lines, where evidence is low."""
     return [
         {
             "name": "limit",
             "xref": "paper",
             "yref": "y4",
-            "x": 1,
+            "x": 0.003,
             "y": level,
-            "xanchor": "right",
+            "xanchor": "left",
             "yanchor": "bottom",
-            "text": f"{name} {words.number(level)}",
+            "text": f"{name} {level:g}",
             "showarrow": False,
             "font": {"size": 10, "color": f"@{name}"},
         }
@@ -264,7 +265,6 @@ def axes(limits: Mapping[str, float | None]) -> Json:
     x = line | {
         "title": {"text": "step", "standoff": 4},
         "anchor": "y5",
-        "rangemode": "nonnegative",
         "tickformat": ",d",
         "showspikes": True,
         "spikemode": "across",
@@ -274,7 +274,7 @@ def axes(limits: Mapping[str, float | None]) -> Json:
         "spikecolor": "@ink_3",
     }
     found: Json = {"xaxis": x}
-    include = {"yaxis": [0, 1], "yaxis3": [0, 1], "yaxis4": [0, 1.15 * (limits["confirm"] or 1)]}
+    include = {"yaxis": [1], "yaxis3": [0], "yaxis4": [0, 1.15 * (limits["confirm"] or 1)]}
     for name, domain in DOMAINS.items():
         found[name] = line | {
             "domain": list(domain),
@@ -284,7 +284,6 @@ def axes(limits: Mapping[str, float | None]) -> Json:
         }
         if name in include:
             found[name]["autorangeoptions"] = {"include": include[name]}
-    found["yaxis2"]["rangemode"] = "tozero"
     found["yaxis4"]["rangemode"] = "tozero"
     found["yaxis5"] |= {"range": [-1, 1], "showgrid": False, "showticklabels": False}
     return found
@@ -297,7 +296,12 @@ def other_figures(series: Iterable[Record], shown: Sequence[str] = ()) -> list[J
     return [_small_figure(name, known[name]) for name in sorted(known) if name not in main]
 
 
-def _small_figure(name: str, one: Record) -> Json:
+def blank_figure() -> Json:
+    """What the browser fills in for a metric that is first logged while the page is open."""
+    return _small_figure("", None) | {"words": dict(words.METRIC_WORDS)}
+
+
+def _small_figure(name: str, one: Record | None) -> Json:
     line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False}
     layout = base_layout() | {
         "margin": {"l": 52, "r": 10, "t": 26, "b": 26},

@@ -71,6 +71,7 @@ def run_page(
         charts_words=sentences.charts(series, run, verdicts),
         figure=figures.run_figures(series, verdicts, run, checkpoints, evaluations),
         others=figures.other_figures(series),
+        blank=figures.blank_figure(),
         config_text=json.dumps(dict(run.get("config") or {}), indent=2, default=str),
         sections={name: section(name, run, **data) for name in SECTIONS if name != "row"},
     )

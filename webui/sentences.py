@@ -83,7 +83,8 @@ def evidence_words(
         f"{words.short_metric(name)} {words.number(value, 2)}" for name, value in parts
     )
     total = words.number(score, 2) + (f" ({each})" if each else "")
-    watch, confirm = words.number(verdicts.get("watch")), words.number(verdicts.get("confirm"))
+    limits = [verdicts.get("watch"), verdicts.get("confirm")]
+    watch, confirm = (f"{v:g}" if words.is_number(v) else words.UNKNOWN for v in limits)
     return f"Evidence at step {step}: {total}. Cusp watches from {watch} and confirms at {confirm}."
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from webui.words import is_number
 
-SMOOTHING = 0.15
+SMOOTHING = 0.25
 """Weight of the newest value in the drawn average; live.js uses the value sent with the figure."""
 
 MAX_POINTS = 3_000

@@ -1,14 +1,22 @@
 """The Jinja2 environment: escaping on, what a record lacks is shown as unknown, our filters."""
 
+from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
 from cusp import __version__
 from webui import drawings, sentences, static, words
-from webui.charts import flag_role
 
 PALETTE_SIZE = 8
+
+
+def told_scores(scores: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """One score for each task: the report set's where there is one, it decided nothing."""
+    ordered = sorted(scores, key=lambda s: s["split"] == "report")
+    return list({s["task"]: s for s in ordered}.values())
+
 
 FILTERS = {
     "text": words.text,
@@ -25,7 +33,7 @@ FILTERS = {
     "short_metric": words.short_metric,
     "roles": sentences.roles,
     "css_metric": drawings.css_name,
-    "flag_role": flag_role,
+    "told": told_scores,
 }
 
 

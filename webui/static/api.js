@@ -41,7 +41,8 @@ const detail = (answer) => (typeof answer.detail === "string" ? answer.detail : 
 
 export async function getFragment(path) {
   const response = await fetch(path, { headers: { Accept: "text/html" } });
-  if (!response.ok) throw new Error(`The monitor answered ${response.status} for ${path}.`);
+  if (response.redirected) location.assign(response.url); // the session has ended: log in again
+  if (!response.ok || response.redirected) throw new Error(`The monitor answered ${response.status} for ${path}.`);
   const holder = document.createElement("template");
   holder.innerHTML = await response.text();
   return holder.content.firstElementChild;

@@ -1,4 +1,4 @@
-// A figure of figures.py on the page: drawn, extended point by point, rewound, re-coloured.
+// A figure of figures.py on the page: drawn, extended point by point, renewed, re-coloured.
 // The spec (with colour tokens) stays the one truth; Plotly gets resolved copies of what changed.
 import { themed } from "./colors.js";
 
@@ -78,31 +78,36 @@ export class Chart {
     this.redraw();
   }
 
-  // A resumed attempt starts at `step`: what lay behind it turns grey, verdicts are sent again.
-  rewind(step) {
+  // The stored series and verdicts take the place of what is drawn; only newer steps stay.
+  replace(series, verdicts) {
     for (const trace of this.spec.data) {
       const { role, metric } = trace.meta;
-      if (!["values", "average", "evidence", "score_total"].includes(role)) continue;
-      const at = trace.x.findIndex((x) => x >= step);
-      if (at < 0) continue;
-      const [x, y] = [trace.x.splice(at), trace.y.splice(at)];
-      if (role !== "values") continue;
-      this.trace("superseded", metric).x.push(...x);
-      this.trace("superseded", metric).y.push(...y);
-      this.sums.delete(metric);
+      const one = series.find((s) => s.name === metric);
+      if (role === "values" && one) renew(trace, one.steps, one.values);
+      if (role === "superseded" && one) Object.assign(trace, { x: one.superseded.steps, y: one.superseded.values });
+      if (role === "evidence" && verdicts?.evidence[metric]) renew(trace, verdicts.steps, verdicts.evidence[metric]);
+      if (role === "score_total" && verdicts) renew(trace, verdicts.steps, verdicts.scores);
     }
-    const shapes = this.spec.layout.shapes || [];
-    this.spec.layout.shapes = shapes.filter((s) => !isBand(s) || s.x0 < step);
-    for (const s of this.spec.layout.shapes) if (isBand(s)) s.x1 = Math.min(s.x1, step - 1);
+    for (const { meta } of this.spec.data) if (meta.role === "average") this.average(meta.metric);
+    if (verdicts?.steps.length) this.bandsFrom(verdicts);
     this.redraw();
+  }
+
+  bandsFrom({ steps, phases }) {
+    const { layout } = this.spec;
+    layout.shapes = (layout.shapes || []).filter((s) => !isBand(s));
+    steps.forEach((step, i) => this.phase(step, phases[i]));
+    if (this.seen?.step > steps.at(-1)) this.phase(this.seen.step, this.seen.phase);
   }
 
   // The band of the current phase grows; another phase opens the next band.
   phase(step, phase) {
+    if (!(this.seen?.step > step)) this.seen = { step, phase };
     const shapes = (this.spec.layout.shapes ||= []);
     const bands = shapes.filter(isBand);
     const last = bands.at(-1);
-    if (last) last.x1 = Math.max(last.x1, step);
+    if (last && step < last.x1) return; // sent again, and known
+    if (last) last.x1 = step;
     if (last?.name !== `phase:${phase}`) shapes.splice(bands.length, 0, band(phase, step));
     this.shapesChanged = true;
     this.schedule();
@@ -160,6 +165,12 @@ function band(phase, step) {
     type: "rect", name: `phase:${phase}`, xref: "x", yref: "paper", x0: step, x1: step, y0: 0, y1: 1,
     line: { width: 0 }, fillcolor: `@band_${phase}`, layer: "below",
   };
+}
+
+function renew(trace, steps, values) {
+  const newer = trace.x.findIndex((x) => x > (steps.at(-1) ?? -1));
+  trace.y = [...values, ...(newer < 0 ? [] : trace.y.slice(newer))];
+  trace.x = [...steps, ...(newer < 0 ? [] : trace.x.slice(newer))];
 }
 
 function insert(trace, step, value) {

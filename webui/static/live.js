@@ -23,7 +23,10 @@ export function follow(url, cursor, handlers) {
   };
   const open = () => {
     source = new EventSource(`${url}?after=${encodeURIComponent(last)}`);
-    source.onopen = found;
+    source.onopen = () => {
+      found();
+      handlers.open?.();
+    };
     source.onerror = () => {
       lost();
       if (source.readyState !== EventSource.CLOSED) return;

@@ -17,7 +17,7 @@ export function patchRun(root, run) {
     });
   pill("status", `pill s-${run.status}`, run.status);
   pill("phase", `pill phase p-${run.phase || "none"}`, words(run.phase));
-  put("phase_words", run.phase_words || UNKNOWN);
+  put("phase_words", run.words || run.phase_words || UNKNOWN);
   put("step", whole(run.step));
   put("max_steps", whole(run.max_steps));
   put("attempts", whole(run.attempts));
@@ -28,6 +28,7 @@ export function patchRun(root, run) {
   put("transition", ...(t ? [whole(t.step), " ", dim(`${t.low}–${t.high}`)] : [UNKNOWN]));
   put("kept", whole(kept(run)?.step));
   const s = run.score;
+  put("score_of", s ? `${s.alias || UNKNOWN}, step ${whole(s.step)}` : "");
   put("score", ...(s ? [percent(s.pass_at_1), " ", dim(interval(s.low, s.high))] : [UNKNOWN]));
   root.querySelectorAll('[data-f="status_reason"]').forEach((el) => {
     el.textContent = run.status_reason || "";

@@ -1,6 +1,6 @@
 // The page of one run: charts, live updates, sections, buttons.
 import { listen, sayCommands } from "./actions.js";
-import { getFragment, say } from "./api.js";
+import { getFragment, getJson, say } from "./api.js";
 import { Chart } from "./chart.js";
 import { follow } from "./live.js";
 import { hasEnded, patchRun, tickRelativeTimes } from "./patch.js";
@@ -10,7 +10,14 @@ const id = page.dataset.run;
 const parsed = (name) => JSON.parse(document.getElementById(name).textContent);
 
 const main = new Chart(document.getElementById("charts"), parsed("figure"));
-main.draw();
+if (!main.div.hidden) main.draw();
+
+// A run that has just begun has nothing to draw; its first point brings the charts.
+function begin() {
+  main.div.hidden = false;
+  document.getElementById("waiting").hidden = true;
+  main.draw();
+}
 
 // The small charts are drawn when first seen, and live from then on.
 const others = new Map();
@@ -26,6 +33,24 @@ document.querySelectorAll(".small-chart").forEach((div) => {
   others.set(div.dataset.metric, new Chart(div, specs.get(div.dataset.metric)));
   seen.observe(div);
 });
+
+// A metric that is first logged while the page is open gets its small chart, too.
+const blank = parsed("blank-figure");
+function newcomer(name) {
+  const spec = JSON.parse(JSON.stringify(blank));
+  spec.layout.title.text = blank.words[name] || name;
+  for (const trace of spec.data) trace.meta.metric = name;
+  const div = document.createElement("div");
+  div.className = "small-chart";
+  div.setAttribute("role", "img");
+  div.setAttribute("aria-label", `Chart of ${spec.layout.title.text}`);
+  div.dataset.metric = name;
+  document.getElementById("small-charts").append(div);
+  document.getElementById("others").hidden = false;
+  others.set(name, new Chart(div, spec));
+  document.getElementById("others-count").textContent = others.size;
+  seen.observe(div);
+}
 
 // Which sections of the page a change touches.
 const TOUCHES = {
@@ -72,8 +97,9 @@ async function swap(name) {
 
 // What a person opened, scrolled or focused stays so.
 function keepOpen(old, fresh) {
-  const before = old.querySelectorAll("details");
-  fresh.querySelectorAll("details").forEach((el, i) => { if (before[i]) el.open = before[i].open; });
+  const named = (el) => el.querySelector("summary").textContent.replace(/\d+\s*$/, "");
+  const before = new Map([...old.querySelectorAll("details")].map((el) => [named(el), el.open]));
+  fresh.querySelectorAll("details").forEach((el) => { el.open = before.get(named(el)) ?? el.open; });
   const boxes = [...old.querySelectorAll(".scroll")].map((el) => el.scrollTop);
   requestAnimationFrame(() => fresh.querySelectorAll(".scroll").forEach((el, i) => { el.scrollTop = boxes[i] || 0; }));
   const focused = old.contains(document.activeElement) && document.activeElement.dataset;
@@ -89,6 +115,23 @@ function patchHeader(run) {
   header.querySelector('[data-action="stop"]').disabled = !["running", "lost"].includes(run.status);
 }
 
+// A resumed attempt superseded steps, or steps came late: what is stored now is read once.
+let reading = false;
+async function readAgain() {
+  if (reading) return;
+  reading = true;
+  await new Promise((done) => setTimeout(done, 250));
+  reading = false; // a rewind from here on needs another reading
+  try {
+    const path = `/api/v1/runs/${encodeURIComponent(id)}`;
+    const [{ series }, verdicts] = await Promise.all([getJson(`${path}/series`), getJson(`${path}/verdicts`)]);
+    main.replace(series, verdicts);
+    others.forEach((chart) => chart.replace(series, null));
+  } catch (error) {
+    say(`The charts could not be renewed: ${error.message}`, true);
+  }
+}
+
 let latest = null; // the newest summary, put in place once per frame
 let ended = false;
 let lateVerdict = 0;
@@ -97,8 +140,10 @@ follow(`/api/v1/runs/${encodeURIComponent(id)}/events`, page.dataset.cursor, {
   point: ({ step, metrics }) => {
     for (const [name, value] of Object.entries(metrics)) {
       main.addValue(name, step, value);
+      if (!others.has(name) && !main.trace("values", name)) newcomer(name);
       others.get(name)?.addValue(name, step, value);
     }
+    if (main.div.hidden) begin();
   },
   verdict: ({ step, phase, score, evidence }) => {
     main.add([["score_total", null, step, score], ...Object.entries(evidence).map(([m, v]) => ["evidence", m, step, v])]);
@@ -109,10 +154,7 @@ follow(`/api/v1/runs/${encodeURIComponent(id)}/events`, page.dataset.cursor, {
       refresh("transition");
     }
   },
-  rewind: ({ step }) => {
-    main.rewind(step);
-    others.forEach((chart) => chart.rewind(step));
-  },
+  rewind: readAgain,
   run: (run) => {
     if (latest === null) {
       requestAnimationFrame(() => {

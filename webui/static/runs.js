@@ -1,5 +1,5 @@
 // The table of runs: live rows, search, sort.
-import { getFragment } from "./api.js";
+import { getFragment, getJson, say } from "./api.js";
 import { follow } from "./live.js";
 import { patchRun, patchSortKeys, tickRelativeTimes } from "./patch.js";
 
@@ -30,7 +30,9 @@ async function insert(run) {
   inserting.add(run.id);
   try {
     const row = await getFragment(`/runs/${encodeURIComponent(run.id)}/sections/row`);
-    if (!rowOf(run.id)) body.prepend(row);
+    // Ids are ULIDs: newest first is descending id.
+    const older = [...body.rows].find((other) => other.dataset.run < run.id);
+    if (!rowOf(run.id)) body.insertBefore(row, sortKey ? null : older || null);
     document.getElementById("start").hidden = true;
     document.getElementById("runs-box").hidden = false;
     tickRelativeTimes(row);
@@ -97,9 +99,15 @@ document.querySelectorAll("[data-origin]").forEach((el) => { el.textContent = lo
 filter();
 tickRelativeTimes();
 setInterval(tickRelativeTimes, 1000);
+// A long list is cut at its old end; what was cut stays away.
+const oldest = [...body.rows].reduce((least, row) => (row.dataset.run < least ? row.dataset.run : least), "~");
+const belongs = (run) => oldest === "~" || run.id >= oldest;
+const show = (run) => {
+  if (!pending.size) requestAnimationFrame(draw);
+  pending.set(run.id, run);
+};
 follow("/api/v1/events", table.dataset.cursor, {
-  run: (run) => {
-    if (!pending.size) requestAnimationFrame(draw);
-    pending.set(run.id, run);
-  },
+  run: show,
+  // The stream of all runs has no memory: what happened while it was closed is read once, here.
+  open: () => getJson("/api/v1/runs").then(({ runs }) => runs.filter(belongs).forEach(show)).catch((error) => say(error.message, true)),
 });
