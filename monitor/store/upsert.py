@@ -14,8 +14,10 @@ def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[dict[s
     if not rows:
         return 0
     statement = _insert(connection, table).on_conflict_do_nothing()
-    # Drivers do not count the rows of an "executemany".
-    return connection.execute(statement, rows[0] if len(rows) == 1 else list(rows)).rowcount
+    # Drivers do not count the rows of an "executemany", SQLAlchemy keeps an INSERT's only if told to.
+    given = rows[0] if len(rows) == 1 else list(rows)
+    options = {"preserve_rowcount": True}
+    return connection.execute(statement, given, execution_options=options).rowcount
 
 
 def insert_or_update(

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
+import cusp
 from cusp import checkpoints
 from cusp.ids import new_id
+from cusp.run import RunInUse
 from trainer.config import Recipe
 from trainer.data import DataError
 from trainer.recipe import load_recipe
@@ -144,6 +146,27 @@ def test_an_unreachable_data_set_is_a_sentence_with_the_way_out(
             tmp_path,
             progress=quiet,
         )
+
+
+def test_a_second_trainer_of_the_same_run_is_refused_and_changes_nothing(
+    small: Callable[..., Recipe], cusp_dir: Path
+) -> None:
+    first = cusp.init(run_id=new_id())
+    try:
+        with pytest.raises(RunInUse, match="is being trained by process"):
+            train(small(), first.home, run_id=first.id, progress=quiet)
+        assert not (first.home / RECIPE_FILE).exists()
+    finally:
+        first.finish()
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CUSP_DIR", str(tmp_path / "file"))
+    assert main(["tiny"]) == 2
+    assert "set CUSP_DIR to a folder that you may write in" in capsys.readouterr().err
 
 
 def test_the_command_line_refuses_in_one_line(
