@@ -1,7 +1,7 @@
 """The hard failures that need no statistics: told within a few steps, by rules that chance cannot meet.
 
 A reward counts as gone when it stays below 5 % of its range for so many points that, at the level
-it had, chance would give such a row less than once in a million (each point counted as one draw).
+it had, chance would give such a row about once in ten million (each point counted as one draw).
 Collapsed is: format and accuracy both gone (or the only one of them that is measured); or one of
 them gone while length sits at its limit or near zero; or entropy at five times its low and > 1.5.
 """
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
 
 _GONE = 0.05
-_CHANCE = 14.0
+_CHANCE = 16.0
+_SLOW = 0.03
 _POINTS = 6
 _SMOOTH = 0.1
 _AT_LIMIT = 0.95
@@ -27,16 +28,19 @@ class _Reward:
     gone_points: int = 0
 
     def add(self, share: float) -> None:
+        """Take one value; a row of lost points lowers the level only once it is over."""
         self.seen += 1
         if share <= _GONE:
             self.gone_points += 1
             return
-        self.gone_points = 0
-        rate = max(_SMOOTH, 1 / self.seen)
+        rate = max(_SLOW, 1 / self.seen)
+        self.level *= (1 - rate) ** self.gone_points
         self.level += rate * (share - self.level)
+        self.gone_points = 0
 
     def gone(self) -> bool:
-        if self.level < 0.2 or self.seen < 16 or self.gone_points < 4:
+        """Return whether chance would hardly ever give this many lost points in a row."""
+        if self.level < 0.2 or self.seen < 32 or self.gone_points < 4:
             return False
         return -self.gone_points * math.log1p(-min(self.level, 0.97)) >= _CHANCE
 
@@ -49,8 +53,8 @@ class CollapseWatch:
     >>> for step in range(60):
     ...     up = float(step < 40)
     ...     told.append(watch.add([up, up, None, None], None, None))
-    >>> told.index("format and accuracy are gone (below 5 % for 4 points)")
-    43
+    >>> told.index("format and accuracy are gone (below 5 % for 5 points)")
+    44
     """
 
     format: _Reward = field(default_factory=_Reward)

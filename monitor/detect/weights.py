@@ -1,12 +1,15 @@
 """How far each metric may be trusted: no witness that can be explained away confirms alone.
 
-format    counts in full
-entropy   for at most `alone` = confirm - 6, unless it more than doubled to over half a nat: a slow
-          rise alone is common in runs that stay good
-accuracy  for at most `alone`, unless it lost more than 60 % of its level: it depends on the prompts
-length    for at most confirm - 9: it follows the data as much as the policy
-accuracy and length together count for at most `alone` too (a change of the data moves both), unless
-accuracy lost that much or format or entropy bear witness with at least 6.
+format      counts in full
+accuracy    for at most `alone` = confirm - 12, unless it lost more than 60 % of its level: it depends
+            on the prompts
+length      for at most `alone`: it follows the data as much as the policy; accuracy and length
+            together also (a change of the data moves both), unless accuracy lost that much
+entropy     for at most `alone`, unless it more than doubled to over half a nat: a slow rise alone is
+            common in runs that stay good
+volatility  for at most `alone`
+So something else must bear witness with at least 12 (z = 3.5), which chance rarely gives at the same
+step: with 6, a length that had turned for good was confirmed by the next wobble of anything.
 """
 
 import math
@@ -22,8 +25,8 @@ from monitor.detect.readings import Reading
 _LOST = 0.4
 _SURGE = math.log(2.0)
 _SURGE_NATS = math.log(0.5)
-_WITNESS = 6.0
-_LENGTH_SHORT_OF_CONFIRM = 9.0
+_WITNESS = 12.0
+_ENTROPY_DATES_BELOW = 6.0
 Flags = NDArray[np.bool_]
 
 
@@ -53,16 +56,15 @@ def weighed(parts: Array, lost: Flags, surged: Flags, confirm: float) -> Array:
     >>> parts = np.array([[0.0], [20.0], [90.0], [0.0], [0.0]])
     >>> no, yes = np.array([False]), np.array([True])
     >>> weighed(parts, no, no, 36.0).sum().item()
-    30.0
+    24.0
     >>> weighed(parts, yes, no, 36.0).sum().item()
-    47.0
+    44.0
     """
     alone = confirm - _WITNESS
-    length = np.minimum(parts[LENGTH], confirm - _LENGTH_SHORT_OF_CONFIRM)
     entropy = np.where(surged, parts[ENTROPY], np.minimum(parts[ENTROPY], alone))
     accuracy = np.where(lost, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
-    witnessed = lost | (parts[FORMAT] + parts[VOLATILITY] + entropy >= _WITNESS)
-    length = np.where(witnessed, length, np.minimum(length, alone - accuracy))
+    room = np.where(lost, alone, alone - accuracy)
+    length = np.minimum(parts[LENGTH], room)
     volatility = np.minimum(parts[VOLATILITY], alone)
     return np.array([parts[FORMAT], accuracy, length, entropy, volatility])
 
@@ -72,9 +74,10 @@ def balanced(parts: Array, confirm: float) -> Array:
 
     Entropy rises before the rest breaks; it dates only as far as the others do not.
     """
+    alone = confirm - _WITNESS
     others = float(np.delete(parts, ENTROPY, axis=0).sum(axis=0).max())
-    entropy = others / 2 if others >= _WITNESS else confirm - _WITNESS
-    most = np.array([np.inf, np.inf, confirm - _LENGTH_SHORT_OF_CONFIRM, entropy, np.inf])
+    entropy = others / 2 if others >= _ENTROPY_DATES_BELOW else alone
+    most = np.array([np.inf, np.inf, alone, entropy, np.inf])
     top = np.maximum(parts.max(axis=1), 1e-12)
     scaled: Array = parts * np.minimum(1.0, most / top)[:, None]
     return scaled
