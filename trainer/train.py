@@ -9,6 +9,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import cusp
 from cusp import checkpoints, settings
-from cusp.ids import new_id
+from cusp.ids import is_id, new_id
 from cusp.run import RunInUse
 from cusp.wire import RunMetadata
 from trainer.config import Recipe
@@ -59,9 +60,6 @@ def train(
     start = checkpoints.latest(root) if resume else None
     if resume and start is None:
         say(f"no complete checkpoint in {root}: starting at step 0")
-    root.mkdir(parents=True, exist_ok=True)
-    if first:
-        write_recipe(recipe, root / RECIPE_FILE)
 
     model, tokenizer = load_base(recipe, settings.from_environment().directory / "cache", say)
     data = training_set(recipe, tokenizer)
@@ -84,6 +82,9 @@ def train(
         trainer.add_callback(StopAtStep(recipe.last_step))
 
     run = announce(recipe, root, run_id, trainer) if run_id and first else None
+    if first:  # only now, as announcing makes sure that nobody else trains this run
+        root.mkdir(parents=True, exist_ok=True)
+        write_recipe(recipe, root / RECIPE_FILE)
     if run_id:
         samples.run = run
         trainer.add_callback(samples)
@@ -181,6 +182,19 @@ def quieten() -> None:
     logging.getLogger("trl").setLevel(logging.ERROR)
 
 
+def writable(folder: Path) -> Path:
+    """Return `folder`, made if need be; OSError in a sentence when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise OSError(
+            f"nothing can be written in {folder} ({error.strerror});"
+            " set CUSP_DIR to a folder that you may write in"
+        ) from error
+
+
 def _silent(_: str) -> None:
     """Say nothing: only the first process of a training speaks."""
 
@@ -198,8 +212,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = parse_arguments(arguments)
     try:
-        run_id = given.run_id or settings.from_environment().run_id or new_id()
-        root = settings.from_environment().directory / "runs" / run_id
+        place = settings.from_environment()
+        run_id = given.run_id or place.run_id or new_id()
+        if not is_id(run_id):
+            raise RecipeError(f"run id {run_id!r} is no ULID of 26 characters; leave it out")
+        root = writable(place.directory / "runs") / run_id
         recipe = _chosen(given, root)
         step = train(recipe, root, run_id=run_id, resume=given.resume, progress=_print)
     except (RecipeError, RunInUse, settings.SettingsError, OSError, ValueError) as error:
