@@ -182,6 +182,19 @@ def quieten() -> None:
     logging.getLogger("trl").setLevel(logging.ERROR)
 
 
+def agreed(run_id: str) -> str:
+    """Return the first process's run id in every process of this training."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return run_id
+    quieten()
+    import torch
+    from accelerate import PartialState  # type: ignore[import-untyped]
+    from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+
+    PartialState(cpu=not torch.cuda.is_available())
+    return str(broadcast_object_list([run_id])[0])
+
+
 def writable(folder: Path) -> Path:
     """Return `folder`, made if need be; OSError in a sentence when nothing can be written there."""
     try:
@@ -213,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parse_arguments(arguments)
     try:
         place = settings.from_environment()
-        run_id = given.run_id or place.run_id or new_id()
+        run_id = given.run_id or place.run_id or agreed(new_id())
         if not is_id(run_id):
             raise RecipeError(f"run id {run_id!r} is no ULID of 26 characters; leave it out")
         root = writable(place.directory / "runs") / run_id
@@ -222,7 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RecipeError, RunInUse, settings.SettingsError, OSError, ValueError) as error:
         print(f"cusp: {error}", file=sys.stderr)
         return 2
-    _print(f"the training ended at step {step}")
+    if os.environ.get("RANK", "0") == "0":
+        _print(f"the training ended at step {step}")
     return 0
 
 
