@@ -6,13 +6,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from webui import charts, words
+from webui import charts, evidence, words
 from webui.series import SMOOTHING, by_name, pairs, smoothed, thinned
 
 Json = dict[str, Any]
 Record = Mapping[str, Any]
 
-EVIDENCE_ORDER = ("format_reward", "completion_length", "accuracy_reward", "entropy")
 DOMAINS = {
     "yaxis": (0.785, 0.965),
     "yaxis2": (0.545, 0.725),
@@ -20,11 +19,12 @@ DOMAINS = {
     "yaxis4": (0.065, 0.245),
     "yaxis5": (0.0, 0.045),
 }
+# The buttons are named one by one: the default set can send a chart to a service of others.
 CONFIG: Json = {
     "responsive": True,
     "displaylogo": False,
     "displayModeBar": "hover",
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
 
@@ -41,12 +41,14 @@ def run_figures(
     third = third_metric(known)
     rows = (("format_reward", "y"), ("completion_length", "y2"), (third, "y3"))
     data = [t for name, axis in rows for t in metric_traces(name, known.get(name), axis)]
-    data += evidence_traces(verdicts)
+    data += evidence.evidence_traces(verdicts)
     data += charts.score_traces(evaluations) + charts.flag_traces(checkpoints)
-    limits = {"watch": _limit(verdicts, "watch"), "confirm": _limit(verdicts, "confirm")}
-    shapes = charts.bands(verdicts) + charts.transition_shapes(run) + limit_lines(limits)
+    limits = evidence.levels(verdicts)
+    shapes = charts.bands(verdicts) + charts.transition_shapes(run) + evidence.limit_lines(limits)
     layout = base_layout() | axes(limits) | {"shapes": shapes}
-    layout["annotations"] = titles(third, known) + charts.labels(run) + limit_labels(limits)
+    layout["annotations"] = (
+        titles(third, known) + charts.labels(run) + evidence.limit_labels(limits)
+    )
     return {
         "data": data,
         "layout": layout,
@@ -66,11 +68,11 @@ def marks(
     verdicts: Record | None,
 ) -> Json:
     """Only what changes when checkpoints, scores or change points do: replaces those parts live."""
-    limits = {"watch": _limit(verdicts, "watch"), "confirm": _limit(verdicts, "confirm")}
+    limits = evidence.levels(verdicts)
     return {
         "traces": charts.score_traces(evaluations) + charts.flag_traces(checkpoints),
-        "shapes": charts.transition_shapes(run) + limit_lines(limits),
-        "annotations": charts.labels(run) + limit_labels(limits),
+        "shapes": charts.transition_shapes(run) + evidence.limit_lines(limits),
+        "annotations": charts.labels(run) + evidence.limit_labels(limits),
     }
 
 
@@ -86,7 +88,7 @@ def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
     average = smoothed(values)
     drawn = thinned(values)
     old_steps, old_values = pairs((one or {}).get("superseded"))
-    color = f"@{name}" if name in EVIDENCE_ORDER else "@metric"
+    color = evidence.evidence_color(name)
     place = {"type": "scatter", "yaxis": axis, "hoverinfo": "skip"}
     return [
         place
@@ -119,97 +121,6 @@ def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
             "y": [average[i] for i in drawn],
             "line": {"color": color, "width": 2.2},
         },
-    ]
-
-
-def evidence_traces(verdicts: Record | None) -> list[Json]:
-    """Evidence of each metric as thin lines, the whole as a thick one.
-
-    Not stacked: what metrics share counts once in the whole, so the parts may sum to more.
-    """
-    found = verdicts or {"steps": [], "scores": [], "evidence": {}}
-    names = sorted({*EVIDENCE_ORDER, *found["evidence"]}, key=_evidence_rank)
-    drawn = thinned(found["scores"])
-    steps = [found["steps"][i] for i in drawn]
-    parts = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": f"evidence: {words.short_metric(name)}",
-            "meta": {"role": "evidence", "metric": name},
-            "x": steps if name in found["evidence"] else [],
-            "y": [found["evidence"][name][i] or 0 for i in drawn if name in found["evidence"]],
-            "yaxis": "y4",
-            "line": {"width": 1.4, "color": evidence_color(name)},
-            "hovertemplate": "%{y:.3~g}",
-        }
-        for name in names
-    ]
-    total = {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "evidence",
-        "meta": {"role": "score_total"},
-        "x": steps,
-        "y": [found["scores"][i] for i in drawn],
-        "yaxis": "y4",
-        "line": {"color": "@ink", "width": 2.2},
-        "hovertemplate": "%{y:.3~g}",
-    }
-    return [*parts, total]
-
-
-def evidence_color(name: str) -> str:
-    """The colour token of a metric's evidence; the less usual metrics share one."""
-    return f"@{name}" if name in EVIDENCE_ORDER else "@metric"
-
-
-def _evidence_rank(name: str) -> tuple[int, str]:
-    known = name in EVIDENCE_ORDER
-    return (EVIDENCE_ORDER.index(name) if known else len(EVIDENCE_ORDER), name)
-
-
-def _limit(verdicts: Record | None, name: str) -> float | None:
-    value = (verdicts or {}).get(name)
-    return value if words.is_number(value) else None
-
-
-def limit_lines(limits: Mapping[str, float | None]) -> list[Json]:
-    """The levels of evidence at which Cusp starts to watch and confirms."""
-    return [
-        {
-            "type": "line",
-            "name": f"limit:{name}",
-            "xref": "paper",
-            "yref": "y4",
-            "x0": 0,
-            "x1": 1,
-            "y0": level,
-            "y1": level,
-            "line": {"color": f"@{name}", "width": 1.2, "dash": "dot"},
-        }
-        for name, level in limits.items()
-        if level is not None
-    ]
-
-
-def limit_labels(limits: Mapping[str, float | None]) -> list[Json]:
-    """The words at the left end of those lines, where evidence is low."""
-    return [
-        {
-            "name": "limit",
-            "xref": "paper",
-            "yref": "y4",
-            "x": 0.003,
-            "y": level,
-            "xanchor": "left",
-            "yanchor": "bottom",
-            "text": f"{name} {level:g}",
-            "showarrow": False,
-            "font": {"size": 10, "color": f"@{name}"},
-        }
-        for name, level in limits.items()
-        if level is not None
     ]
 
 
@@ -248,7 +159,7 @@ def base_layout() -> Json:
         "paper_bgcolor": "@surface",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": "@ink_2", "size": 11, "family": "@font"},
-        "margin": {"l": 46, "r": 14, "t": 22, "b": 34},
+        "margin": {"l": 46, "r": 14, "t": 42, "b": 34},
         "showlegend": False,
         "hovermode": "x unified",
         "hoversubplots": "axis",
@@ -265,6 +176,7 @@ def axes(limits: Mapping[str, float | None]) -> Json:
     x = line | {
         "title": {"text": "step", "standoff": 4},
         "anchor": "y5",
+        "unifiedhovertitle": {"text": "step %{x}"},
         "tickformat": ",d",
         "showspikes": True,
         "spikemode": "across",

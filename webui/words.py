@@ -17,6 +17,7 @@ METRIC_WORDS: Mapping[str, str] = {
     "reward_std": "reward spread",
     "kl": "KL",
     "entropy": "entropy",
+    "format_volatility": "format volatility",
     "loss": "loss",
     "grad_norm": "gradient norm",
     "learning_rate": "learning rate",

@@ -4,6 +4,7 @@ import { themed } from "./colors.js";
 
 const MIN_GAP_MS = 80; // at most ~12 redraws a second, whatever arrives
 const DRAWN_HEIGHT = 620;
+const TOUCH = matchMedia("(pointer: coarse)");
 
 export class Chart {
   constructor(div, spec) {
@@ -13,10 +14,12 @@ export class Chart {
   }
 
   draw() {
-    const height = this.spec.layout.height || Math.max(DRAWN_HEIGHT, 0);
+    const height = this.spec.layout.height || DRAWN_HEIGHT;
     const data = this.spec.data.map((t) => ({ ...themed({ ...t, x: null, y: null }), x: [...t.x], y: [...t.y] }));
+    const layout = { ...themed(this.spec.layout), height, autosize: true };
+    if (TOUCH.matches) layout.dragmode = false; // a finger scrolls the page, it does not zoom
     this.drawnAt = performance.now();
-    return Plotly.react(this.div, data, { ...themed(this.spec.layout), height, autosize: true }, this.spec.config);
+    return Plotly.react(this.div, data, layout, this.spec.config);
   }
 
   redraw() {
