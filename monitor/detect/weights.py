@@ -1,7 +1,7 @@
 """How far each metric may be trusted: no witness that can be explained away confirms alone.
 
 format      counts in full
-accuracy    for at most `alone` = confirm - 12, unless it lost more than 60 % of its level: it depends
+accuracy    for at most `alone` = confirm - 12, unless it lost more than half of its level: it depends
             on the prompts
 length      for at most `alone`: it follows the data as much as the policy; accuracy and length
             together also (a change of the data moves both), unless accuracy lost that much
@@ -22,7 +22,7 @@ from monitor.detect.history import Array
 from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH, VOLATILITY
 from monitor.detect.readings import Reading
 
-_LOST = 0.4
+_LOST = 0.5
 _SURGE = math.log(2.0)
 _SURGE_NATS = math.log(0.5)
 _WITNESS = 12.0
@@ -31,7 +31,7 @@ Flags = NDArray[np.bool_]
 
 
 def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
-    """Return at which candidates accuracy fell to less than 40 % of its level."""
+    """Return at which candidates accuracy fell to less than half of its level."""
     found: Flags = contrast.z[ACCURACY] > 0
     if not found.any():
         return found
