@@ -6,7 +6,8 @@ export function say(text, bad = false) {
   said.textContent = text;
   said.classList.toggle("bad", bad);
   clearTimeout(sayTimer);
-  if (!bad) sayTimer = setTimeout(() => { said.textContent = ""; }, 8000);
+  sayTimer = setTimeout(() => { said.textContent = ""; }, bad ? 20000 : 8000);
+  said.onclick = () => { said.textContent = ""; };
 }
 
 export async function post(path, body = {}) {

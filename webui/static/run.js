@@ -63,6 +63,7 @@ const TOUCHES = {
   samples: ["samples"],
 };
 const waiting = new Set();
+const missed = new Set();
 let refreshing = false;
 
 function refresh(...names) {
@@ -91,7 +92,8 @@ async function swap(name) {
     if (name === "commands") sayCommands(fresh);
     tickRelativeTimes(fresh);
   } catch (error) {
-    say(`A part of the page could not be renewed (${name}): ${error.message}`, true);
+    missed.add(name); // read again once the stream is back
+    if (!(error instanceof TypeError)) say(`A part of the page could not be renewed (${name}): ${error.message}`, true);
   }
 }
 
@@ -134,7 +136,7 @@ async function readAgain() {
 
 let latest = null; // the newest summary, put in place once per frame
 let ended = false;
-let lateVerdict = 0;
+let cardTimer = null;
 
 follow(`/api/v1/runs/${encodeURIComponent(id)}/events`, page.dataset.cursor, {
   point: ({ step, metrics }) => {
@@ -149,12 +151,16 @@ follow(`/api/v1/runs/${encodeURIComponent(id)}/events`, page.dataset.cursor, {
     main.add([["score_total", null, step, score], ...Object.entries(evidence).map(([m, v]) => ["evidence", m, step, v])]);
     main.phase(step, phase);
     // The card's evidence follows the run, but no more often than a person reads.
-    if (performance.now() - lateVerdict > 2000) {
-      lateVerdict = performance.now();
+    cardTimer ??= setTimeout(() => {
+      cardTimer = null;
       refresh("transition");
-    }
+    }, 2000);
   },
   rewind: readAgain,
+  open: () => {
+    refresh(...missed);
+    missed.clear();
+  },
   run: (run) => {
     if (latest === null) {
       requestAnimationFrame(() => {

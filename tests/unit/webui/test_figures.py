@@ -23,11 +23,13 @@ def figure(**changes: Any) -> dict[str, Any]:
 
 
 def trace(made: dict[str, Any], **meta: str) -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = [t for t in made["data"] if t["meta"] == meta]
     return found
 
 
 def shape(made: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = [s for s in made["layout"]["shapes"] if s["name"] == name]
     return found
 

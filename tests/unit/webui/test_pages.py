@@ -150,6 +150,18 @@ def test_a_checkpoint_shows_its_distance_aliases_and_actions() -> None:
     assert "disabled" in missing.attributes
 
 
+def test_pinning_is_offered_only_while_something_could_be_deleted() -> None:
+    running = shapes.run(status="running")
+    offered = [
+        "disabled" in button.attributes
+        for run in (running, shapes.run())
+        for button in Page(
+            pages.section("checkpoints", run, checkpoints=[shapes.checkpoint(10)])
+        ).all("button", data_action="pin")
+    ]
+    assert offered == [False, True]
+
+
 def test_promotion_knows_what_is_in_production_now() -> None:
     run = shapes.run(checkpoints={"production": {"id": "C20", "step": 20}})
     held = [shapes.checkpoint(20, ("production",)), shapes.checkpoint(30)]
