@@ -19,7 +19,7 @@ from monitor.detect.metrics import ACCURACY, BAD, ENTROPY, FORMAT, LENGTH, METRI
 from monitor.detect.noise import correlation
 from monitor.detect.readings import Reading
 from monitor.detect.verdict import RunShape
-from monitor.detect.weights import balanced, lost, surged, weighed
+from monitor.detect.weights import balanced, limit_alone, lost, surged, weighed
 
 _INTERVAL_DROP = 10.0
 _SAFE_DROP = 3.0
@@ -29,6 +29,7 @@ ROWS = len(METRICS)
 Indices = NDArray[np.intp]
 _BAD = np.array(BAD)
 _BAD_COLUMN = _BAD[:, None]
+_NOTHING = (0.0,) * ROWS
 _NEVER = (math.inf, 0.0, 0.0)
 
 
@@ -151,7 +152,7 @@ class Scan:
             return None
         sums = self._sums(taus)
         contrast = self._contrast(sums, taus, ramps=False)
-        parts = self._parts(contrast, sums) if contrast.z.any() else contrast.z
+        parts = self._parts(contrast, sums)
         return self._moment(taus, self._total(parts), contrast, parts, sums)
 
     def date(self) -> Date | None:
@@ -195,9 +196,12 @@ class Scan:
         return start if start.point >= gate.point else gate
 
     def _parts(self, contrast: Contrast, sums: Sums) -> Array:
+        parts: Array = contrast.z**2
+        if parts.sum(axis=0).max() <= limit_alone(self._confirm):
+            return parts
         gone = lost(contrast, sums, self.readings[ACCURACY])
         high = surged(contrast, sums, self.readings[ENTROPY])
-        return weighed(contrast.z**2, gone, high, self._confirm)
+        return weighed(parts, gone, high, self._confirm)
 
     def _total(self, parts: Array) -> Array:
         """Return the evidence at each candidate, what metrics share by chance counted once."""
@@ -216,7 +220,8 @@ class Scan:
         score, plain = float(total[j]), float(parts[:, j].sum())
         part = (parts[:, j] * (score / plain if plain else 0.0)).tolist()
         z = contrast.z[:, j].tolist()
-        return Moment(int(taus[j]), score, tuple(z), tuple(part), *sums.levels(j))
+        levels = sums.levels(j) if score else (_NOTHING, _NOTHING)
+        return Moment(int(taus[j]), score, tuple(z), tuple(part), *levels)
 
     def good_move(self, row: int, effect: float, least_z: float) -> int | None:
         """Return the point at which a metric significantly moved in its good direction, if it did."""

@@ -30,6 +30,11 @@ _ENTROPY_DATES_BELOW = 6.0
 Flags = NDArray[np.bool_]
 
 
+def limit_alone(confirm: float) -> float:
+    """Return what one limited witness may bring; below that no limit matters."""
+    return confirm - _WITNESS
+
+
 def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
     """Return at which candidates accuracy fell to less than half of its level."""
     found: Flags = contrast.z[ACCURACY] > 0
@@ -60,7 +65,7 @@ def weighed(parts: Array, lost: Flags, surged: Flags, confirm: float) -> Array:
     >>> weighed(parts, yes, no, 36.0).sum().item()
     44.0
     """
-    alone = confirm - _WITNESS
+    alone = limit_alone(confirm)
     entropy = np.where(surged, parts[ENTROPY], np.minimum(parts[ENTROPY], alone))
     accuracy = np.where(lost, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
     room = np.where(lost, alone, alone - accuracy)
@@ -74,7 +79,7 @@ def balanced(parts: Array, confirm: float) -> Array:
 
     Entropy rises before the rest breaks; it dates only as far as the others do not.
     """
-    alone = confirm - _WITNESS
+    alone = limit_alone(confirm)
     others = float(np.delete(parts, ENTROPY, axis=0).sum(axis=0).max())
     entropy = others / 2 if others >= _ENTROPY_DATES_BELOW else alone
     most = np.array([np.inf, np.inf, alone, entropy, np.inf])
