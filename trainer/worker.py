@@ -110,19 +110,27 @@ class Worker:
         order = EvaluateOrder.model_validate(job.payload)
         root = checkpoints.run_root(self.directory, job.run_id)
         recipe = local_recipe(root)
-        bench = Bench(
-            recipe,
-            tasks_of(recipe, order.samples_per_problem),
-            order.seed,
-            self.directory / "cache",
-            self.say,
-        )
+        tasks = tasks_of(recipe, order.samples_per_problem)
+        bench = Bench(recipe, tasks, order.seed, self.directory / "cache", self.say)
+        try:
+            scored, left_out = self._score_all(job, order, root, bench, heartbeat)
+        finally:
+            bench.close()
+        if not scored:
+            raise ValueError(" ".join(left_out))
+        return compare(scored, order.reference_step, seed=order.seed, left_out=left_out)
+
+    def _score_all(
+        self, job: Job, order: EvaluateOrder, root: Path, bench: "Bench", heartbeat: Heartbeat
+    ) -> tuple[list[Candidate], list[str]]:
+        """Return the scored candidates and a sentence on each that could not be scored."""
         scored: list[Candidate] = []
         left_out: list[str] = []
         total = len(order.candidates)
         for number, candidate in enumerate(order.candidates):
-            text = f"scoring step {candidate.step}"
-            report = functools.partial(heartbeat.report, number, total, text)
+            report = functools.partial(
+                heartbeat.report, number, total, f"scoring step {candidate.step}"
+            )
             report()
             try:
                 path = verified(root, candidate)
@@ -134,10 +142,8 @@ class Worker:
                 self.monitor.post_evaluation(job, posted(candidate, evaluation))
                 self.say(told(candidate, evaluation))
             scored.append(Candidate(candidate.roles, candidate.step, both[0], both[1]))
-        if not scored:
-            raise ValueError(" ".join(left_out))
         heartbeat.report(total, total, "comparing")
-        return compare(scored, order.reference_step, seed=order.seed, left_out=left_out)
+        return scored, left_out
 
 
 def local_recipe(root: Path) -> Recipe:
@@ -202,6 +208,10 @@ class Bench:
             )
             write_evaluation(found, file)
         return found
+
+    def close(self) -> None:
+        """End the verifier's processes."""
+        self._verifier.close()
 
     def _key(self, sha256: str | None, task: TaskSpec) -> str:
         base = self._recipe.model.model_dump(mode="json")

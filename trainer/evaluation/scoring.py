@@ -27,6 +27,8 @@ class Verifier(Protocol):
 
     def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]: ...
 
+    def close(self) -> None: ...
+
 
 def make_verifier(name: VerifierName) -> Verifier:
     """Return the verifier a recipe names."""
@@ -46,6 +48,9 @@ class BoxedInteger:
 
     def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
         return [_compare(text, gold) for text, gold in zip(completions, golds, strict=True)]
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 def _compare(completion: str, gold: str) -> Score:
