@@ -161,7 +161,8 @@ def _flag_trace(role: str, meaning: str, symbol: str, size: int, found: Sequence
 def flag_words(checkpoint: Record) -> str:
     """`checkpoint 40 (pinned, pre-transition)`."""
     marks = [*(["pinned"] if checkpoint["pinned"] else []), *checkpoint["aliases"]]
-    return f"checkpoint {checkpoint['step']}" + (f" ({', '.join(marks)})" if marks else "")
+    named = f" ({', '.join(marks)})" if marks else ""
+    return f"checkpoint {checkpoint['step']}{words.charted(named)}"
 
 
 def score_traces(evaluations: Iterable[Record]) -> list[Json]:

@@ -26,7 +26,7 @@ def evidence_traces(verdicts: Record | None) -> list[Json]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"evidence: {words.short_metric(name)}",
+            "name": f"evidence: {words.charted(words.short_metric(name))}",
             "meta": {"role": "evidence", "metric": name},
             "x": steps if name in found["evidence"] else [],
             "y": [found["evidence"][name][i] or 0 for i in drawn if name in found["evidence"]],

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from webui import charts, evidence, words
-from webui.series import SMOOTHING, by_name, pairs, smoothed, thinned
+from webui import series as lines
 
 Json = dict[str, Any]
 Record = Mapping[str, Any]
@@ -37,10 +37,11 @@ def run_figures(
     evaluations: Iterable[Record],
 ) -> Json:
     """Format reward, completion length, accuracy and evidence over one x axis, with all marks."""
-    known = by_name(series)
+    known = lines.by_name(series)
     third = third_metric(known)
     rows = (("format_reward", "y"), ("completion_length", "y2"), (third, "y3"))
-    data = [t for name, axis in rows for t in metric_traces(name, known.get(name), axis)]
+    weight = lines.weight_for(max((len(one["steps"]) for one in known.values()), default=0))
+    data = [t for name, axis in rows for t in metric_traces(name, known.get(name), axis, weight)]
     data += evidence.evidence_traces(verdicts)
     data += charts.score_traces(evaluations) + charts.flag_traces(checkpoints)
     limits = evidence.levels(verdicts)
@@ -54,8 +55,7 @@ def run_figures(
         "layout": layout,
         "config": CONFIG,
         "cusp": {
-            "smoothing": SMOOTHING,
-            "phase": verdicts["phases"][-1] if verdicts and verdicts["phases"] else None,
+            "smoothing": weight,
             "last_step": max((t["x"][-1] for t in data if t["x"]), default=None),
         },
     }
@@ -82,19 +82,22 @@ def third_metric(known: Mapping[str, Record]) -> str:
     return "reward" if fallback else "accuracy_reward"
 
 
-def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
+def metric_traces(
+    name: str, one: Record | None, axis: str, weight: float, limit: int = lines.MAX_POINTS
+) -> list[Json]:
     """What a later attempt superseded (grey), the values (faint) and their average (strong)."""
-    steps, values = pairs(one)
-    average = smoothed(values)
-    drawn = thinned(values)
-    old_steps, old_values = pairs((one or {}).get("superseded"))
+    steps, values = lines.pairs(one)
+    average = lines.smoothed(values, weight)
+    drawn = lines.thinned(values, limit)
+    old_steps, old_values = lines.pairs((one or {}).get("superseded"))
+    label = words.charted(words.metric(name))
     color = evidence.evidence_color(name)
     place = {"type": "scatter", "yaxis": axis, "hoverinfo": "skip"}
     return [
         place
         | {
             "mode": "markers",
-            "name": f"{words.metric(name)}, superseded",
+            "name": f"{label}, superseded",
             "meta": {"role": "superseded", "metric": name},
             "x": old_steps,
             "y": old_values,
@@ -103,7 +106,7 @@ def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
         place
         | {
             "mode": "lines",
-            "name": words.metric(name),
+            "name": label,
             "meta": {"role": "values", "metric": name},
             "x": [steps[i] for i in drawn],
             "y": [values[i] for i in drawn],
@@ -115,7 +118,7 @@ def metric_traces(name: str, one: Record | None, axis: str) -> list[Json]:
         place
         | {
             "mode": "lines",
-            "name": f"{words.metric(name)}, average",
+            "name": f"{label}, average",
             "meta": {"role": "average", "metric": name},
             "x": [steps[i] for i in drawn],
             "y": [average[i] for i in drawn],
@@ -203,7 +206,7 @@ def axes(limits: Mapping[str, float | None]) -> Json:
 
 def other_figures(series: Iterable[Record], shown: Sequence[str] = ()) -> list[Json]:
     """One small figure for each metric that the four charts do not show, by name."""
-    known = by_name(series)
+    known = lines.by_name(series)
     main = {"format_reward", "completion_length", third_metric(known), *shown}
     return [_small_figure(name, known[name]) for name in sorted(known) if name not in main]
 
@@ -214,12 +217,13 @@ def blank_figure() -> Json:
 
 
 def _small_figure(name: str, one: Record | None) -> Json:
+    weight = lines.weight_for(len(one["steps"]) if one else 0)
     line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False}
     layout = base_layout() | {
         "margin": {"l": 52, "r": 10, "t": 26, "b": 26},
         "height": 190,
         "title": {
-            "text": words.metric(name),
+            "text": words.charted(words.metric(name)),
             "x": 0.02,
             "y": 0.96,
             "font": {"size": 12, "color": "@ink"},
@@ -229,8 +233,8 @@ def _small_figure(name: str, one: Record | None) -> Json:
     }
     return {
         "name": name,
-        "data": metric_traces(name, one, "y"),
+        "data": metric_traces(name, one, "y", weight, lines.MAX_POINTS_SMALL),
         "layout": layout,
         "config": CONFIG | {"displayModeBar": False},
-        "cusp": {"smoothing": SMOOTHING},
+        "cusp": {"smoothing": weight},
     }

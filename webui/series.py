@@ -6,11 +6,14 @@ from typing import Any
 
 from webui.words import is_number
 
-SMOOTHING = 0.25
-"""Weight of the newest value in the drawn average; live.js uses the value sent with the figure."""
+LIGHTEST, STRONGEST = 0.25, 0.02
+"""Weights of the newest value in the drawn average of a short and of a very long run."""
 
 MAX_POINTS = 3_000
 """More points than this are thinned for drawing; extremes and both ends always stay."""
+
+MAX_POINTS_SMALL = 600
+"""The same for the small charts of the other metrics, a few hundred pixels wide."""
 
 Series = Mapping[str, Any]
 
@@ -21,14 +24,19 @@ def by_name(series: Iterable[Series]) -> dict[str, Series]:
 
 
 def pairs(one: Series | None) -> tuple[list[int], list[float]]:
-    """Steps and finite values of a series; what is not a number was not measured."""
+    """Steps and finite values (six digits) of a series; what is not a number was not measured."""
     if not one:
         return [], []
     kept = [(s, v) for s, v in zip(one["steps"], one["values"], strict=False) if is_number(v)]
-    return [s for s, _ in kept], [v for _, v in kept]
+    return [s for s, _ in kept], [float(f"{v:.6g}") for _, v in kept]
 
 
-def smoothed(values: Sequence[float], weight: float = SMOOTHING) -> list[float]:
+def weight_for(count: int) -> float:
+    """The weight of the newest value for a series of this length; chart.js goes on with it."""
+    return max(STRONGEST, min(LIGHTEST, 40 / max(count, 1)))
+
+
+def smoothed(values: Sequence[float], weight: float = LIGHTEST) -> list[float]:
     """Causal exponential average, corrected for its start (so the first value is itself)."""
     out: list[float] = []
     total = norm = 0.0

@@ -150,6 +150,6 @@ def duration(seconds: Any) -> str:
     return f"{total // 86400} d {total % 86400 // 3600} h"
 
 
-def joined(parts: list[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+def charted(value: str) -> str:
+    """Text for a chart: Plotly reads some tags (also links) in names, titles and hover boxes."""
+    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -2,13 +2,14 @@
 // The spec (with colour tokens) stays the one truth; Plotly gets resolved copies of what changed.
 import { themed } from "./colors.js";
 
-const MIN_GAP_MS = 80; // at most ~12 redraws a second, whatever arrives
+const MIN_GAP_MS = 80; // at most ~12 redraws a second, and a third of the time at most,
+const REST = 2; // however long a redraw of a long run takes
 const DRAWN_HEIGHT = 620;
 const TOUCH = matchMedia("(pointer: coarse)");
 
 export class Chart {
   constructor(div, spec) {
-    Object.assign(this, { div, spec, queue: [], scheduled: false, stale: false, drawnAt: 0, sums: new Map() });
+    Object.assign(this, { div, spec, queue: [], scheduled: false, stale: false, drawnAt: 0, took: 0, sums: new Map() });
     this.traces = new Map(spec.data.map((trace, index) => [keyOf(trace), index]));
     addEventListener("cusp:theme", () => this.redraw());
   }
@@ -129,7 +130,8 @@ export class Chart {
   schedule() {
     if (this.scheduled || !this.div.data) return;
     this.scheduled = true;
-    const wait = Math.max(0, MIN_GAP_MS - (performance.now() - this.drawnAt));
+    const gap = Math.max(MIN_GAP_MS, REST * this.took);
+    const wait = Math.max(0, gap - (performance.now() - this.drawnAt));
     setTimeout(() => requestAnimationFrame(() => this.flush()), wait);
   }
 
@@ -137,12 +139,14 @@ export class Chart {
     const queue = this.queue.splice(0);
     const { stale, shapesChanged } = this;
     this.stale = this.shapesChanged = false;
+    const began = performance.now();
     if (stale) await this.draw();
     else {
       if (queue.length) await this.extend(queue);
       if (shapesChanged) await Plotly.relayout(this.div, { shapes: themed(this.spec.layout.shapes) });
     }
     this.drawnAt = performance.now();
+    this.took = this.drawnAt - began;
     this.scheduled = false;
     if (this.queue.length || this.stale || this.shapesChanged) this.schedule();
   }

@@ -31,8 +31,9 @@ export function patchRun(root, run) {
   put("score_of", s ? `${s.alias || UNKNOWN}, step ${whole(s.step)}` : "");
   put("score", ...(s ? [percent(s.pass_at_1), " ", dim(interval(s.low, s.high))] : [UNKNOWN]));
   root.querySelectorAll('[data-f="status_reason"]').forEach((el) => {
+    const said = (run.words || run.phase_words || "").includes(run.status_reason);
     el.textContent = run.status_reason || "";
-    el.hidden = !run.status_reason;
+    el.hidden = !run.status_reason || said;
   });
   const share = isNumber(run.step) && run.max_steps ? Math.min(1, run.step / run.max_steps) : 0;
   root.querySelectorAll('[data-f="progress"]').forEach((el) => el.setAttribute("width", (100 * share).toFixed(1)));

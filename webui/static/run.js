@@ -17,6 +17,7 @@ function begin() {
   main.div.hidden = false;
   document.getElementById("waiting").hidden = true;
   main.draw();
+  setTimeout(() => refresh("marks"), 1000); // the levels of the evidence are known by then
 }
 
 // The small charts are drawn when first seen, and live from then on.
@@ -38,12 +39,14 @@ document.querySelectorAll(".small-chart").forEach((div) => {
 const blank = parsed("blank-figure");
 function newcomer(name) {
   const spec = JSON.parse(JSON.stringify(blank));
-  spec.layout.title.text = blank.words[name] || name;
+  const label = blank.words[name] || name;
+  // Plotly reads tags in titles, as words.py:charted says.
+  spec.layout.title.text = label.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   for (const trace of spec.data) trace.meta.metric = name;
   const div = document.createElement("div");
   div.className = "small-chart";
   div.setAttribute("role", "img");
-  div.setAttribute("aria-label", `Chart of ${spec.layout.title.text}`);
+  div.setAttribute("aria-label", `Chart of ${label}`);
   div.dataset.metric = name;
   document.getElementById("small-charts").append(div);
   document.getElementById("others").hidden = false;

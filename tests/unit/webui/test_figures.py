@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.webui import shapes
 from webui import figures
-from webui.series import MAX_POINTS, smoothed, thinned
+from webui.series import MAX_POINTS, smoothed, thinned, weight_for
 
 AXES = ("yaxis", "yaxis2", "yaxis3", "yaxis4")
 
@@ -167,6 +167,21 @@ def test_the_average_looks_only_back_and_starts_at_the_first_value() -> None:
     assert smoothed(values)[0] == 1.0
     assert smoothed(values)[:3] == smoothed(values[:3])
     assert smoothed([0.4] * 9) == [0.4] * 9
+
+
+def test_a_longer_run_is_averaged_over_more_steps_within_limits() -> None:
+    weights = [weight_for(count) for count in (0, 10, 400, 100_000)]
+    assert weights == [0.25, 0.25, 0.1, 0.02]
+
+
+def test_names_are_text_for_the_charts_too() -> None:
+    hostile = "<a href='https://evil.example'>"
+    made = figures.other_figures([shapes.series(hostile)])[0]
+    flagged = figure(checkpoints=[shapes.checkpoint(10, (hostile,))])
+    shown = [made["layout"]["title"]["text"], *(t["name"] for t in made["data"])]
+    shown += trace(flagged, role="flag", flag="pinned")["text"]
+    assert len(shown) == 5
+    assert not any("<" in text for text in shown)
 
 
 def test_thinning_never_drops_an_extreme_or_an_end() -> None:
