@@ -107,7 +107,7 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
     print(f"all nulls: {stops} of {len(plain)} stopped ({stops / max(len(plain), 1):.2%}), watched {sum(bool(r['watch']) for r in plain) / max(len(plain), 1):.1%};"
           f" hard nulls: {sum(bool(r['stop']) for r in hard)} of {len(hard)}; {us:.0f} us a point")
     return {"nulls": len(plain), "false_stops": stops, "hard_nulls": len(hard), "hard_stops": sum(bool(r["stop"]) for r in hard),
-            "positives": numbers(positives) if positives else {}, "us_per_point": us}  # fmt: skip
+            "positives": numbers(positives) if positives else {}, "us_per_point": us, "rows": rows}  # fmt: skip
 
 
 def numbers(rows: list[dict]) -> dict[str, float]:

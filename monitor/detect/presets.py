@@ -18,5 +18,5 @@ _STUDY = "study of 2026-11-21 (facts/detector.md): 960 synthetic null runs of 2,
 PRESETS: Mapping[str, Preset] = {
     "default": Preset(22.0, 36.0, 0.003, _STUDY),
     "cautious": Preset(26.0, 44.0, 0.002, _STUDY),
-    "eager": Preset(18.0, 28.0, 0.012, _STUDY),
+    "eager": Preset(18.0, 31.0, 0.012, _STUDY),
 }

@@ -19,7 +19,7 @@ from monitor.detect.metrics import ACCURACY, BAD, ENTROPY, FORMAT, LENGTH, METRI
 from monitor.detect.noise import correlation
 from monitor.detect.readings import Reading
 from monitor.detect.verdict import RunShape
-from monitor.detect.weights import balanced, limit_alone, lost, surged, weighed
+from monitor.detect.weights import Full, balanced, learnt, limit_alone, lost, surged, weighed
 
 _INTERVAL_DROP = 10.0
 _SAFE_DROP = 3.0
@@ -199,9 +199,12 @@ class Scan:
         parts: Array = contrast.z**2
         if parts.sum(axis=0).max() <= limit_alone(self._confirm):
             return parts
-        gone = lost(contrast, sums, self.readings[ACCURACY])
-        high = surged(contrast, sums, self.readings[ENTROPY])
-        return weighed(parts, gone, high, self._confirm)
+        full = Full(
+            learnt(contrast, sums, self.readings[FORMAT]),
+            lost(contrast, sums, self.readings[ACCURACY]),
+            surged(contrast, sums, self.readings[ENTROPY]),
+        )
+        return weighed(parts, full, self._confirm)
 
     def _total(self, parts: Array) -> Array:
         """Return the evidence at each candidate, what metrics share by chance counted once."""

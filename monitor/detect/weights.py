@@ -1,18 +1,19 @@
 """How far each metric may be trusted: no witness that can be explained away confirms alone.
 
-format      counts in full
+format      counts in full if it was above 60 % of its range: what was never learnt wanders
 accuracy    for at most `alone` = confirm - 12, unless it lost more than half of its level: it depends
             on the prompts
 length      for at most `alone`: it follows the data as much as the policy; accuracy and length
             together also (a change of the data moves both), unless accuracy lost that much
 entropy     for at most `alone`, unless it more than doubled to over half a nat: a slow rise alone is
             common in runs that stay good
-volatility  for at most `alone`
+volatility  for at most `alone`, together with a format that was never learnt
 So something else must bear witness with at least 12 (z = 3.5), which chance rarely gives at the same
 step: with 6, a length that had turned for good was confirmed by the next wobble of anything.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from monitor.detect.history import Array
 from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH, VOLATILITY
 from monitor.detect.readings import Reading
 
+_LEARNT = 0.6
 _LOST = 0.5
 _SURGE = math.log(2.0)
 _SURGE_NATS = math.log(0.5)
@@ -46,6 +48,15 @@ def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
     return both
 
 
+def learnt(contrast: Contrast, sums: Sums, form: Reading) -> Flags:
+    """Return at which candidates format had been above 60 % of its range."""
+    found: Flags = contrast.z[FORMAT] > 0
+    if not found.any():
+        return found
+    high: Flags = form.scale.shares(sums.before(FORMAT) + (form.origin or 0.0)) > _LEARNT
+    return high
+
+
 def surged(contrast: Contrast, sums: Sums, entropy: Reading) -> Flags:
     """Return at which candidates entropy more than doubled to over half a nat."""
     found: Flags = (contrast.z[ENTROPY] > 0) & (contrast.difference[ENTROPY] > _SURGE)
@@ -55,23 +66,33 @@ def surged(contrast: Contrast, sums: Sums, entropy: Reading) -> Flags:
     return both
 
 
-def weighed(parts: Array, lost: Flags, surged: Flags, confirm: float) -> Array:
+class Full(NamedTuple):
+    """Per candidate: whether format, accuracy and entropy count in full there."""
+
+    format: Flags
+    accuracy: Flags
+    entropy: Flags
+
+
+def weighed(parts: Array, full: Full, confirm: float) -> Array:
     """Return the squared contrasts (metrics x candidates) after the limits above.
 
     >>> parts = np.array([[0.0], [20.0], [90.0], [0.0], [0.0]])
     >>> no, yes = np.array([False]), np.array([True])
-    >>> weighed(parts, no, no, 36.0).sum().item()
+    >>> weighed(parts, Full(no, no, no), 36.0).sum().item()
     24.0
-    >>> weighed(parts, yes, no, 36.0).sum().item()
+    >>> weighed(parts, Full(no, yes, no), 36.0).sum().item()
     44.0
     """
     alone = limit_alone(confirm)
-    entropy = np.where(surged, parts[ENTROPY], np.minimum(parts[ENTROPY], alone))
-    accuracy = np.where(lost, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
-    room = np.where(lost, alone, alone - accuracy)
+    form = np.where(full.format, parts[FORMAT], np.minimum(parts[FORMAT], alone))
+    entropy = np.where(full.entropy, parts[ENTROPY], np.minimum(parts[ENTROPY], alone))
+    accuracy = np.where(full.accuracy, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
+    room = np.where(full.accuracy, alone, alone - accuracy)
     length = np.minimum(parts[LENGTH], room)
-    volatility = np.minimum(parts[VOLATILITY], alone)
-    return np.array([parts[FORMAT], accuracy, length, entropy, volatility])
+    left = np.where(full.format, alone, alone - form)
+    volatility = np.minimum(parts[VOLATILITY], left)
+    return np.array([form, accuracy, length, entropy, volatility])
 
 
 def balanced(parts: Array, confirm: float) -> Array:
