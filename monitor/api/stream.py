@@ -3,14 +3,12 @@
 from collections.abc import AsyncIterable
 from typing import Annotated
 
-from anyio import to_thread
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from cusp.wire import Id
 from monitor import events
-from monitor.problems import NotFound
-from monitor.service import ServiceDep
+from monitor.service import ServiceDep, run_or_404
 
 router = APIRouter(tags=["events"])
 After = Annotated[int, Query(ge=0, le=2**62, description="cursor to go on from")]
@@ -25,15 +23,22 @@ async def all_events(service: ServiceDep) -> AsyncIterable[ServerSentEvent]:
         yield _sent(cursor, kind, data)
 
 
+def known_run(run_id: Id, service: ServiceDep) -> str:
+    """Return the id of a run that is there; found out before the stream begins, to answer 404."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+    return run_id
+
+
 @router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
 async def run_events(
-    run_id: Id, service: ServiceDep, after: After = 0, last_event_id: LastEventId = None
+    run_id: Annotated[str, Depends(known_run)],
+    service: ServiceDep,
+    after: After = 0,
+    last_event_id: LastEventId = None,
 ) -> AsyncIterable[ServerSentEvent]:
     """Stream every change of the run after a cursor, for ever; `Last-Event-ID` wins over `after`."""
     cursor = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
-    run = await to_thread.run_sync(service.summary, run_id)
-    if run is None:
-        raise NotFound(f"there is no run {run_id!r} here")
     yield ServerSentEvent(comment="open", retry=1000)
     stream = events.of_run(service.hub, service.database, run_id, cursor, service.summary)
     async for number, kind, data in stream:
