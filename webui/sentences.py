@@ -129,20 +129,30 @@ def roles(value: str | Sequence[str] | None) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
 
-def choice(rows: Record | None, checkpoints: Iterable[Record]) -> str:
-    """What the signals chose, what the evaluation chose, and whether they agree."""
+def choice(compared: Record | None, checkpoints: Iterable[Record]) -> str:
+    """What the signals chose, what the evaluation chose, and the comparison's own reason."""
     held = {alias: c["step"] for c in checkpoints for alias in c["aliases"]}
-    signal, best = held.get("pre-transition"), held.get("best")
+    chosen = (compared or {}).get("best") or {}
+    signal, best = held.get("pre-transition"), held.get("best", chosen.get("step"))
+    reason = (compared or {}).get("reason")
+    return " ".join(part for part in (_agreement(signal, best), reason) if part)
+
+
+def _agreement(signal: int | None, best: int | None) -> str:
     if signal is None and best is None:
-        return (rows or {}).get("reason") or ""
+        return ""
     if best is None:
         return f"The training signals say checkpoint {signal}; it has not been compared yet."
     if signal is None:
-        return f"The evaluation says checkpoint {best}."
+        return f"The evaluation says {place(best)}."
     if signal == best:
         return f"The training signals and the evaluation agree on checkpoint {best}."
-    reason = (rows or {}).get("reason")
     return (
         f"The training signals say checkpoint {signal} (pre-transition), "
-        f"the evaluation says checkpoint {best} (best)." + (f" {reason}" if reason else "")
+        f"the evaluation says {place(best)} (best)."
     )
+
+
+def place(step: int) -> str:
+    """A candidate as a person names it: step 0 is the model before training."""
+    return "the base model" if step == 0 else f"checkpoint {step}"

@@ -193,6 +193,13 @@ def test_the_comparison_is_told_in_words() -> None:
     assert titles[1].startswith("Not distinguishable from last (step 60)")
 
 
+def test_the_base_model_may_be_the_best() -> None:
+    compared = shapes.comparison() | {"best": {"roles": ["base"], "step": 0}, "reason": "It is."}
+    data = {"comparison": compared, "checkpoints": [shapes.checkpoint(30, ("pre-transition",))]}
+    text = Page(pages.section("evaluations", shapes.run(), **data)).text
+    assert "the evaluation says the base model (best). It is." in text
+
+
 def test_a_failed_job_says_why_and_a_done_one_is_not_shown() -> None:
     job = {
         "id": "J",
