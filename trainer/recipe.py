@@ -1,6 +1,7 @@
 """Read a recipe strictly: one YAML file and dotted overrides in, one typed `Recipe` out."""
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import UnionType
@@ -82,16 +83,9 @@ def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
     return float(loader.construct_scalar(node))
 
 
-def _exponent_without_dot() -> None:
-    import re
-
-    _StrictLoader.add_implicit_resolver(
-        "!exponent", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-    )
-    _StrictLoader.add_constructor("!exponent", _number)
-
-
-_exponent_without_dot()
+_EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+_StrictLoader.add_implicit_resolver("!exponent", _EXPONENT, list("-+0123456789"))
+_StrictLoader.add_constructor("!exponent", _number)
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def train(
     quieten()
     import torch
     from peft import LoraConfig
+    from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
@@ -64,6 +65,7 @@ def train(
     model, tokenizer = load_base(recipe, settings.from_environment().directory / "cache", say)
     data = training_set(recipe, tokenizer)
     samples = SampleCallback(recipe.run.samples_every_steps)
+    set_seed(recipe.seed)  # the adapter's first weights must not depend on what was drawn before
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
