@@ -44,6 +44,16 @@ class Isotonic:
         """Where the last block begins."""
         return self._blocks[-1]
 
+    def start_of(self, least: float, measured: float) -> Mark:
+        """Return where the last block begins that holds at least `least` of the `measured` points.
+
+        A few good points at the end make a block of their own; they are no level to compare with.
+        """
+        for block in reversed(self._blocks):
+            if measured - block.measured >= least:
+                return block
+        return self._blocks[0]
+
     @property
     def empty(self) -> bool:
         """Whether nothing was added yet."""

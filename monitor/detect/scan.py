@@ -22,6 +22,7 @@ from monitor.detect.verdict import RunShape
 from monitor.detect.weights import Full, balanced, learnt, limit_alone, lost, surged, weighed
 
 _INTERVAL_DROP = 10.0
+_LEAST_LEVEL = 24
 _SAFE_DROP = 3.0
 _UNARMED_LENGTH_EFFECT = 0.3
 _UNARMED_LENGTH_POINTS = 24
@@ -190,7 +191,8 @@ class Scan:
         """Return where the reference stretch of a metric begins, None if the metric may not count."""
         if self._fits[row].empty:
             return None
-        start, gate = self._fits[row].start, self.armed[row]
+        start = self._fits[row].start_of(_LEAST_LEVEL, self.history.now(row)[0])
+        gate = self.armed[row]
         if gate is None:
             return start if row == LENGTH else None
         return start if start.point >= gate.point else gate
