@@ -10,7 +10,10 @@ Json = dict[str, Any]
 Record = Mapping[str, Any]
 
 EVIDENCE_ORDER = ("format_reward", "completion_length", "accuracy_reward", "entropy")
-"""The metrics with a colour of their own, always drawn; others follow in grey."""
+"""The metrics with a colour of their own; others are grey."""
+
+ALWAYS_DRAWN = (*EVIDENCE_ORDER, "format_volatility")
+"""All that the detector may name, so that a live page has a line for each."""
 
 
 def evidence_traces(verdicts: Record | None) -> list[Json]:
@@ -19,7 +22,7 @@ def evidence_traces(verdicts: Record | None) -> list[Json]:
     Not stacked: what metrics share counts once in the whole, so the parts may sum to more.
     """
     found = verdicts or {"steps": [], "scores": [], "evidence": {}}
-    names = sorted({*EVIDENCE_ORDER, *found["evidence"]}, key=_evidence_rank)
+    names = sorted({*ALWAYS_DRAWN, *found["evidence"]}, key=_evidence_rank)
     drawn = thinned(found["scores"])
     steps = [found["steps"][i] for i in drawn]
     parts = [

@@ -20,6 +20,10 @@ def transition(run: Record, verdicts: Record | None) -> str:
     safe = safe_words(found)
     if found["state"] == "dismissed":
         return f"A transition was suspected at {since}. A person dismissed it."
+    if found["state"] == "provisional" and run["status"] in ENDED:
+        return (
+            f"The run may have been turning since {since}; it ended before that was certain.{safe}"
+        )
     if found["state"] == "provisional":
         return (
             f"The run may be turning since {since}. Not confirmed: more evidence is needed.{safe}"

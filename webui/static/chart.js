@@ -32,6 +32,10 @@ export class Chart {
     return this.spec.data[this.traces.get(`${role}:${metric ?? ""}`)];
   }
 
+  metrics(role) {
+    return this.spec.data.filter(({ meta }) => meta.role === role).map(({ meta }) => meta.metric);
+  }
+
   // Adds values [[role, metric, step, value]]; a step that is not new is put in its place.
   add(changes) {
     for (const [role, metric, step, value] of changes) {

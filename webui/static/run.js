@@ -151,7 +151,8 @@ follow(`/api/v1/runs/${encodeURIComponent(id)}/events`, page.dataset.cursor, {
     if (main.div.hidden) begin();
   },
   verdict: ({ step, phase, score, evidence }) => {
-    main.add([["score_total", null, step, score], ...Object.entries(evidence).map(([m, v]) => ["evidence", m, step, v])]);
+    const parts = main.metrics("evidence").map((metric) => ["evidence", metric, step, evidence[metric] ?? 0]);
+    main.add([["score_total", null, step, score], ...parts]);
     main.phase(step, phase);
     // The card's evidence follows the run, but no more often than a person reads.
     cardTimer ??= setTimeout(() => {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.webui import shapes
-from webui import figures
+from webui import evidence, figures
 from webui.series import MAX_POINTS, smoothed, thinned, weight_for
 
 AXES = ("yaxis", "yaxis2", "yaxis3", "yaxis4")
@@ -75,6 +75,12 @@ def test_the_stop_is_drawn_where_it_took_effect() -> None:
     assert shape(figure(), "stop")["x0"] == 60
     waiting = figure(run=shapes.run(commands=[shapes.command(state="open", step=None)]))
     assert not any(s["name"] == "stop" for s in waiting["layout"]["shapes"])
+
+
+def test_every_metric_that_may_give_evidence_has_a_line_from_the_start() -> None:
+    made = figures.run_figures([], None, shapes.bare_run(), [], [])
+    drawn = [t["meta"]["metric"] for t in made["data"] if t["meta"]["role"] == "evidence"]
+    assert drawn == [*evidence.ALWAYS_DRAWN]
 
 
 def test_watch_and_confirm_are_lines_on_the_evidence() -> None:

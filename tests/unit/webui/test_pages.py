@@ -120,11 +120,21 @@ def test_the_transition_is_told_with_its_evidence() -> None:
 
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("provisional", "Not confirmed"), ("dismissed", "dismissed"), ("revised", "revised")],
+    [
+        ("provisional", "ended before that was certain"),
+        ("dismissed", "dismissed"),
+        ("revised", "revised"),
+    ],
 )
 def test_the_state_of_a_transition_is_told(state: str, said: str) -> None:
     run = shapes.run(transition=shapes.transition(state=state))
     assert said in Page(pages.section("transition", run, verdicts=shapes.verdicts())).text
+
+
+def test_a_running_run_may_be_turning() -> None:
+    run = shapes.run(transition=shapes.transition(state="provisional"), status="running")
+    card = Page(pages.section("transition", run, verdicts=shapes.verdicts()))
+    assert "may be turning since step 38" in card.text
 
 
 def test_a_run_that_ended_without_a_transition_says_so() -> None:
