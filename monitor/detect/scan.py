@@ -24,6 +24,7 @@ from monitor.detect.weights import Full, balanced, learnt, limit_alone, lost, su
 _INTERVAL_DROP = 10.0
 _LEAST_LEVEL = 24
 _SAFE_DROP = 3.0
+_SHARED = 0.5
 _UNARMED_LENGTH_EFFECT = 0.3
 _UNARMED_LENGTH_POINTS = 24
 ROWS = len(METRICS)
@@ -142,7 +143,7 @@ class Scan:
                 reading.learn_noise(values[np.isfinite(values)])
         self._sigma[:, 0] = [reading.sigma for reading in self.readings]
         self._effect[:, 0] = [reading.scale.effect for reading in self.readings]
-        self._shared = correlation(recent, _BAD)
+        self._shared = _SHARED * correlation(recent, _BAD) + (1 - _SHARED) * np.eye(ROWS)
         self._next_noise = self.size + min(max(4, self.size // 16), 64)
 
     def best(self) -> Moment | None:
@@ -209,7 +210,11 @@ class Scan:
         return weighed(parts, full, self._confirm)
 
     def _total(self, parts: Array) -> Array:
-        """Return the evidence at each candidate, what metrics share by chance counted once."""
+        """Return the evidence at each candidate, less what metrics share by chance.
+
+        Half of the correlation of their noise is charged: all of it would also charge changes that
+        are there in both (long completions are cut, and what is cut has no format).
+        """
         plain = parts.sum(axis=0)
         if not plain.any():
             return np.zeros_like(plain)
