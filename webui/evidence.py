@@ -31,13 +31,14 @@ def evidence_traces(verdicts: Record | None) -> list[Json]:
             "mode": "lines",
             "name": f"evidence: {words.charted(words.short_metric(name))}",
             "meta": {"role": "evidence", "metric": name},
-            "x": steps if name in found["evidence"] else [],
-            "y": [found["evidence"][name][i] or 0 for i in drawn if name in found["evidence"]],
+            "x": steps,
+            "y": [column[i] or 0 for i in drawn],
             "yaxis": "y4",
             "line": {"width": 1.4, "color": evidence_color(name)},
             "hoverinfo": "skip",
         }
         for name in names
+        for column in [found["evidence"].get(name) or [0] * len(found["steps"])]
     ]
     total = {
         "type": "scatter",

@@ -57,7 +57,7 @@ function newcomer(name) {
 
 // Which sections of the page a change touches.
 const TOUCHES = {
-  checkpoints: ["checkpoints", "marks"],
+  checkpoints: ["checkpoints", "evaluations", "marks"],
   evaluations: ["evaluations", "checkpoints", "marks"],
   change_points: ["transition", "checkpoints", "samples", "marks"],
   commands: ["commands", "decisions", "marks"],
