@@ -66,7 +66,9 @@ def _hit(dates: list[int] | None, seen: int | None, labels: list[float], toleran
     """Return whether a dated change is near a label and was not claimed long before it."""
     if dates is None or seen is None:
         return False
-    near = any(abs(dates[0] - label) <= 2 * tolerance or dates[1] <= label <= dates[2] for label in labels)
+    near = any(
+        abs(dates[0] - label) <= 2 * tolerance or dates[1] <= label <= dates[2] for label in labels
+    )
     return near and seen >= min(labels) - 2 * tolerance
 
 
@@ -77,7 +79,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--logs", type=Path, default=LOGS)
     parser.add_argument("--preset", default="default")
-    parser.add_argument("--all", action="store_true", help="list every run, not only the telling ones")
+    parser.add_argument(
+        "--all", action="store_true", help="list every run, not only the telling ones"
+    )
     args = parser.parse_args()
     labels = {row["run_id"]: row for row in csv.DictReader((args.logs / "ANNOTATIONS.csv").open())}
     scores: dict[str, dict[int, float]] = {}
@@ -88,16 +92,24 @@ def main() -> None:
     for path in paths:
         row = {"run": path.stem, **replay(read(path), args.preset)}
         label = labels.get(path.stem, {})
-        events = [float(label[k]) for k in ("length_reversal_step", "format_destab_step") if label.get(k)]
+        events = [
+            float(label[k]) for k in ("length_reversal_step", "format_destab_step") if label.get(k)
+        ]
         tolerance = float(label.get("tolerance_steps") or 10)
         sure = label.get("confidence") in ("medium", "high")
         row["kind"] = label.get("has_transition", "unlabelled")
         row["labels"] = events
         row["tolerance"] = tolerance
-        row["onset_label"] = float(label["format_onset_step"]) if label.get("format_onset_step") else None
+        row["onset_label"] = (
+            float(label["format_onset_step"]) if label.get("format_onset_step") else None
+        )
         row["dated"] = row["kind"] == "yes" and sure and bool(events)
-        row["hit"] = _hit(row["transition"], row["stop"], events, tolerance) if row["dated"] else None
-        row["hit_watch"] = _hit(row["at_watch"], row["watch"], events, tolerance) if row["dated"] else None
+        row["hit"] = (
+            _hit(row["transition"], row["stop"], events, tolerance) if row["dated"] else None
+        )
+        row["hit_watch"] = (
+            _hit(row["at_watch"], row["watch"], events, tolerance) if row["dated"] else None
+        )
         row["scored_onset"] = row["kind"] == "yes" and sure and row["onset_label"] is not None
         row["onset_hit"] = (
             row["onset"] is not None and abs(row["onset"] - row["onset_label"]) <= 2 * tolerance
@@ -107,41 +119,77 @@ def main() -> None:
     negatives = [r for r in rows if r["kind"] == "no"]
     dated = [r for r in rows if r["dated"]]
     onsets = [r for r in rows if r["scored_onset"]]
-    print(f"{'run':46} {'kind':10} {'steps':>5} {'onset (label)':>14} {'watch':>5} {'stop':>5} {'dated':>18} {'labels':>14} {'top':>5}")
+    print(
+        f"{'run':46} {'kind':10} {'steps':>5} {'onset (label)':>14} {'watch':>5} {'stop':>5}"
+        f" {'dated':>18} {'labels':>14} {'top':>5}"
+    )
     for r in rows:
         if not (args.all or r["dated"] or r["stop"] or r["watch"]):
             continue
         t = r["transition"] or r["at_watch"]
-        verdict = "" if r["hit"] is None else ("hit" if r["hit"] else "hit at watch" if r["hit_watch"] else "missed")
+        verdict = (
+            ""
+            if r["hit"] is None
+            else ("hit" if r["hit"] else "hit at watch" if r["hit_watch"] else "missed")
+        )
         if r["kind"] == "no" and r["stop"]:
             verdict = "FALSE STOP"
-        onset = f"{r['onset'] or '-'} ({r['onset_label']:.0f})" if r["onset_label"] else f"{r['onset'] or '-'}"
-        print(f"{r['run'][:46]:46} {r['kind']:10} {r['steps']:>5} {onset:>14} {r['watch'] or '-':>5} {r['stop'] or '-':>5}"
-              f" {f'{t[0]} [{t[1]}-{t[2]}]' if t else '-':>18} {'/'.join(f'{e:.0f}' for e in r['labels']):>14} {r['top']:5.0f}"
-              f"  {verdict} {' '.join(f'{k[:6]} {v}' for k, v in r['evidence'].items())}"
-              f" {'collapsed' if r['phase'] == 'collapsed' else ''}")
+        onset = (
+            f"{r['onset'] or '-'} ({r['onset_label']:.0f})"
+            if r["onset_label"]
+            else f"{r['onset'] or '-'}"
+        )
+        print(
+            f"{r['run'][:46]:46} {r['kind']:10} {r['steps']:>5} {onset:>14}"
+            f" {r['watch'] or '-':>5} {r['stop'] or '-':>5}"
+            f" {f'{t[0]} [{t[1]}-{t[2]}]' if t else '-':>18}"
+            f" {'/'.join(f'{e:.0f}' for e in r['labels']):>14} {r['top']:5.0f}"
+            f"  {verdict} {' '.join(f'{k[:6]} {v}' for k, v in r['evidence'].items())}"
+            f" {'collapsed' if r['phase'] == 'collapsed' else ''}"
+        )
     kept = []
-    print(f"\n{'evaluated runs':46} {'stop':>5} {'of':>5} {'kept':>5} {'score':>6} {'best':>6} {'last':>6}")
+    print(
+        f"\n{'evaluated runs':46} {'stop':>5} {'of':>5} {'kept':>5} {'score':>6} {'best':>6} {'last':>6}"
+    )
     for r in rows:
         table = scores.get(r["run"])
         if not table:
             continue
         safe = r["transition"][3] if r["transition"] else max(table)
         step = max((s for s in table if s <= safe), default=min(table))
-        kept.append({"run": r["run"], "kept": step, "score": table[step], "best": max(table.values()), "last": table[max(table)], "stop": r["stop"]})
-        print(f"{r['run'][:46]:46} {r['stop'] or '-':>5} {r['steps']:>5} {step:>5} {table[step]:6.1f} {max(table.values()):6.1f} {table[max(table)]:6.1f}")
+        kept.append(
+            {
+                "run": r["run"],
+                "kept": step,
+                "score": table[step],
+                "best": max(table.values()),
+                "last": table[max(table)],
+                "stop": r["stop"],
+            }
+        )
+        print(
+            f"{r['run'][:46]:46} {r['stop'] or '-':>5} {r['steps']:>5} {step:>5}"
+            f" {table[step]:6.1f} {max(table.values()):6.1f} {table[max(table)]:6.1f}"
+        )
     steps = sum(r["steps"] for r in negatives)
     summary = {
         "negatives": len(negatives), "negative_steps": steps,
         "false_stops": [r["run"] for r in negatives if r["stop"]],
         "false_watches": sum(bool(r["watch"]) for r in negatives),
-        "dated": len(dated), "hits": sum(r["hit"] for r in dated), "hits_at_watch": sum(r["hit"] or r["hit_watch"] for r in dated),
+        "dated": len(dated), "hits": sum(r["hit"] for r in dated),
+        "hits_at_watch": sum(r["hit"] or r["hit_watch"] for r in dated),
         "onsets": len(onsets), "onset_hits": sum(r["onset_hit"] for r in onsets), "evaluated": kept,
         "unlabelled_stops": [r["run"] for r in rows if r["kind"] == "unlabelled" and r["stop"]],
     }  # fmt: skip
-    print(f"\nnegatives: {len(summary['false_stops'])} false stops and {summary['false_watches']} false watches in"
-          f" {len(negatives)} runs, {steps} steps ({10_000 * len(summary['false_stops']) / max(steps, 1):.2f} stops per 10,000 steps)")
-    print(f"dated positives: {summary['hits']} of {len(dated)} hit at the stop, {summary['hits_at_watch']} at watch or stop")
+    print(
+        f"\nnegatives: {len(summary['false_stops'])} false stops and {summary['false_watches']} false watches in"
+        f" {len(negatives)} runs, {steps} steps"
+        f" ({10_000 * len(summary['false_stops']) / max(steps, 1):.2f} stops per 10,000 steps)"
+    )
+    print(
+        f"dated positives: {summary['hits']} of {len(dated)} hit at the stop,"
+        f" {summary['hits_at_watch']} at watch or stop"
+    )
     print(f"onsets: {summary['onset_hits']} of {len(onsets)} within twice the tolerance")
     if args.json:
         args.json.write_text(json.dumps({"summary": summary, "rows": rows}, indent=1))

@@ -7,7 +7,8 @@ Seeds from 900000 are this script's held-out ones; develop with another --base. 
 steps. A stop more than 20 steps before the true transition is `early` and counts as not detected.
 `coverage` = the dated interval holds the true step (plus or minus one logged point).
 `watched` = at least provisional, and not before. `kink_only` (length alone turns) can only be
-watched: length alone never stops a run. `data_shift` (length and accuracy jump with the data) is a hard null and reported apart.
+watched: length alone never stops a run. `data_shift` (length and
+accuracy jump with the data) is a hard null and reported apart.
 """
 
 import argparse
@@ -27,7 +28,8 @@ STUDY = Path(__file__).resolve().parents[2] / "shared/detector_study/gen.py"
 def generator() -> ModuleType:
     """Return the study's generator module."""
     spec = importlib.util.spec_from_file_location("gen", STUDY)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -35,9 +37,14 @@ def generator() -> ModuleType:
 
 def replay(run: dict, with_accuracy: bool, preset: str) -> dict:
     """Fold one synthetic run until it is confirmed; return what was said and how long a step took."""
-    shape = RunShape(completions_per_point=run["n"], rewards={"format_reward": RewardRange(0, run["fmax"]), "accuracy_reward": RewardRange()})
+    shape = RunShape(
+        completions_per_point=run["n"],
+        rewards={"format_reward": RewardRange(0, run["fmax"]), "accuracy_reward": RewardRange()},
+    )
     detector, top, watch = Detector(shape, preset), 0.0, None
-    steps, format_, length, accuracy = (run[k].tolist() for k in ("steps", "format", "length", "accuracy"))
+    steps, format_, length, accuracy = (
+        run[k].tolist() for k in ("steps", "format", "length", "accuracy")
+    )
     begin = time.process_time()
     result = {"stop": None, "points": len(steps)}
     for i, step in enumerate(steps):
@@ -50,7 +57,9 @@ def replay(run: dict, with_accuracy: bool, preset: str) -> dict:
             watch = step
         if verdict.transition and verdict.transition.state == "confirmed":
             t = verdict.transition
-            result.update(stop=step, step=t.step, low=t.low, high=t.high, safe=t.safe_step, points=i + 1)
+            result.update(
+                stop=step, step=t.step, low=t.low, high=t.high, safe=t.safe_step, points=i + 1
+            )
             break
     result.update(top=top, watch=watch, seconds=time.process_time() - begin)
     return result
@@ -59,7 +68,9 @@ def replay(run: dict, with_accuracy: bool, preset: str) -> dict:
 def main() -> None:
     """Print the tables; write them as JSON on request."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="6 runs of each null kind and 6 of each positive one")
+    parser.add_argument(
+        "--quick", action="store_true", help="6 runs of each null kind and 6 of each positive one"
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--base", type=int, default=900_000)
     parser.add_argument("--null", type=int, default=40)
@@ -78,10 +89,22 @@ def main() -> None:
         for kind in args.kinds or gen.KINDS:
             for j in range(nulls if kind not in gen.POSITIVE else positives):
                 run = gen.make_run(kind, args.base + j)
-                rows.append({"kind": kind, "truth": run["truth"]["transition"], "every": run["logging_steps"], **replay(run, with_accuracy, args.preset)})
+                rows.append(
+                    {
+                        "kind": kind,
+                        "truth": run["truth"]["transition"],
+                        "every": run["logging_steps"],
+                        **replay(run, with_accuracy, args.preset),
+                    }
+                )
         report[name] = table(name, rows, gen)
     if args.json:
         args.json.write_text(json.dumps(report, indent=1))
+
+
+def count(rows: list[dict], key: str) -> int:
+    """Return in how many runs `key` (a step) was reached."""
+    return sum(r[key] is not None for r in rows)
 
 
 def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
@@ -91,23 +114,43 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
     for kind in (*gen.NULL, *gen.HARD_NULL):
         part = [r for r in rows if r["kind"] == kind]
         if part:
-            tops = [r["top"] for r in part]
-            print(f"{kind:14} {sum(bool(r['stop']) for r in part):>4} /{len(part):>3} {sum(bool(r['watch']) for r in part):>4} /{len(part):>3} {np.median(tops):18.1f} {np.quantile(tops, .99):6.1f}")
-    print(f"{'positive kind':14} {'detected':>9} {'watched':>8} {'early':>6} {'delay: median':>14} {'90 %':>6} {'date error':>11} {'coverage':>9} {'safe <= truth':>14}")
+            tops, n = [r["top"] for r in part], len(part)
+            print(
+                f"{kind:14} {count(part, 'stop'):>4} /{n:>3} {count(part, 'watch'):>4} /{n:>3}"
+                f" {np.median(tops):18.1f} {np.quantile(tops, 0.99):6.1f}"
+            )
+    print(
+        f"{'positive kind':14} {'detected':>9} {'watched':>8} {'early':>6} {'delay: median':>14}"
+        f" {'90 %':>6} {'date error':>11} {'coverage':>9} {'safe <= truth':>14}"
+    )
     positives = [r for r in rows if r["truth"] is not None]
     for kind in (*gen.POSITIVE, "all"):
         part = [r for r in positives if kind in ("all", r["kind"])]
         if part:
             n = numbers(part)
-            print(f"{kind:14} {n['detected']:9.1%} {n['watched']:8.1%} {n['early']:6.1%} {n['delay']:14.0f} {n['delay90']:6.0f} {n['error']:11.1f} {n['coverage']:9.1%} {n['safe']:14.1%}")
+            print(
+                f"{kind:14} {n['detected']:9.1%} {n['watched']:8.1%} {n['early']:6.1%}"
+                f" {n['delay']:14.0f} {n['delay90']:6.0f} {n['error']:11.1f} {n['coverage']:9.1%}"
+                f" {n['safe']:14.1%}"
+            )
     plain = [r for r in rows if r["kind"] in gen.NULL]
     hard = [r for r in rows if r["kind"] in gen.HARD_NULL]
     us = 1e6 * sum(r["seconds"] for r in rows) / max(sum(r["points"] for r in rows), 1)
-    stops = sum(bool(r["stop"]) for r in plain)
-    print(f"all nulls: {stops} of {len(plain)} stopped ({stops / max(len(plain), 1):.2%}), watched {sum(bool(r['watch']) for r in plain) / max(len(plain), 1):.1%};"
-          f" hard nulls: {sum(bool(r['stop']) for r in hard)} of {len(hard)}; {us:.0f} us a point")
-    return {"nulls": len(plain), "false_stops": stops, "hard_nulls": len(hard), "hard_stops": sum(bool(r["stop"]) for r in hard),
-            "positives": numbers(positives) if positives else {}, "us_per_point": us, "rows": rows}  # fmt: skip
+    stops, nulls = count(plain, "stop"), max(len(plain), 1)
+    print(
+        f"all nulls: {stops} of {len(plain)} stopped ({stops / nulls:.2%}),"
+        f" watched {count(plain, 'watch') / nulls:.1%};"
+        f" hard nulls: {count(hard, 'stop')} of {len(hard)}; {us:.0f} us a point"
+    )
+    return {
+        "nulls": len(plain),
+        "false_stops": stops,
+        "hard_nulls": len(hard),
+        "hard_stops": count(hard, "stop"),
+        "positives": numbers(positives) if positives else {},
+        "us_per_point": us,
+        "rows": rows,
+    }
 
 
 def numbers(rows: list[dict]) -> dict[str, float]:
@@ -115,13 +158,23 @@ def numbers(rows: list[dict]) -> dict[str, float]:
     early = [r["stop"] is not None and r["stop"] < r["truth"] - 20 for r in rows]
     found = [r for r, e in zip(rows, early, strict=True) if r["stop"] is not None and not e]
     delays = sorted([r["stop"] - r["truth"] for r in found] + [np.inf] * (len(rows) - len(found)))
-    at = lambda q: float(delays[min(int(q * len(delays)), len(delays) - 1)])
     errors = [abs(r["step"] - r["truth"]) for r in found]
     covered = [r["low"] - r["every"] <= r["truth"] <= r["high"] + r["every"] for r in found]
     watched = [r["watch"] is not None and r["watch"] >= r["truth"] - 20 for r in rows]
-    return {"detected": len(found) / len(rows), "watched": float(np.mean(watched)), "early": float(np.mean(early)), "delay": at(0.5), "delay90": at(0.9),
-            "error": float(np.median(errors)) if found else np.nan, "coverage": float(np.mean(covered)) if found else np.nan,
-            "safe": float(np.mean([r["safe"] <= r["truth"] for r in found])) if found else np.nan}  # fmt: skip
+
+    def at(q: float) -> float:
+        return float(delays[min(int(q * len(delays)), len(delays) - 1)])
+
+    return {
+        "detected": len(found) / len(rows),
+        "watched": float(np.mean(watched)),
+        "early": float(np.mean(early)),
+        "delay": at(0.5),
+        "delay90": at(0.9),
+        "error": float(np.median(errors)) if found else np.nan,
+        "coverage": float(np.mean(covered)) if found else np.nan,
+        "safe": float(np.mean([r["safe"] <= r["truth"] for r in found])) if found else np.nan,
+    }
 
 
 if __name__ == "__main__":

@@ -104,12 +104,16 @@ def main() -> None:
             f"{r['run'][:38]:38} {'control' if r['control'] else '':8} {r['watch'] or '-':>5} {r['stop'] or '-':>5}"
             f" {f'{t[0]} [{t[1]}-{t[2]}]' if t else '-':>15} {r['kept']:>5} {r['regret_signals']:7.3f}"
             f" {r['regret_low']:6.3f} {r['regret_choice']:6.3f} {r['regret_last']:6.3f} {r['saved']:5.0%}"
-            f"  {' '.join(f'{k[:6]} {v}' for k, v in r['evidence'].items())} {r['phase'] if r['phase'] == 'collapsed' else ''}"
+            f"  {' '.join(f'{k[:6]} {v}' for k, v in r['evidence'].items())}"
+            f" {r['phase'] if r['phase'] == 'collapsed' else ''}"
         )
         if args.words:
             print("    ", r["words"])
     n = len(rows)
-    mean = lambda key, part=rows: sum(r[key] for r in part) / len(part)
+
+    def mean(key: str) -> float:
+        return sum(r[key] for r in rows) / len(rows)
+
     controls = [r for r in rows if r["control"]]
     summary = {
         "runs": n,
