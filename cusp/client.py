@@ -25,6 +25,16 @@ class Client:
             base_url=config.url, headers=headers, timeout=30.0, trust_env=False
         )
 
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def get(self, path: str, **query: Any) -> Json:
         """Return the answer of `GET /api/v1{path}`."""
         given = {name: value for name, value in query.items() if value is not None}

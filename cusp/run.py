@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from cusp import checkpoints, locks, settings
 from cusp.ids import is_id, new_id
+from cusp.keeper import Keeper
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
 from cusp.spool import Spool
@@ -59,7 +60,7 @@ class Run:
         self._handled: set[str] = set()
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock is not None else []
-        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="cusp-keeper")
+        self._keeper = Keeper()
         self._known: dict[int, Path] = {}
         self._crash: str | None = None
         self._finished = False
@@ -95,18 +96,16 @@ class Run:
 
     def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
         """Register a saved checkpoint directory below the run's root: hashed in the background."""
-        self._keeper.submit(self._register, Path(path).absolute(), int(step))
+        self._keeper.submit(partial(self._register, Path(path).absolute(), int(step)))
 
     def keep(self, steps: list[int]) -> None:
         """Pin the checkpoints of these steps in the background; unknown steps are logged."""
         for step in steps:
-            self._keeper.submit(self._pin, step)
+            self._keeper.submit(partial(self._pin, step))
 
     def settle(self, timeout_s: float = 120.0) -> bool:
         """Wait until every checkpoint is hashed and pinned; return whether that was in time."""
-        done = threading.Event()
-        self._keeper.submit(done.set)
-        return done.wait(timeout_s)
+        return self._keeper.settle(timeout_s)
 
     def open_commands(self) -> list[Command]:
         """Return the commands that were not acknowledged as done or refused yet, oldest first."""
@@ -207,7 +206,7 @@ class Run:
             self.commands[command.command_id] = command
         self._send({"kind": "ack", "command_id": command.command_id, "state": "delivered"})
         if command.kind == "keep":
-            self._keeper.submit(self._keep_as_told, command)
+            self._keeper.submit(partial(self._keep_as_told, command))
 
     def _keep_as_told(self, command: Command) -> None:
         missing = [step for step in command.steps if not self._pin(step)]
@@ -268,7 +267,7 @@ class Run:
                 )
         if self._spool is not None:
             self._spool.close()
-        self._keeper.shutdown(wait=False)
+        self._keeper.close()
         for lock in self._locks:
             if lock >= 0:
                 os.close(lock)

@@ -8,7 +8,6 @@ import json
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +80,7 @@ class Sender:
         self._on_command = on_command
         self._wake = threading.Event()
         self._progress = threading.Condition()
-        self._closing = False
+        self._closing = threading.Event()
         self._retry_s = 0.0
         self._silent_for = 0
         self.failures = 0
@@ -100,18 +99,16 @@ class Sender:
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End the thread; what was not sent stays in the spool."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(timeout_s)
-        if not self._thread.is_alive():
-            self._http.close()
 
     def _run(self) -> None:
-        while not self._closing:
-            if self._wake.wait(self._retry_s or HEARTBEAT_S) and not self._closing:
+        while not self._closing.is_set():
+            if self._wake.wait(self._retry_s or HEARTBEAT_S):
                 self._wake.clear()
                 # A step logs several messages at once: they travel together.
-                time.sleep(max(COALESCE_S, self._retry_s))
+                self._closing.wait(max(COALESCE_S, self._retry_s))
             try:
                 self._ship_everything()
                 self._recovered()
@@ -119,10 +116,11 @@ class Sender:
                 self._failed(error)
             with self._progress:
                 self._progress.notify_all()
+        self._http.close()
 
     def _ship_everything(self) -> None:
         self._ship(self._live)
-        while self._leftover and not self._closing:
+        while self._leftover and not self._closing.is_set():
             if self._ship(self._leftover[0]):
                 self._leftover.pop(0).spool.close()
             self._ship(self._live)
@@ -133,7 +131,7 @@ class Sender:
             self._post("/runs", attempt.start)
             attempt.announced = True
         first = True
-        while (first or attempt.spool.pending()) and not (self._closing and first is False):
+        while (first or attempt.spool.pending()) and not self._closing.is_set():
             first = False
             self._ship_batch(attempt)
             with self._progress:

@@ -90,10 +90,13 @@ async def of_run(
 ) -> AsyncIterator[Event]:
     """Yield (cursor, event name, data) for every change of the run after `cursor`, for ever."""
     with hub.listen(run_id) as listener:
+        heard = False
         while not hub.closing.is_set():
             found, cursor, more = await to_thread.run_sync(
                 _since, database, run_id, cursor, summarise
             )
+            if heard and not found:  # a heartbeat: nothing is new but the time of the last contact
+                found = [(None, "run", await to_thread.run_sync(summarise, run_id))]
             for one in found:
                 yield one
             if not more:

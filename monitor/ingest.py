@@ -31,7 +31,6 @@ from monitor.fold import WATCHED, Folds, fold, fresh
 from monitor.store import checkpoints, commands, feed, findings, points, runs
 from monitor.store.database import Database, Transaction
 
-
 SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
 
 

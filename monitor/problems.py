@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from monitor.ingest import UnknownRun
 from monitor.store.checkpoints import AliasMoved
 from monitor.store.jobs import LeaseLost
+from webui import pages
 
 
 class NotFound(LookupError):
@@ -30,8 +31,8 @@ def install(app: FastAPI) -> None:
     """Make every error of ours, and FastAPI's own, a problem document."""
 
     def known(kind: type[Exception], status: int, title: str) -> None:
-        def answer(_request: Request, error: Exception) -> JSONResponse:
-            return problem(status, title, str(error.args[0]) if error.args else title)
+        def answer(request: Request, error: Exception) -> Response:
+            return _answer(request, status, title, str(error.args[0]) if error.args else title)
 
         app.add_exception_handler(kind, answer)
 
@@ -44,13 +45,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _plain)
 
 
-def _invalid(_request: Request, error: Exception) -> JSONResponse:
+def _answer(request: Request, status: int, title: str, detail: str) -> Response:
+    """Return a page to a browser that asked for one, else a problem document."""
+    page = "text/html" in request.headers.get("accept", "")
+    if page and not request.url.path.startswith("/api/"):
+        return HTMLResponse(pages.error_page(status, title, detail), status)
+    return problem(status, title, detail)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    return problem(422, "Invalid request", f"{place}: {first['msg']}")
+    return _answer(request, 422, "Invalid request", f"{place}: {first['msg']}")
 
 
-def _plain(_request: Request, error: Exception) -> JSONResponse:
+def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, "Error", str(error.detail))
+    return _answer(request, error.status_code, "Not possible", str(error.detail))

@@ -86,7 +86,9 @@ def transition(
             point(
                 step,
                 format_reward=min(1.0, max(0.0, 0.3 + 0.6 * rising - 0.5 * min(1, after) + ripple)),
-                accuracy_reward=min(1.0, max(0.0, 0.3 + 0.4 * rising - 0.6 * min(1, after) + ripple)),
+                accuracy_reward=min(
+                    1.0, max(0.0, 0.3 + 0.4 * rising - 0.6 * min(1, after) + ripple)
+                ),
                 completion_length=60 - 25 * rising + 25 * min(1, after) + 20 * ripple,
                 entropy=0.5 + 0.8 * min(1, after) + ripple / 4,
             )

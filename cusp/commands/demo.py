@@ -90,8 +90,8 @@ def demo(
         "HF_HUB_OFFLINE": "1",
     }
     run_id = new_id()
-    with Children(environment, home / "logs" / run_id) as children:
-        parts = Demo(out, Client(given), children, run_id, {})
+    with Client(given) as client, Children(environment, home / "logs" / run_id) as children:
+        parts = Demo(out, client, children, run_id, {})
         recipe = _recipe(seed, no_stop=no_stop, healthy=healthy, overrides=override or [])
         out.print(HEALTHY if healthy else CONDITIONS)
         try:

@@ -1,6 +1,7 @@
 """How the commands speak: tables for people, one JSON document with `--json`, sentences for errors."""
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 
 def console() -> Console:
     """Return the terminal; made anew so that captured output works."""
-    return Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else 160  # a file or a pipe has no width of its own
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 def print_json(value: Any) -> None:

@@ -28,7 +28,8 @@ def runs(
 
     Example: cusp runs --project tina
     """
-    found = Client().get("/runs", project=project)["runs"]
+    with Client() as client:
+        found = client.get("/runs", project=project)["runs"]
     if as_json:
         return print_json(found)
     rows = [
@@ -53,10 +54,10 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
 
     Example: cusp show tiny
     """
-    client = Client()
-    found = find(client, run)
-    detail = client.get(f"/runs/{found['id']}")
-    checkpoints = client.get(f"/runs/{found['id']}/checkpoints")["checkpoints"]
+    with Client() as client:
+        found = find(client, run)
+        detail = client.get(f"/runs/{found['id']}")
+        checkpoints = client.get(f"/runs/{found['id']}/checkpoints")["checkpoints"]
     if as_json:
         return print_json({**detail, "checkpoint_list": checkpoints})
     out = console()
@@ -94,10 +95,10 @@ def stop(
 
     Example: cusp stop tiny --reason "seen enough"
     """
-    client = Client()
-    found = find(client, run)
     mode = "after_save" if after_save else "graceful"
-    command = client.post(f"/runs/{found['id']}/stop", {"reason": reason, "mode": mode})
+    with Client() as client:
+        found = find(client, run)
+        command = client.post(f"/runs/{found['id']}/stop", {"reason": reason, "mode": mode})
     if as_json:
         return print_json(command)
     console().print(
@@ -116,9 +117,9 @@ def promote(
 
     Example: cusp promote tiny 40
     """
-    client = Client()
-    checkpoint = _checkpoint(client, find(client, run), step)
-    answer = client.post(f"/checkpoints/{checkpoint['id']}/promote", {"alias": alias})
+    with Client() as client:
+        checkpoint = _checkpoint(client, find(client, run), step)
+        answer = client.post(f"/checkpoints/{checkpoint['id']}/promote", {"alias": alias})
     if as_json:
         return print_json(answer)
     console().print(f"{alias} now points at step {step}")
@@ -134,9 +135,9 @@ def pin(
 
     Example: cusp pin tiny 40
     """
-    client = Client()
-    checkpoint = _checkpoint(client, find(client, run), step)
-    command = client.post(f"/checkpoints/{checkpoint['id']}/pin")
+    with Client() as client:
+        checkpoint = _checkpoint(client, find(client, run), step)
+        command = client.post(f"/checkpoints/{checkpoint['id']}/pin")
     if as_json:
         return print_json(command)
     console().print(f"pinning step {step} is {command['state']}")

@@ -45,7 +45,9 @@ def test_any_duplication_reordering_and_splitting_gives_the_same_run(
     rng = random.Random(seed)
     straight, shaken = Trainer(api), Trainer(api)
     messages = [
-        point(i, format_reward=rng.random(), completion_length=50 + rng.random(), other=rng.random())
+        point(
+            i, format_reward=rng.random(), completion_length=50 + rng.random(), other=rng.random()
+        )
         for i in range(1, 40)
     ]
     straight.send(*messages)
@@ -119,7 +121,9 @@ def test_the_verdicts_after_a_resume_are_those_of_the_effective_series(api: Test
     first.send(*[point(s, format_reward=values[s], completion_length=50.0) for s in range(20)])
     first.send(*[point(s, format_reward=0.0, completion_length=9.0) for s in range(20, 30)])
     resumed = Trainer(api, first.run_id)
-    resumed.send(*[point(s, format_reward=values[s], completion_length=50.0) for s in range(20, 40)])
+    resumed.send(
+        *[point(s, format_reward=values[s], completion_length=50.0) for s in range(20, 40)]
+    )
     assert resumed.get("/verdicts") == straight.get("/verdicts")
 
 

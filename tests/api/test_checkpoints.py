@@ -20,7 +20,11 @@ def test_promotion_moves_the_alias_with_an_audit_row(api: TestClient) -> None:
     aliases = {c["step"]: c["aliases"] for c in trainer.get("/checkpoints")["checkpoints"]}
     assert aliases == {10: [], 20: ["production"]}
     latest = trainer.get("/audit")["audit"][0]
-    assert (latest["action"], latest["actor"], latest["detail"]["previous"]) == ("promote", "person", one)
+    assert (latest["action"], latest["actor"], latest["detail"]["previous"]) == (
+        "promote",
+        "person",
+        one,
+    )
 
 
 def test_a_race_is_a_conflict_that_names_the_present_holder(api: TestClient) -> None:

@@ -6,7 +6,9 @@ from cusp.ids import new_id
 from tests.messages import Trainer, point, status
 
 
-def stop(api: TestClient, trainer: Trainer, key: str | None = None, **body: str) -> dict[str, object]:
+def stop(
+    api: TestClient, trainer: Trainer, key: str | None = None, **body: str
+) -> dict[str, object]:
     headers = {"Idempotency-Key": key} if key else {}
     answer = api.post(f"/api/v1/runs/{trainer.run_id}/stop", json=body, headers=headers)
     assert answer.status_code == 202, answer.text
@@ -67,7 +69,9 @@ def test_a_run_that_has_ended_cannot_be_stopped(api: TestClient) -> None:
     assert "finished already" in answer.json()["detail"]
 
 
-def test_commands_left_open_expire_with_the_training_and_with_a_new_attempt(api: TestClient) -> None:
+def test_commands_left_open_expire_with_the_training_and_with_a_new_attempt(
+    api: TestClient,
+) -> None:
     ended = Trainer(api)
     command = stop(api, ended)
     ended.send(status("failed"))

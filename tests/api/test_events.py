@@ -54,7 +54,9 @@ def events(url: str, **options: Any) -> Iterator[tuple[str | None, str, Json]]:
                 text = ""
 
 
-def test_a_viewer_sees_every_point_once_and_in_order_over_reconnects(monitor: MonitorProcess) -> None:
+def test_a_viewer_sees_every_point_once_and_in_order_over_reconnects(
+    monitor: MonitorProcess,
+) -> None:
     sender = Sender(monitor.url)
     url = f"{monitor.url}/api/v1/runs/{sender.run_id}/events"
 

@@ -55,7 +55,7 @@ def test_a_database_newer_than_this_version_is_refused(database_url: str) -> Non
     database.upgrade()
     with database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseError, match="revision 9999.*upgrade Cusp"):
+    with pytest.raises(DatabaseError, match=r"revision 9999.*upgrade Cusp"):
         database.upgrade()
     database.close()
 
@@ -73,5 +73,5 @@ def test_an_unknown_kind_of_database_is_refused_with_the_way_out() -> None:
 
 
 def test_an_unwritable_folder_is_named(tmp_path: object) -> None:
-    with pytest.raises(DatabaseError, match="not writable .*choose another with --dir"):
+    with pytest.raises(DatabaseError, match=r"not writable .*choose another with --dir"):
         Database("/proc/cusp/cusp.db")

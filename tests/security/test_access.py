@@ -21,7 +21,9 @@ def guarded(tmp_path: Path) -> Iterator[TestClient]:
 
 
 def routes(client: TestClient) -> list[tuple[str, str]]:
-    paths = client.get("/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json()["paths"]
+    paths = client.get("/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json()[
+        "paths"
+    ]
     return [(method, path) for path, methods in paths.items() for method in methods]
 
 

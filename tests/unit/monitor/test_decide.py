@@ -46,7 +46,9 @@ def test_a_transition_before_the_first_checkpoint_stops_without_keeping() -> Non
     assert before(FOUND, saved(60)) is None
 
 
-@pytest.mark.parametrize(("action", "kinds"), [("watch", ["keep"]), ("propose", ["keep", "propose"])])
+@pytest.mark.parametrize(
+    ("action", "kinds"), [("watch", ["keep"]), ("propose", ["keep", "propose"])]
+)
 def test_a_policy_that_does_not_stop_still_keeps(action: str, kinds: list[str]) -> None:
     policy = Policy.model_validate({"action": action})
     assert [d.kind for d in decide(VERDICT, saved(50), policy)] == kinds

@@ -2,7 +2,7 @@
 
 import random
 
-from cusp.wire import Policy, RunMetadata, RewardSpec
+from cusp.wire import Policy, RewardSpec, RunMetadata
 from monitor.fold import Folds, fold, fresh, shape_of
 
 

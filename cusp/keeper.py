@@ -1,0 +1,37 @@
+"""One background thread for slow work on disk (hashing, pinning), in the order it was asked for.
+
+A daemon thread with a queue rather than an executor: the work must still be possible while the
+interpreter runs its exit handlers, where executors refuse it.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+
+
+class Keeper:
+    """Runs what is submitted, one after another; what is submitted must not raise."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="cusp-keeper", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[], object]) -> None:
+        """Queue a piece of work."""
+        self._work.put(work)
+
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until everything submitted so far is done; return whether that was in time."""
+        done = threading.Event()
+        self._work.put(done.set)
+        return done.wait(timeout_s)
+
+    def close(self) -> None:
+        """End the thread after what is queued; wait briefly."""
+        self._work.put(None)
+        self._thread.join(2.0)
+
+    def _run(self) -> None:
+        while work := self._work.get():
+            work()

@@ -1,0 +1,161 @@
+"""The real client against a real monitor process that is down, dies, or forgets."""
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+import cusp
+from tests.conftest import MonitorProcess
+
+
+@pytest.fixture(autouse=True)
+def environment(monitor_process: MonitorProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSP_URL", monitor_process.url)
+    monkeypatch.setenv("CUSP_DIR", str(monitor_process.folder))
+
+
+def stored(monitor: MonitorProcess, run: cusp.Run) -> list[int]:
+    found = monitor.get(f"/runs/{run.id}/series", names="reward")["series"]
+    return list(found[0]["steps"]) if found else []  # type: ignore[index]
+
+
+def wait_for(monitor: MonitorProcess, run: cusp.Run, step: int) -> None:
+    for _ in range(200):
+        if step in stored(monitor, run):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"step {step} did not arrive")
+
+
+def test_a_monitor_that_is_down_at_the_start_gets_everything_once_it_is_up(
+    monitor_process: MonitorProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        run = cusp.init("p", "n")
+        slowest_s = 0.0
+        for step in range(200):
+            begun = time.perf_counter()
+            run.log({"reward": 1.0}, step)
+            slowest_s = max(slowest_s, time.perf_counter() - begun)
+        time.sleep(0.5)
+    assert slowest_s < 0.5
+    assert "cannot reach the monitor" in caplog.text
+    assert "cusp serve" in caplog.text
+    monitor_process.start()
+    assert run.finish(drain_s=20)
+    assert stored(monitor_process, run) == list(range(200))
+
+
+def test_a_monitor_that_dies_in_the_middle_loses_and_doubles_nothing(
+    monitor_process: MonitorProcess,
+) -> None:
+    monitor_process.start()
+    run = cusp.init("p", "n")
+    for step in range(300):
+        run.log({"reward": float(step)}, step)
+        if step in (70, 170):
+            wait_for(monitor_process, run, step - 30)
+            monitor_process.kill()
+        if step in (120, 220):
+            monitor_process.start()
+    assert run.finish(drain_s=20)
+    assert stored(monitor_process, run) == list(range(300))
+    assert monitor_process.get(f"/runs/{run.id}")["status"] == "finished"
+
+
+def test_a_monitor_with_a_new_database_is_told_of_the_run_again(
+    monitor_process: MonitorProcess, tmp_path: Path
+) -> None:
+    monitor_process.start()
+    run = cusp.init("p", "n")
+    run.log({"reward": 1.0}, 1)
+    wait_for(monitor_process, run, 1)
+    monitor_process.kill()
+    for file in tmp_path.glob("cusp.db*"):
+        file.unlink()
+    monitor_process.start()
+    run.log({"reward": 1.0}, 2)
+    assert run.finish(drain_s=20)
+    assert stored(monitor_process, run) == [1, 2]
+
+
+def test_what_a_dead_attempt_left_is_shipped_by_the_next_one(
+    monitor_process: MonitorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSP_MODE", "offline")
+    first = cusp.init("p", "n")
+    for step in range(16):
+        first.log({"reward": 1.0}, step)
+    first.finish("failed", "killed")
+    monkeypatch.setenv("CUSP_MODE", "online")
+    monitor_process.start()
+    second = cusp.init("p", "n", run_id=first.id)
+    for step in range(10, 21):
+        second.log({"reward": 2.0}, step)
+    wait_for(monitor_process, second, 0)
+    assert second.finish(drain_s=20)
+    assert stored(monitor_process, second) == list(range(21))
+    attempts = monitor_process.get(f"/runs/{first.id}")["attempt_list"]
+    assert [a["status"] for a in attempts] == ["failed", "finished"]  # type: ignore[index]
+
+
+def test_offline_trainings_are_synced_later(
+    monitor_process: MonitorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from cusp.cli import app
+
+    monkeypatch.setenv("CUSP_MODE", "offline")
+    run = cusp.init("p", "n")
+    run.log({"reward": 1.0}, 1)
+    run.finish()
+    monitor_process.start()
+    result = CliRunner().invoke(app, ["sync", "--json"])
+    assert result.exit_code == 0, result.output
+    assert '"waiting": 0' in result.output
+    assert stored(monitor_process, run) == [1]
+
+
+def test_a_stop_reaches_the_training_within_a_step_and_a_second(
+    monitor_process: MonitorProcess,
+) -> None:
+    from cusp.client import Client
+
+    monitor_process.start()
+    run = cusp.init("p", "n")
+    path = run.root / "checkpoint-1"
+    path.mkdir()
+    (path / "adapter_model.safetensors").write_bytes(b"x")
+    run.checkpoint(path, 1)
+    run.log({"reward": 1.0}, 1)
+    wait_for(monitor_process, run, 1)
+    asked = time.monotonic()
+    with Client() as client:
+        command = client.post(f"/runs/{run.id}/stop", {"reason": "enough"})
+    while not run.should_stop():
+        time.sleep(0.01)
+        assert time.monotonic() - asked < 3
+    assert time.monotonic() - asked < 1.5
+    run.finish()
+    found = monitor_process.get(f"/runs/{run.id}/commands/{command['id']}")
+    assert (found["state"], monitor_process.get(f"/runs/{run.id}")["status"]) == ("done", "stopped")
+
+
+def test_a_wrong_token_is_said_and_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cusp.commands.children import free_port
+
+    monitor = MonitorProcess(tmp_path, free_port(0), token="the-right-token-of-16")
+    monitor.start()
+    monkeypatch.setenv("CUSP_URL", monitor.url)
+    monkeypatch.setenv("CUSP_TOKEN", "the-wrong-token-of-16")
+    run = cusp.init("p", "n")
+    run.log({"reward": 1.0}, 1)
+    assert not run.finish(drain_s=1)
+    assert "401" in caplog.text
+    assert "the-wrong-token" not in caplog.text
+    monitor.kill()
