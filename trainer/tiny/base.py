@@ -31,9 +31,10 @@ def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> P
     """Return the folder of the base model for `options`, made now unless `cache` holds it."""
     folder = cache / f"tiny-base-{cache_key(options)}"
     if not (folder / "model.safetensors").is_file():
+        model = make_base(options, progress)
         cache.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix="tiny-base-", dir=cache))
-        make_base(options, progress).save_pretrained(work)
+        model.save_pretrained(work)
         tokenizer.make_tokenizer().save_pretrained(work)
         _publish(work, folder)
     return folder
