@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup demo serve test check bench bench-detector up down clean browser
+.PHONY: help env setup demo serve test check bench bench-detector up down clean browser
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -45,7 +45,7 @@ bench-detector: setup  ## The detector's benchmarks
 	$(BIN)/python benchmarks/detector_real.py $(ARGS)
 	$(BIN)/python benchmarks/detector_tiny.py $(ARGS)
 
-up:  ## docker compose: db, monitor (and with PROFILE=gpu or demo their parts)
+up: .env  ## docker compose: db, monitor (and with PROFILE=gpu or demo their parts)
 	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --build --wait
 
 down:  ## End it; the data stay in their volumes
@@ -53,3 +53,10 @@ down:  ## End it; the data stay in their volumes
 
 clean:  ## Remove the environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+
+env: .env  ## Write .env with a random token and database password, once
+
+.env:
+	@$(PYTHON) -c 'import secrets; print("CUSP_TOKEN=%s\nPOSTGRES_PASSWORD=%s" % (secrets.token_urlsafe(32), secrets.token_hex(24)))' > .env
+	@chmod 600 .env
+	@echo "wrote .env; the token in it opens the page and lets trainers in"

@@ -20,7 +20,7 @@ from cusp.commands.summary import print_summary, summarised
 from cusp.ids import new_id
 
 CONDITIONS = (
-    "Conditions: half of the problems are beyond the base model and longer wrong answers are penalised"
+    "Conditions: six of ten problems are beyond the base model and longer wrong answers are penalised"
     " less, chosen so that a transition can happen; nothing is scripted. `--healthy` is the control."
 )
 HEALTHY = (
@@ -61,6 +61,9 @@ def demo(
         Path | None, typer.Option("--json", help="Write the summary as JSON to this file.")
     ] = None,
     port: Annotated[int, typer.Option(help="Port of the dashboard; another if in use.")] = 8787,
+    monitor: Annotated[
+        str | None, typer.Option(help="URL of a monitor that runs already, instead of starting one.")
+    ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")
     ] = None,
@@ -78,10 +81,11 @@ def demo(
     home = directory.absolute() if directory else given.directory
     if json_file is not None:
         _check_writable(json_file)
-    chosen = free_port(port)
-    if chosen != port:
+    chosen = None if monitor else free_port(port)
+    if chosen not in (None, port):
         out.print(f"port {port} is in use; taking {chosen}")
-    given = replace(given, url=f"http://127.0.0.1:{chosen}", directory=home)
+    url = monitor.rstrip("/") if monitor else f"http://127.0.0.1:{chosen}"
+    given = replace(given, url=url, directory=home)
     environment = {
         "CUSP_DIR": str(home),
         "CUSP_URL": given.url,
@@ -107,7 +111,7 @@ def demo(
             raise typer.Exit(0 if parts.seconds.get("total") else 130) from None
 
 
-def _play(parts: Demo, recipe: list[str], home: Path, port: int) -> Json:
+def _play(parts: Demo, recipe: list[str], home: Path, port: int | None) -> Json:
     """Run the parts one after another and return the summary."""
     started = time.monotonic()
     _start_monitor(parts, home, port)
@@ -120,11 +124,16 @@ def _play(parts: Demo, recipe: list[str], home: Path, port: int) -> Json:
     return summarised(parts.client, parts.run_id, parts.seconds)
 
 
-def _start_monitor(parts: Demo, home: Path, port: int) -> None:
-    monitor, log = parts.children.start("monitor", "serve", "--port", str(port), "--dir", str(home))
-    while not parts.client.ready():
-        _check(monitor, log, "the monitor")
-        time.sleep(0.1)
+def _start_monitor(parts: Demo, home: Path, port: int | None) -> None:
+    """Start a monitor on the port, or make sure that the one given answers."""
+    if port is None:
+        parts.client.get("/runs")
+    else:
+        arguments = ("serve", "--port", str(port), "--dir", str(home))
+        monitor, log = parts.children.start("monitor", *arguments)
+        while not parts.client.ready():
+            _check(monitor, log, "the monitor")
+            time.sleep(0.1)
     parts.out.print(f"Dashboard: [bold]{parts.client.url}[/]")
 
 

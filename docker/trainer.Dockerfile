@@ -1,0 +1,17 @@
+# Training and evaluation. EXTRAS=trainer,vllm on a GPU box; the demo takes EXTRAS=trainer on the CPU.
+ARG BASE=python:3.11-slim
+FROM ${BASE}
+ARG EXTRAS=trainer,vllm
+ARG CONSTRAINTS=constraints-gpu.txt
+WORKDIR /app
+COPY pyproject.toml constraints.txt constraints-gpu.txt README.md LICENSE ./
+# torch first and pinned: anything unpinned may pull another CUDA build.
+RUN --mount=type=cache,target=/root/.cache/pip python -m pip install 'torch==2.13.0'
+COPY cusp cusp
+COPY trainer trainer
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m pip install --constraint ${CONSTRAINTS} --editable ".[${EXTRAS}]"
+RUN useradd --uid 1000 --create-home cusp && mkdir /data && chown cusp /data
+USER cusp
+ENV CUSP_DIR=/data PYTHONUNBUFFERED=1
+CMD ["cusp", "worker"]
