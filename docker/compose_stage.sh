@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Brings the compose file up on a real engine, with the demo reaching its summary, and takes it down again.
+# usage: docker/compose_stage.sh PATH/TO/engine.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+engine=$1
+bash "$engine" up
+eval "$(bash "$engine" env)"
+export CUSP_TOKEN=ci-token-of-more-than-16-characters POSTGRES_PASSWORD=ci-password CUSP_PORT=${CUSP_PORT:-18787}
+compose() { docker compose --project-name cusp-ci -f docker-compose.yml -f docker/compose.ci.yml "$@"; }
+finish() { compose --profile demo down --volumes --timeout 5 >/dev/null 2>&1 || true; bash "$engine" down >/dev/null; }
+trap finish EXIT
+passed=0
+check() { "${@:2}" || { echo "compose: $1: FAILED"; echo "$passed passed, 1 failed"; exit 1; }; passed=$((passed + 1)); echo "compose: $1: ok"; }
+ask() { python3 - "$@" <<'PY'
+import json, os, sys, urllib.request
+request = urllib.request.Request(f"http://127.0.0.1:{os.environ['CUSP_PORT']}{sys.argv[1]}")
+if len(sys.argv) > 2:
+    request.add_header("Authorization", f"Bearer {os.environ['CUSP_TOKEN']}")
+try:
+    print(urllib.request.urlopen(request, timeout=10).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code)
+PY
+}
+demo_ran() { ask /api/v1/runs token | python3 -c '
+import json, sys
+(run,) = json.load(sys.stdin)["runs"]
+print(run["name"], run["status"], "step", run["step"], "of", run["max_steps"], "score", run["score"])
+sys.exit(0 if run["status"] in ("stopped", "finished") and run["checkpoints"].get("best") else 1)'; }
+check "the file is valid" compose --profile demo --profile gpu config --quiet
+check "images are built" compose --profile demo build --quiet
+check "database and monitor come up" compose up --detach --wait --wait-timeout 180
+check "the monitor is ready" test "$(ask /readyz)" = '{"status":"ok"}'
+check "without the token nothing is told" test "$(ask /api/v1/runs)" = 401
+check "the demo reaches its summary" compose --profile demo run --rm -T demo
+check "its run is stored in PostgreSQL" demo_ran
+check "a restarted monitor still has it" bash -c "docker compose --project-name cusp-ci restart monitor >/dev/null 2>&1; for i in \$(seq 60); do python3 -c 'import urllib.request as u, os; u.urlopen(\"http://127.0.0.1:%s/readyz\" % os.environ[\"CUSP_PORT\"])' 2>/dev/null && exit 0; sleep 1; done; exit 1"
+check "and answers for it" demo_ran
+echo "$passed passed, 0 failed"
