@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -115,10 +116,10 @@ class MonitorProcess:
         self.process.terminate()
         return self.process.wait(20)
 
-    def get(self, path: str, **query: object) -> dict[str, object]:
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
         answer = httpx.get(f"{self.url}/api/v1{path}", params=query, timeout=10)
         answer.raise_for_status()
-        found: dict[str, object] = answer.json()
+        found: dict[str, Any] = answer.json()
         return found
 
 

@@ -62,7 +62,8 @@ def demo(
     ] = None,
     port: Annotated[int, typer.Option(help="Port of the dashboard; another if in use.")] = 8787,
     monitor: Annotated[
-        str | None, typer.Option(help="URL of a monitor that runs already, instead of starting one.")
+        str | None,
+        typer.Option(help="URL of a monitor that runs already, instead of starting one."),
     ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")

@@ -25,13 +25,14 @@ def main() -> int:
         return 1
     print("installing Debian's chromium for the browser tests", flush=True)
     root = [] if os.geteuid() == 0 else ["sudo"]
-    quiet = {"stdout": subprocess.DEVNULL}
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (
         ["update", "-qq"],
         ["install", "-y", "-qq", "--no-install-recommends", "chromium"],
     ):
-        subprocess.run([*root, "apt-get", *arguments], check=True, env=environment, **quiet)
+        subprocess.run(
+            [*root, "apt-get", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL
+        )
     return 0 if browser() else 1
 
 

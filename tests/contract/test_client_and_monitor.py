@@ -18,7 +18,7 @@ def environment(monitor_process: MonitorProcess, monkeypatch: pytest.MonkeyPatch
 
 def stored(monitor: MonitorProcess, run: cusp.Run) -> list[int]:
     found = monitor.get(f"/runs/{run.id}/series", names="reward")["series"]
-    return list(found[0]["steps"]) if found else []  # type: ignore[index]
+    return list(found[0]["steps"]) if found else []
 
 
 def wait_for(monitor: MonitorProcess, run: cusp.Run, step: int) -> None:
@@ -98,7 +98,7 @@ def test_what_a_dead_attempt_left_is_shipped_by_the_next_one(
     assert second.finish(drain_s=20)
     assert stored(monitor_process, second) == list(range(21))
     attempts = monitor_process.get(f"/runs/{first.id}")["attempt_list"]
-    assert [a["status"] for a in attempts] == ["failed", "finished"]  # type: ignore[index]
+    assert [a["status"] for a in attempts] == ["failed", "finished"]
 
 
 def test_offline_trainings_are_synced_later(

@@ -17,7 +17,11 @@ class NoteTheEnd(TrainerCallback):  # type: ignore[misc]  # transformers ships n
     """Writes the last step of this rank to `rank-N` in the run's folder."""
 
     def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
     ) -> None:
         note = Path(args.output_dir) / f"rank-{os.environ['RANK']}"
         note.write_text(str(state.global_step))

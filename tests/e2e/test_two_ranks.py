@@ -51,12 +51,19 @@ def test_a_stop_ends_both_ranks_in_the_same_step(
     finally:
         training.kill()
         training.wait()
-    notes = {path.name: int(path.read_text()) for path in (tmp_path / "runs" / run_id).glob("rank-*")}
+    notes = {
+        path.name: int(path.read_text()) for path in (tmp_path / "runs" / run_id).glob("rank-*")
+    }
     assert notes.keys() == {"rank-0", "rank-1"}
     assert len(set(notes.values())) == 1, notes
     last = notes["rank-0"]
     assert 7 <= last < 400
-    assert (run["status"], run["step"], done["state"], done["step"]) == ("stopped", last, "done", last)
+    assert (run["status"], run["step"], done["state"], done["step"]) == (
+        "stopped",
+        last,
+        "done",
+        last,
+    )
     assert done["delivered_at"] <= done["agreed_at"] <= done["done_at"]
     saved = checkpoints.latest(tmp_path / "runs" / run_id)
     assert saved is not None
@@ -74,7 +81,7 @@ def _wait_for_step(
     folder: Path,
 ) -> None:
     for _ in range(600):
-        found = {run["id"]: run for run in monitor.get("/runs")["runs"]}  # type: ignore[attr-defined]
+        found = {run["id"]: run for run in monitor.get("/runs")["runs"]}
         if (found.get(run_id, {}).get("step") or 0) >= step:
             return
         assert training.poll() is None, (folder / "out.log").read_text()[-3000:]

@@ -36,7 +36,16 @@ class Training:
     def start(self, *more: str) -> None:
         with (self.folder / "trainer.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "trainer.train", "tiny", *SMALL, "--run-id", self.run_id, *more],
+                [
+                    sys.executable,
+                    "-m",
+                    "trainer.train",
+                    "tiny",
+                    *SMALL,
+                    "--run-id",
+                    self.run_id,
+                    *more,
+                ],
                 env={**os.environ, "CUSP_URL": self.monitor.url, "CUSP_DIR": str(self.folder)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -81,7 +90,7 @@ def test_nothing_is_lost_or_doubled_when_trainer_and_monitor_are_killed(
         training.kill()
     run = monitor_process.get(f"/runs/{training.run_id}")
     assert (run["status"], run["step"], run["attempts"]) == ("finished", 30, 2), run
-    assert [a["status"] for a in run["attempt_list"]] == ["running", "finished"]  # type: ignore[attr-defined]
+    assert [a["status"] for a in run["attempt_list"]] == ["running", "finished"]
     _same_as_trl_logged(monitor_process, training)
 
 
@@ -90,7 +99,7 @@ def _same_as_trl_logged(monitor: MonitorProcess, training: Training) -> None:
     state = json.loads((training.root / "checkpoint-30" / "trainer_state.json").read_text())
     stored: dict[int, dict[str, float]] = {}
     path = f"/runs/{training.run_id}/series"
-    series: list[Any] = monitor.get(path)["series"]  # type: ignore[assignment]
+    series: list[Any] = monitor.get(path)["series"]
     for one in series:
         assert len(set(one["steps"])) == len(one["steps"]), f"{one['name']} doubled"
         for step, value in zip(one["steps"], one["values"], strict=True):

@@ -25,7 +25,7 @@ def test_a_model_edit_without_a_migration_is_found(database_url: str) -> None:
     try:
         assert "colour" in differences(database_url)
     finally:
-        metadata.tables["runs"]._columns.remove(runs.c.colour)  # type: ignore[attr-defined]
+        metadata.tables["runs"]._columns.remove(runs.c.colour)
     assert differences(database_url) == ""
 
 
@@ -36,7 +36,7 @@ def test_every_revision_goes_down_and_up_again_with_data(database_url: str) -> N
     with database.write() as connection:
         revisions = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
         for revision in revisions:
-            command.downgrade(alembic_config(connection), revision.down_revision or "base")
+            command.downgrade(alembic_config(connection), str(revision.down_revision or "base"))
         assert inspect(connection).get_table_names() == ["alembic_version"]
     database.upgrade()
     database.close()
