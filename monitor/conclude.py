@@ -12,7 +12,6 @@ from monitor.store.database import Transaction
 
 POLICY = "policy"
 ENDED_WELL = ("stopped", "finished")
-SAMPLES_PER_PROBLEM = 4
 
 
 def record(
@@ -223,7 +222,7 @@ def _queue(
             for one in found
         ],
         "reference_step": decide.reference_step(found),
-        "samples_per_problem": SAMPLES_PER_PROBLEM,
+        "samples_per_problem": None,  # what the run's recipe says
         "seed": 0,
     }
     job = jobs.add(tx, run_id, "evaluate", payload, now)
