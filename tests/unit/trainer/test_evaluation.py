@@ -47,7 +47,7 @@ def test_a_sample_does_not_depend_on_the_others_in_its_batch(base: tuple[Any, An
     alone = [generate(model, tokenizer, [request], SAMPLING)[0] for request in requests]
     backwards = generate(model, tokenizer, requests[::-1], SAMPLING)[::-1]
     assert together == alone == backwards
-    assert len({each.text for each in together}) > 4
+    assert len({each.text for each in together}) >= 4  # the seeds, at least
     assert {each.finish_reason for each in together} <= {"stop", "length"}
     assert all(each.tokens == 12 for each in together if each.finish_reason == "length")
 
