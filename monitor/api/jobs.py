@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Finite, Id, Name, Object, Step, Text
-from monitor import conclude, views
+from monitor import evaluate, views
 from monitor.problems import Conflict
 from monitor.service import ServiceDep
 from monitor.store import checkpoints, evaluations, feed, jobs, runs
@@ -163,7 +163,7 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
         )
         if finish.state == "done" and held.kind == "evaluate":
             comparison = (finish.result or {}).get("comparison")
-            conclude.finish_evaluation(
+            evaluate.finished(
                 tx, held.run_id, now, comparison if isinstance(comparison, dict) else None
             )
         for section in ("jobs", "evaluations", "checkpoints"):

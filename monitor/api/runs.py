@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Batch, Id, Reply, RunStart, Text
-from monitor import conclude, views
+from monitor import evaluate, views
+from monitor.aliases import usable
 from monitor.api.keys import IdempotencyKey
 from monitor.problems import Conflict, NotFound
 from monitor.service import PERSON, Service, ServiceDep, run_or_404
@@ -183,9 +184,9 @@ def evaluate_run(
 
     def act(tx: Transaction) -> Json:
         run_or_404(tx, run_id, locked=True)
-        if not conclude.usable(tx, run_id):
+        if not usable(tx, run_id):
             raise Conflict("the run has no complete checkpoint yet; wait for the first save")
-        return views.job(conclude.evaluate(tx, run_id, service.clock(), PERSON, only))
+        return views.job(evaluate.asked_for(tx, run_id, service.clock(), PERSON, only))
 
     answer = service.once(key, ["evaluate", run_id, only], act)
     service.hub.changed(run_id)

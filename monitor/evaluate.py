@@ -1,0 +1,101 @@
+"""Queueing evaluations: which candidates, fixed before any is scored, and what follows from the scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cusp.wire import Policy
+from monitor import decide
+from monitor.aliases import POLICY, point, usable
+from monitor.decide import Candidate, Saved
+from monitor.detect import Transition
+from monitor.store import audit, feed, findings, jobs, points, runs
+from monitor.store.database import Transaction
+from monitor.verdicts import confirmed, from_json
+
+
+def asked_for(
+    tx: Transaction, run_id: str, now: float, author: str, only: Sequence[str] | None = None
+) -> Any:
+    """Queue the evaluation of the run's candidates, or of the checkpoints named, and return the job."""
+    run = runs.get(tx, run_id)
+    assert run is not None
+    saved = usable(tx, run_id)
+    verdict = run.verdict and from_json(run.verdict)
+    transition = confirmed(verdict.transition) if verdict else None
+    found = _candidates(tx, run_id, transition, saved, "all" if only else "candidates")
+    if only:
+        found = [c for c in found if c.checkpoint is None or c.checkpoint.id in set(only)]
+    return _queue(tx, run_id, now, found, author)
+
+
+def at_the_end(
+    tx: Transaction,
+    run_id: str,
+    now: float,
+    transition: Transition | None,
+    saved: Sequence[Saved],
+    policy: Policy,
+) -> None:
+    """Queue the evaluation once for each end of the run."""
+    found = _candidates(tx, run_id, transition, saved, policy.evaluate)
+    steps = ", ".join(str(candidate.step) for candidate in found)
+    new = findings.add_decision(
+        tx,
+        run_id,
+        now,
+        finding=f"ended after attempt {runs.newest_attempt(tx, run_id)}",
+        kind="evaluate",
+        reason=f"candidates fixed before scoring: steps {steps}",
+        author=POLICY,
+        checkpoint_step=decide.reference_step(found),
+    )
+    if new:
+        _queue(tx, run_id, now, found, POLICY)
+        feed.section_changed(tx, run_id, "decisions")
+
+
+def finished(tx: Transaction, run_id: str, now: float, comparison: dict[str, Any] | None) -> None:
+    """Point `best` at what the comparison found best; the base model is no checkpoint."""
+    best = (comparison or {}).get("best")
+    step = best.get("step") if isinstance(best, dict) else None
+    for one in usable(tx, run_id):
+        if one.step == step:
+            reason = str((comparison or {}).get("reason", "best on the selection set"))
+            point(tx, run_id, now, "best", one, reason)
+
+
+def _candidates(
+    tx: Transaction,
+    run_id: str,
+    transition: Transition | None,
+    saved: Sequence[Saved],
+    which: str,
+) -> list[Candidate]:
+    cuts = runs.cuts(runs.attempts_of(tx, run_id))
+    series = points.by_step(tx, run_id, cuts, ["accuracy_reward"])
+    accuracy = {step: metrics["accuracy_reward"] for step, metrics in series.items()}
+    return decide.candidates(transition, saved, accuracy, which)
+
+
+def _queue(
+    tx: Transaction, run_id: str, now: float, found: Sequence[Candidate], author: str
+) -> Any:
+    payload = {
+        "candidates": [
+            {
+                "checkpoint_id": one.checkpoint.id if one.checkpoint else None,
+                "path": one.checkpoint.path if one.checkpoint else None,
+                "sha256": one.checkpoint.sha256 if one.checkpoint else None,
+                "step": one.step,
+                "roles": list(one.roles),
+            }
+            for one in found
+        ],
+        "reference_step": decide.reference_step(found),
+        "samples_per_problem": None,  # what the run's recipe says
+        "seed": 0,
+    }
+    job = jobs.add(tx, run_id, "evaluate", payload, now)
+    audit.add(tx, run_id, now, actor=author, action="evaluate", target=job.id)
+    feed.section_changed(tx, run_id, "jobs")
+    return job
