@@ -45,7 +45,9 @@ def serve(
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name or a YAML file.")],
+    recipe: Annotated[
+        str | None, typer.Argument(help="A shipped recipe's name or a YAML file.")
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Recipe values to change.")
     ] = None,
@@ -54,11 +56,11 @@ def train(
 ) -> None:
     """Train a recipe here with TRL GRPO-LoRA, streamed to the monitor.
 
-    Example: cusp train tiny seed=3 grpo.max_steps=60
+    Examples: cusp train tiny seed=3 grpo.max_steps=60; cusp train --resume --run-id 01J...
     """
     from trainer.train import main as train_main
 
-    arguments = [recipe, *(overrides or [])]
+    arguments = [recipe, *(overrides or [])] if recipe else []
     arguments += ["--run-id", run_id] if run_id else []
     arguments += ["--resume"] if resume else []
     raise typer.Exit(train_main(arguments))

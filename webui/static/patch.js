@@ -41,7 +41,7 @@ export function patchRun(root, run) {
   for (const name of Object.values(METRICS)) patchMetric(root, name, run);
 }
 
-const kept = (run) => run.checkpoints?.best || run.checkpoints?.["pre-transition"];
+const kept = (run) => run.checkpoints?.["pre-transition"] || run.checkpoints?.best;
 
 function patchTimes(root, run) {
   root.querySelectorAll('[data-f="last_contact"]').forEach((el) => {
