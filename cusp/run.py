@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import socket
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -21,11 +20,11 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from cusp import checkpoints, locks, settings
+from cusp import crash, locks, settings
 from cusp.ids import is_id, new_id
-from cusp.keeper import Keeper
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
+from cusp.shelf import Shelf
 from cusp.spool import Spool
 from cusp.wire import MAX_STEP, Command, Policy, RunMetadata, RunStart, first_problem
 
@@ -60,15 +59,14 @@ class Run:
         self._handled: set[str] = set()
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock is not None else []
-        self._keeper = Keeper()
-        self._known: dict[int, Path] = {}
-        self._crash: str | None = None
+        self._shelf = Shelf(self.root, self._send)
         self._finished = False
         self._spool: Spool | None = None
         self._sender: Sender | None = None
         if config.mode != "disabled":
             self._spool, self._sender = self._open(start)
-            self._watch_for_crash()
+            crash.watch()
+            atexit.register(self._at_exit)
 
     @property
     def url(self) -> str:
@@ -96,16 +94,16 @@ class Run:
 
     def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
         """Register a saved checkpoint directory below the run's root: hashed in the background."""
-        self._keeper.submit(partial(self._register, Path(path).absolute(), int(step)))
+        self._shelf.register(Path(path).absolute(), int(step))
 
     def keep(self, steps: list[int]) -> None:
         """Pin the checkpoints of these steps in the background; unknown steps are logged."""
         for step in steps:
-            self._keeper.submit(partial(self._pin, step))
+            self._shelf.pin(step)
 
     def settle(self, timeout_s: float = 120.0) -> bool:
         """Wait until every checkpoint is hashed and pinned; return whether that was in time."""
-        return self._keeper.settle(timeout_s)
+        return self._shelf.settle(timeout_s)
 
     def open_commands(self) -> list[Command]:
         """Return the commands that were not acknowledged as done or refused yet, oldest first."""
@@ -162,7 +160,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.finish("failed" if error else "finished", _sentence(error) if error else None)
+        self.finish("failed" if error else "finished", crash.sentence(error) if error else None)
 
     def _open(self, start: RunStart) -> tuple[Spool, Sender | None]:
         attempts = self.home / "attempts"
@@ -175,7 +173,7 @@ class Run:
         self._locks.append(locks.take(folder / "lock") or -1)
         spool = Spool(folder)
         spool.append({"kind": "status", "status": "started"})
-        self._recall()
+        self._shelf.recall()
         if self.settings.mode == "offline":
             return spool, None
         sender = Sender(
@@ -187,11 +185,6 @@ class Run:
         )
         sender.wake()
         return spool, sender
-
-    def _recall(self) -> None:
-        """Remember the checkpoints that earlier attempts left, so that they can still be pinned."""
-        for path in checkpoints.found_in(self.root):
-            self._known[checkpoints.read_manifest(path).step] = path
 
     def _send(self, message: Mapping[str, object]) -> None:
         if self._spool is not None:
@@ -206,52 +199,14 @@ class Run:
             self.commands[command.command_id] = command
         self._send({"kind": "ack", "command_id": command.command_id, "state": "delivered"})
         if command.kind == "keep":
-            self._keeper.submit(partial(self._keep_as_told, command))
+            self._shelf.pin_all(command.steps, partial(self._kept, command))
 
-    def _keep_as_told(self, command: Command) -> None:
-        missing = [step for step in command.steps if not self._pin(step)]
+    def _kept(self, command: Command, missing: list[int]) -> None:
         if missing:
             reason = f"no complete checkpoint of step {missing[0]} on this box"
             self.acknowledge(command, "refused", reason=reason)
         else:
             self.acknowledge(command, "done")
-
-    def _register(self, path: Path, step: int) -> None:
-        try:
-            relative = path.relative_to(self.root)
-            manifest = checkpoints.write_manifest(path, step)
-        except (ValueError, OSError) as error:
-            log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
-            return
-        self._known[step] = path
-        self._announce(manifest, relative, "present")
-
-    def _pin(self, step: int) -> bool:
-        path = self._known.get(step)
-        if path is None:
-            log.warning("Cusp was told to keep step %s, but no checkpoint of it is here", step)
-            return False
-        try:
-            target = checkpoints.pin(path, self.root / checkpoints.PINNED)
-            manifest = checkpoints.read_manifest(target)
-        except (ValueError, OSError) as error:
-            log.warning("Cusp could not pin the checkpoint of step %s: %s", step, error)
-            return False
-        self._announce(manifest, target.relative_to(self.root), "pinned")
-        return True
-
-    def _announce(self, manifest: checkpoints.Manifest, relative: Path, state: str) -> None:
-        self._send(
-            {
-                "kind": "checkpoint",
-                "checkpoint_id": manifest.checkpoint_id,
-                "step": manifest.step,
-                "path": relative.as_posix(),
-                "sha256": manifest.sha256,
-                "bytes": manifest.bytes,
-                "state": state,
-            }
-        )
 
     def _close(self, drain_s: float) -> bool:
         sent = True
@@ -267,29 +222,16 @@ class Run:
                 )
         if self._spool is not None:
             self._spool.close()
-        self._keeper.close()
+        self._shelf.close()
         for lock in self._locks:
             if lock >= 0:
                 os.close(lock)
         self._locks = []
         return sent
 
-    def _watch_for_crash(self) -> None:
-        """Make an attempt that ends by an exception say so."""
-        previous = sys.excepthook
-
-        def remember(
-            kind: type[BaseException], error: BaseException, trace: TracebackType | None
-        ) -> None:
-            self._crash = _sentence(error)
-            previous(kind, error, trace)
-
-        sys.excepthook = remember
-        atexit.register(self._at_exit)
-
     def _at_exit(self) -> None:
         if not self._finished:
-            reason = self._crash or "the process ended without finish()"
+            reason = crash.last() or "the process ended without finish()"
             self.finish("failed", reason, drain_s=3.0)
 
 
@@ -381,7 +323,3 @@ def _leftover(attempts: Path, own: str) -> list[Attempt]:
         if folder.name != own and (attempt := load_leftover(folder)):
             found.append(attempt)
     return found
-
-
-def _sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:2_000]

@@ -4,17 +4,12 @@ Whatever the network repeats, reorders or splits, the database ends up the same:
 when its number is the next one, a repeat is skipped, a gap is answered with the number wanted.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from cusp.wire import (
-    AckMessage,
     Batch,
-    BoundaryMessage,
-    CheckpointMessage,
     Command,
     Message,
     PointMessage,
@@ -22,13 +17,12 @@ from cusp.wire import (
     Reply,
     RunMetadata,
     RunStart,
-    SampleMessage,
-    StatusMessage,
     read_message,
 )
 from monitor import conclude
 from monitor.fold import WATCHED, Folds, fold, fresh
-from monitor.store import checkpoints, commands, feed, findings, points, runs
+from monitor.messages import Numbers, Touched, set_aside, store_other
+from monitor.store import commands, feed, findings, points, runs
 from monitor.store.database import Database, Transaction
 
 SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
@@ -36,17 +30,6 @@ SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than t
 
 class UnknownRun(LookupError):
     """No such run or attempt here: the trainer must announce it (again)."""
-
-
-@dataclass
-class _Touched:
-    """What a batch changed."""
-
-    first_step: int = 2**62
-    last_step: int = -1
-    watched: bool = False
-    sections: set[str] = field(default_factory=set)
-    ended: bool = False
 
 
 class Ingest:
@@ -106,7 +89,7 @@ class Ingest:
         expected = attempt.next_seq + lost
         skip = expected - batch.first_seq
         new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
-        touched = _Touched()
+        touched = Touched()
         skipped = self._store(tx, run, attempt, expected, new, touched, now)
         next_seq = expected + len(new)
         stamp = {
@@ -140,17 +123,17 @@ class Ingest:
         attempt: Any,
         seq: int,
         new: Sequence[tuple[Any, Message | str]],
-        touched: _Touched,
+        touched: Touched,
         now: float,
     ) -> int:
         """Store the messages; return how many values the trainer left out as not finite."""
-        skipped, numbers = 0, _Numbers(tx, run.id, self._series_limit)
+        skipped, numbers = 0, Numbers(tx, run.id, self._series_limit)
         rows: list[tuple[int, int, int, float]] = []
         for offset, (raw, message) in enumerate(new):
             if isinstance(message, PointMessage):
                 message = numbers.check(message) or message
             if isinstance(message, str):
-                _set_aside(tx, run.id, attempt.key, seq + offset, raw, message, now)
+                set_aside(tx, run.id, attempt.key, seq + offset, raw, message, now)
             elif isinstance(message, PointMessage):
                 skipped += message.skipped
                 rows += numbers.rows(message, attempt.key)
@@ -158,11 +141,11 @@ class Ingest:
                 touched.last_step = max(touched.last_step, message.step)
                 touched.watched |= not WATCHED.isdisjoint(message.metrics)
             else:
-                _store_other(tx, run.id, attempt, seq + offset, message, touched, now)
+                store_other(tx, run.id, attempt, seq + offset, message, touched, now)
         points.add(tx, rows)
         return skipped
 
-    def _record_points(self, tx: Transaction, run_id: str, key: int, touched: _Touched) -> None:
+    def _record_points(self, tx: Transaction, run_id: str, key: int, touched: Touched) -> None:
         ref = {"attempt_key": key, "from": touched.first_step, "to": touched.last_step}
         feed.add(tx, run_id, "points", ref)
         cuts = runs.cuts(runs.attempts_of(tx, run_id))
@@ -172,7 +155,7 @@ class Ingest:
         if touched.watched:
             self._fold(tx, run, cuts, touched)
 
-    def _fold(self, tx: Transaction, run: Any, cuts: dict[int, int], touched: _Touched) -> None:
+    def _fold(self, tx: Transaction, run: Any, cuts: dict[int, int], touched: Touched) -> None:
         """Bring the verdicts up to date; only the new steps if the past stands."""
         boundaries = points.boundary_steps(tx, run.id, cuts)
         state = self._folds.get(run.id, run.folds, cuts, boundaries, touched.first_step)
@@ -205,109 +188,6 @@ class Ingest:
             Command(command_id=c.id, kind=c.kind, mode=c.mode, steps=c.steps, reason=c.reason)
             for c in commands.pending(tx, run_id)
         ]
-
-
-class _Numbers:
-    """Series ids of one run during one batch."""
-
-    def __init__(self, tx: Transaction, run_id: str, limit: int) -> None:
-        self._tx, self._run_id, self._limit = tx, run_id, limit
-        self._known = points.names(tx, run_id)
-
-    def check(self, message: PointMessage) -> str | None:
-        """Return why the point cannot be taken, or None after making sure its series exist."""
-        new = message.metrics.keys() - self._known.keys()
-        if message.at is not None and points.AT not in self._known:
-            new = new | {points.AT}
-        if len(self._known) + len(new) > self._limit:
-            return f"the run has more than {self._limit} metrics; log fewer names"
-        if new:
-            self._known = points.add_names(self._tx, self._run_id, new)
-        return None
-
-    def rows(self, message: PointMessage, key: int) -> list[tuple[int, int, int, float]]:
-        """Return the point's rows for `points.add`."""
-        step, known = message.step, self._known
-        rows = [(known[name], step, key, float(value)) for name, value in message.metrics.items()]
-        if message.at is not None:
-            rows.append((known[points.AT], step, key, message.at))
-        return rows
-
-
-def _store_other(
-    tx: Transaction,
-    run_id: str,
-    attempt: Any,
-    seq: int,
-    message: Message,
-    touched: _Touched,
-    now: float,
-) -> None:
-    if isinstance(message, CheckpointMessage):
-        checkpoints.add(tx, run_id, attempt.key, message, now)
-        touched.sections.add("checkpoints")
-    elif isinstance(message, AckMessage):
-        commands.advance(
-            tx,
-            run_id,
-            message.command_id,
-            now,
-            state=message.state,
-            step=message.step,
-            reason=message.reason,
-        )
-        touched.sections.add("commands")
-    elif isinstance(message, SampleMessage):
-        row = message.model_dump(include={"step", "prompt", "completion", "rewards"})
-        points.add_sample(tx, {"run_id": run_id, "attempt_key": attempt.key, "seq": seq, **row})
-        touched.sections.add("samples")
-    elif isinstance(message, BoundaryMessage):
-        points.add_boundary(tx, run_id, attempt.key, message.step, message.reason)
-    elif isinstance(message, StatusMessage):
-        _store_status(tx, run_id, attempt, message, touched, now)
-
-
-def _store_status(
-    tx: Transaction,
-    run_id: str,
-    attempt: Any,
-    message: StatusMessage,
-    touched: _Touched,
-    now: float,
-) -> None:
-    status = "running" if message.status == "started" else message.status
-    runs.change_attempt(tx, attempt.id, {"status": status, "status_reason": message.reason})
-    if attempt.id != runs.newest_attempt(tx, run_id):
-        return
-    ended = status != "running"
-    runs.change(
-        tx,
-        run_id,
-        status=status,
-        status_reason=message.reason,
-        ended_at=now if ended else None,
-    )
-    if ended:
-        commands.expire(tx, run_id, now, f"the training had ended ({status})")
-        touched.sections.add("commands")
-        touched.ended = True
-
-
-def _set_aside(
-    tx: Transaction, run_id: str, key: int, seq: int, raw: Any, reason: str, now: float
-) -> None:
-    body = json.dumps(raw, default=str)[:4_096].replace("\x00", "\ufffd")
-    points.set_aside(
-        tx,
-        {
-            "run_id": run_id,
-            "attempt_key": key,
-            "seq": seq,
-            "body": body,
-            "reason": reason[:2_000],
-            "at": now,
-        },
-    )
 
 
 def _last_step(attempts: Sequence[Any], cuts: dict[int, int]) -> int | None:

@@ -1,0 +1,133 @@
+"""Storing the messages of a batch, each kind in its table."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from cusp.wire import (
+    AckMessage,
+    BoundaryMessage,
+    CheckpointMessage,
+    Message,
+    PointMessage,
+    SampleMessage,
+    StatusMessage,
+)
+from monitor.store import checkpoints, commands, points, runs
+from monitor.store.database import Transaction
+
+
+@dataclass
+class Touched:
+    """What a batch changed."""
+
+    first_step: int = 2**62
+    last_step: int = -1
+    watched: bool = False
+    sections: set[str] = field(default_factory=set)
+    ended: bool = False
+
+
+class Numbers:
+    """Series ids of one run during one batch."""
+
+    def __init__(self, tx: Transaction, run_id: str, limit: int) -> None:
+        self._tx, self._run_id, self._limit = tx, run_id, limit
+        self._known = points.names(tx, run_id)
+
+    def check(self, message: PointMessage) -> str | None:
+        """Return why the point cannot be taken, or None after making sure its series exist."""
+        new = message.metrics.keys() - self._known.keys()
+        if message.at is not None and points.AT not in self._known:
+            new = new | {points.AT}
+        if len(self._known) + len(new) > self._limit:
+            return f"the run has more than {self._limit} metrics; log fewer names"
+        if new:
+            self._known = points.add_names(self._tx, self._run_id, new)
+        return None
+
+    def rows(self, message: PointMessage, key: int) -> list[tuple[int, int, int, float]]:
+        """Return the point's rows for `points.add`."""
+        step, known = message.step, self._known
+        rows = [(known[name], step, key, float(value)) for name, value in message.metrics.items()]
+        if message.at is not None:
+            rows.append((known[points.AT], step, key, message.at))
+        return rows
+
+
+def store_other(
+    tx: Transaction,
+    run_id: str,
+    attempt: Any,
+    seq: int,
+    message: Message,
+    touched: Touched,
+    now: float,
+) -> None:
+    """Store a message that is not a point."""
+    if isinstance(message, CheckpointMessage):
+        checkpoints.add(tx, run_id, attempt.key, message, now)
+        touched.sections.add("checkpoints")
+    elif isinstance(message, AckMessage):
+        commands.advance(
+            tx,
+            run_id,
+            message.command_id,
+            now,
+            state=message.state,
+            step=message.step,
+            reason=message.reason,
+        )
+        touched.sections.add("commands")
+    elif isinstance(message, SampleMessage):
+        row = message.model_dump(include={"step", "prompt", "completion", "rewards"})
+        points.add_sample(tx, {"run_id": run_id, "attempt_key": attempt.key, "seq": seq, **row})
+        touched.sections.add("samples")
+    elif isinstance(message, BoundaryMessage):
+        points.add_boundary(tx, run_id, attempt.key, message.step, message.reason)
+    elif isinstance(message, StatusMessage):
+        _store_status(tx, run_id, attempt, message, touched, now)
+
+
+def _store_status(
+    tx: Transaction,
+    run_id: str,
+    attempt: Any,
+    message: StatusMessage,
+    touched: Touched,
+    now: float,
+) -> None:
+    status = "running" if message.status == "started" else message.status
+    runs.change_attempt(tx, attempt.id, {"status": status, "status_reason": message.reason})
+    if attempt.id != runs.newest_attempt(tx, run_id):
+        return
+    ended = status != "running"
+    runs.change(
+        tx,
+        run_id,
+        status=status,
+        status_reason=message.reason,
+        ended_at=now if ended else None,
+    )
+    if ended:
+        commands.expire(tx, run_id, now, f"the training had ended ({status})")
+        touched.sections.add("commands")
+        touched.ended = True
+
+
+def set_aside(
+    tx: Transaction, run_id: str, key: int, seq: int, raw: Any, reason: str, now: float
+) -> None:
+    """Store a message that could not be read, with the reason."""
+    body = json.dumps(raw, default=str)[:4_096].replace("\x00", "\ufffd")
+    points.set_aside(
+        tx,
+        {
+            "run_id": run_id,
+            "attempt_key": key,
+            "seq": seq,
+            "body": body,
+            "reason": reason[:2_000],
+            "at": now,
+        },
+    )
