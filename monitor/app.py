@@ -1,5 +1,6 @@
 """The composition root: routes, errors, limits, log-in and the life of the process."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,11 +8,16 @@ from fastapi import FastAPI
 
 from cusp import __version__
 from monitor import problems
-from monitor.api import checkpoints, health, jobs, pages, runs, stream
+from monitor.api import checkpoints, health, jobs, pages, runs, stream, tokens
 from monitor.config import MonitorConfig
 from monitor.guard import Guard
 from monitor.limits import BodyLimit
 from monitor.service import Service
+
+
+def _import_ruptures() -> None:
+    """Import it now, beside the start: it takes seconds, and the first stop must not wait for it."""
+    import ruptures  # noqa: F401
 
 
 def create_app(config: MonitorConfig) -> FastAPI:
@@ -25,17 +31,18 @@ def create_app(config: MonitorConfig) -> FastAPI:
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         service.hub.open()
+        threading.Thread(target=_import_ruptures, daemon=True).start()
         yield
         service.hub.close()
         service.database.close()
 
     app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
     app.state.service = service
-    for module in (runs, checkpoints, jobs, stream):
+    for module in (runs, checkpoints, jobs, stream, tokens):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(pages.router)
     problems.install(app)
     app.add_middleware(BodyLimit, limit_bytes=config.body_limit_bytes)
-    app.add_middleware(Guard, token=config.token)
+    app.add_middleware(Guard, tokens=service.tokens)
     return app
