@@ -67,7 +67,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if self.run is None:
             metadata = described(args, state, model, self._metadata)
             config = self._config if self._config is not None else args.to_sanitized_dict()
-            self.run = init(**self._given, config=config, metadata=metadata, root=root)  # type: ignore[arg-type]
+            self.run = self._announced(config, metadata, root)
         for path in checkpoints.found_in(root):
             if (checkpoints.step_of(path) or 0) > state.global_step:
                 checkpoints.unshare(path)
@@ -128,6 +128,16 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self.run.acknowledge(stopped, "refused", reason=reason, step=state.global_step)
             stopped = None
         self.run.finish("stopped" if stopped else "finished", stopped.reason if stopped else None)
+
+    def _announced(
+        self, config: Mapping[str, Any], metadata: RunMetadata, root: Path
+    ) -> Run | None:
+        """Return the new attempt; a training goes on without Cusp rather than not at all."""
+        try:
+            return init(**self._given, config=config, metadata=metadata, root=root)  # type: ignore[arg-type]
+        except (ValueError, OSError) as error:
+            log.error("Cusp cannot watch this training, which goes on without it: %s", error)
+            return None
 
     def _orders(self) -> int:
         """Return what rank 0 was told since the last step, as bits; 0 on every other rank."""

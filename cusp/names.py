@@ -91,7 +91,7 @@ def canonical(metrics: Mapping[str, object]) -> dict[str, object]:
     >>> canonical({"completions/mean_length": 80.0, "kl": None})
     {'completion_length': 80.0, 'kl': None}
     """
-    named = {canonical_name(name): value for name, value in metrics.items()}
+    named = {canonical_name(str(name)): value for name, value in metrics.items()}
     named.update({name: value for name, value in metrics.items() if name in CANONICAL})
     return named
 

@@ -61,6 +61,7 @@ class Run:
         self._locks = [home_lock] if home_lock is not None else []
         self._shelf = Shelf(self.root, self._send)
         self._finished = False
+        self._last_step = -1
         self._spool: Spool | None = None
         self._sender: Sender | None = None
         if config.mode != "disabled":
@@ -73,11 +74,19 @@ class Run:
         """The run's page."""
         return f"{self.settings.url}/runs/{self.id}"
 
-    def log(self, metrics: Mapping[str, object], step: int) -> None:
-        """Record the metric values of a step under canonical names; None and NaN are left out."""
+    def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
+        """Record the metric values of a step under canonical names; None and NaN are left out.
+
+        Without `step` it is the one after the last. A step that is no number from 0 to 2^53 is logged
+        as a warning and left out.
+        """
+        known = self._last_step + 1 if step is None else _whole(step)
         values, skipped = finite_only(canonical(metrics))
-        if (values or skipped) and 0 <= step <= MAX_STEP:
-            point = {"kind": "point", "step": int(step), "metrics": values, "at": time.time()}
+        if known is None:
+            log.warning("Cusp left out a point: the step must be a number from 0 on, not %r", step)
+        elif values or skipped:
+            self._last_step = known
+            point = {"kind": "point", "step": known, "metrics": values, "at": time.time()}
             self._send({**point, "skipped": skipped} if skipped else point)
 
     def sample(
@@ -286,6 +295,14 @@ def init(
         tags=(tags or [])[:32],
     )
     return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
+
+
+def _whole(step: object) -> int | None:
+    try:
+        number = int(step)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if 0 <= number <= MAX_STEP else None
 
 
 def _start(**fields: Any) -> RunStart:

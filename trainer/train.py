@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cusp
-from cusp import checkpoints, settings
+from cusp import checkpoints, crash, settings
 from cusp.ids import is_id, new_id
 from cusp.run import RunInUse
 from cusp.wire import RunMetadata
@@ -96,7 +96,12 @@ def train(
 
     if start is not None:
         say(f"going on from {start.name}")
-    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+    except BaseException as error:
+        if run is not None:
+            run.finish("failed", crash.sentence(error))
+        raise
     return int(trainer.state.global_step)
 
 

@@ -54,6 +54,16 @@ def test_values_of_any_number_type_are_taken() -> None:
     run.finish()
 
 
+@pytest.mark.parametrize("step", ["three", -1, None, 2**60, float("nan")])
+def test_a_step_that_is_none_is_a_warning_and_without_one_it_is_the_next(step: object) -> None:
+    run = cusp.init("p", "n")
+    run.log({"reward": 1.0}, 7)
+    run.log({"reward": 1.0}, step)  # type: ignore[arg-type]
+    steps = [point["step"] for point in points(run)]
+    assert steps == ([7, 8] if step is None else [7])
+    run.finish()
+
+
 def test_a_saved_checkpoint_is_hashed_and_pinned_in_the_background() -> None:
     run = cusp.init("p", "n")
     path = run.root / "checkpoint-10"
