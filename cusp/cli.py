@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cusp.client import ClientError
-from cusp.commands import demo, processes, runs
+from cusp.commands import demo, processes, replay, runs
 
 app = typer.Typer(
     name="cusp",
@@ -27,6 +27,7 @@ for command in (
     processes.train,
     processes.worker,
     processes.sync,
+    replay.replay,
     runs.runs,
     runs.show,
     runs.stop,

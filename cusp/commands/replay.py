@@ -1,0 +1,230 @@
+"""`cusp replay`: what Cusp would have said of a log that is already there."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.text import Text
+
+from cusp.commands.output import console, dash, print_table
+
+if TYPE_CHECKING:
+    from monitor.detect import RunShape
+    from monitor.importers.logs import Log
+    from monitor.replay import Replay
+
+WIDTH = 60
+LOOK = {
+    "warming_up": ("░", "bright_black"),
+    "adapting": ("▒", "blue"),
+    "adapted": ("▓", "green"),
+    "turning": ("▚", "yellow"),
+    "past": ("█", "magenta"),
+    "collapsed": ("█", "red"),
+}
+EMPTY = 2  # the exit status when a file could not be read
+
+
+def replay(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="CSV, JSONL or trainer_state.json.")
+    ],
+    save_steps: Annotated[
+        int | None, typer.Option(min=1, help="A checkpoint was saved every N steps.")
+    ] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="The steps of the checkpoints, such as 50,100,150.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="default, cautious or eager.")] = "default",
+    completions: Annotated[
+        int | None, typer.Option(min=1, help="Completions behind one logged point.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document a file, each on a line.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one self-contained page with the charts here.")
+    ] = None,
+) -> None:
+    """Say what Cusp would have said of finished runs: transition, stop, checkpoint to keep.
+
+    Example: cusp replay outputs/checkpoint-500/trainer_state.json --save-steps 50
+    """
+    try:
+        from monitor.detect import PRESETS
+        from monitor.importers.logs import LogError, read_log
+        from monitor.replay import as_json as in_json
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            f"`cusp replay` needs the monitor's packages ({error.name} is missing);"
+            " install them with pip install 'cusp-rl[monitor]'"
+        ) from None
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    saved = _steps(checkpoints, save_steps)
+    done: list[tuple[str, Replay]] = []
+    failed = False
+    for file in files:
+        try:
+            found = _replayed(read_log(file), preset, saved, save_steps, completions)
+        except LogError as error:
+            typer.echo(f"cusp: {error}", err=True)
+            failed = True
+            continue
+        done.append((str(file), found))
+        if as_json:
+            typer.echo(_line(in_json(str(file), found)))
+    if not as_json:
+        _show(done)
+    if html is not None and done:
+        _write(html, done)
+    if failed:
+        raise typer.Exit(EMPTY)
+
+
+def _steps(checkpoints: str | None, save_steps: int | None) -> list[int] | None:
+    if checkpoints is None:
+        return None
+    if save_steps is not None:
+        raise ValueError("--save-steps and --checkpoints say the same twice; give one of them")
+    try:
+        return [int(part) for part in checkpoints.split(",") if part.strip()]
+    except ValueError:
+        raise ValueError(
+            f"--checkpoints {checkpoints!r} is no list of steps; give it as 50,100,150"
+        ) from None
+
+
+def _replayed(
+    log: "Log",
+    preset: str,
+    checkpoints: list[int] | None,
+    save_steps: int | None,
+    completions: int | None,
+) -> "Replay":
+    from monitor.replay import replay as run_replay
+
+    return run_replay(
+        log.samples, _shape(log, save_steps, completions), preset, checkpoints=checkpoints
+    )
+
+
+def _shape(log: "Log", save_steps: int | None, completions: int | None) -> "RunShape":
+    from monitor.detect import RunShape
+
+    return RunShape(
+        completions_per_point=completions,
+        max_steps=log.max_steps,
+        save_steps=save_steps or log.save_steps,
+    )
+
+
+def _line(value: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _show(done: list[tuple[str, "Replay"]]) -> None:
+    if len(done) == 1:
+        _details(*done[0])
+    elif done:
+        _overview(done)
+
+
+def _overview(done: list[tuple[str, "Replay"]]) -> None:
+    rows = [
+        [
+            escape(_short(name)),
+            str(len(found.samples)),
+            _colored(found.verdict.phase),
+            _interval(found),
+            dash(found.stop_step),
+            dash(found.keep_step),
+            str(_strip(found, 30).markup),
+        ]
+        for name, found in done
+    ]
+    columns = ["file", "steps", "phase", "transition", "stop", "keep", "phases over the steps"]
+    print_table("", columns, rows)
+    stopped = sum(found.stop_step is not None for _, found in done)
+    console().print(
+        f"\n{stopped} of {len(done)} would have been stopped. ? = not confirmed. One file alone is"
+        " shown in detail; --html draws them.",
+        style="bright_black",
+    )
+
+
+def _details(name: str, found: "Replay") -> None:
+    from monitor.replay_page import keep_words
+
+    out = console()
+    out.print(f"[bold]{escape(name)}[/]  {len(found.samples)} logged steps")
+    out.print(f"{escape(found.verdict.words)}\n")
+    out.print(f"  [bright_black]phase[/]       {_colored(found.verdict.phase)}")
+    out.print(f"  [bright_black]transition[/]  {_interval(found)}")
+    out.print(f"  [bright_black]stop[/]        {_stop(found)}")
+    out.print(f"  [bright_black]keep[/]        {keep_words(found)}\n")
+    out.print(Text("  ") + _strip(found, WIDTH))
+    for span in found.phases:
+        mark, color = LOOK[span.phase]
+        steps = f"{span.from_step}–{span.to_step}"
+        out.print(f"  [{color}]{mark}[/] {span.phase.replace('_', ' '):12} {steps}")
+    for point in found.change_points:
+        out.print(
+            f"\n  [bold]{point.kind.replace('_', ' ')}[/] at step {point.step} (likely {point.low}–"
+            f"{point.high}), {point.state}, seen at step {point.seen_at_step}\n  {escape(point.words)}"
+        )
+    if found.opinion and found.transition:
+        agrees = found.opinion.agrees(found.transition.low, found.transition.high)
+        out.print(
+            f"\n  [bright_black]second opinion (ruptures): {'a' if agrees else 'no'} change inside"
+            f" the interval; changes after {_listed(found.opinion.change_steps)}[/]"
+        )
+
+
+def _listed(steps: Iterable[int]) -> str:
+    return ", ".join(str(step) for step in steps) or "no step"
+
+
+def _colored(phase: str) -> str:
+    return f"[{LOOK[phase][1]}]{phase.replace('_', ' ')}[/]"
+
+
+def _interval(found: "Replay") -> str:
+    t = found.transition
+    if t is None:
+        return "–"
+    return f"{t.step} ({t.low}–{t.high}){'?' if t.state == 'provisional' else ''}"
+
+
+def _stop(found: "Replay") -> str:
+    if found.stop_step is None:
+        return "not stopped"
+    last = found.verdict.step
+    spared = 100 * (last - found.stop_step) / last if last else 0
+    return f"after step {found.stop_step} of {last} ({spared:.0f} % of the steps spared)"
+
+
+def _strip(found: "Replay", width: int) -> Text:
+    """Return the phases as a bar, one cell for equal shares of the logged steps."""
+    count, bar = len(found.verdicts), Text()
+    for cell in range(width):
+        mark, color = LOOK[found.verdicts[cell * count // width].phase]
+        bar.append(mark, style=color)
+    return bar
+
+
+def _short(name: str, width: int = 46) -> str:
+    return name if len(name) <= width else f"…{name[1 - width :]}"
+
+
+def _write(html: Path, done: list[tuple[str, "Replay"]]) -> None:
+    from monitor.replay_page import page
+
+    try:
+        html.write_text(page(done), encoding="utf-8")
+    except OSError as error:
+        raise OSError(f"{html} cannot be written ({error.strerror}); give another file") from None

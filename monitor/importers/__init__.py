@@ -1,0 +1,1 @@
+"""Readers of what trainers write, into what Cusp takes."""

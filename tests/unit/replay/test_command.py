@@ -1,0 +1,84 @@
+"""`cusp replay` on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cusp.cli import app
+from tests.unit.replay.logs import SHARED, TRL, healthy_run, turning_run, write_csv, write_state
+
+RASBT = SHARED / "rasbt__7-6-plus-format-reward.csv"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["replay", *map(str, arguments)])
+
+
+def test_one_file_gives_one_json_object(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "a.csv", turning_run(), TRL)
+    done = run(file, "--json", "--save-steps", 20)
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert (found["file"], found["steps"], found["keep_step"]) == (str(file), 260, 140)
+
+
+def test_several_files_give_one_object_a_line_and_a_bad_one_does_not_stop_the_rest(
+    tmp_path: Path,
+) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("step,format_reward\n1,high\n")
+    good = [write_csv(tmp_path / f"{n}.csv", healthy_run()) for n in "ab"]
+    done = run(good[0], bad, good[1], "--json")
+    assert done.exit_code == 2
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(g) for g in good]
+    assert "line 2, column format_reward: 'high' is no number" in done.stderr
+
+
+def test_the_table_says_step_stop_and_checkpoint(tmp_path: Path) -> None:
+    file = write_state(tmp_path / "trainer_state.json", turning_run())
+    done = run(file)
+    assert done.exit_code == 0
+    assert "checkpoint 100" in done.stdout  # save_steps comes from the file
+    assert "after step" in done.stdout
+    assert "second opinion" in done.stdout
+
+
+def test_several_files_are_an_overview_and_names_with_brackets_are_text(tmp_path: Path) -> None:
+    done = run(
+        write_csv(tmp_path / "[red]a.csv", turning_run()),
+        write_csv(tmp_path / "b.csv", healthy_run()),
+    )
+    assert done.exit_code == 0
+    assert "[red]a.csv" in done.stdout
+    assert "1 of 2 would have been stopped" in done.stdout
+
+
+def test_the_page_is_one_file(tmp_path: Path) -> None:
+    file, html = write_csv(tmp_path / "a.csv", turning_run()), tmp_path / "out.html"
+    assert run(file, "--html", html, "--checkpoints", "50,100,140").exit_code == 0
+    assert html.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--preset", "bold"], "unknown preset 'bold'; choose one of default, cautious, eager"),
+        (["--checkpoints", "1,x"], "is no list of steps"),
+        (["--checkpoints", "50", "--save-steps", "50"], "give one of them"),
+    ],
+)
+def test_wrong_options_are_refused_in_a_sentence(
+    tmp_path: Path, options: list[str], expected: str
+) -> None:
+    done = run(write_csv(tmp_path / "a.csv", healthy_run()), *options)
+    assert done.exit_code != 0
+    assert expected in str(done.exception)
+
+
+@pytest.mark.skipif(not RASBT.is_file(), reason="the shared logs are not here")
+def test_a_public_run_is_stopped_early_and_its_best_checkpoint_kept() -> None:
+    found = json.loads(run(RASBT, "--json", "--checkpoints", "50,100,149,200,300,400,500").stdout)
+    assert found["stop_step"] < 250
+    assert found["keep_step"] == 50
