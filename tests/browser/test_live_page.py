@@ -94,6 +94,7 @@ def test_the_runs_table_follows_a_run_and_leads_to_it(
     assert row.inner_text() != first
     row.get_by_role("link").first.click()
     expect(page).to_have_url(f"{monitor.url}/runs/{training.id}")
+    page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.data?.length > 0")
 
 
 def test_a_monitor_that_goes_away_is_said_and_found_again(

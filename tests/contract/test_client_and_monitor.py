@@ -17,6 +17,9 @@ def environment(monitor_process: MonitorProcess, monkeypatch: pytest.MonkeyPatch
 
 
 def stored(monitor: MonitorProcess, run: cusp.Run) -> list[int]:
+    """Return the steps the monitor holds; none as long as it has not heard of the run."""
+    if run.id not in [known["id"] for known in monitor.get("/runs")["runs"]]:
+        return []
     found = monitor.get(f"/runs/{run.id}/series", names="reward")["series"]
     return list(found[0]["steps"]) if found else []
 
