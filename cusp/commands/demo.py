@@ -47,7 +47,7 @@ class Demo:
 
 
 def demo(
-    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the training.", min=0, max=2**32 - 1)] = 0,
     no_stop: Annotated[
         bool, typer.Option("--no-stop", help="Train to the end and score every checkpoint.")
     ] = False,
