@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cusp.client import ClientError
-from cusp.commands import demo, processes, replay, runs
+from cusp.commands import demo, processes, replay, runs, tokens
 
 app = typer.Typer(
     name="cusp",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 database = typer.Typer(no_args_is_help=True, help="Look after the database.")
 app.add_typer(database, name="db")
+app.add_typer(tokens.app, name="token")
 database.command("upgrade")(processes.db_upgrade)
 
 for command in (

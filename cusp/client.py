@@ -44,6 +44,10 @@ class Client:
         """Return the answer of `POST /api/v1{path}`; repeated by the network, it acts only once."""
         return self._ask("POST", path, json=body or {}, headers={"Idempotency-Key": new_id()})
 
+    def delete(self, path: str) -> Json:
+        """Return the answer of `DELETE /api/v1{path}`."""
+        return self._ask("DELETE", path)
+
     def ready(self) -> bool:
         """Return whether the monitor answers and its database too."""
         try:

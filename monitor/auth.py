@@ -1,36 +1,78 @@
-"""Who may ask: one token, as a bearer header for programs and a cookie for the browser."""
+"""Who may ask for what: tokens, the browser's cookie, scopes and the runs they are limited to."""
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from cusp.ids import is_id
+
+Scope = Literal["ingest", "read", "control", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 COOKIE = "cusp_session"
 OPEN_PATHS = ("/healthz", "/readyz", "/login")
+PERSON = "person"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_PREFIX = "cusp_"
 
 
-def allowed(
-    token: str | None,
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    cookies: Mapping[str, str],
-) -> str | None:
-    """Return None if the request may pass, else the sentence that refuses it.
+@dataclass(frozen=True)
+class Grant:
+    """What a request may do: its scopes, and the one project or run it is limited to, if any."""
 
-    Without a token the monitor only listens on loopback; a page of another site must still not act
-    through the browser, so a foreign Origin is refused in any case.
+    name: str
+    scopes: frozenset[str]
+    project: str | None = None
+    run_id: str | None = None
+    token_id: str | None = None  # None: CUSP_TOKEN, or nobody was asked
+
+    @property
+    def limited(self) -> bool:
+        """Return whether it reaches only some runs."""
+        return self.project is not None or self.run_id is not None
+
+    def has(self, scope: str) -> bool:
+        """Return whether it covers the scope; `admin` could make itself any token, so it has all."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def reaches(self, run_id: str, project: str | None) -> bool:
+        """Return whether it reaches this run of this project."""
+        return self.run_id in (None, run_id) and self.project in (None, project)
+
+
+EVERYTHING = Grant(PERSON, frozenset(SCOPES))
+
+
+def new_secret() -> str:
+    """Return 256 random bits as text."""
+    return secrets.token_urlsafe(32)
+
+
+def hashed(secret: str) -> str:
+    """Return what is kept of a secret; it is random and long, so a fast hash is enough."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def written(token_id: str, secret: str) -> str:
+    """Return the token as its owner keeps it."""
+    return f"{_PREFIX}{token_id}_{secret}"
+
+
+def split(token: str) -> tuple[str, str] | None:
+    """Return (id, secret) of a token made by `written`, or None.
+
+    >>> split("cusp_01ARZ3NDEKTSV4RRFFQ69G5FAV_secret")
+    ('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'secret')
+    >>> split("another") is None
+    True
     """
-    if method not in _SAFE_METHODS and _foreign(headers):
-        return f"a page of {headers.get('origin')} may not act on this monitor"
-    if token is None or path in OPEN_PATHS or path.startswith("/static/"):
+    if not token.startswith(_PREFIX):
         return None
-    if matches(token, headers.get("authorization", "").removeprefix("Bearer ")):
-        return None
-    if hmac.compare_digest(session_of(token), cookies.get(COOKIE, "").encode("utf-8", "replace")):
-        return None
-    return "a token is needed: send `Authorization: Bearer TOKEN`, or log in at /login"
+    token_id, _, secret = token.removeprefix(_PREFIX).partition("_")
+    return (token_id, secret) if is_id(token_id) and secret else None
 
 
 def matches(token: str, given: str) -> bool:
@@ -38,13 +80,34 @@ def matches(token: str, given: str) -> bool:
     return hmac.compare_digest(token.encode(), given.strip().encode("utf-8", "replace"))
 
 
-def session_of(token: str) -> bytes:
-    """Return the cookie's value: derived from the token, which itself never leaves the log-in form."""
-    return hmac.new(token.encode(), b"cusp session", hashlib.sha256).hexdigest().encode()
+def session_of(key: str, token_id: str = "") -> str:
+    """Return the cookie's value: signed with CUSP_TOKEN, so that it holds no token.
+
+    `token_id` is empty for CUSP_TOKEN itself.
+    """
+    signed = hmac.new(key.encode(), f"cusp session {token_id}".encode(), hashlib.sha256)
+    return f"{token_id}.{signed.hexdigest()}"
 
 
-def _foreign(headers: Mapping[str, str]) -> bool:
+def session_id(cookie: str) -> str:
+    """Return the token id that a cookie claims, unchecked; empty for CUSP_TOKEN."""
+    return cookie.partition(".")[0]
+
+
+def session_owner(key: str, cookie: str) -> str | None:
+    """Return the token id a cookie was made for, or None if it was not made here."""
+    token_id = session_id(cookie)
+    return token_id if matches(session_of(key, token_id), cookie) else None
+
+
+def is_open(path: str) -> bool:
+    """Return whether anybody may ask for the path."""
+    return path in OPEN_PATHS or path.startswith("/static/")
+
+
+def is_foreign(method: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a page of another site tries to act through the browser."""
     origin = headers.get("origin")
-    if not origin:
+    if method in _SAFE_METHODS or not origin:
         return False
     return urlsplit(origin).netloc != headers.get("host", "")

@@ -9,12 +9,17 @@ from starlette.exceptions import HTTPException
 
 from monitor.ingest import UnknownRun
 from monitor.store.checkpoints import AliasMoved
+from monitor.store.database import Unavailable
 from monitor.store.jobs import LeaseLost
 from webui import pages
 
 
 class NotFound(LookupError):
     """There is no such thing; the message names it."""
+
+
+class Forbidden(PermissionError):
+    """The token does not cover this; the message says what does."""
 
 
 class Conflict(RuntimeError):
@@ -37,10 +42,12 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
     known(NotFound, 404, "Not found")
+    known(Forbidden, 403, "Not allowed")
     known(UnknownRun, 404, "Unknown run")
     known(AliasMoved, 409, "Alias moved")
     known(LeaseLost, 409, "Lease lost")
     known(Conflict, 409, "Conflict")
+    app.add_exception_handler(Unavailable, _not_ready)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
 
@@ -51,6 +58,12 @@ def _answer(request: Request, status: int, title: str, detail: str) -> Response:
     if page and not request.url.path.startswith("/api/"):
         return HTMLResponse(pages.error_page(status, title, detail), status)
     return problem(status, title, detail)
+
+
+def _not_ready(request: Request, error: Exception) -> Response:
+    answer = _answer(request, 503, "Not ready", "the database does not answer; try again")
+    answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def _invalid(request: Request, error: Exception) -> Response:

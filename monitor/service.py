@@ -15,8 +15,7 @@ from monitor.ingest import Ingest
 from monitor.problems import Conflict, NotFound
 from monitor.store import answers, runs
 from monitor.store.database import Database, Transaction
-
-PERSON = "person"
+from monitor.tokens import Tokens
 
 
 class Service:
@@ -27,6 +26,7 @@ class Service:
         self.clock = clock
         self.database = Database(config.database_url)
         self.hub = Hub()
+        self.tokens = Tokens(self.database, config.token, lambda: self.clock())
         self.ingest = Ingest(
             self.database, self.hub.changed, clock=clock, series_limit=config.series_limit
         )

@@ -175,6 +175,12 @@ def audit_entry(row: Any) -> dict[str, Any]:
     return {**_fields(row, ("actor", "action", "target", "detail")), "at": when(row.at)}
 
 
+def token(row: Any) -> dict[str, Any]:
+    """Return a `Token`, without the hash of its secret."""
+    times = {name: when(getattr(row, name)) for name in _TOKEN_TIMES}
+    return {**_fields(row, _TOKEN), **times}
+
+
 def evaluation(row: Any) -> dict[str, Any]:
     """Return an `Evaluation`."""
     fields = _fields(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
@@ -218,6 +224,8 @@ _COMMAND = (
 _COMMAND_TIMES = ("created_at", "delivered_at", "agreed_at", "done_at")
 _DECISION = ("id", "kind", "step", "checkpoint_step", "reason", "author")
 _CHANGE_POINT = ("id", "kind", "step", "low", "high", "state", "seen_at_step", "words", "evidence")
+_TOKEN = ("id", "name", "scopes", "project", "run_id", "created_by", "revoked_by")
+_TOKEN_TIMES = ("created_at", "last_used_at", "revoked_at")
 _JOB = ("id", "kind", "run_id", "state", "progress", "error", "attempts")
 
 

@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Id
 from monitor import views
+from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
 from monitor.problems import Conflict, NotFound
-from monitor.service import PERSON, ServiceDep, run_or_404
+from monitor.service import ServiceDep, run_or_404
 from monitor.store import audit, checkpoints, commands, feed
 from monitor.store.database import Transaction
 
@@ -26,7 +27,7 @@ class PromoteRequest(BaseModel):
     expected_current: Id | None = None
 
 
-@router.get("/runs/{run_id}/checkpoints")
+@router.get("/runs/{run_id}/checkpoints", dependencies=[needs("read")])
 def get_checkpoints(run_id: Id, service: ServiceDep) -> Json:
     """Return the run's checkpoints with aliases and scores, by step."""
     with service.database.read() as tx:
@@ -34,10 +35,11 @@ def get_checkpoints(run_id: Id, service: ServiceDep) -> Json:
         return {"checkpoints": views.checkpoint_list(tx, run_id)}
 
 
-@router.post("/checkpoints/{checkpoint_id}/promote")
+@router.post("/checkpoints/{checkpoint_id}/promote", dependencies=[needs("control")])
 def promote_checkpoint(
     checkpoint_id: Id,
     service: ServiceDep,
+    grant: GrantDep,
     request: PromoteRequest | None = None,
     key: IdempotencyKey = None,
 ) -> Json:
@@ -54,11 +56,13 @@ def promote_checkpoint(
             asked.alias,
             row.id,
             now,
-            author=PERSON,
+            author=grant.name,
             expected=asked.expected_current if cares else True,
         )
         detail = {"alias": asked.alias, "step": row.step, "previous": previous}
-        audit.add(tx, row.run_id, now, actor=PERSON, action="promote", target=row.id, detail=detail)
+        audit.add(
+            tx, row.run_id, now, actor=grant.name, action="promote", target=row.id, detail=detail
+        )
         feed.section_changed(tx, row.run_id, "checkpoints")
         feed.add(tx, row.run_id, "run", {})
         return {"checkpoint_id": row.id, "run_id": row.run_id, **detail}
@@ -68,8 +72,10 @@ def promote_checkpoint(
     return answer
 
 
-@router.post("/checkpoints/{checkpoint_id}/pin", status_code=202)
-def pin_checkpoint(checkpoint_id: Id, service: ServiceDep, key: IdempotencyKey = None) -> Json:
+@router.post("/checkpoints/{checkpoint_id}/pin", status_code=202, dependencies=[needs("control")])
+def pin_checkpoint(
+    checkpoint_id: Id, service: ServiceDep, grant: GrantDep, key: IdempotencyKey = None
+) -> Json:
     """Ask the trainer to pin the checkpoint."""
 
     def act(tx: Transaction) -> Json:
@@ -82,9 +88,9 @@ def pin_checkpoint(checkpoint_id: Id, service: ServiceDep, key: IdempotencyKey =
         now = service.clock()
         reason = "pinned by a person"
         command = commands.add(
-            tx, row.run_id, now, kind="keep", reason=reason, author=PERSON, steps=[row.step]
+            tx, row.run_id, now, kind="keep", reason=reason, author=grant.name, steps=[row.step]
         )
-        audit.add(tx, row.run_id, now, actor=PERSON, action="pin", target=row.id)
+        audit.add(tx, row.run_id, now, actor=grant.name, action="pin", target=row.id)
         feed.section_changed(tx, row.run_id, "commands")
         return views.command(command)
 

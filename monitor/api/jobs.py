@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Finite, Id, Name, Object, Step, Text
 from monitor import evaluate, views
-from monitor.problems import Conflict
+from monitor.access import GrantDep, check_run, needs
+from monitor.problems import Conflict, Forbidden
 from monitor.service import ServiceDep
 from monitor.store import checkpoints, evaluations, feed, jobs, runs
 from monitor.store.database import Transaction
@@ -94,14 +95,22 @@ class Finish(Request):
     result: Object | None = None
 
 
-@router.get("/jobs")
-def list_jobs(service: ServiceDep, run_id: Id | None = None) -> Json:
-    """Return jobs, newest first."""
+@router.get("/jobs", dependencies=[needs("read", filters=True)])
+def list_jobs(service: ServiceDep, grant: GrantDep, run_id: Id | None = None) -> Json:
+    """Return jobs, newest first, of one run or of all; a limited token must name its run."""
     with service.database.read() as tx:
+        if run_id is None and grant.limited:
+            raise Forbidden("the token is limited to some runs; ask with run_id")
+        if run_id is not None:
+            check_run(tx, grant, run_id)
         return {"jobs": [views.job(row) for row in jobs.of_run(tx, run_id)]}
 
 
-@router.post("/jobs/claim", responses={204: {"description": "nothing to do"}})
+@router.post(
+    "/jobs/claim",
+    responses={204: {"description": "nothing to do"}},
+    dependencies=[needs("control")],
+)
 def claim_job(claim: Claim, service: ServiceDep, response: Response) -> Any:
     """Give the oldest waiting job to the worker."""
     now = service.clock()
@@ -117,7 +126,7 @@ def claim_job(claim: Claim, service: ServiceDep, response: Response) -> Any:
     return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
 
 
-@router.post("/jobs/{job_id}/heartbeat")
+@router.post("/jobs/{job_id}/heartbeat", dependencies=[needs("control")])
 def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
     """Prolong the lease."""
     progress = beat.progress.model_dump() if beat.progress else None
@@ -129,7 +138,7 @@ def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
     return {"lease_s": jobs.LEASE_S}
 
 
-@router.post("/jobs/{job_id}/evaluations")
+@router.post("/jobs/{job_id}/evaluations", dependencies=[needs("control")])
 def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Json:
     """Store one evaluation with its rows; a repeat is ignored."""
     brought = post.evaluation
@@ -145,7 +154,7 @@ def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Js
     return {"stored": new}
 
 
-@router.post("/jobs/{job_id}/finish")
+@router.post("/jobs/{job_id}/finish", dependencies=[needs("control")])
 def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
     """End the job; a comparison that names a best checkpoint moves the alias `best`."""
     now = service.clock()

@@ -3,11 +3,13 @@
 from typing import Any
 from urllib.parse import parse_qs
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from cusp.wire import Id
 from monitor import auth, views
+from monitor.access import GrantDep, needs
 from monitor.api.runs import read_evaluations, read_series
 from monitor.problems import NotFound
 from monitor.service import ServiceDep, run_or_404
@@ -18,15 +20,16 @@ from webui import pages, static
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/", response_class=HTMLResponse)
-def runs_page(service: ServiceDep, project: str | None = None) -> str:
+@router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
+def runs_page(service: ServiceDep, grant: GrantDep, project: str | None = None) -> str:
     """The runs table."""
     with service.database.read() as tx:
-        found = [service.summarised(tx, run) for run in runs.listed(tx, project=project)]
+        listed = runs.listed(tx, project=grant.project or project, only=grant.run_id)
+        found = [service.summarised(tx, run) for run in listed]
     return pages.runs_page(found, project=project)
 
 
-@router.get("/runs/{run_id}", response_class=HTMLResponse)
+@router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])
 def run_page(run_id: Id, service: ServiceDep) -> str:
     """One run."""
     with service.database.read() as tx:
@@ -37,7 +40,9 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
     return pages.run_page(shown, series=series, cursor=run.cursor, **data)
 
 
-@router.get("/runs/{run_id}/sections/{name}", response_class=HTMLResponse)
+@router.get(
+    "/runs/{run_id}/sections/{name}", response_class=HTMLResponse, dependencies=[needs("read")]
+)
 def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
     """One section of a run's page, fetched when it changed."""
     with service.database.read() as tx:
@@ -58,16 +63,16 @@ def login_page(service: ServiceDep) -> str:
 async def login(service: ServiceDep, request: Request) -> Response:
     """Give the browser its cookie for the right token."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
-    token = form.get("token", [""])[0]
-    expected = service.config.token
-    if expected is None:
+    if service.config.token is None:
         return RedirectResponse("/", 303)
-    if not auth.matches(expected, token):
-        return HTMLResponse(pages.login_page("This is not the token of this monitor."), 403)
+    token = form.get("token", [""])[0].strip()
+    session = await to_thread.run_sync(service.tokens.session_for, token)
+    if session is None:
+        return HTMLResponse(pages.login_page("This monitor knows no such token."), 403)
     answer = RedirectResponse("/", 303)
     answer.set_cookie(
         auth.COOKIE,
-        auth.session_of(expected).decode(),
+        session,
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",

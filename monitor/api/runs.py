@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Batch, Id, Reply, RunStart, Text
 from monitor import evaluate, views
+from monitor.access import GrantDep, check_run, needs
 from monitor.aliases import usable
 from monitor.api.keys import IdempotencyKey
 from monitor.problems import Conflict, NotFound
-from monitor.service import PERSON, Service, ServiceDep, run_or_404
+from monitor.service import ServiceDep, run_or_404
 from monitor.store import audit, commands, evaluations, feed, findings, points, runs
 from monitor.store import jobs as job_rows
 from monitor.store.database import Transaction
@@ -45,34 +46,38 @@ class Judgement(BaseModel):
     state: Literal["confirmed", "dismissed"]
 
 
-@router.post("/runs")
-def announce_run(start: RunStart, service: ServiceDep) -> Json:
+@router.post("/runs", dependencies=[needs("ingest", filters=True)])
+def announce_run(start: RunStart, service: ServiceDep, grant: GrantDep) -> Json:
     """Announce an attempt of a run; repeating it changes nothing."""
+    with service.database.read() as tx:
+        check_run(tx, grant, start.run_id, start.project)
     service.ingest.announce(start)
     return {"id": start.run_id, "url": f"/runs/{start.run_id}"}
 
 
-@router.post("/runs/{run_id}/batches")
+@router.post("/runs/{run_id}/batches", dependencies=[needs("ingest")])
 def post_batch(run_id: Id, batch: Batch, service: ServiceDep) -> Reply:
     """Take messages and return what the trainer should know."""
     return service.ingest.batch(run_id, batch)
 
 
-@router.get("/runs")
-def list_runs(service: ServiceDep, project: str | None = None) -> Json:
+@router.get("/runs", dependencies=[needs("read", filters=True)])
+def list_runs(service: ServiceDep, grant: GrantDep, project: str | None = None) -> Json:
     """Return the runs, newest first."""
     with service.database.read() as tx:
-        return {"runs": [service.summarised(tx, run) for run in runs.listed(tx, project=project)]}
+        found = runs.listed(tx, project=grant.project or project, only=grant.run_id)
+        reached = [run for run in found if project in (None, run.project)]
+        return {"runs": [service.summarised(tx, run) for run in reached]}
 
 
-@router.get("/runs/{run_id}")
+@router.get("/runs/{run_id}", dependencies=[needs("read")])
 def get_run(run_id: Id, service: ServiceDep) -> Json:
     """Return one run with its details."""
     with service.database.read() as tx:
         return service.detailed(tx, run_or_404(tx, run_id))
 
 
-@router.get("/runs/{run_id}/series")
+@router.get("/runs/{run_id}/series", dependencies=[needs("read")])
 def get_series(run_id: Id, service: ServiceDep, names: str | None = None, since: Since = 0) -> Json:
     """Return the metric series: what counts, and what later attempts superseded."""
     with service.database.read() as tx:
@@ -80,7 +85,7 @@ def get_series(run_id: Id, service: ServiceDep, names: str | None = None, since:
         return {"series": read_series(tx, run_id, names.split(",") if names else None, since)}
 
 
-@router.get("/runs/{run_id}/verdicts")
+@router.get("/runs/{run_id}/verdicts", dependencies=[needs("read")])
 def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0) -> Json:
     """Return the verdict after every step, in columns."""
     with service.database.read() as tx:
@@ -88,7 +93,7 @@ def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0) -> Json:
         return views.verdicts(findings.verdicts_of(tx, run_id, since), run.verdict)
 
 
-@router.get("/runs/{run_id}/change-points")
+@router.get("/runs/{run_id}/change-points", dependencies=[needs("read")])
 def get_change_points(run_id: Id, service: ServiceDep) -> Json:
     """Return the change points found so far."""
     with service.database.read() as tx:
@@ -97,18 +102,20 @@ def get_change_points(run_id: Id, service: ServiceDep) -> Json:
         return {"change_points": [views.change_point(row) for row in found]}
 
 
-@router.patch("/change-points/{change_point_id}")
-def judge_change_point(change_point_id: Id, judgement: Judgement, service: ServiceDep) -> Json:
+@router.patch("/change-points/{change_point_id}", dependencies=[needs("control")])
+def judge_change_point(
+    change_point_id: Id, judgement: Judgement, service: ServiceDep, grant: GrantDep
+) -> Json:
     """Confirm or dismiss a change point, as a person."""
     with service.database.write() as tx:
-        row = findings.judge(tx, change_point_id, judgement.state, PERSON)
+        row = findings.judge(tx, change_point_id, judgement.state, grant.name)
         if row is None:
             raise NotFound(f"there is no change point {change_point_id!r} here")
         audit.add(
             tx,
             row.run_id,
             service.clock(),
-            actor=PERSON,
+            actor=grant.name,
             action=judgement.state,
             target=change_point_id,
             detail={"kind": row.kind, "step": row.step},
@@ -118,7 +125,7 @@ def judge_change_point(change_point_id: Id, judgement: Judgement, service: Servi
     return views.change_point(row)
 
 
-@router.get("/runs/{run_id}/evaluations")
+@router.get("/runs/{run_id}/evaluations", dependencies=[needs("read")])
 def get_evaluations(run_id: Id, service: ServiceDep) -> Json:
     """Return the scores of the run's checkpoints and the latest paired comparison."""
     with service.database.read() as tx:
@@ -126,7 +133,7 @@ def get_evaluations(run_id: Id, service: ServiceDep) -> Json:
         return read_evaluations(tx, run_id)
 
 
-@router.get("/runs/{run_id}/samples")
+@router.get("/runs/{run_id}/samples", dependencies=[needs("read")])
 def get_samples(run_id: Id, service: ServiceDep, step: Since | None = None) -> Json:
     """Return stored completions."""
     with service.database.read() as tx:
@@ -134,7 +141,7 @@ def get_samples(run_id: Id, service: ServiceDep, step: Since | None = None) -> J
         return {"samples": [views.sample(row) for row in points.samples_of(tx, run_id, step=step)]}
 
 
-@router.get("/runs/{run_id}/audit")
+@router.get("/runs/{run_id}/audit", dependencies=[needs("read")])
 def get_audit(run_id: Id, service: ServiceDep) -> Json:
     """Return who did what, newest first."""
     with service.database.read() as tx:
@@ -142,9 +149,13 @@ def get_audit(run_id: Id, service: ServiceDep) -> Json:
         return {"audit": [views.audit_entry(row) for row in audit.of_run(tx, run_id)]}
 
 
-@router.post("/runs/{run_id}/stop", status_code=202)
+@router.post("/runs/{run_id}/stop", status_code=202, dependencies=[needs("control")])
 def stop_run(
-    run_id: Id, service: ServiceDep, request: StopRequest | None = None, key: IdempotencyKey = None
+    run_id: Id,
+    service: ServiceDep,
+    grant: GrantDep,
+    request: StopRequest | None = None,
+    key: IdempotencyKey = None,
 ) -> Json:
     """Ask the trainer to save, pin, acknowledge and exit; a stop under way is returned as it is."""
     asked = request or StopRequest()
@@ -155,14 +166,14 @@ def stop_run(
             return views.command(under_way[0])
         if run.status != "running":
             raise Conflict(f"the run is {run.status} already; there is nothing to stop")
-        return views.command(_stop(tx, service, run_id, asked))
+        return views.command(_stop(tx, run_id, service.clock(), asked, grant.name))
 
     answer = service.once(key, ["stop", run_id, asked.model_dump()], act)
     service.hub.changed(run_id)
     return answer
 
 
-@router.get("/runs/{run_id}/commands/{command_id}")
+@router.get("/runs/{run_id}/commands/{command_id}", dependencies=[needs("read")])
 def get_command(run_id: Id, command_id: Id, service: ServiceDep) -> Json:
     """Return a command and how far it got."""
     with service.database.read() as tx:
@@ -172,10 +183,11 @@ def get_command(run_id: Id, command_id: Id, service: ServiceDep) -> Json:
         return views.command(row)
 
 
-@router.post("/runs/{run_id}/evaluate", status_code=202)
+@router.post("/runs/{run_id}/evaluate", status_code=202, dependencies=[needs("control")])
 def evaluate_run(
     run_id: Id,
     service: ServiceDep,
+    grant: GrantDep,
     request: EvaluateRequest | None = None,
     key: IdempotencyKey = None,
 ) -> Json:
@@ -186,7 +198,7 @@ def evaluate_run(
         run_or_404(tx, run_id, locked=True)
         if not usable(tx, run_id):
             raise Conflict("the run has no complete checkpoint yet; wait for the first save")
-        return views.job(evaluate.asked_for(tx, run_id, service.clock(), PERSON, only))
+        return views.job(evaluate.asked_for(tx, run_id, service.clock(), grant.name, only))
 
     answer = service.once(key, ["evaluate", run_id, only], act)
     service.hub.changed(run_id)
@@ -211,16 +223,15 @@ def read_evaluations(tx: Transaction, run_id: str) -> Json:
     }
 
 
-def _stop(tx: Transaction, service: Service, run_id: str, asked: StopRequest) -> Any:
-    now = service.clock()
+def _stop(tx: Transaction, run_id: str, now: float, asked: StopRequest, author: str) -> Any:
     command = commands.add(
-        tx, run_id, now, kind="stop", reason=asked.reason, author=PERSON, mode=asked.mode
+        tx, run_id, now, kind="stop", reason=asked.reason, author=author, mode=asked.mode
     )
     audit.add(
         tx,
         run_id,
         now,
-        actor=PERSON,
+        actor=author,
         action="stop",
         target=run_id,
         detail={"reason": asked.reason, "mode": asked.mode},

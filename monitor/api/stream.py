@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterable
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from cusp.wire import Id
 from monitor import events
+from monitor.access import GrantDep, needs
 from monitor.service import ServiceDep, run_or_404
 
 router = APIRouter(tags=["events"])
@@ -15,12 +17,17 @@ After = Annotated[int, Query(ge=0, le=2**62, description="cursor to go on from")
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=32)]
 
 
-@router.get("/events", response_class=EventSourceResponse)
-async def all_events(service: ServiceDep) -> AsyncIterable[ServerSentEvent]:
+@router.get(
+    "/events", response_class=EventSourceResponse, dependencies=[needs("read", filters=True)]
+)
+async def all_events(service: ServiceDep, grant: GrantDep) -> AsyncIterable[ServerSentEvent]:
     """Stream a summary of every run that changes."""
     yield ServerSentEvent(comment="open", retry=1000)
     async for cursor, kind, data in events.of_all(service.hub, service.summary):
-        yield _sent(cursor, kind, data)
+        if not await to_thread.run_sync(service.tokens.stands, grant):
+            return
+        if grant.reaches(data["id"], data["project"]):
+            yield _sent(cursor, kind, data)
 
 
 def known_run(run_id: Id, service: ServiceDep) -> str:
@@ -30,10 +37,13 @@ def known_run(run_id: Id, service: ServiceDep) -> str:
     return run_id
 
 
-@router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
+@router.get(
+    "/runs/{run_id}/events", response_class=EventSourceResponse, dependencies=[needs("read")]
+)
 async def run_events(
     run_id: Annotated[str, Depends(known_run)],
     service: ServiceDep,
+    grant: GrantDep,
     after: After = 0,
     last_event_id: LastEventId = None,
 ) -> AsyncIterable[ServerSentEvent]:
@@ -42,6 +52,8 @@ async def run_events(
     yield ServerSentEvent(comment="open", retry=1000)
     stream = events.of_run(service.hub, service.database, run_id, cursor, service.summary)
     async for number, kind, data in stream:
+        if not await to_thread.run_sync(service.tokens.stands, grant):
+            return
         yield _sent(number, kind, data)
 
 

@@ -22,6 +22,8 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 # An open transaction, as every function of the store takes one.
 Transaction = Connection
+# What is raised when the database is away, busy for too long, or shuts down.
+Unavailable = OperationalError
 
 
 class DatabaseError(RuntimeError):

@@ -66,6 +66,13 @@ def set_change_points(connection: Connection, run_id: str, found: Sequence[dict[
     return changed or bool(gone)
 
 
+def change_point(connection: Connection, change_point_id: str) -> Row[Any] | None:
+    """Return the change point or None."""
+    return connection.execute(
+        select(change_points).where(change_points.c.id == change_point_id)
+    ).one_or_none()
+
+
 def judge(connection: Connection, change_point_id: str, state: str, author: str) -> Row[Any] | None:
     """Record a person's word on a change point and return it, or None if there is none."""
     return connection.execute(

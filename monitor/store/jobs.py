@@ -125,6 +125,11 @@ def finish(
     return row
 
 
+def get(connection: Connection, job_id: str) -> Row[Any] | None:
+    """Return the job or None."""
+    return connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+
+
 def of_run(connection: Connection, run_id: str | None, most: int = 200) -> Sequence[Row[Any]]:
     """Return jobs, newest first, of one run or of all."""
     statement = select(jobs).order_by(jobs.c.id.desc()).limit(most)

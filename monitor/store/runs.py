@@ -83,12 +83,18 @@ def get(connection: Connection, run_id: str) -> RunRow | None:
 
 
 def listed(
-    connection: Connection, *, project: str | None = None, most: int = 500
+    connection: Connection,
+    *,
+    project: str | None = None,
+    only: str | None = None,
+    most: int = 500,
 ) -> Sequence[RunRow]:
-    """Return the newest runs first."""
+    """Return the newest runs first; of one project, or the one run with this id."""
     statement = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(most)
     if project is not None:
         statement = statement.where(runs.c.project == project)
+    if only is not None:
+        statement = statement.where(runs.c.id == only)
     return connection.execute(statement).all()
 
 

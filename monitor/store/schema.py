@@ -308,3 +308,21 @@ answers = Table(
     Column("body", JSON, nullable=False),
     Column("at", Double, nullable=False),
 )
+
+tokens = Table(
+    "tokens",
+    metadata,
+    # The id is part of the token itself and no secret; of the secret only the SHA-256 is kept.
+    Column("id", Id, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("project", String(200)),
+    # No foreign key: a trainer's token is made before its run is announced.
+    Column("run_id", Id),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("last_used_at", Double),
+    Column("revoked_at", Double),
+    Column("revoked_by", String(200)),
+)

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cusp.cli import app
+from cusp.commands.children import free_port
 from tests.conftest import MonitorProcess
 
 COMMANDS = ["demo", "serve", "train", "worker", "sync", "runs", "show", "stop", "promote", "pin"]
@@ -28,7 +29,12 @@ def cusp_command(*arguments: str, **environment: str) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.parametrize("command", [[], *[[name] for name in COMMANDS], ["db", "upgrade"]])
+TOKEN_COMMANDS = [["token", name] for name in ("create", "list", "revoke")]
+
+
+@pytest.mark.parametrize(
+    "command", [[], *[[name] for name in COMMANDS], ["db", "upgrade"], *TOKEN_COMMANDS]
+)
 def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0
@@ -104,3 +110,24 @@ def test_runs_are_listed_shown_and_acted_on(
     assert "no checkpoint of step 4; there are 3" in missing.stderr
     unknown = cusp_command("show", "nothing", CUSP_URL=monitor_process.url)
     assert "no run is called 'nothing'" in unknown.stderr
+
+
+def test_a_token_is_made_listed_and_revoked_from_the_command_line(tmp_path: Path) -> None:
+    key = "the-bootstrap-token-of-a-test"
+    monitor = MonitorProcess(tmp_path, free_port(0), token=key)
+    monitor.start()
+    try:
+        there = {"CUSP_URL": monitor.url, "CUSP_TOKEN": key}
+        made = json.loads(
+            cusp_command("token", "create", "box 7", "--scope", "read", "--json", **there).stdout
+        )
+        own = {**there, "CUSP_TOKEN": made["token"]}
+        assert cusp_command("runs", **own).returncode == 0
+        refused = cusp_command("token", "list", **own)
+        assert (refused.returncode, "needs the scope 'admin'" in refused.stderr) == (2, True)
+        listed = json.loads(cusp_command("token", "list", "--json", **there).stdout)
+        assert [(one["name"], one["scopes"]) for one in listed] == [("box 7", ["read"])]
+        assert cusp_command("token", "revoke", made["id"], **there).returncode == 0
+        assert "a token is needed" in cusp_command("runs", **own).stderr
+    finally:
+        monitor.kill()

@@ -43,6 +43,22 @@ def test_every_revision_goes_down_and_up_again_with_data(database_url: str) -> N
     assert differences(database_url) == ""
 
 
+def test_data_of_every_earlier_revision_survive_the_way_to_the_newest(database_url: str) -> None:
+    with TestClient(create_app(MonitorConfig(database_url))) as api:
+        trainer = Trainer(api)
+        trainer.send(point(1), point(2))
+        before = trainer.get("/series")
+    revisions = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
+    for revision in revisions[1:]:
+        database = Database(database_url)
+        with database.write() as connection:
+            command.downgrade(alembic_config(connection), revision.revision)
+        database.close()
+        with TestClient(create_app(MonitorConfig(database_url))) as api:
+            answer = api.get(f"/api/v1/runs/{trainer.run_id}/series")
+            assert answer.json() == before
+
+
 def test_upgrading_twice_changes_nothing(database_url: str) -> None:
     database = Database(database_url)
     database.upgrade()

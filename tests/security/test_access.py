@@ -35,7 +35,14 @@ def test_every_route_but_the_health_checks_needs_the_token(guarded: TestClient) 
             assert guarded.request(method, path).status_code == 200
             continue
         url = path
-        for name in ("run_id", "checkpoint_id", "command_id", "job_id", "change_point_id"):
+        for name in (
+            "run_id",
+            "checkpoint_id",
+            "command_id",
+            "job_id",
+            "change_point_id",
+            "token_id",
+        ):
             url = url.replace(f"{{{name}}}", new_id())
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN[:-1]}):
             answer = guarded.request(method, url, headers=headers, json={})
