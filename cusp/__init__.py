@@ -1,8 +1,8 @@
 """Cusp: watches GRPO-LoRA training, recognises the format phase transition, keeps the checkpoint before.
 
-    run = cusp.init(project="tina", name="open-rs2")
-    run.log({"rewards/format_reward/mean": 0.41, "completions/mean_length": 812}, step=7)
-    run.finish()
+run = cusp.init(project="tina", name="open-rs2")
+run.log({"rewards/format_reward/mean": 0.41, "completions/mean_length": 812}, step=7)
+run.finish()
 """
 
 from typing import TYPE_CHECKING, Any

@@ -57,6 +57,7 @@ class Ingest:
                 return
             if len(runs.attempts_of(tx, start.run_id)) > 1:
                 commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
+                runs.forsake(tx, start.run_id, runs.newest_attempt(tx, start.run_id))
                 feed.section_changed(tx, start.run_id, "commands")
             feed.add(tx, start.run_id, "run", {})
         self._changed(start.run_id)

@@ -126,6 +126,17 @@ def change_attempt(connection: Connection, attempt_id: str, values: Mapping[str,
     connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(**values))
 
 
+def forsake(connection: Connection, run_id: str, but: str) -> None:
+    """Mark the attempts before `but` that never said how they ended as lost."""
+    connection.execute(
+        update(attempts)
+        .where(
+            attempts.c.run_id == run_id, attempts.c.id < but, attempts.c.status == "running"
+        )
+        .values(status="lost", status_reason="a later attempt of the run started")
+    )
+
+
 def quarantined(connection: Connection, run_id: str) -> int:
     """Return how many messages of the run were set aside."""
     return connection.execute(

@@ -113,6 +113,17 @@ def test_a_resumed_attempt_supersedes_the_overlap(api: TestClient) -> None:
     assert [a["last_step"] for a in second.get()["attempt_list"]] == [15, 20]
 
 
+def test_an_attempt_that_never_said_how_it_ended_is_lost_once_another_starts(
+    api: TestClient,
+) -> None:
+    first = Trainer(api)
+    first.send(point(1))
+    second = Trainer(api, first.run_id)
+    assert [a["status"] for a in second.get()["attempt_list"]] == ["lost", "running"]
+    first.send(status("failed", reason="told late"))
+    assert [a["status"] for a in second.get()["attempt_list"]] == ["failed", "running"]
+
+
 def test_the_verdicts_after_a_resume_are_those_of_the_effective_series(api: TestClient) -> None:
     rng = random.Random(5)
     values = [0.3 + 0.02 * step + 0.05 * rng.random() for step in range(40)]

@@ -90,7 +90,7 @@ def test_nothing_is_lost_or_doubled_when_trainer_and_monitor_are_killed(
         training.kill()
     run = monitor_process.get(f"/runs/{training.run_id}")
     assert (run["status"], run["step"], run["attempts"]) == ("finished", 30, 2), run
-    assert [a["status"] for a in run["attempt_list"]] == ["running", "finished"]
+    assert [a["status"] for a in run["attempt_list"]] == ["lost", "finished"]
     _same_as_trl_logged(monitor_process, training)
 
 
