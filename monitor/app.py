@@ -30,11 +30,10 @@ def create_app(config: MonitorConfig) -> FastAPI:
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
-        service.hub.open()
+        service.open()
         threading.Thread(target=_import_ruptures, daemon=True).start()
         yield
-        service.hub.close()
-        service.database.close()
+        service.close()
 
     app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
     app.state.service = service

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import anyio
 from anyio import to_thread
 
 from monitor import views
@@ -16,6 +17,8 @@ from monitor.store.database import Database, Transaction
 
 COALESCE_S = 0.1
 RUN_EVERY_S = 0.5
+# A monitor that dies between its commit and its notice leaves the viewers of the others unaware.
+LOOK_EVERY_S = 5.0
 Event = tuple[int | None, str, dict[str, Any]]
 
 
@@ -77,9 +80,10 @@ class Listener:
     def __exit__(self, *error: object) -> None:
         self._hub.remove(self)
 
-    async def wait(self) -> set[str]:
-        """Return the runs that changed, once there are any or the hub closes."""
-        await self.wake.wait()
+    async def wait(self, most_s: float | None = None) -> set[str]:
+        """Return the runs that changed, once there are any, the hub closes, or the time is over."""
+        with anyio.move_on_after(most_s):
+            await self.wake.wait()
         self.wake.clear()
         changed, self.changed = self.changed, set()
         return changed
@@ -100,9 +104,8 @@ async def of_run(
             for one in found:
                 yield one
             if not more:
-                await listener.wait()
-                await asyncio.sleep(COALESCE_S)
-                heard = True
+                heard = bool(await listener.wait(LOOK_EVERY_S))
+                await asyncio.sleep(COALESCE_S if heard else 0)
 
 
 async def of_all(hub: Hub, summarise: Callable[[str], Any]) -> AsyncIterator[Event]:

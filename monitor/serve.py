@@ -2,13 +2,19 @@
 
 import errno
 import socket
+import time
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from cusp import locks
 from monitor.app import create_app
 from monitor.config import ConfigError, MonitorConfig
 from monitor.service import Service
+from monitor.store.database import Database, normal_url
+
+TAKE_OVER_S = 3.0  # a monitor that was told to end may take this long
 
 
 class PortInUse(ConfigError):
@@ -46,8 +52,35 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
+class DatabaseInUse(ConfigError):
+    """Another monitor has the SQLite file."""
+
+
+def alone(database_url: str) -> None:
+    """Make sure no other monitor uses the SQLite file, until this process ends.
+
+    Two would each cache what the other changes. DatabaseInUse is raised, with the way out, when one
+    still does after `TAKE_OVER_S`; the lock dies with its process.
+    """
+    url = normal_url(database_url)
+    path = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///"):
+        return
+    Database(url).close()  # makes the folder, or says why it cannot
+    lock = path.with_name(f"{path.name}.lock")
+    until = time.monotonic() + TAKE_OVER_S
+    while locks.take(lock) is None:
+        if time.monotonic() > until:
+            raise DatabaseInUse(
+                f"another monitor (process {locks.owner(lock)}) uses {path}, and SQLite serves one;"
+                " stop that one, or give both a PostgreSQL with CUSP_DATABASE_URL"
+            )
+        time.sleep(0.1)
+
+
 def serve(config: MonitorConfig, listener: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C."""
+    alone(config.database_url)
     app = create_app(config)
     server = Server(
         uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none"),

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from monitor import views
 from monitor.config import MonitorConfig
 from monitor.events import Hub
+from monitor.fanout import Fanout
 from monitor.ingest import Ingest
 from monitor.problems import Conflict, NotFound
 from monitor.store import answers, runs
@@ -27,9 +28,31 @@ class Service:
         self.database = Database(config.database_url)
         self.hub = Hub()
         self.tokens = Tokens(self.database, config.token, lambda: self.clock())
-        self.ingest = Ingest(
-            self.database, self.hub.changed, clock=clock, series_limit=config.series_limit
+        self.fanout = (
+            None if self.database.is_sqlite else Fanout(self.database.url, self.hub.changed)
         )
+        self.ingest = Ingest(
+            self.database, self.changed, clock=clock, series_limit=config.series_limit
+        )
+
+    def open(self) -> None:
+        """Begin serving, on the running event loop."""
+        self.hub.open()
+        if self.fanout is not None:
+            self.fanout.start()
+
+    def close(self) -> None:
+        """End all streams and connections."""
+        self.hub.close()
+        if self.fanout is not None:
+            self.fanout.close()
+        self.database.close()
+
+    def changed(self, run_id: str) -> None:
+        """Wake the run's viewers, here and at the other monitors. Called after the commit."""
+        self.hub.changed(run_id)
+        if self.fanout is not None:
+            self.fanout.tell(run_id)
 
     def summary(self, run_id: str) -> dict[str, Any] | None:
         """Return the run as the runs table shows it, or None."""

@@ -50,7 +50,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield str(tmp_path / "cusp.db")
         return
-    uri: str = request.getfixturevalue("postgres")
+    yield request.getfixturevalue("postgres_database")
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> Iterator[str]:
+    """An empty database on the session's PostgreSQL."""
+    uri = postgres
     name = f"cusp_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -88,8 +94,11 @@ def api(database_url: str, clock: Clock) -> Iterator[TestClient]:
 class MonitorProcess:
     """`cusp serve` as its own process, which a test may kill and start again on the same data."""
 
-    def __init__(self, folder: Path, port: int, token: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, port: int, token: str | None = None, database_url: str | None = None
+    ) -> None:
         self.folder, self.port, self.token = folder, port, token
+        self.database_url = database_url
         self.url = f"http://127.0.0.1:{port}"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -97,6 +106,8 @@ class MonitorProcess:
         environment = {**os.environ, "CUSP_DIR": str(self.folder)}
         if self.token:
             environment["CUSP_TOKEN"] = self.token
+        if self.database_url:
+            environment["CUSP_DATABASE_URL"] = self.database_url
         with (self.folder / "monitor.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cusp", "serve", "--port", str(self.port)],
@@ -109,6 +120,8 @@ class MonitorProcess:
                 if httpx.get(f"{self.url}/readyz", timeout=2).is_success:
                     return
             except httpx.HTTPError:
+                if self.process.poll() is not None:
+                    break
                 time.sleep(0.1)
         raise AssertionError((self.folder / "monitor.log").read_text())
 

@@ -68,7 +68,7 @@ def promote_checkpoint(
         return {"checkpoint_id": row.id, "run_id": row.run_id, **detail}
 
     answer = service.once(key, ["promote", checkpoint_id, asked.model_dump()], act)
-    service.hub.changed(answer["run_id"])
+    service.changed(answer["run_id"])
     return answer
 
 
@@ -95,7 +95,7 @@ def pin_checkpoint(
         return views.command(command)
 
     answer = service.once(key, ["pin", checkpoint_id], act)
-    service.hub.changed(answer["run_id"])
+    service.changed(answer["run_id"])
     return answer
 
 

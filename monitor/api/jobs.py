@@ -121,7 +121,7 @@ def claim_job(claim: Claim, service: ServiceDep, response: Response) -> Any:
         if row is None:
             return Response(status_code=204)
         feed.section_changed(tx, row.run_id, "jobs")
-    service.hub.changed(row.run_id)
+    service.changed(row.run_id)
     fields = {"id": row.id, "kind": row.kind, "run_id": row.run_id, "payload": row.payload}
     return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
 
@@ -134,7 +134,7 @@ def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
         row = jobs.heartbeat(tx, job_id, beat.token, service.clock(), progress)
         if progress is not None:
             feed.section_changed(tx, row.run_id, "jobs")
-    service.hub.changed(row.run_id)
+    service.changed(row.run_id)
     return {"lease_s": jobs.LEASE_S}
 
 
@@ -150,7 +150,7 @@ def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Js
         )
         feed.section_changed(tx, job.run_id, "evaluations")
         feed.section_changed(tx, job.run_id, "checkpoints")
-    service.hub.changed(job.run_id)
+    service.changed(job.run_id)
     return {"stored": new}
 
 
@@ -178,7 +178,7 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
         for section in ("jobs", "evaluations", "checkpoints"):
             feed.section_changed(tx, held.run_id, section)
         feed.add(tx, held.run_id, "run", {})
-    service.hub.changed(held.run_id)
+    service.changed(held.run_id)
     return {"state": finish.state}
 
 

@@ -121,7 +121,7 @@ def judge_change_point(
             detail={"kind": row.kind, "step": row.step},
         )
         feed.section_changed(tx, row.run_id, "change_points")
-    service.hub.changed(row.run_id)
+    service.changed(row.run_id)
     return views.change_point(row)
 
 
@@ -169,7 +169,7 @@ def stop_run(
         return views.command(_stop(tx, run_id, service.clock(), asked, grant.name))
 
     answer = service.once(key, ["stop", run_id, asked.model_dump()], act)
-    service.hub.changed(run_id)
+    service.changed(run_id)
     return answer
 
 
@@ -201,7 +201,7 @@ def evaluate_run(
         return views.job(evaluate.asked_for(tx, run_id, service.clock(), grant.name, only))
 
     answer = service.once(key, ["evaluate", run_id, only], act)
-    service.hub.changed(run_id)
+    service.changed(run_id)
     return answer
 
 

@@ -38,12 +38,15 @@ class Database:
         self.is_sqlite = self.url.startswith("sqlite")
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
         self._writer: Any = threading.Lock() if self.is_sqlite else nullcontext()
+        # On PostgreSQL a statement sees more than the one before unless it is told not to.
+        level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reading = self.engine.execution_options(**level)
         self._writing = self.engine.execution_options(writes=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the database."""
-        with self.engine.begin() as connection:
+        with self._reading.begin() as connection:
             yield connection
 
     @contextmanager

@@ -65,6 +65,7 @@ def announce(connection: Connection, start: RunStart, now: float) -> bool:
             policy=start.policy.model_dump(),
             metadata=start.metadata.model_dump(),
             config=start.config,
+            folds=run.folds + 1,  # what the detector knows of the run may differ: fold anew
         )
     return True
 
