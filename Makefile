@@ -40,10 +40,14 @@ check: setup  ## Lint, types, import rules, schema against migrations
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.migrations.check
 
-bench-detector: setup  ## The detector's benchmarks
+bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=--quick: minutes)
 	$(BIN)/python benchmarks/detector_synthetic.py $(ARGS)
 	$(BIN)/python benchmarks/detector_real.py $(ARGS)
 	$(BIN)/python benchmarks/detector_tiny.py $(ARGS)
+	$(BIN)/python benchmarks/zoo.py score --all
+	$(BIN)/python benchmarks/detector_cost.py $(ARGS) --json .bench-cost.json
+	$(BIN)/python benchmarks/baselines.py $(ARGS) --json .bench-baselines.json
+	$(BIN)/python benchmarks/figures.py --baselines .bench-baselines.json --cost .bench-cost.json
 
 up: .env  ## docker compose: db, monitor (and with PROFILE=gpu or demo their parts)
 	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --build --wait

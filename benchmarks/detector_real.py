@@ -19,6 +19,9 @@ import json
 import math
 from pathlib import Path
 
+import scoring
+from scoring import Case, Outcome
+
 from monitor.detect import Detector, RunShape, Sample
 
 LOGS = Path(__file__).resolve().parents[2] / "shared/data/grpo_logs"
@@ -66,10 +69,8 @@ def _hit(dates: list[int] | None, seen: int | None, labels: list[float], toleran
     """Return whether a dated change is near a label and was not claimed long before it."""
     if dates is None or seen is None:
         return False
-    near = any(
-        abs(dates[0] - label) <= 2 * tolerance or dates[1] <= label <= dates[2] for label in labels
-    )
-    return near and seen >= min(labels) - 2 * tolerance
+    case = Case("", (), labels=tuple(labels), tolerance=tolerance)
+    return scoring.is_hit(case, Outcome(seen, dates[0], dates[1], dates[2]))
 
 
 def main() -> None:
@@ -156,7 +157,7 @@ def main() -> None:
         if not table:
             continue
         safe = r["transition"][3] if r["transition"] else max(table)
-        step = max((s for s in table if s <= safe), default=min(table))
+        step = scoring.kept(table, safe)
         kept.append(
             {
                 "run": r["run"],

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import scoring
+from scoring import Case, Outcome
 
 from monitor.detect import Detector, RewardRange, RunShape, Sample
 
@@ -155,22 +157,19 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
 
 def numbers(rows: list[dict]) -> dict[str, float]:
     """Return the scores of positive runs."""
-    early = [r["stop"] is not None and r["stop"] < r["truth"] - 20 for r in rows]
-    found = [r for r, e in zip(rows, early, strict=True) if r["stop"] is not None and not e]
-    delays = sorted([r["stop"] - r["truth"] for r in found] + [np.inf] * (len(rows) - len(found)))
-    errors = [abs(r["step"] - r["truth"]) for r in found]
+    pairs = [(Case("", (), truth=r["truth"]), Outcome(r["stop"], r.get("step"))) for r in rows]
+    early = [scoring.is_early(*pair) for pair in pairs]
+    found = [r for r, pair in zip(rows, pairs, strict=True) if scoring.is_detected(*pair)]
+    delays = [scoring.delay(*pair) for pair in pairs]
+    errors = [scoring.date_error(*pair) for pair in pairs if scoring.is_detected(*pair)]
     covered = [r["low"] - r["every"] <= r["truth"] <= r["high"] + r["every"] for r in found]
-    watched = [r["watch"] is not None and r["watch"] >= r["truth"] - 20 for r in rows]
-
-    def at(q: float) -> float:
-        return float(delays[min(int(q * len(delays)), len(delays) - 1)])
-
+    watched = [r["watch"] is not None and r["watch"] >= r["truth"] - scoring.EARLY for r in rows]
     return {
         "detected": len(found) / len(rows),
         "watched": float(np.mean(watched)),
         "early": float(np.mean(early)),
-        "delay": at(0.5),
-        "delay90": at(0.9),
+        "delay": scoring.quantile(delays, 0.5),
+        "delay90": scoring.quantile(delays, 0.9),
         "error": float(np.median(errors)) if found else np.nan,
         "coverage": float(np.mean(covered)) if found else np.nan,
         "safe": float(np.mean([r["safe"] <= r["truth"] for r in found])) if found else np.nan,

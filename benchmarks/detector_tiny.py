@@ -14,6 +14,8 @@ import csv
 import json
 from pathlib import Path
 
+import scoring
+
 from monitor.detect import Detector, RunShape, Sample
 
 RUNS = Path(__file__).resolve().parents[2] / "shared/data/tiny_runs"
@@ -54,14 +56,16 @@ def judge(path: Path, preset: str) -> dict[str, object]:
         e["step"]: e["acc"]
         for e in json.loads(path.with_suffix(".summary.json").read_text())["eval"]
     }
-    best, last = max(scores.values()), scores[max(scores)]
+    best = max(scores.values())
     transition = stopped.transition if stopped else None
-    kept = max(s for s in scores if s <= (transition.safe_step if transition else max(scores)))
+    safe = transition.safe_step if transition else max(scores)
+    kept = scoring.kept(scores, safe)
+    case = scoring.Case(path.stem, [(s.step, {}) for s in samples], selection=scores, report=scores)
+    cost = scoring.regret(case, scoring.Outcome(stop, safe=safe))
     low = max(
         (s for s in scores if transition and s <= transition.low),
         default=max(scores) if not transition else 0,
     )
-    chosen = max(v for s, v in scores.items() if s <= (stop or max(scores)))
     return {
         "run": path.stem,
         "control": path.stem.startswith(CONTROLS),
@@ -74,11 +78,11 @@ def judge(path: Path, preset: str) -> dict[str, object]:
             e.metric: round(e.score) for e in (stopped or verdict).evidence if e.score >= 1
         },
         "kept": kept,
-        "regret_signals": best - scores[kept],
+        "regret_signals": cost.signals,
         "regret_low": best - scores[low],
-        "regret_choice": best - (chosen if stop else last),
-        "regret_last": best - last,
-        "saved": 1 - stop / samples[-1].step if stop else 0.0,
+        "regret_choice": cost.evaluation,
+        "regret_last": cost.last,
+        "saved": cost.saved,
         "words": (stopped or verdict).words,
     }
 

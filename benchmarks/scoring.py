@@ -134,6 +134,11 @@ def false_stops_per_1000(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> 
     return 1000 * sum(outcome.stop is not None for outcome in outcomes) / max(seen, 1)
 
 
+def kept(scores: Mapping[int, float], safe: int) -> int:
+    """Return the last scored checkpoint at or before a step; the first one if none is so early."""
+    return max((step for step in scores if step <= safe), default=min(scores))
+
+
 def regret(case: Case, outcome: Outcome) -> Regret:
     """Return what following `outcome` cost. A run that is not stopped keeps its last checkpoint.
 
@@ -143,11 +148,12 @@ def regret(case: Case, outcome: Outcome) -> Regret:
     best = max(report.values())
     stop = last if outcome.stop is None else outcome.stop
     safe = last if outcome.stop is None or outcome.safe is None else outcome.safe
-    kept = max((s for s in report if s <= safe), default=min(report))
     tried = [s for s in case.selection if s <= stop] or [min(report)]
     chosen = max(tried, key=lambda s: (case.selection[s], s)) if outcome.stop is not None else last
     saved = 0.0 if outcome.stop is None else 1 - outcome.stop / case.last
-    return Regret(best - report[kept], best - report[chosen], best - report[last], saved)
+    return Regret(
+        best - report[kept(report, safe)], best - report[chosen], best - report[last], saved
+    )
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -233,21 +239,16 @@ def label_table(named: Named, cases: Sequence[Case]) -> str:
         no = [o for c, o in pairs if c.kind == "no"]
         dated = [p for p in pairs if p[0].kind == "dated"]
         scored = [p for p in pairs if p[0].report]
-        kept = [max(c.report.values()) - 100 * regret_of(c, o) for c, o in scored]
+        scores = [c.report[kept(c.report, c.last if o.safe is None else o.safe)] for c, o in scored]
         rows.append([
             name, f"{sum(o.stop is not None for o in no)}/{len(no)}",
             f"{false_stops_per_1000([], no):.2f}",
             f"{sum(is_hit(*p) for p in dated)}/{len(dated)}",
-            ", ".join(f"{k:.1f}" for k in kept),
+            ", ".join(f"{k:.1f}" for k in scores),
             ", ".join(f"{max(c.report.values()):.1f}" for c, _ in scored),
             ", ".join("–" if o.stop is None else f"{o.stop}" for _, o in scored),
         ])  # fmt: skip
     return markdown(head, rows)
-
-
-def regret_of(case: Case, outcome: Outcome) -> float:
-    """Return the regret of the signals as a share (scores in per cent)."""
-    return regret(case, outcome).signals / 100
 
 
 def run_table(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> str:
