@@ -49,6 +49,10 @@ class Hub:
         """Return a listener to one run, or to all; use it as a context manager."""
         return Listener(self, run_id)
 
+    def count(self) -> int:
+        """Return how many streams are open."""
+        return len(self._listeners)
+
     def add(self, listener: "Listener") -> None:
         """Begin waking this listener."""
         self._listeners.add(listener)

@@ -33,7 +33,10 @@ class UnknownRun(LookupError):
 
 
 class Ingest:
-    """Takes announcements and batches. `changed` is called with the run id after every commit."""
+    """Takes announcements and batches. `changed` is called with the run id after every commit.
+
+    `took` is told of every batch: new messages, those set aside, seconds until the commit.
+    """
 
     def __init__(
         self,
@@ -42,11 +45,13 @@ class Ingest:
         *,
         clock: Callable[[], float] = time.time,
         series_limit: int = 2_000,
+        took: Callable[[int, int, float], None] = lambda *_: None,
     ) -> None:
         self._database = database
         self._changed = changed
         self._clock = clock
         self._series_limit = series_limit
+        self._took = took
         self._folds = Folds()
 
     def announce(self, start: RunStart) -> None:
@@ -67,20 +72,29 @@ class Ingest:
 
         UnknownRun is raised when the run or the attempt was not announced here.
         """
+        started = time.perf_counter()
         messages = [read_message(raw) for raw in batch.messages]
+        touched = Touched()
         try:
             with self._database.write() as tx:
-                reply, changed = self._take(tx, run_id, batch, messages)
+                reply, new, changed = self._take(tx, run_id, batch, messages, touched)
         except Exception:
             self._folds.drop(run_id)
             raise
         if changed:
             self._changed(run_id)
+        self._took(new, touched.quarantined, time.perf_counter() - started)
         return reply
 
     def _take(
-        self, tx: Transaction, run_id: str, batch: Batch, messages: Sequence[Message | str]
-    ) -> tuple[Reply, bool]:
+        self,
+        tx: Transaction,
+        run_id: str,
+        batch: Batch,
+        messages: Sequence[Message | str],
+        touched: Touched,
+    ) -> tuple[Reply, int, bool]:
+        """Return the reply, how many messages were new, and whether viewers should look."""
         now = self._clock()
         run = runs.lock(tx, run_id)
         attempt = runs.attempt(tx, batch.attempt_id)
@@ -90,7 +104,6 @@ class Ingest:
         expected = attempt.next_seq + lost
         skip = expected - batch.first_seq
         new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
-        touched = Touched()
         skipped = self._store(tx, run, attempt, expected, new, touched, now)
         next_seq = expected + len(new)
         stamp = {
@@ -115,7 +128,8 @@ class Ingest:
             feed.add(tx, run_id, "run", {})
         open_commands = self._commands_for(tx, run_id, attempt.id)
         silent_s = now - run.last_contact_at
-        return Reply(next_seq=next_seq, commands=open_commands), bool(new) or silent_s > SILENT_S
+        reply = Reply(next_seq=next_seq, commands=open_commands)
+        return reply, len(new), bool(new) or silent_s > SILENT_S
 
     def _store(
         self,
@@ -135,6 +149,7 @@ class Ingest:
                 message = numbers.check(message) or message
             if isinstance(message, str):
                 set_aside(tx, run.id, attempt.key, seq + offset, raw, message, now)
+                touched.quarantined += 1
             elif isinstance(message, PointMessage):
                 skipped += message.skipped
                 rows += numbers.rows(message, attempt.key)

@@ -26,6 +26,7 @@ class Touched:
     watched: bool = False
     sections: set[str] = field(default_factory=set)
     ended: bool = False
+    quarantined: int = 0
 
 
 class Numbers:

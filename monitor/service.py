@@ -13,6 +13,7 @@ from monitor.config import MonitorConfig
 from monitor.events import Hub
 from monitor.fanout import Fanout
 from monitor.ingest import Ingest
+from monitor.measures import Measures
 from monitor.problems import Conflict, NotFound
 from monitor.store import answers, runs
 from monitor.store.database import Database, Transaction
@@ -31,8 +32,13 @@ class Service:
         self.fanout = (
             None if self.database.is_sqlite else Fanout(self.database.url, self.hub.changed)
         )
+        self.measures = Measures(self.database, self.hub.count)
         self.ingest = Ingest(
-            self.database, self.changed, clock=clock, series_limit=config.series_limit
+            self.database,
+            self.changed,
+            clock=clock,
+            series_limit=config.series_limit,
+            took=self.measures.took,
         )
 
     def open(self) -> None:

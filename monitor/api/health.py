@@ -1,9 +1,11 @@
-"""Is the process alive, can it work."""
+"""Is the process alive, can it work, what has it done."""
 
 from typing import Any
 
 from fastapi import APIRouter, Response
 
+from monitor.access import needs
+from monitor.measures import CONTENT_TYPE
 from monitor.service import ServiceDep
 from monitor.store.database import DatabaseError
 
@@ -25,3 +27,14 @@ def readyz(service: ServiceDep, response: Response) -> dict[str, Any]:
         response.status_code = 503
         return {"status": "not ready", "detail": str(error)}
     return {"status": "ok"}
+
+
+@router.get(
+    "/metrics",
+    dependencies=[needs("read")],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus' text format"}},
+)
+def metrics(service: ServiceDep) -> Response:
+    """Counters of this process, jobs and commands of all."""
+    return Response(service.measures.text(), media_type=CONTENT_TYPE)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from cusp.ids import new_id
 from monitor.store.schema import commands
@@ -96,3 +96,10 @@ def expire(connection: Connection, run_id: str, now: float, reason: str) -> int:
         .where(commands.c.run_id == run_id, commands.c.state.in_(PENDING))
         .values(state="expired", state_reason=reason, done_at=now)
     ).rowcount
+
+
+def counts(connection: Connection) -> dict[tuple[str, str], int]:
+    """Return how many commands there are of each (kind, state)."""
+    kind, state = commands.c.kind, commands.c.state
+    found = connection.execute(select(kind, state, func.count()).group_by(kind, state))
+    return {(row[0], row[1]): row[2] for row in found}

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from cusp.ids import new_id
 from monitor.store.schema import jobs
 
 LEASE_S = 60.0
 MOST_ATTEMPTS = 3
+STATES = ("queued", "leased", "done", "failed")
 
 
 class LeaseLost(Exception):
@@ -136,3 +137,9 @@ def of_run(connection: Connection, run_id: str | None, most: int = 200) -> Seque
     if run_id is not None:
         statement = statement.where(jobs.c.run_id == run_id)
     return connection.execute(statement).all()
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Return how many jobs are in each state; states without any are left out."""
+    statement = select(jobs.c.state, func.count().label("number")).group_by(jobs.c.state)
+    return {row.state: row.number for row in connection.execute(statement)}

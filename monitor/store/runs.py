@@ -131,9 +131,7 @@ def forsake(connection: Connection, run_id: str, but: str) -> None:
     """Mark the attempts before `but` that never said how they ended as lost."""
     connection.execute(
         update(attempts)
-        .where(
-            attempts.c.run_id == run_id, attempts.c.id < but, attempts.c.status == "running"
-        )
+        .where(attempts.c.run_id == run_id, attempts.c.id < but, attempts.c.status == "running")
         .values(status="lost", status_reason="a later attempt of the run started")
     )
 
