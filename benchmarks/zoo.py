@@ -247,13 +247,14 @@ def index(run: ZooRun, seconds: float | None) -> None:
             writer.writerow(["run", "command", "seconds", "date", "commit", "trl", "torch"])
         today = datetime.date.today().isoformat()
         versions = [version("trl"), version("torch")]
+        made_at = "" if seconds is None else found.stdout.strip()
         writer.writerow(
             [
                 run.name,
                 command(run),
                 "" if seconds is None else round(seconds),
                 today,
-                found.stdout.strip(),
+                made_at,
                 *versions,
             ]
         )
