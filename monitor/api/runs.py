@@ -12,13 +12,18 @@ from monitor.aliases import usable
 from monitor.api.keys import IdempotencyKey
 from monitor.problems import Conflict, NotFound
 from monitor.service import ServiceDep, run_or_404
-from monitor.store import audit, commands, evaluations, feed, findings, points, runs
+from monitor.store import audit, checkpoints, commands, evaluations, feed, findings, points, runs
 from monitor.store import jobs as job_rows
 from monitor.store.database import Transaction
+from monitor.thin import thin
 
 router = APIRouter(tags=["runs"])
 Json = dict[str, Any]
 Since = Annotated[int, Query(ge=0, le=2**53, description="first step to return")]
+
+MaxPoints = Annotated[
+    int, Query(ge=10, le=100_000, description="about this many points of each series")
+]
 
 
 class StopRequest(BaseModel):
@@ -78,11 +83,22 @@ def get_run(run_id: Id, service: ServiceDep) -> Json:
 
 
 @router.get("/runs/{run_id}/series", dependencies=[needs("read")])
-def get_series(run_id: Id, service: ServiceDep, names: str | None = None, since: Since = 0) -> Json:
+def get_series(
+    run_id: Id,
+    service: ServiceDep,
+    names: str | None = None,
+    since: Since = 0,
+    max_points: MaxPoints | None = None,
+) -> Json:
     """Return the metric series: what counts, and what later attempts superseded."""
+    only = names.split(",") if names else None
     with service.database.read() as tx:
-        run_or_404(tx, run_id)
-        return {"series": read_series(tx, run_id, names.split(",") if names else None, since)}
+        run = run_or_404(tx, run_id)
+        found, numbers = _stored_series(tx, run_id, only, since)
+        if max_points is not None:
+            marked = _marked_steps(tx, run)
+            found = [thin(one, max_points, marked) for one in found]
+        return {"series": views.series(found, numbers)}
 
 
 @router.get("/runs/{run_id}/verdicts", dependencies=[needs("read")])
@@ -205,13 +221,25 @@ def evaluate_run(
     return answer
 
 
-def read_series(
+def read_series(tx: Transaction, run_id: str) -> list[Json]:
+    """Return the run's `Series` objects, every point of them."""
+    return views.series(*_stored_series(tx, run_id))
+
+
+def _stored_series(
     tx: Transaction, run_id: str, names: list[str] | None = None, since: int = 0
-) -> list[Json]:
-    """Return the run's `Series` objects."""
+) -> tuple[list[points.Series], dict[int, int]]:
     attempts = runs.attempts_of(tx, run_id)
     found = points.read(tx, run_id, runs.cuts(attempts), only=names, since=since)
-    return views.series(found, views.attempt_numbers(attempts))
+    return found, views.attempt_numbers(attempts)
+
+
+def _marked_steps(tx: Transaction, run: Any) -> set[int]:
+    """Return the steps that a chart points at: checkpoints, change points, the transition."""
+    transition = (run.verdict or {}).get("transition") or {}
+    marked = {transition[key] for key in ("step", "low", "high", "safe_step") if key in transition}
+    marked |= {row.step for row in checkpoints.of_run(tx, run.id)}
+    return marked | {row.step for row in findings.change_points_of(tx, run.id)}
 
 
 def read_evaluations(tx: Transaction, run_id: str) -> Json:
