@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -21,7 +22,9 @@ STEP_NAMES = ("step", "global_step", "_step", "train/global_step", "trainer/glob
 USED = ("format_reward", "completion_length", "accuracy_reward", "entropy", "clipped_ratio")
 """What the detector reads; a file with none of it cannot be judged."""
 
-_EMPTY = frozenset({"", "nan", "none", "null", "na", "n/a", "-", "inf", "-inf", "no log"})
+_EMPTY = frozenset(
+    {"", "nan", "none", "null", "na", "n/a", "-", "inf", "-inf", "infinity", "-infinity", "no log"}
+)
 _FURTHEST = 2**53  # a larger step is no exact number in JSON
 
 
@@ -72,7 +75,7 @@ def _text(path: Path) -> str:
             f"{path} is no text (byte {error.start} is not UTF-8); give a CSV, JSONL or"
             " trainer_state.json"
         ) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise LogError(f"{path} cannot be read ({reason}); check the path") from None
 

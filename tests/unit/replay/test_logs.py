@@ -105,6 +105,10 @@ def test_a_missing_file_and_a_broken_gzip_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="No such file"):
         read_log(tmp_path / "none.csv")
     broken = tmp_path / "a.csv.gz"
-    broken.write_bytes(b"\x1f\x8b\x08")
-    with pytest.raises(LogError, match="cannot be read"):
-        read_log(broken)
+    for content in (
+        b"\x1f\x8b\x08",
+        gzip.compress(b"step,format_reward\n" * 99)[:30] + b"\xff" * 30,
+    ):
+        broken.write_bytes(content)
+        with pytest.raises(LogError, match="cannot be read"):
+            read_log(broken)
