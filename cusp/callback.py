@@ -54,7 +54,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         model: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Announce the attempt, from rank 0."""
+        """Announce the attempt, from rank 0; a training goes on without Cusp rather than not at all."""
+        self._stop_after_save, self._proposed, self._agreed = False, [], set()
         if not state.is_world_process_zero:
             return
         if args.save_total_limit is not None:
@@ -63,14 +64,10 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
                 " before it is known to matter; leave it unset.",
                 args.save_total_limit,
             )
-        root = Path(args.output_dir).absolute()
-        if self.run is None:
-            metadata = described(args, state, model, self._metadata)
-            config = self._config if self._config is not None else args.to_sanitized_dict()
-            self.run = self._announced(config, metadata, root)
-        for path in checkpoints.found_in(root):
-            if (checkpoints.step_of(path) or 0) > state.global_step:
-                checkpoints.unshare(path)
+        try:
+            self._begin(args, state, model)
+        except (ValueError, OSError, TypeError, AttributeError) as error:
+            log.error("Cusp cannot watch this training, which goes on without it: %s", error)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -129,15 +126,16 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             stopped = None
         self.run.finish("stopped" if stopped else "finished", stopped.reason if stopped else None)
 
-    def _announced(
-        self, config: Mapping[str, Any], metadata: RunMetadata, root: Path
-    ) -> Run | None:
-        """Return the new attempt; a training goes on without Cusp rather than not at all."""
-        try:
-            return init(**self._given, config=config, metadata=metadata, root=root)  # type: ignore[arg-type]
-        except (ValueError, OSError) as error:
-            log.error("Cusp cannot watch this training, which goes on without it: %s", error)
-            return None
+    def _begin(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
+        root = Path(args.output_dir).absolute()
+        if self.run is None or self.run.finished:  # the same callback may serve several trainings
+            metadata = described(args, state, model, self._metadata)
+            config = self._config if self._config is not None else args.to_sanitized_dict()
+            self.run = None
+            self.run = init(**self._given, config=config, metadata=metadata, root=root)  # type: ignore[arg-type]
+        for path in checkpoints.found_in(root):
+            if (checkpoints.step_of(path) or 0) > state.global_step:
+                checkpoints.abandon(path)
 
     def _orders(self) -> int:
         """Return what rank 0 was told since the last step, as bits; 0 on every other rank."""

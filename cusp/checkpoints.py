@@ -120,8 +120,20 @@ def unshare(path: Path) -> None:
     for file in _files(path):
         if file.stat().st_nlink > 1:
             copy = file.with_name(f".{file.name}.{os.getpid()}")
-            shutil.copy2(file, copy)
-            copy.replace(file)
+            try:
+                shutil.copy2(file, copy)
+                copy.replace(file)
+            finally:
+                copy.unlink(missing_ok=True)
+
+
+def abandon(path: Path) -> None:
+    """Prepare a checkpoint of an abandoned branch to be saved over by a resumed training.
+
+    Its pinned copy keeps its own files, and its manifest must not vouch for a half-written new one.
+    """
+    unshare(path)
+    (path / MANIFEST).unlink(missing_ok=True)
 
 
 def found_in(root: Path) -> list[Path]:
@@ -133,9 +145,14 @@ def found_in(root: Path) -> list[Path]:
 
 
 def latest(root: Path) -> Path | None:
-    """Return the newest complete checkpoint under `root`, or None; incomplete ones do not count."""
-    found = found_in(root)
-    return found[-1] if found else None
+    """Return the newest checkpoint under `root` whose files are what its manifest says, or None."""
+    for path in reversed(found_in(root)):
+        try:
+            verify(path)
+        except CheckpointError:
+            continue
+        return path
+    return None
 
 
 def step_of(path: Path) -> int | None:

@@ -8,7 +8,6 @@ import atexit
 import json
 import logging
 import os
-import re
 import socket
 import threading
 import time
@@ -21,6 +20,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from cusp import crash, locks, settings
+from cusp.config import storable_config
 from cusp.ids import is_id, new_id
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
@@ -31,7 +31,6 @@ from cusp.wire import MAX_STEP, Command, Policy, RunMetadata, RunStart, first_pr
 log = logging.getLogger("cusp")
 
 FinalStatus = Literal["finished", "failed", "stopped"]
-_SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
 
 
 class RunInUse(ValueError):
@@ -59,6 +58,7 @@ class Run:
         self._handled: set[str] = set()
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock is not None else []
+        self._root_given = root is not None
         self._shelf = Shelf(self.root, self._send)
         self._finished = False
         self._last_step = -1
@@ -81,7 +81,7 @@ class Run:
         as a warning and left out.
         """
         known = self._last_step + 1 if step is None else _whole(step)
-        values, skipped = finite_only(canonical(metrics))
+        values, skipped = finite_only(canonical(metrics or {}))
         if known is None:
             log.warning("Cusp left out a point: the step must be a number from 0 on, not %r", step)
         elif values or skipped:
@@ -94,20 +94,33 @@ class Run:
     ) -> None:
         """Record one completion of a step, cut to 32,768 characters."""
         values, _ = finite_only(rewards or {})
-        text = {"prompt": prompt[:32_768], "completion": completion[:32_768]}
-        self._send({"kind": "sample", "step": int(step), **text, "rewards": values})
+        text = {"prompt": str(prompt)[:32_768], "completion": str(completion)[:32_768]}
+        if (whole := _whole(step)) is not None:
+            self._send({"kind": "sample", "step": whole, **text, "rewards": values})
 
     def boundary(self, step: int, reason: str = "data boundary") -> None:
         """Say that the data differ from this step on; the detector starts its scan again there."""
-        self._send({"kind": "boundary", "step": int(step), "reason": reason})
+        if (whole := _whole(step)) is not None:
+            self._send({"kind": "boundary", "step": whole, "reason": str(reason)})
 
     def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
-        """Register a saved checkpoint directory below the run's root: hashed in the background."""
-        self._shelf.register(Path(path).absolute(), int(step))
+        """Register a saved checkpoint directory: hashed in the background.
+
+        It must lie below the run's root; where `init` was given none, the folder of the first
+        checkpoint becomes the root.
+        """
+        whole, folder = _whole(step), Path(path).absolute()
+        if whole is None:
+            log.warning("Cusp left out a checkpoint: its step must be a number, not %r", step)
+            return
+        if not self._root_given and not folder.is_relative_to(self.root):
+            self._move_root(folder.parent)
+        self._root_given = True
+        self._shelf.register(folder, whole)
 
     def keep(self, steps: list[int]) -> None:
         """Pin the checkpoints of these steps in the background; unknown steps are logged."""
-        for step in steps:
+        for step in steps or []:
             self._shelf.pin(step)
 
     def settle(self, timeout_s: float = 120.0) -> bool:
@@ -160,6 +173,11 @@ class Run:
         self._send({"kind": "status", "status": status, "reason": reason})
         return self._close(drain_s)
 
+    @property
+    def finished(self) -> bool:
+        """Whether `finish()` was called."""
+        return self._finished
+
     def __enter__(self) -> "Run":
         return self
 
@@ -194,6 +212,15 @@ class Run:
         )
         sender.wake()
         return spool, sender
+
+    def _move_root(self, root: Path) -> None:
+        try:
+            (self.home / "root").write_text(str(root))
+        except OSError as error:
+            log.warning("Cusp could not note where the checkpoints lie: %s", error)
+            return
+        self.root = root
+        self._shelf.root = root
 
     def _send(self, message: Mapping[str, object]) -> None:
         if self._spool is not None:
@@ -288,7 +315,7 @@ def init(
         attempt_id=new_id(),
         project=(project or given.project)[:200],
         name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
-        config=json.loads(json.dumps(_without_secrets(dict(config or {})), default=str)),
+        config=storable_config(config or {}),
         policy=policy or Policy(),
         metadata=metadata,
         host=socket.gethostname()[:200] or None,
@@ -310,15 +337,6 @@ def _start(**fields: Any) -> RunStart:
         return RunStart(**fields)
     except ValidationError as error:
         raise ValueError(f"this run cannot be announced: {first_problem(error)}") from error
-
-
-def _without_secrets(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config with every value that looks like a credential left out."""
-    return {
-        str(key): _without_secrets(value) if isinstance(value, dict) else value
-        for key, value in config.items()
-        if not _SECRET.search(str(key)) or isinstance(value, int | float | bool)
-    }
 
 
 def _claim(home: Path) -> int | None:

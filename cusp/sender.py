@@ -132,8 +132,10 @@ class Sender:
             attempt.announced = True
         first = True
         while (first or attempt.spool.pending()) and not self._closing.is_set():
-            first = False
+            first, before = False, attempt.spool.acked
             self._ship_batch(attempt)
+            if attempt.spool.acked == before:
+                break  # nothing got through; look again at the next beat
             with self._progress:
                 self._progress.notify_all()
         return attempt.spool.pending() == 0
@@ -151,10 +153,10 @@ class Sender:
             if refusal.status not in (400, 413, 422) or not lines:
                 raise
             reply = self._isolate(attempt, seq, lines, refusal)
-        spool.acknowledge(reply.next_seq)
         for command in reply.commands:
             if attempt is self._live:
                 self._on_command(command)
+        spool.acknowledge(reply.next_seq)
 
     def _isolate(self, attempt: Attempt, seq: int, lines: list[str], refusal: Refused) -> Reply:
         """Send a refused batch in halves; the one message that is left over is set aside."""
@@ -211,7 +213,14 @@ class Sender:
         self.failures += 1
         self._retry_s = min(LONGEST_RETRY_S, max(FIRST_RETRY_S, self._retry_s * 2))
         self._retry_s *= random.uniform(0.8, 1.2)
-        if self._silent_for == 0:
+        if self._silent_for == 0 and isinstance(error, Refused) and error.status in (401, 403):
+            log.warning(
+                "The monitor at %s refuses the token (%s); set CUSP_TOKEN to one it knows. The training"
+                " goes on, its points wait on disk.",
+                self._url,
+                error.status,
+            )
+        elif self._silent_for == 0:
             log.warning(
                 "Cusp cannot reach the monitor at %s (%s). The training goes on, its points wait on"
                 " disk; start it with `cusp serve` or set CUSP_URL.",

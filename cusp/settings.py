@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
+from urllib.parse import urlsplit
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 Mode = Literal["online", "offline", "disabled"]
@@ -39,8 +40,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         return environment.get(name) or None
 
     return Settings(
-        url=(text("CUSP_URL") or DEFAULT_URL).rstrip("/"),
-        token=text("CUSP_TOKEN"),
+        url=_url(text("CUSP_URL") or DEFAULT_URL),
+        token=_token(text("CUSP_TOKEN")),
         project=text("CUSP_PROJECT") or "default",
         run_name=text("CUSP_RUN_NAME"),
         run_id=text("CUSP_RUN_ID"),
@@ -48,6 +49,22 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         directory=Path(text("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute(),
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
     )
+
+
+def _url(value: str) -> str:
+    try:
+        usable = urlsplit(value).scheme in ("http", "https") and bool(urlsplit(value).hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(f"CUSP_URL is {value!r}; use a URL like http://monitor:8787")
+    return value.rstrip("/")
+
+
+def _token(value: str | None) -> str | None:
+    if value is not None and not (value.isascii() and value.isprintable()):
+        raise SettingsError("CUSP_TOKEN holds characters that no token has; copy it again")
+    return value
 
 
 def _mode(value: str) -> Mode:

@@ -19,14 +19,14 @@ class Shelf:
     """
 
     def __init__(self, root: Path, send: Callable[[Mapping[str, object]], None]) -> None:
-        self._root = root
+        self.root = root
         self._send = send
         self._known: dict[int, Path] = {}
         self._keeper = Keeper()
 
     def recall(self) -> None:
         """Remember the checkpoints that earlier attempts left, so that they can still be pinned."""
-        for path in checkpoints.found_in(self._root):
+        for path in checkpoints.found_in(self.root):
             self._known[checkpoints.read_manifest(path).step] = path
 
     def register(self, path: Path, step: int) -> None:
@@ -51,10 +51,15 @@ class Shelf:
 
     def _register(self, path: Path, step: int) -> None:
         try:
-            relative = path.relative_to(self._root)
+            relative = path.relative_to(self.root)
             manifest = checkpoints.write_manifest(path, step)
         except (ValueError, OSError) as error:
-            log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
+            log.warning(
+                "Cusp could not register the checkpoint of step %s: %s (name the folder of the checkpoints"
+                " with init(root=...))",
+                step,
+                error,
+            )
             return
         self._known[step] = path
         self._announce(manifest, relative, "present")
@@ -65,12 +70,16 @@ class Shelf:
             log.warning("Cusp was told to keep step %s, but no checkpoint of it is here", step)
             return False
         try:
-            target = checkpoints.pin(path, self._root / checkpoints.PINNED)
-            manifest = checkpoints.read_manifest(target)
+            manifest = checkpoints.read_manifest(path)
+            if manifest.step != step:
+                raise ValueError(f"{path} holds step {manifest.step} now")
+            target = checkpoints.pin(path, self.root / checkpoints.PINNED)
+            if checkpoints.step_of(path) != step:  # a folder that is saved over and over
+                checkpoints.unshare(path)
         except (ValueError, OSError) as error:
             log.warning("Cusp could not pin the checkpoint of step %s: %s", step, error)
             return False
-        self._announce(manifest, target.relative_to(self._root), "pinned")
+        self._announce(manifest, target.relative_to(self.root), "pinned")
         return True
 
     def _announce(self, manifest: checkpoints.Manifest, relative: Path, state: str) -> None:

@@ -5,6 +5,7 @@ One JSON line a message; the line number is its sequence number. Lines lie in se
 A line is written by one `write` call, so `kill -9` loses at most the line in flight.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -69,6 +70,8 @@ class Spool:
             size = 0
             while len(lines) < count and (size < most_bytes or not lines):
                 line = file.readline()
+                if not line:
+                    break
                 lines.append(line.decode())
                 size += len(line)
         return lines
@@ -85,9 +88,7 @@ class Spool:
         """
         with self._lock:
             self.acked = min(next_seq, self.next_seq)
-            temporary = self._folder / ".cursor"
-            temporary.write_text(json.dumps({"acked": self.acked}))
-            temporary.replace(self._folder / "cursor.json")
+            self._write_cursor()
             while len(self._segments) > 2 and self._starts[2] <= self.acked:
                 segment = self._segments.pop(0)
                 self._starts.pop(0)
@@ -163,6 +164,13 @@ class Spool:
                 if at % 256 == 0 and at // 256 == len(index):
                     index.append(file.tell())
             return file.tell()
+
+    def _write_cursor(self) -> None:
+        temporary = self._folder / ".cursor"
+        # On a full disk the old cursor stays: then the monitor only ignores some repeats.
+        with contextlib.suppress(OSError):
+            temporary.write_text(json.dumps({"acked": self.acked}))
+            temporary.replace(self._folder / "cursor.json")
 
     def _read_cursor(self) -> int:
         try:

@@ -89,12 +89,15 @@ def sync(as_json: AsJson = False) -> None:
     config = settings.from_environment()
     sent, waiting = 0, 0
     for folder in sorted(config.directory.glob("runs/*/attempts/*")):
-        attempt = load_leftover(folder)
-        if attempt is None or _in_use(folder):
+        # The lock is looked at first: opening the spool of a live process would cut its last line.
+        attempt = None if _in_use(folder) else load_leftover(folder)
+        if attempt is None:
             continue
         pending = attempt.spool.pending()
         left = pending - _ship(config, attempt)
         sent, waiting = sent + pending - left, waiting + left
+        if left == pending:
+            break  # the monitor takes nothing now; the next attempt would wait as long in vain
     if as_json:
         print_json({"sent": sent, "waiting": waiting})
     else:
@@ -126,7 +129,8 @@ def _ship(config: settings.Settings, attempt: Attempt) -> int:
     """Return how many messages the monitor took."""
     before = attempt.spool.acked
     sender = Sender(config.url, config.token, attempt)
-    sender.drain(60.0)
+    while sender.drain(1.0) is False and sender.failures == 0:
+        pass
     sender.close()
     attempt.spool.close()
     return attempt.spool.acked - before
