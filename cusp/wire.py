@@ -184,10 +184,10 @@ class Batch(Wire):
 
     v: Literal[1] = 1
     attempt_id: Id
-    first_seq: Annotated[int, Field(ge=0)]
+    first_seq: Annotated[int, Field(ge=0, le=MAX_STEP)]
     messages: Annotated[list[Any], Field(max_length=MAX_MESSAGES)] = []
-    dropped: Annotated[int, Field(ge=0)] = 0
-    oldest_seq: Annotated[int, Field(ge=0)] = 0
+    dropped: Annotated[int, Field(ge=0, le=MAX_STEP)] = 0
+    oldest_seq: Annotated[int, Field(ge=0, le=MAX_STEP)] = 0
 
 
 class Command(Wire):

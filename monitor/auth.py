@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from cusp.ids import is_id
+from monitor.config import is_loopback
 
 Scope = Literal["ingest", "read", "control", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -103,6 +104,22 @@ def session_owner(key: str, cookie: str) -> str | None:
 def is_open(path: str) -> bool:
     """Return whether anybody may ask for the path."""
     return path in OPEN_PATHS or path.startswith("/static/")
+
+
+def is_strange_host(host: str) -> bool:
+    """Return whether a Host header names anything but this machine.
+
+    A page whose own name was rebound to 127.0.0.1 sends that name; a monitor without a token would
+    take it for its own page.
+
+    >>> is_strange_host("127.0.0.1:8787"), is_strange_host("[::1]:8787"), is_strange_host("evil.example")
+    (False, False, True)
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return True
+    return not is_loopback(name)
 
 
 def is_foreign(method: str, headers: Mapping[str, str]) -> bool:

@@ -40,6 +40,8 @@ def after_batch(tx: Transaction, run_id: str, now: float, *, ended: bool) -> Non
         return
     verdict = from_json(run.verdict) if run.verdict else None
     transition = confirmed(verdict.transition) if verdict else None
+    if transition and _dismissed(tx, run_id, transition):
+        verdict = transition = None
     if transition is None and not ended:
         return
     policy = Policy.model_validate(run.policy)
@@ -93,6 +95,15 @@ def _carry_out(
         audit.add(tx, run_id, now, actor=POLICY, action=decision.kind, target=run_id, detail=detail)
         feed.section_changed(tx, run_id, "decisions")
         feed.section_changed(tx, run_id, "commands")
+
+
+def _dismissed(tx: Transaction, run_id: str, transition: Transition) -> bool:
+    """Return whether a person has dismissed the change points that the transition rests on."""
+    return any(
+        row.state == "dismissed" and row.low <= transition.high and transition.low <= row.high
+        for row in findings.change_points_of(tx, run_id)
+        if row.kind in ("length_turn", "destabilisation")
+    )
 
 
 def _second_opinion(tx: Transaction, run: Any, transition: Transition) -> str:

@@ -108,5 +108,5 @@ def shape_of(metadata: RunMetadata) -> RunShape:
 
 def _same_past(state: Folded, cuts: Mapping[int, int]) -> bool:
     """Return whether the same attempts still hold every step that was folded."""
-    end = state.last_step
+    end = state.last_step + 1  # a cut is the first step that is superseded
     return all(min(cuts.get(key, 0), end) == min(cut, end) for key, cut in state.cuts.items())

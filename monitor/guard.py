@@ -46,6 +46,12 @@ class Guard:
         await (refusal or self._app)(scope, receive, send_with_headers)
 
     async def _refusal(self, request: Request) -> Response | None:
+        host = request.headers.get("host", "")
+        if self._tokens.is_open and auth.is_strange_host(host):
+            detail = (
+                f"without a token this monitor answers as 127.0.0.1 or localhost, not as {host!r}"
+            )
+            return problem(403, "Not allowed", detail)
         if auth.is_foreign(request.method, request.headers):
             origin = request.headers.get("origin")
             return problem(403, "Not allowed", f"a page of {origin} may not act on this monitor")

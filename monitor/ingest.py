@@ -60,7 +60,8 @@ class Ingest:
         with self._database.write() as tx:
             if not runs.announce(tx, start, now):
                 return
-            if len(runs.attempts_of(tx, start.run_id)) > 1:
+            newest = start.attempt_id == runs.newest_attempt(tx, start.run_id)
+            if newest and len(runs.attempts_of(tx, start.run_id)) > 1:
                 commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
                 runs.forsake(tx, start.run_id, runs.newest_attempt(tx, start.run_id))
                 feed.section_changed(tx, start.run_id, "commands")

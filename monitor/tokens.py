@@ -38,6 +38,11 @@ class Tokens:
         self._ticks = ticks
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody on this machine may do anything, as there is no CUSP_TOKEN."""
+        return self._key is None
+
     def grant(self, bearer: str, cookie: str) -> Grant | None:
         """Return what a request with this token or this cookie may do, or None for nothing.
 

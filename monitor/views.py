@@ -33,6 +33,7 @@ def when(seconds: float | None) -> str | None:
 def summary(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
     """Return the `Run` of the runs table."""
     attempts = runs.attempts_of(tx, run.id)
+    cuts = runs.cuts(attempts)
     verdict = run.verdict or {}
     transition = verdict.get("transition")
     last_step = run.last_step
@@ -55,8 +56,10 @@ def summary(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[
         "started_at": when(attempts[0].started_at if attempts else run.created_at),
         "ended_at": when(run.ended_at),
         "last_contact_at": when(run.last_contact_at),
-        "latest": points.latest(tx, run.id, KEY_METRICS),
-        "sparklines": points.thinned(tx, run.id, KEY_METRICS[:3], last_step or 0, SPARKLINE_POINTS),
+        "latest": points.latest(tx, run.id, cuts, KEY_METRICS),
+        "sparklines": points.thinned(
+            tx, run.id, cuts, KEY_METRICS[:3], last_step or 0, SPARKLINE_POINTS
+        ),
         "transition": transition,
         "checkpoints": aliases,
         "score": _score(tx, run.id, aliases),

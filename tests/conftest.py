@@ -87,7 +87,7 @@ def api(database_url: str, clock: Clock) -> Iterator[TestClient]:
     app = create_app(MonitorConfig(database_url))
     app.state.service.clock = clock
     app.state.service.ingest._clock = clock
-    with TestClient(app, base_url="http://testserver") as client:
+    with TestClient(app, base_url="http://127.0.0.1:8787") as client:
         yield client
 
 

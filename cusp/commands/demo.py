@@ -76,7 +76,8 @@ def demo(
 
     Example: cusp demo --seed 3 --exit --json out.json
     """
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: the parts are ended in order
+        signal.signal(ending, signal.default_int_handler)
     out = console()
     given = settings.from_environment()
     home = directory.absolute() if directory else given.directory

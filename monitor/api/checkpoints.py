@@ -63,6 +63,13 @@ def promote_checkpoint(
         audit.add(
             tx, row.run_id, now, actor=grant.name, action="promote", target=row.id, detail=detail
         )
+        if not row.pinned and run_or_404(tx, row.run_id).status == "running":
+            # What an alias points at must outlive rotation and a resume that saves over it.
+            reason = f"promoted to {asked.alias}"
+            commands.add(
+                tx, row.run_id, now, kind="keep", reason=reason, author=grant.name, steps=[row.step]
+            )
+            feed.section_changed(tx, row.run_id, "commands")
         feed.section_changed(tx, row.run_id, "checkpoints")
         feed.add(tx, row.run_id, "run", {})
         return {"checkpoint_id": row.id, "run_id": row.run_id, **detail}
@@ -83,7 +90,7 @@ def pin_checkpoint(
         run = run_or_404(tx, row.run_id)
         if run.status != "running":
             raise Conflict(
-                f"the run is {run.status}, so nobody deletes its checkpoints any more; nothing to pin"
+                f"the run is {run.status}, so no trainer is there to pin it; it can be pinned once resumed"
             )
         now = service.clock()
         reason = "pinned by a person"

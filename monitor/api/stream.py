@@ -48,7 +48,8 @@ async def run_events(
     last_event_id: LastEventId = None,
 ) -> AsyncIterable[ServerSentEvent]:
     """Stream every change of the run after a cursor, for ever; `Last-Event-ID` wins over `after`."""
-    cursor = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+    resumed = last_event_id and last_event_id.isdecimal()
+    cursor = min(int(last_event_id or 0), 2**62) if resumed else after
     yield ServerSentEvent(comment="open", retry=1000)
     stream = events.of_run(service.hub, service.database, run_id, cursor, service.summary)
     async for number, kind, data in stream:

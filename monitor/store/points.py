@@ -4,12 +4,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+)
 
 from monitor.store.schema import boundaries, points, quarantine, samples, series
 from monitor.store.upsert import insert_or_ignore, insert_or_update
 
-AT = "at"  # the series with the trainer's clock, seconds
+AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
 
 
 @dataclass
@@ -96,14 +107,19 @@ def by_step(
 
 
 def thinned(
-    connection: Connection, run_id: str, only: Sequence[str], last_step: int, most: int
+    connection: Connection,
+    run_id: str,
+    cuts: Mapping[int, int],
+    only: Sequence[str],
+    last_step: int,
+    most: int,
 ) -> dict[str, list[float]]:
-    """Return about `most` evenly spaced values of each series for a sparkline."""
+    """Return about `most` evenly spaced values of each effective series for a sparkline."""
     ids = {number: name for name, number in names(connection, run_id).items() if name in only}
     every = max(1, -(-(last_step + 1) // most))
     rows = connection.execute(
         select(points.c.series_id, points.c.value)
-        .where(points.c.series_id.in_(list(ids)), points.c.step % every == 0)
+        .where(points.c.series_id.in_(list(ids)), points.c.step % every == 0, _effective(cuts))
         .order_by(points.c.series_id, points.c.step, points.c.attempt_key)
     )
     result: dict[str, list[float]] = {name: [] for name in ids.values()}
@@ -112,20 +128,30 @@ def thinned(
     return result
 
 
-def latest(connection: Connection, run_id: str, only: Sequence[str]) -> dict[str, float]:
-    """Return each series' value at its last step (of the latest attempt there)."""
+def latest(
+    connection: Connection, run_id: str, cuts: Mapping[int, int], only: Sequence[str]
+) -> dict[str, float]:
+    """Return each effective series' value at its last step."""
     result = {}
     for name, number in names(connection, run_id).items():
         if name in only:
             row = connection.execute(
                 select(points.c.value)
-                .where(points.c.series_id == number)
-                .order_by(points.c.step.desc(), points.c.attempt_key.desc())
+                .where(points.c.series_id == number, _effective(cuts))
+                .order_by(points.c.step.desc())
                 .limit(1)
             ).one_or_none()
             if row:
                 result[name] = row.value
     return result
+
+
+def _effective(cuts: Mapping[int, int]) -> ColumnElement[bool]:
+    """Return the condition that a point was not superseded by a later attempt."""
+    return or_(
+        *(and_(points.c.attempt_key == key, points.c.step < cut) for key, cut in cuts.items()),
+        false(),
+    )
 
 
 def add_boundary(connection: Connection, run_id: str, key: int, step: int, reason: str) -> None:

@@ -124,6 +124,22 @@ def test_an_attempt_that_never_said_how_it_ended_is_lost_once_another_starts(
     assert [a["status"] for a in second.get()["attempt_list"]] == ["failed", "running"]
 
 
+def test_the_table_shows_the_effective_series(api: TestClient) -> None:
+    first = Trainer(api)
+    first.send(*[point(step, reward=0.9, format_reward=0.9) for step in range(100)])
+    second = Trainer(api, first.run_id)
+    second.send(*[point(step, reward=0.1, format_reward=0.1) for step in range(50, 60)])
+    run = second.get()
+    assert (run["step"], run["latest"]["format_reward"]) == (59, 0.1)
+    assert len(run["sparklines"]["format_reward"]) == 60
+
+
+def test_numbers_beyond_a_database_integer_are_refused(api: TestClient) -> None:
+    trainer = Trainer(api)
+    body = {"attempt_id": trainer.attempt_id, "first_seq": 0, "oldest_seq": 2**70}
+    assert api.post(f"/api/v1/runs/{trainer.run_id}/batches", json=body).status_code == 422
+
+
 def test_the_verdicts_after_a_resume_are_those_of_the_effective_series(api: TestClient) -> None:
     rng = random.Random(5)
     values = [0.3 + 0.02 * step + 0.05 * rng.random() for step in range(40)]

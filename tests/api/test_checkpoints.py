@@ -27,6 +27,14 @@ def test_promotion_moves_the_alias_with_an_audit_row(api: TestClient) -> None:
     )
 
 
+def test_what_is_promoted_while_training_is_pinned(api: TestClient) -> None:
+    trainer, one = Trainer(api), new_id()
+    trainer.send(checkpoint(10, one))
+    assert promote(api, one) == 200
+    (command,) = trainer.send()["commands"]
+    assert (command["kind"], command["steps"]) == ("keep", [10])
+
+
 def test_a_race_is_a_conflict_that_names_the_present_holder(api: TestClient) -> None:
     trainer, one, two = Trainer(api), new_id(), new_id()
     trainer.send(checkpoint(10, one), checkpoint(20, two))

@@ -39,7 +39,9 @@ def pair(tmp_path: Path, postgres_database: str) -> Iterator[list[MonitorProcess
 def script(folder: Path) -> tuple[list[list[Json]], Json]:
     """Return the batches of a run that turns, and what a single monitor on SQLite makes of them."""
     batches: list[list[Json]] = []
-    with TestClient(create_app(MonitorConfig(str(folder / "single.db")))) as api:
+    with TestClient(
+        create_app(MonitorConfig(str(folder / "single.db"))), base_url="http://127.0.0.1:8787"
+    ) as api:
         trainer = Trainer(api)
         send = trainer.send
 

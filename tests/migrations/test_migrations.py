@@ -30,7 +30,9 @@ def test_a_model_edit_without_a_migration_is_found(database_url: str) -> None:
 
 
 def test_every_revision_goes_down_and_up_again_with_data(database_url: str) -> None:
-    with TestClient(create_app(MonitorConfig(database_url))) as api:
+    with TestClient(
+        create_app(MonitorConfig(database_url)), base_url="http://127.0.0.1:8787"
+    ) as api:
         Trainer(api).send(point(1), point(2))
     database = Database(database_url)
     with database.write() as connection:
@@ -44,7 +46,9 @@ def test_every_revision_goes_down_and_up_again_with_data(database_url: str) -> N
 
 
 def test_data_of_every_earlier_revision_survive_the_way_to_the_newest(database_url: str) -> None:
-    with TestClient(create_app(MonitorConfig(database_url))) as api:
+    with TestClient(
+        create_app(MonitorConfig(database_url)), base_url="http://127.0.0.1:8787"
+    ) as api:
         trainer = Trainer(api)
         trainer.send(point(1), point(2))
         before = trainer.get("/series")
@@ -54,7 +58,9 @@ def test_data_of_every_earlier_revision_survive_the_way_to_the_newest(database_u
         with database.write() as connection:
             command.downgrade(alembic_config(connection), revision.revision)
         database.close()
-        with TestClient(create_app(MonitorConfig(database_url))) as api:
+        with TestClient(
+            create_app(MonitorConfig(database_url)), base_url="http://127.0.0.1:8787"
+        ) as api:
             answer = api.get(f"/api/v1/runs/{trainer.run_id}/series")
             assert answer.json() == before
 

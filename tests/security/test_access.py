@@ -68,12 +68,22 @@ def test_a_browser_logs_in_once_and_the_cookie_is_not_the_token(guarded: TestCli
 
 
 def test_a_page_of_another_site_cannot_act_even_without_a_token(tmp_path: Path) -> None:
-    with TestClient(create_app(MonitorConfig(str(tmp_path / "cusp.db")))) as client:
+    with TestClient(
+        create_app(MonitorConfig(str(tmp_path / "cusp.db"))), base_url="http://127.0.0.1:8787"
+    ) as client:
         path = f"/api/v1/runs/{new_id()}/stop"
         evil = client.post(path, headers={"Origin": "https://evil.example"})
         assert evil.status_code == 403
-        own = client.post(path, headers={"Origin": "http://testserver"})
+        own = client.post(path, headers={"Origin": "http://127.0.0.1:8787"})
         assert own.status_code == 404
+
+
+def test_without_a_token_only_this_machines_names_are_answered(tmp_path: Path) -> None:
+    """A page whose name was rebound to 127.0.0.1 sends its own name as Host and as Origin."""
+    with TestClient(create_app(MonitorConfig(str(tmp_path / "cusp.db")))) as client:
+        for host, status in (("evil.example:8787", 403), ("localhost:8787", 200), ("[::1]", 200)):
+            headers = {"Host": host, "Origin": f"http://{host}"}
+            assert client.get("/api/v1/runs", headers=headers).status_code == status
 
 
 def test_pages_allow_no_inline_script(guarded: TestClient) -> None:

@@ -39,7 +39,7 @@ def make(admin: TestClient, *scopes: str, **limits: str) -> Json:
 
 def holder(admin: TestClient, made: Json) -> TestClient:
     """Return a client of the same monitor that holds another token."""
-    client = TestClient(admin.app, follow_redirects=False)
+    client = TestClient(admin.app, base_url="http://127.0.0.1:8787", follow_redirects=False)
     client.headers["Authorization"] = f"Bearer {made['token']}"
     return client
 
@@ -236,7 +236,9 @@ def test_a_browser_logged_in_with_a_token_has_its_limits(admin: TestClient) -> N
 
 
 def test_without_a_bootstrap_token_a_made_one_keeps_its_limits(database_url: str) -> None:
-    with TestClient(create_app(MonitorConfig(database_url))) as anyone:
+    with TestClient(
+        create_app(MonitorConfig(database_url)), base_url="http://127.0.0.1:8787"
+    ) as anyone:
         made = make(anyone, "read")
         client = holder(anyone, made)
         assert client.get("/api/v1/runs").status_code == 200

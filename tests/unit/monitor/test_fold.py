@@ -32,6 +32,7 @@ def test_the_cache_is_only_good_for_an_unchanged_past() -> None:
     assert folds.get("r", 5, {1: 2**62}, [], 50) is None, "another process folded"
     assert folds.get("r", 4, {1: 30, 2: 2**62}, [], 50) is None, "a resumed attempt"
     assert folds.get("r", 4, {1: 50, 2: 2**62}, [], 50) is state, "resumed right after the end"
+    assert folds.get("r", 4, {1: 49, 2: 2**62}, [], 50) is None, "resumed at the last folded step"
     assert folds.get("r", 4, {1: 2**62}, [20], 50) is None, "a late boundary"
     assert folds.get("r", 4, {1: 2**62}, [60], 50) is state, "a boundary to come"
 
