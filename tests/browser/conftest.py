@@ -18,9 +18,13 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser of this machine; a test without one fails, it is not skipped."""
+    """The browser of this machine; a test without one fails, it is not skipped.
+
+    Not for the whole session: Playwright runs an event loop as long as it is open, and tests that
+    come later bring their own.
+    """
     path = installed_browser()
     assert path, "no browser here; `make browser` installs one"
     with sync_playwright() as playwright:
