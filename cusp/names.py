@@ -6,7 +6,7 @@ and W&B add `train/`. Whatever is not known keeps the name it came with.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 CANONICAL = (
@@ -123,9 +123,3 @@ def _number(value: object) -> float | None:
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of many
         return None
     return number if number - number == 0.0 else None
-
-
-def unknown_to_the_detector(names: Iterable[str]) -> list[str]:
-    """Return which of format reward and completion length are missing from `names`."""
-    present = set(names)
-    return [name for name in ("format_reward", "completion_length") if name not in present]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
 from cusp.wire import CheckpointMessage
 from monitor.store.schema import aliases, checkpoints
@@ -97,10 +97,3 @@ def move_alias(
     }
     insert_or_update(connection, aliases, [row])
     return current
-
-
-def set_state(connection: Connection, checkpoint_id: str, state: str) -> None:
-    """Record that a checkpoint was found missing or corrupt."""
-    connection.execute(
-        update(checkpoints).where(checkpoints.c.id == checkpoint_id).values(state=state)
-    )

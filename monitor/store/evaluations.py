@@ -42,12 +42,3 @@ def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     )
     newest = {(row.step, row.checkpoint_id, row.task, row.split): row for row in rows}
     return sorted(newest.values(), key=lambda row: (row.step, row.task, row.split))
-
-
-def rows_of(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
-    """Return the per-sample rows of an evaluation."""
-    return connection.execute(
-        select(evaluation_rows)
-        .where(evaluation_rows.c.evaluation_id == evaluation_id)
-        .order_by(evaluation_rows.c.problem_id, evaluation_rows.c.sample)
-    ).all()

@@ -9,9 +9,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
-    delete,
     false,
-    func,
     insert,
     or_,
     select,
@@ -188,19 +186,3 @@ def samples_of(
 def set_aside(connection: Connection, row: dict[str, Any]) -> None:
     """Store a message that could not be read."""
     connection.execute(insert(quarantine).values(**row))
-
-
-def count(connection: Connection, run_id: str) -> int:
-    """Return how many points of the run are stored, superseded ones too."""
-    return connection.execute(
-        select(func.count())
-        .select_from(points)
-        .where(points.c.series_id.in_(select(series.c.id).where(series.c.run_id == run_id)))
-    ).scalar_one()
-
-
-def forget(connection: Connection, run_id: str) -> None:
-    """Delete the run's points and series."""
-    owned = select(series.c.id).where(series.c.run_id == run_id)
-    connection.execute(delete(points).where(points.c.series_id.in_(owned)))
-    connection.execute(delete(series).where(series.c.run_id == run_id))
