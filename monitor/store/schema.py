@@ -57,6 +57,9 @@ runs = Table(
     # Counts the folds, so that a process knows whether its cached detector is the newest.
     Column("folds", BigInteger, nullable=False),
     Column("verdict", JSON),
+    # Hidden from the lists and to be purged; NULL for a run that nobody deleted.
+    Column("deleted_at", Double),
+    Column("deleted_by", String(200)),
     Index(None, "project", "created_at"),
 )
 
@@ -289,7 +292,8 @@ audit = Table(
     "audit",
     metadata,
     Column("id", Id, primary_key=True),
-    _run_id(),
+    # No foreign key: the log outlives a purged run. NULL: the act was on no run.
+    Column("run_id", Id),
     Column("at", Double, nullable=False),
     Column("actor", String(200), nullable=False),
     Column("action", String(32), nullable=False),
@@ -325,4 +329,56 @@ tokens = Table(
     Column("last_used_at", Double),
     Column("revoked_at", Double),
     Column("revoked_by", String(200)),
+)
+
+purged = Table(
+    "purged",
+    metadata,
+    # What remains of a run: late messages of it are refused. Its rows go in chunks until `done_at`.
+    Column("run_id", Id, primary_key=True),
+    Column("author", String(200), nullable=False),
+    Column("purged_at", Double, nullable=False),
+    Column("done_at", Double),
+    Column("rows", BigInteger, nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("url", String(2_000), nullable=False),
+    Column("topics", JSON, nullable=False),
+    Column("project", String(200)),
+    # Signing needs the secret itself, so no hash would do; it is emptied when the webhook goes.
+    Column("secret", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("removed_at", Double),
+    Column("removed_by", String(200)),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("webhook_id", Id, ForeignKey("webhooks.id"), nullable=False),
+    # No foreign key: what is still to be told of a run is told after its purge, too.
+    Column("run_id", Id),
+    Column("topic", String(32), nullable=False),
+    # What happened, so that one finding is told once however often it is folded.
+    Column("key", String(160), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    # The fencing token: a sender paused past its lease cannot record an outcome.
+    Column("token", Integer, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_at", Double, nullable=False),
+    Column("lease_until", Double),
+    Column("http_status", SmallInteger),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    UniqueConstraint("webhook_id", "key"),
+    Index(None, "state", "next_at"),
+    Index(None, "run_id"),
 )
