@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from cusp import __version__
-from monitor import problems
+from monitor import openapi, problems
 from monitor.api import checkpoints, health, jobs, pages, runs, stream, tokens
 from monitor.config import MonitorConfig
 from monitor.guard import Guard
@@ -42,6 +42,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app.include_router(health.router)
     app.include_router(pages.router)
     problems.install(app)
+    openapi.install(app)
     app.add_middleware(BodyLimit, limit_bytes=config.body_limit_bytes)
     app.add_middleware(Guard, tokens=service.tokens)
     return app

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Id
-from monitor import views
+from monitor import shapes, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
+from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
 from monitor.service import ServiceDep, run_or_404
 from monitor.store import audit, checkpoints, commands, feed
@@ -27,7 +28,11 @@ class PromoteRequest(BaseModel):
     expected_current: Id | None = None
 
 
-@router.get("/runs/{run_id}/checkpoints", dependencies=[needs("read")])
+@router.get(
+    "/runs/{run_id}/checkpoints",
+    dependencies=[needs("read")],
+    responses=answers(shapes.Checkpoints),
+)
 def get_checkpoints(run_id: Id, service: ServiceDep) -> Json:
     """Return the run's checkpoints with aliases and scores, by step."""
     with service.database.read() as tx:
@@ -35,7 +40,11 @@ def get_checkpoints(run_id: Id, service: ServiceDep) -> Json:
         return {"checkpoints": views.checkpoint_list(tx, run_id)}
 
 
-@router.post("/checkpoints/{checkpoint_id}/promote", dependencies=[needs("control")])
+@router.post(
+    "/checkpoints/{checkpoint_id}/promote",
+    dependencies=[needs("control")],
+    responses=answers(shapes.Promoted, 409),
+)
 def promote_checkpoint(
     checkpoint_id: Id,
     service: ServiceDep,
@@ -79,7 +88,12 @@ def promote_checkpoint(
     return answer
 
 
-@router.post("/checkpoints/{checkpoint_id}/pin", status_code=202, dependencies=[needs("control")])
+@router.post(
+    "/checkpoints/{checkpoint_id}/pin",
+    status_code=202,
+    dependencies=[needs("control")],
+    responses=answers(shapes.RunCommand, 409, status=202),
+)
 def pin_checkpoint(
     checkpoint_id: Id, service: ServiceDep, grant: GrantDep, key: IdempotencyKey = None
 ) -> Json:

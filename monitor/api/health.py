@@ -4,21 +4,29 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from monitor import shapes
 from monitor.access import needs
 from monitor.measures import CONTENT_TYPE
+from monitor.openapi import answers
 from monitor.service import ServiceDep
 from monitor.store.database import DatabaseError
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=answers(shapes.Health))
 def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "the database does not answer"}})
+@router.get(
+    "/readyz",
+    responses={
+        **answers(shapes.Health),
+        503: {"model": shapes.Health, "description": "the database does not answer"},
+    },
+)
 def readyz(service: ServiceDep, response: Response) -> dict[str, Any]:
     """The database answers too."""
     try:

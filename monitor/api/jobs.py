@@ -1,13 +1,15 @@
 """Jobs: what workers claim, keep alive and bring back."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WrapValidator
 
 from cusp.wire import Finite, Id, Name, Object, Step, Text
-from monitor import evaluate, views
+from monitor import evaluate, shapes, views
 from monitor.access import GrantDep, check_run, needs
+from monitor.openapi import answers
 from monitor.problems import Conflict, Forbidden
 from monitor.service import ServiceDep
 from monitor.store import checkpoints, evaluations, feed, jobs, runs
@@ -27,6 +29,14 @@ Row = tuple[
     Annotated[str, Field(max_length=16, pattern=r"^[ -~]*$")],
     Annotated[int, Field(ge=0, le=2**62)],
 ]
+
+
+_PLAIN: TypeAdapter[dict[str, Any]] = TypeAdapter(Object)
+
+
+def _plain(value: Any, check: Callable[[Any], Any]) -> Any:
+    """Refuse what no database could hold, wherever in the object it is."""
+    return check(_PLAIN.validate_python(value))
 
 
 class Request(BaseModel):
@@ -86,16 +96,24 @@ class EvaluationPost(Request):
     evaluation: Evaluation
 
 
+class Result(BaseModel):
+    """What a job brought; of an `evaluate` job the paired comparison, which the page shows."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    comparison: shapes.Comparison | None = None
+
+
 class Finish(Request):
     """How a job ended."""
 
     token: Token
     state: Literal["done", "failed"]
     error: Text | None = None
-    result: Object | None = None
+    result: Annotated[Result, WrapValidator(_plain)] | None = None
 
 
-@router.get("/jobs", dependencies=[needs("read", filters=True)])
+@router.get("/jobs", dependencies=[needs("read", filters=True)], responses=answers(shapes.Jobs))
 def list_jobs(service: ServiceDep, grant: GrantDep, run_id: Id | None = None) -> Json:
     """Return jobs, newest first, of one run or of all; a limited token must name its run."""
     with service.database.read() as tx:
@@ -108,7 +126,7 @@ def list_jobs(service: ServiceDep, grant: GrantDep, run_id: Id | None = None) ->
 
 @router.post(
     "/jobs/claim",
-    responses={204: {"description": "nothing to do"}},
+    responses={**answers(shapes.ClaimedJob), 204: {"description": "nothing to do"}},
     dependencies=[needs("control")],
 )
 def claim_job(claim: Claim, service: ServiceDep, response: Response) -> Any:
@@ -126,7 +144,11 @@ def claim_job(claim: Claim, service: ServiceDep, response: Response) -> Any:
     return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
 
 
-@router.post("/jobs/{job_id}/heartbeat", dependencies=[needs("control")])
+@router.post(
+    "/jobs/{job_id}/heartbeat",
+    dependencies=[needs("control")],
+    responses=answers(shapes.Lease, 409),
+)
 def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
     """Prolong the lease."""
     progress = beat.progress.model_dump() if beat.progress else None
@@ -138,7 +160,11 @@ def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
     return {"lease_s": jobs.LEASE_S}
 
 
-@router.post("/jobs/{job_id}/evaluations", dependencies=[needs("control")])
+@router.post(
+    "/jobs/{job_id}/evaluations",
+    dependencies=[needs("control")],
+    responses=answers(shapes.Stored, 409),
+)
 def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Json:
     """Store one evaluation with its rows; a repeat is ignored."""
     brought = post.evaluation
@@ -154,7 +180,11 @@ def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Js
     return {"stored": new}
 
 
-@router.post("/jobs/{job_id}/finish", dependencies=[needs("control")])
+@router.post(
+    "/jobs/{job_id}/finish",
+    dependencies=[needs("control")],
+    responses=answers(shapes.JobState, 409),
+)
 def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
     """End the job; a comparison that names a best checkpoint moves the alias `best`."""
     now = service.clock()
@@ -168,13 +198,12 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
             now,
             state=finish.state,
             error=finish.error,
-            result=finish.result,
+            result=finish.result.model_dump(exclude_unset=True) if finish.result else None,
         )
         if finish.state == "done" and held.kind == "evaluate":
-            comparison = (finish.result or {}).get("comparison")
-            evaluate.finished(
-                tx, held.run_id, now, comparison if isinstance(comparison, dict) else None
-            )
+            brought = finish.result.comparison if finish.result else None
+            comparison = brought.model_dump() if brought else None
+            evaluate.finished(tx, held.run_id, now, comparison)
         for section in ("jobs", "evaluations", "checkpoints"):
             feed.section_changed(tx, held.run_id, section)
         feed.add(tx, held.run_id, "run", {})

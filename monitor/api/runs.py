@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Batch, Id, Reply, RunStart, Text
-from monitor import evaluate, views
+from monitor import evaluate, shapes, views
 from monitor.access import GrantDep, check_run, needs
 from monitor.aliases import usable
 from monitor.api.keys import IdempotencyKey
+from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
 from monitor.service import ServiceDep, run_or_404
 from monitor.store import audit, checkpoints, commands, evaluations, feed, findings, points, runs
@@ -51,7 +52,11 @@ class Judgement(BaseModel):
     state: Literal["confirmed", "dismissed"]
 
 
-@router.post("/runs", dependencies=[needs("ingest", filters=True)])
+@router.post(
+    "/runs",
+    dependencies=[needs("ingest", filters=True)],
+    responses=answers(shapes.Announced, 409),
+)
 def announce_run(start: RunStart, service: ServiceDep, grant: GrantDep) -> Json:
     """Announce an attempt of a run; repeating it changes nothing."""
     with service.database.read() as tx:
@@ -66,7 +71,7 @@ def post_batch(run_id: Id, batch: Batch, service: ServiceDep) -> Reply:
     return service.ingest.batch(run_id, batch)
 
 
-@router.get("/runs", dependencies=[needs("read", filters=True)])
+@router.get("/runs", dependencies=[needs("read", filters=True)], responses=answers(shapes.Runs))
 def list_runs(service: ServiceDep, grant: GrantDep, project: str | None = None) -> Json:
     """Return the runs, newest first."""
     with service.database.read() as tx:
@@ -75,14 +80,16 @@ def list_runs(service: ServiceDep, grant: GrantDep, project: str | None = None) 
         return {"runs": [service.summarised(tx, run) for run in reached]}
 
 
-@router.get("/runs/{run_id}", dependencies=[needs("read")])
+@router.get("/runs/{run_id}", dependencies=[needs("read")], responses=answers(shapes.Run))
 def get_run(run_id: Id, service: ServiceDep) -> Json:
     """Return one run with its details."""
     with service.database.read() as tx:
         return service.detailed(tx, run_or_404(tx, run_id))
 
 
-@router.get("/runs/{run_id}/series", dependencies=[needs("read")])
+@router.get(
+    "/runs/{run_id}/series", dependencies=[needs("read")], responses=answers(shapes.AllSeries)
+)
 def get_series(
     run_id: Id,
     service: ServiceDep,
@@ -101,7 +108,9 @@ def get_series(
         return {"series": views.series(found, numbers)}
 
 
-@router.get("/runs/{run_id}/verdicts", dependencies=[needs("read")])
+@router.get(
+    "/runs/{run_id}/verdicts", dependencies=[needs("read")], responses=answers(shapes.Verdicts)
+)
 def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0) -> Json:
     """Return the verdict after every step, in columns."""
     with service.database.read() as tx:
@@ -109,7 +118,11 @@ def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0) -> Json:
         return views.verdicts(findings.verdicts_of(tx, run_id, since), run.verdict)
 
 
-@router.get("/runs/{run_id}/change-points", dependencies=[needs("read")])
+@router.get(
+    "/runs/{run_id}/change-points",
+    dependencies=[needs("read")],
+    responses=answers(shapes.ChangePoints),
+)
 def get_change_points(run_id: Id, service: ServiceDep) -> Json:
     """Return the change points found so far."""
     with service.database.read() as tx:
@@ -118,7 +131,11 @@ def get_change_points(run_id: Id, service: ServiceDep) -> Json:
         return {"change_points": [views.change_point(row) for row in found]}
 
 
-@router.patch("/change-points/{change_point_id}", dependencies=[needs("control")])
+@router.patch(
+    "/change-points/{change_point_id}",
+    dependencies=[needs("control")],
+    responses=answers(shapes.ChangePoint),
+)
 def judge_change_point(
     change_point_id: Id, judgement: Judgement, service: ServiceDep, grant: GrantDep
 ) -> Json:
@@ -141,7 +158,11 @@ def judge_change_point(
     return views.change_point(row)
 
 
-@router.get("/runs/{run_id}/evaluations", dependencies=[needs("read")])
+@router.get(
+    "/runs/{run_id}/evaluations",
+    dependencies=[needs("read")],
+    responses=answers(shapes.Evaluations),
+)
 def get_evaluations(run_id: Id, service: ServiceDep) -> Json:
     """Return the scores of the run's checkpoints and the latest paired comparison."""
     with service.database.read() as tx:
@@ -149,7 +170,9 @@ def get_evaluations(run_id: Id, service: ServiceDep) -> Json:
         return read_evaluations(tx, run_id)
 
 
-@router.get("/runs/{run_id}/samples", dependencies=[needs("read")])
+@router.get(
+    "/runs/{run_id}/samples", dependencies=[needs("read")], responses=answers(shapes.Samples)
+)
 def get_samples(run_id: Id, service: ServiceDep, step: Since | None = None) -> Json:
     """Return stored completions."""
     with service.database.read() as tx:
@@ -157,7 +180,7 @@ def get_samples(run_id: Id, service: ServiceDep, step: Since | None = None) -> J
         return {"samples": [views.sample(row) for row in points.samples_of(tx, run_id, step=step)]}
 
 
-@router.get("/runs/{run_id}/audit", dependencies=[needs("read")])
+@router.get("/runs/{run_id}/audit", dependencies=[needs("read")], responses=answers(shapes.Audit))
 def get_audit(run_id: Id, service: ServiceDep) -> Json:
     """Return who did what, newest first."""
     with service.database.read() as tx:
@@ -165,7 +188,12 @@ def get_audit(run_id: Id, service: ServiceDep) -> Json:
         return {"audit": [views.audit_entry(row) for row in audit.of_run(tx, run_id)]}
 
 
-@router.post("/runs/{run_id}/stop", status_code=202, dependencies=[needs("control")])
+@router.post(
+    "/runs/{run_id}/stop",
+    status_code=202,
+    dependencies=[needs("control")],
+    responses=answers(shapes.RunCommand, 409, status=202),
+)
 def stop_run(
     run_id: Id,
     service: ServiceDep,
@@ -189,7 +217,11 @@ def stop_run(
     return answer
 
 
-@router.get("/runs/{run_id}/commands/{command_id}", dependencies=[needs("read")])
+@router.get(
+    "/runs/{run_id}/commands/{command_id}",
+    dependencies=[needs("read")],
+    responses=answers(shapes.RunCommand),
+)
 def get_command(run_id: Id, command_id: Id, service: ServiceDep) -> Json:
     """Return a command and how far it got."""
     with service.database.read() as tx:
@@ -199,7 +231,12 @@ def get_command(run_id: Id, command_id: Id, service: ServiceDep) -> Json:
         return views.command(row)
 
 
-@router.post("/runs/{run_id}/evaluate", status_code=202, dependencies=[needs("control")])
+@router.post(
+    "/runs/{run_id}/evaluate",
+    status_code=202,
+    dependencies=[needs("control")],
+    responses=answers(shapes.Job, 409, status=202),
+)
 def evaluate_run(
     run_id: Id,
     service: ServiceDep,

@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.ids import new_id
 from cusp.wire import Id, Name
-from monitor import auth, views
+from monitor import auth, shapes, views
 from monitor.access import GrantDep, needs
 from monitor.auth import Scope
+from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
 from monitor.service import ServiceDep
 from monitor.store import tokens
@@ -30,7 +31,12 @@ class TokenRequest(BaseModel):
     run_id: Id | None = None
 
 
-@router.post("/tokens", status_code=201, dependencies=[needs("admin")])
+@router.post(
+    "/tokens",
+    status_code=201,
+    dependencies=[needs("admin")],
+    responses=answers(shapes.NewToken, 409, status=201),
+)
 def create_token(asked: TokenRequest, service: ServiceDep, grant: GrantDep) -> Json:
     """Make a token; `token` in the answer is shown this once."""
     if asked.name in _RESERVED:
@@ -51,14 +57,14 @@ def create_token(asked: TokenRequest, service: ServiceDep, grant: GrantDep) -> J
     return {**views.token(made), "token": auth.written(made.id, secret)}
 
 
-@router.get("/tokens", dependencies=[needs("admin")])
+@router.get("/tokens", dependencies=[needs("admin")], responses=answers(shapes.Tokens))
 def list_tokens(service: ServiceDep) -> Json:
     """Return the tokens without their secrets, newest first, revoked ones too."""
     with service.database.read() as tx:
         return {"tokens": [views.token(row) for row in tokens.listed(tx)]}
 
 
-@router.delete("/tokens/{token_id}", dependencies=[needs("admin")])
+@router.delete("/tokens/{token_id}", dependencies=[needs("admin")], responses=answers(shapes.Token))
 def revoke_token(token_id: Id, service: ServiceDep, grant: GrantDep) -> Json:
     """End a token for good; every monitor refuses it within seconds."""
     with service.database.write() as tx:

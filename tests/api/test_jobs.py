@@ -77,7 +77,14 @@ def test_a_result_is_stored_once_and_moves_best(api: TestClient) -> None:
     path = f"/api/v1/jobs/{job['id']}"
     assert api.post(f"{path}/evaluations", json=body).json() == {"stored": True}
     assert api.post(f"{path}/evaluations", json=body).json() == {"stored": False}
-    comparison = {"best": {"roles": ["ladder"], "step": 20}, "reason": "best of all", "rows": []}
+    comparison = {
+        "task": "t",
+        "split": "report",
+        "reference": {"role": "last", "step": 30},
+        "best": {"roles": ["ladder"], "step": 20},
+        "reason": "best of all",
+        "rows": [],
+    }
     finish = {"token": job["token"], "state": "done", "result": {"comparison": comparison}}
     assert api.post(f"{path}/finish", json=finish).status_code == 200
     found = trainer.get("/evaluations")
