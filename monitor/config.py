@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.webhooks_address import Network, allowed_networks
+
 DEFAULT_PORT = 8787
 
 
@@ -15,7 +17,11 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class MonitorConfig:
-    """Where the monitor listens and keeps its data. `database_url` may be a path (SQLite)."""
+    """Where the monitor listens and keeps its data. `database_url` may be a path (SQLite).
+
+    `webhook_allow`: networks beside the public ones that webhooks may reach. `deleted_days`: how long a
+    deleted run can be restored. `keep_days`: ended runs older than this are deleted; None keeps all.
+    """
 
     database_url: str
     host: str = "127.0.0.1"
@@ -24,6 +30,9 @@ class MonitorConfig:
     lost_after_s: float = 60.0
     body_limit_bytes: int = 8 << 20
     series_limit: int = 2_000
+    webhook_allow: tuple[Network, ...] = ()
+    deleted_days: float = 30.0
+    keep_days: float | None = None
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConfig:
@@ -39,6 +48,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConf
             host=environment.get("CUSP_HOST") or "127.0.0.1",
             port=_port(environment.get("CUSP_PORT") or str(DEFAULT_PORT)),
             token=environment.get("CUSP_TOKEN") or None,
+            webhook_allow=_networks(environment.get("CUSP_WEBHOOK_ALLOW") or ""),
+            deleted_days=_days("CUSP_DELETED_DAYS", environment.get("CUSP_DELETED_DAYS")) or 30.0,
+            keep_days=_days("CUSP_KEEP_DAYS", environment.get("CUSP_KEEP_DAYS")),
         )
     )
 
@@ -76,3 +88,23 @@ def _port(value: str) -> int:
     if value.isdecimal() and 0 <= int(value) < 65_536:
         return int(value)
     raise ConfigError(f"CUSP_PORT is {value!r}; use a number from 0 (any free port) to 65535")
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    try:
+        return allowed_networks(value)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _days(name: str, value: str | None) -> float | None:
+    """Return a number of days, or None where none is named; ConfigError for anything else."""
+    if not value:
+        return None
+    try:
+        days = float(value)
+    except ValueError:
+        days = 0.0
+    if not 0 < days < 36_525:
+        raise ConfigError(f"{name} is {value!r}; use a number of days above 0, like 30")
+    return days
