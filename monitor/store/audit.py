@@ -1,4 +1,4 @@
-"""Who did what: one row for every act on a run, in the transaction of the act."""
+"""Who did what: one row for every act, in the transaction of the act. It outlives the run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from monitor.store.schema import audit
 
 def add(
     connection: Connection,
-    run_id: str,
+    run_id: str | None,
     at: float,
     *,
     actor: str,
@@ -19,7 +19,7 @@ def add(
     target: str,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Write one audit row."""
+    """Write one audit row; an act on no run has no run id."""
     connection.execute(
         insert(audit).values(
             id=new_id(),
@@ -40,4 +40,11 @@ def of_run(connection: Connection, run_id: str, most: int = 200) -> Sequence[Row
         .where(audit.c.run_id == run_id)
         .order_by(audit.c.at.desc(), audit.c.id.desc())
         .limit(most)
+    ).all()
+
+
+def newest(connection: Connection, most: int = 500) -> Sequence[Row[Any]]:
+    """Return the newest acts of all first."""
+    return connection.execute(
+        select(audit).order_by(audit.c.at.desc(), audit.c.id.desc()).limit(most)
     ).all()
