@@ -56,6 +56,7 @@ class Run:
         self.root = (root or self.home).absolute()
         self.commands: dict[str, Command] = {}
         self._handled: set[str] = set()
+        self._agreed: set[str] = set()
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock is not None else []
         self._root_given = root is not None
@@ -146,9 +147,8 @@ class Run:
         reason: str | None = None,
     ) -> None:
         """Tell the monitor what became of a command."""
-        if state != "agreed":
-            with self._lock:
-                self._handled.add(command.command_id)
+        with self._lock:
+            (self._agreed if state == "agreed" else self._handled).add(command.command_id)
         message: dict[str, object] = {"kind": "ack", "command_id": command.command_id}
         self._send({**message, "state": state, "step": step, "reason": reason})
 
@@ -208,7 +208,7 @@ class Run:
             self.settings.token,
             Attempt(content, spool),
             leftover=_leftover(attempts, self.attempt_id),
-            on_command=self._receive,
+            on_commands=self._receive_all,
         )
         sender.wake()
         return spool, sender
@@ -227,6 +227,14 @@ class Run:
             self._spool.append(message)
         if self._sender is not None:
             self._sender.wake()
+
+    def _receive_all(self, named: list[Command]) -> None:
+        for command in named:
+            self._receive(command)
+        with self._lock:
+            known = {command.command_id for command in named} | self._agreed
+            for gone in self.commands.keys() - known - self._handled:
+                del self.commands[gone]  # it ended at the monitor: it expired, most likely
 
     def _receive(self, command: Command) -> None:
         with self._lock:

@@ -54,7 +54,8 @@ class Refused(Exception):
 class Sender:
     """Ships one live attempt and then the left-over ones, until closed.
 
-    `on_command` is called in the sender's thread with every command a reply carries (repeats too).
+    `on_commands` is called in the sender's thread with all the commands that a reply carries (repeats
+    too): one that was there before and is not any more has ended at the monitor.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Sender:
         live: Attempt,
         *,
         leftover: list[Attempt] | None = None,
-        on_command: Callable[[Command], None] = lambda command: None,
+        on_commands: Callable[[list[Command]], None] = lambda commands: None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
@@ -77,7 +78,7 @@ class Sender:
         self._url = url
         self._live = live
         self._leftover = leftover or []
-        self._on_command = on_command
+        self._on_commands = on_commands
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._closing = threading.Event()
@@ -153,9 +154,8 @@ class Sender:
             if refusal.status not in (400, 413, 422) or not lines:
                 raise
             reply = self._isolate(attempt, seq, lines, refusal)
-        for command in reply.commands:
-            if attempt is self._live:
-                self._on_command(command)
+        if attempt is self._live:
+            self._on_commands(reply.commands)
         spool.acknowledge(reply.next_seq)
 
     def _isolate(self, attempt: Attempt, seq: int, lines: list[str], refusal: Refused) -> Reply:

@@ -17,6 +17,7 @@ from monitor.measures import Measures
 from monitor.problems import Conflict, NotFound
 from monitor.store import answers, runs
 from monitor.store.database import Database, Transaction
+from monitor.sweep import Sweeper
 from monitor.tokens import Tokens
 
 
@@ -33,6 +34,9 @@ class Service:
             None if self.database.is_sqlite else Fanout(self.database.url, self.hub.changed)
         )
         self.measures = Measures(self.database, self.hub.count)
+        self.sweeper = Sweeper(
+            self.database, self.changed, lambda: self.clock(), config.lost_after_s
+        )
         self.ingest = Ingest(
             self.database,
             self.changed,
@@ -44,12 +48,14 @@ class Service:
     def open(self) -> None:
         """Begin serving, on the running event loop."""
         self.hub.open()
+        self.sweeper.start()
         if self.fanout is not None:
             self.fanout.start()
 
     def close(self) -> None:
         """End all streams and connections."""
         self.hub.close()
+        self.sweeper.close()
         if self.fanout is not None:
             self.fanout.close()
         self.database.close()
@@ -85,12 +91,12 @@ class Service:
             if key is None:
                 return act(tx)
             request = hashlib.sha256(json.dumps(question, default=str).encode()).hexdigest()
-            known = answers.get(tx, key)
-            if known is None:
+            if answers.reserve(tx, key, request, self.clock()):
                 body = act(tx)
-                answers.add(tx, key, request, 200, body, self.clock())
+                answers.complete(tx, key, body)
                 return body
-            if known.request != request:
+            known = answers.get(tx, key)
+            if known is None or known.request != request:
                 raise Conflict(
                     f"the Idempotency-Key {key!r} was used for another request; use a new one"
                 )

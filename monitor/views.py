@@ -149,7 +149,7 @@ def verdicts(rows: Sequence[Any], latest: Mapping[str, Any] | None) -> dict[str,
 def command(row: Any) -> dict[str, Any]:
     """Return a `Command`."""
     times = {name: when(getattr(row, name)) for name in _COMMAND_TIMES}
-    return {**_fields(row, _COMMAND), **times}
+    return {**_fields(row, _COMMAND), **times, "expires_at": when(commands.expires_at(row))}
 
 
 def decision(row: Any) -> dict[str, Any]:

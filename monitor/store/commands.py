@@ -1,15 +1,24 @@
-"""Commands to the trainer: open -> delivered -> agreed -> done, or refused or expired."""
+"""Commands to the trainer: open -> delivered -> agreed -> done, or refused or expired.
+
+A command only walks forward. It may skip a state, because the word of one may be lost with its sender;
+`done`, `refused` and `expired` are ends. Each pending state has a deadline, so that nothing waits for
+ever for a trainer that is gone, and a trainer that comes back is not stopped by what is long forgotten.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from cusp.ids import new_id
 from monitor.store.schema import commands
 
 PENDING = ("open", "delivered", "agreed")
 _ORDER = {"open": 0, "delivered": 1, "agreed": 2, "done": 3, "refused": 3, "expired": 3}
+
+# Seconds until a command is agreed on, and again from there until it is done. `after_save` waits for
+# the trainer's own next save, which may be hours away.
+DEADLINE_S = {"graceful": 3_600.0, "after_save": 86_400.0}
 
 
 def add(
@@ -89,6 +98,23 @@ def advance(
     return moved.rowcount == 1
 
 
+def expires_at(row: Any) -> float | None:
+    """Return when a pending command expires (UTC seconds), or None once it has ended."""
+    if row.state not in PENDING:
+        return None
+    return float((row.agreed_at or row.created_at) + DEADLINE_S[row.mode])
+
+
+def overdue(connection: Connection, now: float) -> Sequence[Row[Any]]:
+    """Return the pending commands whose deadline has passed, oldest first."""
+    allowed = case(DEADLINE_S, value=commands.c.mode)
+    since = func.coalesce(commands.c.agreed_at, commands.c.created_at)
+    late = since + allowed < now
+    return connection.execute(
+        select(commands).where(commands.c.state.in_(PENDING), late).order_by(commands.c.id)
+    ).all()
+
+
 def expire(connection: Connection, run_id: str, now: float, reason: str) -> int:
     """End all pending commands of a run whose trainer is gone; return how many there were."""
     return connection.execute(
@@ -96,6 +122,16 @@ def expire(connection: Connection, run_id: str, now: float, reason: str) -> int:
         .where(commands.c.run_id == run_id, commands.c.state.in_(PENDING))
         .values(state="expired", state_reason=reason, done_at=now)
     ).rowcount
+
+
+def expire_one(connection: Connection, row: Row[Any], now: float, reason: str) -> bool:
+    """End one overdue command, unless it has moved since it was read; return whether it ended."""
+    ended = connection.execute(
+        update(commands)
+        .where(commands.c.id == row.id, commands.c.state == row.state)
+        .values(state="expired", state_reason=reason, done_at=now)
+    )
+    return ended.rowcount == 1
 
 
 def counts(connection: Connection) -> dict[tuple[str, str], int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from cusp.ids import new_id
 from monitor.store.schema import jobs
@@ -67,18 +67,33 @@ def claim(connection: Connection, worker: str, kinds: Sequence[str], now: float)
     ).one_or_none()
 
 
+def overdue(connection: Connection, now: float) -> Sequence[Row[Any]]:
+    """Return the jobs whose last allowed attempt ran out of its lease."""
+    return connection.execute(select(jobs).where(*_given_up(now))).all()
+
+
 def give_up(connection: Connection, now: float) -> Sequence[Row[Any]]:
-    """Fail the jobs whose last allowed attempt ran out of its lease, and return them."""
-    return connection.execute(
+    """Fail all such jobs and return them."""
+    return [row for row in overdue(connection, now) if give_up_one(connection, row.id, now)]
+
+
+def give_up_one(connection: Connection, job_id: str, now: float) -> bool:
+    """Fail a job whose last allowed attempt ran out of its lease; return whether it was still so."""
+    ended = connection.execute(
         update(jobs)
-        .where(jobs.c.state == "leased", jobs.c.lease_until < now, jobs.c.attempts >= MOST_ATTEMPTS)
+        .where(jobs.c.id == job_id, *_given_up(now))
         .values(
             state="failed",
             finished_at=now,
             error=f"the worker was lost {MOST_ATTEMPTS} times; its log says why",
         )
-        .returning(jobs)
-    ).all()
+    )
+    return ended.rowcount == 1
+
+
+def _given_up(now: float) -> list[ColumnElement[bool]]:
+    last = jobs.c.attempts >= MOST_ATTEMPTS
+    return [jobs.c.state == "leased", jobs.c.lease_until < now, last]
 
 
 def held(connection: Connection, job_id: str, token: int) -> Row[Any]:

@@ -99,6 +99,22 @@ def listed(
     return connection.execute(statement).all()
 
 
+def fallen_silent(
+    connection: Connection, then: float, now: float, lost_after_s: float
+) -> Sequence[str]:
+    """Return the running runs that became `lost` after `then` and until `now`."""
+    last = runs.c.last_contact_at
+    return (
+        connection.execute(
+            select(runs.c.id).where(
+                runs.c.status == "running", last >= then - lost_after_s, last < now - lost_after_s
+            )
+        )
+        .scalars()
+        .all()
+    )
+
+
 def change(connection: Connection, run_id: str, **values: Any) -> None:
     """Set columns of a run."""
     connection.execute(update(runs).where(runs.c.id == run_id).values(**values))

@@ -2,11 +2,16 @@
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import cusp
+from cusp.client import Client
+from cusp.settings import Settings
+from monitor.store import commands
+from monitor.store.database import Database
 from tests.conftest import MonitorProcess
 
 
@@ -162,3 +167,30 @@ def test_a_wrong_token_is_said_and_costs_nothing(
     assert "401" in caplog.text
     assert "the-wrong-token" not in caplog.text
     monitor.kill()
+
+
+def test_a_stop_that_expired_is_not_carried_out_by_a_trainer_that_had_heard_it(
+    monitor_process: MonitorProcess, tmp_path: Path
+) -> None:
+    monitor_process.start()
+    run = cusp.init("p", "n")
+    wait_until(lambda: run.id in [known["id"] for known in monitor_process.get("/runs")["runs"]])
+    with Client(Settings(url=monitor_process.url)) as client:
+        command = client.post(f"/runs/{run.id}/stop")
+        wait_until(run.should_stop)
+        database = Database(str(tmp_path / "cusp.db"))
+        with database.write() as tx:
+            commands.expire(tx, run.id, time.time(), "as if an hour had passed")
+        database.close()
+        wait_until(lambda: not run.should_stop())
+        run.log({"reward": 1.0}, 1)
+        run.finish()
+        state = client.get(f"/runs/{run.id}/commands/{command['id']}")["state"]
+        assert (state, client.get(f"/runs/{run.id}")["status"]) == ("expired", "finished")
+
+
+def wait_until(true: Callable[[], bool], most_s: float = 10.0) -> None:
+    until = time.monotonic() + most_s
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
