@@ -1,8 +1,11 @@
 """Moving aliases by policy, with an audit row in the same transaction; and what they may point at."""
 
+from typing import Any
+
 from monitor.decide import Saved
 from monitor.store import audit, checkpoints, feed, runs
 from monitor.store.database import Transaction
+from monitor.webhooks import tell
 
 POLICY = "policy"
 
@@ -28,4 +31,6 @@ def point(
         return
     detail = {"alias": alias, "step": checkpoint.step, "previous": previous, "reason": reason}
     audit.add(tx, run_id, now, actor=POLICY, action="promote", target=checkpoint.id, detail=detail)
+    told: dict[str, Any] = {"checkpoint_id": checkpoint.id, "author": POLICY, **detail}
+    tell(tx, "checkpoint.promoted", run_id, now, **told)
     feed.section_changed(tx, run_id, "checkpoints")

@@ -8,16 +8,40 @@ from fastapi import FastAPI
 
 from cusp import __version__
 from monitor import openapi, problems
-from monitor.api import checkpoints, health, jobs, pages, runs, stream, tokens
+from monitor.api import checkpoints, deletion, health, jobs, pages, runs, stream, tokens, webhooks
 from monitor.config import MonitorConfig
 from monitor.guard import Guard
 from monitor.limits import BodyLimit
+from monitor.retention import Retention
 from monitor.service import Service
+from monitor.webhooks_courier import Courier
 
 
 def _import_ruptures() -> None:
     """Import it now, beside the start: it takes seconds, and the first stop must not wait for it."""
     import ruptures  # noqa: F401
+
+
+def _courier(service: Service) -> Courier:
+    config = service.config
+    return Courier(
+        service.database,
+        lambda: service.clock(),
+        allowed=config.webhook_allow,
+        lost_after_s=config.lost_after_s,
+    )
+
+
+def _retention(service: Service) -> Retention:
+    config = service.config
+    return Retention(
+        service.database,
+        service.changed,
+        lambda: service.clock(),
+        deleted_days=config.deleted_days,
+        keep_days=config.keep_days,
+        lost_after_s=config.lost_after_s,
+    )
 
 
 def create_app(config: MonitorConfig) -> FastAPI:
@@ -27,17 +51,22 @@ def create_app(config: MonitorConfig) -> FastAPI:
     """
     service = Service(config)
     service.database.upgrade()
+    beside = (_courier(service), _retention(service))
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         service.open()
         threading.Thread(target=_import_ruptures, daemon=True).start()
+        for each in beside:
+            each.start()
         yield
+        for each in beside:
+            each.close()
         service.close()
 
     app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
     app.state.service = service
-    for module in (runs, checkpoints, jobs, stream, tokens):
+    for module in (runs, checkpoints, jobs, stream, tokens, webhooks, deletion):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(pages.router)

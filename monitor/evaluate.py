@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from cusp.wire import Policy
-from monitor import decide
+from monitor import decide, possible
 from monitor.aliases import POLICY, point, usable
 from monitor.decide import Candidate, Saved
 from monitor.detect import Transition
 from monitor.store import audit, feed, findings, jobs, points, runs
 from monitor.store.database import Transaction
 from monitor.verdicts import confirmed, from_json
+from monitor.webhooks import tell
 
 
 def asked_for(
@@ -37,6 +38,9 @@ def at_the_end(
     policy: Policy,
 ) -> None:
     """Queue the evaluation once for each end of the run."""
+    run = runs.get(tx, run_id)
+    if run is None or possible.no_evaluation(run_id, run.metadata):
+        return
     found = _candidates(tx, run_id, transition, saved, policy.evaluate)
     steps = ", ".join(str(candidate.step) for candidate in found)
     new = findings.add_decision(
@@ -62,6 +66,23 @@ def finished(tx: Transaction, run_id: str, now: float, comparison: dict[str, Any
         if one.step == step:
             reason = str((comparison or {}).get("reason", "best on the selection set"))
             point(tx, run_id, now, "best", one, reason)
+
+
+def tell_ended(
+    tx: Transaction,
+    job: Any,
+    now: float,
+    error: str | None,
+    comparison: dict[str, Any] | None = None,
+) -> None:
+    """Tell the webhooks that an evaluation is over: done without an error, else failed."""
+    if job.kind != "evaluate":
+        return
+    found = {"best": comparison["best"], "reason": comparison["reason"]} if comparison else {}
+    if error is None:
+        tell(tx, "evaluation.done", job.run_id, now, key=job.id, job_id=job.id, **found)
+    else:
+        tell(tx, "evaluation.failed", job.run_id, now, key=job.id, job_id=job.id, error=error[:500])
 
 
 def _candidates(

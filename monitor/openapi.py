@@ -18,6 +18,7 @@ WORDS = {
     403: "the token does not cover this, or a page of another site asks",
     404: "there is no such thing here",
     409: "the request does not fit what is there",
+    410: "the run was purged; nothing of it is here or taken any more",
     413: "the body is too large",
     422: "a value is not as declared; `detail` names it",
     429: "too many requests; go on after `Retry-After` seconds",
@@ -89,6 +90,6 @@ def _errors_of(operation: Json) -> list[int]:
         del operation["responses"]["422"]
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     found = [401, 403, 429, 503]
-    found += [404] if "path" in places else []
+    found += [404, 410] if "path" in places else []
     found += [422] if places or "requestBody" in operation else []
     return found + ([400, 413] if "requestBody" in operation else [])

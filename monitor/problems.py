@@ -7,10 +7,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
+from monitor.deletion import Deleted, Purged, Undeletable
 from monitor.ingest import UnknownRun
 from monitor.store.checkpoints import AliasMoved
 from monitor.store.database import Unavailable
 from monitor.store.jobs import LeaseLost
+from monitor.webhooks_address import Refused
 from webui import pages
 
 
@@ -47,6 +49,10 @@ def install(app: FastAPI) -> None:
     known(AliasMoved, 409, "Alias moved")
     known(LeaseLost, 409, "Lease lost")
     known(Conflict, 409, "Conflict")
+    known(Undeletable, 409, "Conflict")
+    known(Deleted, 409, "Deleted")
+    known(Purged, 410, "Purged")
+    known(Refused, 422, "Address refused")
     app.add_exception_handler(Unavailable, _not_ready)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from monitor import views
 from monitor.config import MonitorConfig
+from monitor.deletion import refuse_deleted, refuse_purged
 from monitor.events import Hub
 from monitor.fanout import Fanout
 from monitor.ingest import Ingest
@@ -104,10 +105,17 @@ class Service:
 
 
 def run_or_404(tx: Transaction, run_id: str, *, locked: bool = False) -> Any:
-    """Return the run's row; NotFound names the id."""
+    """Return the run's row; NotFound names the id, Purged says who ended it.
+
+    `locked` is for acting on the run: Deleted is raised for one that has to be restored first.
+    """
     run = runs.lock(tx, run_id) if locked else runs.get(tx, run_id)
+    if run is None or run.deleted_at is not None:
+        refuse_purged(tx, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id!r} here")
+    if locked:
+        refuse_deleted(run)
     return run
 
 

@@ -64,6 +64,7 @@ class RunSummary(Shape):
     started_at: str
     ended_at: str | None
     last_contact_at: str
+    deleted_at: str | None
     latest: dict[str, float]
     sparklines: dict[str, list[float]]
     transition: Transition | None

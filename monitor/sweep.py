@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from monitor import evaluate
 from monitor.store import answers, commands, feed, jobs, runs
 from monitor.store.database import Database, Transaction, Unavailable
 
@@ -81,6 +82,7 @@ def run_out(database: Database, now: float) -> set[str]:
         with database.write() as tx:
             if jobs.give_up_one(tx, job.id, now):  # before the run's row, as workers' requests do
                 feed.section_changed(tx, job.run_id, "jobs")
+                evaluate.tell_ended(tx, job, now, "its worker was lost again and again")
                 touched.add(job.run_id)
     if forgotten:
         with database.write() as tx:

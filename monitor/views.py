@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from monitor import possible
 from monitor.store import checkpoints, commands, evaluations, findings, points, runs
 from monitor.store.database import Transaction
 
@@ -56,6 +57,7 @@ def summary(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[
         "started_at": when(attempts[0].started_at if attempts else run.created_at),
         "ended_at": when(run.ended_at),
         "last_contact_at": when(run.last_contact_at),
+        "deleted_at": when(run.deleted_at),
         "latest": points.latest(tx, run.id, cuts, KEY_METRICS),
         "sparklines": points.thinned(
             tx, run.id, cuts, KEY_METRICS[:3], last_step or 0, SPARKLINE_POINTS
@@ -79,6 +81,7 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "config": run.config,
         "policy": run.policy,
         "metadata": run.metadata,
+        "no_evaluation": possible.no_evaluation(run.id, run.metadata),
         "evidence": (run.verdict or {}).get("evidence", []),
         "score_now": (run.verdict or {}).get("score", 0.0),
         "watch": (run.verdict or {}).get("watch"),

@@ -14,6 +14,7 @@ from monitor.problems import Conflict, NotFound
 from monitor.service import ServiceDep, run_or_404
 from monitor.store import audit, checkpoints, commands, feed
 from monitor.store.database import Transaction
+from monitor.webhooks import tell
 
 router = APIRouter(tags=["checkpoints"])
 Json = dict[str, Any]
@@ -72,6 +73,8 @@ def promote_checkpoint(
         audit.add(
             tx, row.run_id, now, actor=grant.name, action="promote", target=row.id, detail=detail
         )
+        told = {"checkpoint_id": row.id, "author": grant.name, **detail}
+        tell(tx, "checkpoint.promoted", row.run_id, now, **told)
         if not row.pinned and run_or_404(tx, row.run_id).status == "running":
             # What an alias points at must outlive rotation and a resume that saves over it.
             reason = f"promoted to {asked.alias}"

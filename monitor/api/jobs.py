@@ -135,6 +135,7 @@ def claim_job(claim: Claim, service: ServiceDep, response: Response) -> Any:
     with service.database.write() as tx:
         for lost in jobs.give_up(tx, now):
             feed.section_changed(tx, lost.run_id, "jobs")
+            evaluate.tell_ended(tx, lost, now, "its worker was lost again and again")
         row = jobs.claim(tx, claim.worker, claim.kinds, now)
         if row is None:
             return Response(status_code=204)
@@ -200,10 +201,12 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
             error=finish.error,
             result=finish.result.model_dump(exclude_unset=True) if finish.result else None,
         )
+        brought = finish.result.comparison if finish.result else None
+        comparison = brought.model_dump() if brought else None
         if finish.state == "done" and held.kind == "evaluate":
-            brought = finish.result.comparison if finish.result else None
-            comparison = brought.model_dump() if brought else None
             evaluate.finished(tx, held.run_id, now, comparison)
+        error = None if finish.state == "done" else finish.error or "the worker gave no reason"
+        evaluate.tell_ended(tx, held, now, error, comparison)
         for section in ("jobs", "evaluations", "checkpoints"):
             feed.section_changed(tx, held.run_id, section)
         feed.add(tx, held.run_id, "run", {})

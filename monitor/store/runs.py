@@ -90,8 +90,9 @@ def listed(
     only: str | None = None,
     most: int = 500,
 ) -> Sequence[RunRow]:
-    """Return the newest runs first; of one project, or the one run with this id."""
+    """Return the newest runs first, without deleted ones; of one project, or the run with this id."""
     statement = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(most)
+    statement = statement.where(runs.c.deleted_at.is_(None))
     if project is not None:
         statement = statement.where(runs.c.project == project)
     if only is not None:

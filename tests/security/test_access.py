@@ -42,6 +42,8 @@ def test_every_route_but_the_health_checks_needs_the_token(guarded: TestClient) 
             "job_id",
             "change_point_id",
             "token_id",
+            "webhook_id",
+            "delivery_id",
         ):
             url = url.replace(f"{{{name}}}", new_id())
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN[:-1]}):

@@ -1,6 +1,7 @@
 """Tokens: each opens what its scopes and limits say, and nothing once it is revoked."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,7 +52,7 @@ def operations(client: TestClient) -> dict[tuple[str, str], Json]:
 
 def asked(client: TestClient, method: str, path: str, **ids: str) -> int:
     """Ask with made-up ids and an empty body; a stream that opens would not end, so it is not read."""
-    for name in ("run_id", "checkpoint_id", "command_id", "job_id", "change_point_id", "token_id"):
+    for name in re.findall(r"\{(\w+_id)\}", path):
         path = path.replace(f"{{{name}}}", ids.get(name, new_id()))
     return client.request(method, path, json={}).status_code
 
