@@ -6,6 +6,7 @@ gap makes it ask again, so at-least-once here is effectively once there.
 
 import json
 import logging
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 from pydantic import ValidationError
 
+from cusp import locks
 from cusp.spool import Spool
 from cusp.wire import Command, Reply
 
@@ -24,6 +26,9 @@ HEARTBEAT_S = 1.0
 COALESCE_S = 0.02
 FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 10.0
+TIMEOUT_S = 10.0  # without a byte of the answer
+UNWANTED = (400, 413, 422)  # what is wrong is the content
+BELIEVED_AFTER = 3  # refusals of one message: a single one may come from something on the way
 
 
 @dataclass
@@ -33,6 +38,15 @@ class Attempt:
     start: dict[str, object]
     spool: Spool
     announced: bool = False
+    forgotten: bool = False
+    lock: int | None = None  # keeps `cusp sync` and other trainings from shipping it, too
+
+    def close(self) -> None:
+        """Close the spool and let others have it."""
+        self.spool.close()
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
 
     @property
     def run_id(self) -> str:
@@ -71,7 +85,7 @@ class Sender:
         self._http = httpx.Client(
             base_url=f"{url}/api/v1",
             headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=httpx.Timeout(10.0, connect=5.0),
+            timeout=httpx.Timeout(TIMEOUT_S, connect=min(5.0, TIMEOUT_S)),
             transport=transport,
             trust_env=False,
         )
@@ -84,6 +98,7 @@ class Sender:
         self._closing = threading.Event()
         self._retry_s = 0.0
         self._silent_for = 0
+        self._refused_seq, self._refusals = -1, 0
         self.failures = 0
         self._thread = threading.Thread(target=self._run, name="cusp-sender", daemon=True)
         self._thread.start()
@@ -112,19 +127,32 @@ class Sender:
                 self._closing.wait(max(COALESCE_S, self._retry_s))
             try:
                 self._ship_everything()
-                self._recovered()
             except Exception as error:  # the one broad except: nothing here may hurt the training
                 self._failed(error)
             with self._progress:
                 self._progress.notify_all()
+        for attempt in self._leftover:
+            attempt.close()
         self._http.close()
 
     def _ship_everything(self) -> None:
         self._ship(self._live)
         while self._leftover and not self._closing.is_set():
-            if self._ship(self._leftover[0]):
-                self._leftover.pop(0).spool.close()
+            if self._ship_leftover(self._leftover[0]):
+                self._leftover.pop(0).close()
             self._ship(self._live)
+
+    def _ship_leftover(self, attempt: Attempt) -> bool:
+        """Return whether there is nothing more to do for it here."""
+        try:
+            return self._ship(attempt)
+        except Refused as refusal:
+            if refusal.status == 404 and not attempt.forgotten:
+                attempt.forgotten = True  # announced again at the next turn
+                return False
+            # It must not hold up the live attempt for ever; `cusp sync` can try again.
+            log.warning("Cusp leaves attempt %s on disk: %s", attempt.attempt_id, refusal)
+            return True
 
     def _ship(self, attempt: Attempt) -> bool:
         """Send batches until nothing is pending; True then. The first one is also the heartbeat."""
@@ -151,7 +179,7 @@ class Sender:
             if refusal.status == 404:  # the monitor forgot the run (a new database): announce again
                 attempt.announced = False
                 raise
-            if refusal.status not in (400, 413, 422) or not lines:
+            if refusal.status not in UNWANTED or not lines:
                 raise
             reply = self._isolate(attempt, seq, lines, refusal)
         if attempt is self._live:
@@ -161,6 +189,7 @@ class Sender:
     def _isolate(self, attempt: Attempt, seq: int, lines: list[str], refusal: Refused) -> Reply:
         """Send a refused batch in halves; the one message that is left over is set aside."""
         if len(lines) == 1:
+            self._doubt(seq, refusal)
             log.warning("Cusp set one message aside that the monitor refused: %s", refusal)
             stand_in = json.dumps({"kind": "unsendable", "reason": str(refusal)[:500]})
             return self._post_batch(attempt, seq, [stand_in])
@@ -169,8 +198,17 @@ class Sender:
             try:
                 reply = self._post_batch(attempt, start, part)
             except Refused as error:
+                if error.status not in UNWANTED:
+                    raise
                 reply = self._isolate(attempt, start, part, error)
         return reply
+
+    def _doubt(self, seq: int, refusal: Refused) -> None:
+        """Raise the refusal of a message until it was refused often enough to be believed."""
+        self._refusals = self._refusals + 1 if seq == self._refused_seq else 1
+        self._refused_seq = seq
+        if self._refusals < BELIEVED_AFTER:
+            raise refusal
 
     def _post_batch(self, attempt: Attempt, seq: int, lines: list[str]) -> Reply:
         head = json.dumps(
@@ -185,9 +223,11 @@ class Sender:
         body = f'{head[:-1]},"messages":[{",".join(lines)}]}}'
         answer = self._post(f"/runs/{attempt.run_id}/batches", body)
         try:
-            return Reply.model_validate_json(answer)
+            reply = Reply.model_validate_json(answer)
         except ValidationError as error:
             raise Refused(200, f"this is not a Cusp monitor: {answer[:80]!r}") from error
+        self._recovered()  # also when the next batch fails: what gets through sets the pace
+        return reply
 
     def _post(self, path: str, body: object) -> bytes:
         content = body if isinstance(body, str) else json.dumps(body)
@@ -231,13 +271,19 @@ class Sender:
 
 
 def load_leftover(folder: Path) -> Attempt | None:
-    """Return the attempt that a dead process left in `folder` with messages unsent, or None."""
+    """Return the attempt that a dead process left in `folder` with messages unsent, or None.
+
+    It is locked until it is closed: one process at a time opens a spool.
+    """
     try:
         start = json.loads((folder / "start.json").read_text())
+        lock = locks.take(folder / "lock")
     except (OSError, ValueError):
         return None
-    spool = Spool(folder)
-    if spool.pending() == 0:
-        spool.close()
+    if lock is None:
         return None
-    return Attempt(start, spool)
+    attempt = Attempt(start, Spool(folder), lock=lock)
+    if attempt.spool.pending() == 0:
+        attempt.close()
+        return None
+    return attempt
