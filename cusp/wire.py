@@ -10,7 +10,17 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from cusp.ids import ULID_PATTERN
 
@@ -22,6 +32,7 @@ MAX_NAME_LENGTH = 200
 MAX_TEXT_LENGTH = 32_768
 MAX_STEP = 2**53
 MAX_INTEGER = 2**1000  # fits a float
+MAX_SKIPPED = 100_000
 
 
 def storable(text: str) -> str:
@@ -46,12 +57,46 @@ def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _number(value: Any) -> Any:
+    """Refuse what Python would read as a number and JSON does not: true, and "1"."""
+    if isinstance(value, bool | str | bytes):
+        raise ValueError(f"must be a number, not {type(value).__name__}")
+    return value
+
+
+# What JSON Schema can say of `storable` and `_storable_object`; recursive, so it has a name of its own.
+NO_NUL = {"pattern": "^[^\\u0000]*$"}
+PLAIN_JSON: dict[str, Any] = {
+    "description": "JSON without a NUL character in any string",
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string", **NO_NUL},
+        {"type": "array", "items": {"$ref": "#/components/schemas/PlainJson"}},
+        {"$ref": "#/components/schemas/PlainObject"},
+    ],
+}
+PLAIN_OBJECT: dict[str, Any] = {
+    "type": "object",
+    "propertyNames": NO_NUL,
+    "additionalProperties": {"$ref": "#/components/schemas/PlainJson"},
+}
+
 Id = Annotated[str, Field(pattern=ULID_PATTERN)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(storable)]
-Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH), AfterValidator(storable)]
-Object = Annotated[dict[str, Any], AfterValidator(_storable_object)]
-Step = Annotated[int, Field(ge=0, le=MAX_STEP)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_NAME_LENGTH, json_schema_extra=NO_NUL),
+    AfterValidator(storable),
+]
+Text = Annotated[
+    str, Field(max_length=MAX_TEXT_LENGTH, json_schema_extra=NO_NUL), AfterValidator(storable)
+]
+Object = Annotated[dict[str, Any], AfterValidator(_storable_object), WithJsonSchema(PLAIN_OBJECT)]
+# After `Field`, or the limits are missing in the JSON schema.
+NUMBER = BeforeValidator(_number)
+Step = Annotated[int, Field(ge=0, le=MAX_STEP), NUMBER]
+Finite = Annotated[float, Field(allow_inf_nan=False), NUMBER]
+Positive = Annotated[int, Field(ge=1, le=MAX_STEP), NUMBER]
+Version = Annotated[Literal[1], NUMBER]
 
 
 class Wire(BaseModel):
@@ -63,9 +108,9 @@ class Wire(BaseModel):
 class RewardSpec(Wire):
     """Range of one reward; `graded` says that it takes more values than its two ends."""
 
-    low: float = 0.0
-    high: float = 1.0
-    graded: bool = False
+    low: Finite = 0.0
+    high: Finite = 1.0
+    graded: StrictBool = False
 
 
 class Policy(Wire):
@@ -83,21 +128,21 @@ class Policy(Wire):
 class RunMetadata(Wire):
     """What the detector and the cost figures want to know about a run; unknown is None and said so."""
 
-    max_steps: Annotated[int, Field(ge=1, le=MAX_STEP)] | None = None
-    completions_per_point: Annotated[int, Field(ge=1)] | None = None
-    completion_limit_tokens: Annotated[int, Field(ge=1)] | None = None
-    save_steps: Annotated[int, Field(ge=1)] | None = None
-    rewards: dict[Name, RewardSpec] = {}
-    gpu_count: Annotated[int, Field(ge=0)] = 0
-    gpu_hourly_usd: Annotated[float, Field(ge=0)] | None = None
-    trainable_parameters: Annotated[int, Field(ge=0)] | None = None
-    model_parameters: Annotated[int, Field(ge=0)] | None = None
+    max_steps: Positive | None = None
+    completions_per_point: Positive | None = None
+    completion_limit_tokens: Positive | None = None
+    save_steps: Positive | None = None
+    rewards: Annotated[dict[Name, RewardSpec], Field(max_length=64)] = {}
+    gpu_count: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = 0
+    gpu_hourly_usd: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = None
+    trainable_parameters: Step | None = None
+    model_parameters: Step | None = None
 
 
 class RunStart(Wire):
     """`POST /api/v1/runs`: announces one process life (attempt) of a run. Idempotent."""
 
-    v: Literal[1] = 1
+    v: Version = 1
     run_id: Id
     attempt_id: Id
     project: Name = "default"
@@ -115,7 +160,7 @@ class PointMessage(Wire):
     kind: Literal["point"] = "point"
     step: Step
     metrics: Annotated[dict[Name, Finite], Field(max_length=MAX_METRICS)]
-    skipped: Annotated[int, Field(ge=0)] = 0
+    skipped: Annotated[int, Field(ge=0, le=MAX_SKIPPED), NUMBER] = 0
     at: Finite | None = None
 
 
@@ -127,7 +172,7 @@ class CheckpointMessage(Wire):
     step: Step
     path: Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(storable)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: Step
     state: Literal["present", "pinned", "missing", "corrupt"] = "present"
 
 
@@ -182,12 +227,12 @@ class Batch(Wire):
     `oldest_seq` is the first message the trainer still has, so nobody waits for an older one.
     """
 
-    v: Literal[1] = 1
+    v: Version = 1
     attempt_id: Id
-    first_seq: Annotated[int, Field(ge=0, le=MAX_STEP)]
+    first_seq: Step
     messages: Annotated[list[Any], Field(max_length=MAX_MESSAGES)] = []
-    dropped: Annotated[int, Field(ge=0, le=MAX_STEP)] = 0
-    oldest_seq: Annotated[int, Field(ge=0, le=MAX_STEP)] = 0
+    dropped: Step = 0
+    oldest_seq: Step = 0
 
 
 class Command(Wire):
@@ -203,7 +248,7 @@ class Command(Wire):
 class Reply(Wire):
     """The monitor's answer: everything below `next_seq` is durable there."""
 
-    next_seq: Annotated[int, Field(ge=0)]
+    next_seq: Annotated[int, Field(ge=0), NUMBER]
     commands: list[Command] = []
 
 
@@ -261,8 +306,8 @@ def _read_point(raw: Mapping[str, Any]) -> PointMessage | str:
                 " leave a value that was not measured out"
             )
     skipped, at = raw.get("skipped", 0), raw.get("at")
-    if type(skipped) is not int or skipped < 0:
-        return f"skipped must be a count, not {skipped!r:.80}"
+    if type(skipped) is not int or not 0 <= skipped <= MAX_SKIPPED:
+        return f"skipped must be a count up to {MAX_SKIPPED}, not {skipped!r:.80}"
     if at is not None and (type(at) not in (int, float) or not 0 <= at < MAX_STEP):
         return f"at must be a time in seconds, not {at!r:.80}"
     return PointMessage.model_construct(

@@ -12,6 +12,7 @@ from monitor.api import checkpoints, deletion, health, jobs, pages, runs, stream
 from monitor.config import MonitorConfig
 from monitor.guard import Guard
 from monitor.limits import BodyLimit
+from monitor.readiness import Readiness
 from monitor.retention import Retention
 from monitor.service import Service
 from monitor.webhooks_courier import Courier
@@ -66,6 +67,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
 
     app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
     app.state.service = service
+    app.state.readiness = Readiness(service.database)
     for module in (runs, checkpoints, jobs, stream, tokens, webhooks, deletion):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)

@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from cusp.wire import PLAIN_JSON, PLAIN_OBJECT
+
 Json = dict[str, Any]
 MEDIA_TYPE = "application/problem+json"
 WORDS = {
@@ -78,7 +80,7 @@ def with_errors(document: Json) -> Json:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    schemas["Problem"] = PROBLEM
+    schemas |= {"Problem": PROBLEM, "PlainJson": PLAIN_JSON, "PlainObject": PLAIN_OBJECT}
     return document
 
 

@@ -53,9 +53,11 @@ def install(app: FastAPI) -> None:
     known(Deleted, 409, "Deleted")
     known(Purged, 410, "Purged")
     known(Refused, 422, "Address refused")
-    app.add_exception_handler(Unavailable, _not_ready)
+    for unavailable in Unavailable:
+        app.add_exception_handler(unavailable, _not_ready)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(Exception, _defect)
 
 
 def _answer(request: Request, status: int, title: str, detail: str) -> Response:
@@ -81,4 +83,11 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, error.status_code, "Not possible", str(error.detail))
+    answer = _answer(request, error.status_code, "Not possible", str(error.detail))
+    answer.headers.update(error.headers or {})  # 405 says what is allowed
+    return answer
+
+
+def _defect(request: Request, error: Exception) -> Response:
+    """Answer for a defect of ours; what happened is in the log, not in the answer."""
+    return _answer(request, 500, "Defect", "the monitor failed on this; its log says how")

@@ -3,6 +3,7 @@
 import errno
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -22,11 +23,21 @@ class PortInUse(ConfigError):
 
 
 class Server(uvicorn.Server):
-    """uvicorn waits for open streams when it is told to end; this ends them first."""
+    """uvicorn waits for open streams when it is told to end; this ends them first.
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    `ready` is called once requests are answered.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._service = service
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End the event streams, then the server."""
@@ -80,12 +91,15 @@ def alone(database_url: str) -> None:
         time.sleep(0.1)
 
 
-def serve(config: MonitorConfig, listener: socket.socket) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def serve(
+    config: MonitorConfig, listener: socket.socket, ready: Callable[[], None] = lambda: None
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; `ready` is called once the database is open and requests answered."""
     alone(config.database_url)
     app = create_app(config)
     server = Server(
         uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none"),
         app.state.service,
+        ready,
     )
     server.run(sockets=[listener])

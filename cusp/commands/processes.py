@@ -40,8 +40,11 @@ def serve(
     port = listener.getsockname()[1]
     config = checked(dataclasses.replace(given, port=port))
     shown = f"[{host}]" if ":" in host else host
-    console().print(f"Cusp {_version()} at http://{shown}:{port} (Ctrl-C ends it)")
-    serve_until_told(config, listener)
+
+    def ready() -> None:
+        console().print(f"Cusp {_version()} at http://{shown}:{port} (Ctrl-C ends it)")
+
+    serve_until_told(config, listener, ready)
 
 
 def train(

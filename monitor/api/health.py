@@ -2,20 +2,20 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from monitor import shapes
 from monitor.access import needs
 from monitor.measures import CONTENT_TYPE
 from monitor.openapi import answers
+from monitor.readiness import Readiness
 from monitor.service import ServiceDep
-from monitor.store.database import DatabaseError
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz", responses=answers(shapes.Health))
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
@@ -27,14 +27,14 @@ def healthz() -> dict[str, str]:
         503: {"model": shapes.Health, "description": "the database does not answer"},
     },
 )
-def readyz(service: ServiceDep, response: Response) -> dict[str, Any]:
-    """The database answers too."""
-    try:
-        service.database.check()
-    except DatabaseError as error:
-        response.status_code = 503
-        return {"status": "not ready", "detail": str(error)}
-    return {"status": "ok"}
+async def readyz(request: Request, response: Response) -> dict[str, Any]:
+    """The database answers too, and soon."""
+    readiness: Readiness = request.app.state.readiness
+    trouble = await readiness.trouble()
+    if trouble is None:
+        return {"status": "ok"}
+    response.status_code = 503
+    return {"status": "not ready", "detail": trouble}
 
 
 @router.get(

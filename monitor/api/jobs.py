@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WrapValidator
 
-from cusp.wire import Finite, Id, Name, Object, Step, Text
+from cusp.wire import NUMBER, PLAIN_OBJECT, Finite, Id, Name, Object, Step, Text
 from monitor import evaluate, shapes, views
 from monitor.access import GrantDep, check_run, needs
 from monitor.openapi import answers
@@ -17,17 +17,17 @@ from monitor.store.database import Transaction
 
 router = APIRouter(tags=["jobs"])
 Json = dict[str, Any]
-Token = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Token = Annotated[int, Field(ge=0, le=2**31 - 1), NUMBER]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1), NUMBER]
+Share = Annotated[float, Field(ge=0, le=1), NUMBER]
 # problem id, sample, score (null: the verifier failed), tokens, finish reason, seed
 Row = tuple[
     Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")],
-    Annotated[int, Field(ge=0, le=32_767)],
-    Annotated[float, Field(ge=0, le=1)] | None,
+    Annotated[int, Field(ge=0, le=32_767), NUMBER],
+    Share | None,
     Count,
     Annotated[str, Field(max_length=16, pattern=r"^[ -~]*$")],
-    Annotated[int, Field(ge=0, le=2**62)],
+    Annotated[int, Field(ge=0, le=2**62), NUMBER],
 ]
 
 
@@ -99,7 +99,9 @@ class EvaluationPost(Request):
 class Result(BaseModel):
     """What a job brought; of an `evaluate` job the paired comparison, which the page shows."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="allow", allow_inf_nan=False, json_schema_extra={**PLAIN_OBJECT}
+    )
 
     comparison: shapes.Comparison | None = None
 

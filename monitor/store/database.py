@@ -15,7 +15,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DatabaseError as DriverError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from monitor.store import deadline
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
@@ -23,7 +27,7 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 # An open transaction, as every function of the store takes one.
 Transaction = Connection
 # What is raised when the database is away, busy for too long, or shuts down.
-Unavailable = OperationalError
+Unavailable = (OperationalError, PoolTimeout)
 
 
 class DatabaseError(RuntimeError):
@@ -77,8 +81,18 @@ class Database:
                         " know; it was written by a newer one, so upgrade Cusp"
                     )
                 command.upgrade(config, "head")
-        except OperationalError as error:
-            raise DatabaseError(f"the database cannot be opened: {_reason(error)}") from error
+        except DriverError as error:
+            raise DatabaseError(self._unusable(error)) from error
+
+    def _unusable(self, error: DriverError) -> str:
+        path = self.url.removeprefix("sqlite:///")
+        if self.is_sqlite and "not a database" in _reason(error):
+            return (
+                f"{path} is no SQLite database; move it away, or choose another file with"
+                " --database, --dir or CUSP_DATABASE_URL"
+            )
+        where = path if self.is_sqlite else "the database"
+        return f"{where} cannot be opened: {_reason(error)}"
 
     def close(self) -> None:
         """Close all connections."""
@@ -148,16 +162,23 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgresql(url: str) -> Engine:
-    # A name look-up of a vanished host is not covered by connect_timeout; pool_pre_ping and the
-    # statement timeout keep one dead connection from holding a request for long.
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=10,
         max_overflow=20,
         pool_timeout=10,
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "options": "-c statement_timeout=30000"},
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c statement_timeout=30000",
+            # A host that is gone without a word is noticed within some 15 s.
+            "keepalives_idle": 5,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        },
     )
+    deadline.keep(engine)
+    return engine
 
 
 def _reason(error: SQLAlchemyError) -> str:

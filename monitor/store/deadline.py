@@ -1,0 +1,98 @@
+"""A deadline for every transaction on PostgreSQL, kept on this side of the network.
+
+`statement_timeout` is kept by the server and TCP notices only a peer that is gone. A server that is
+there but does not answer (frozen, behind a dead proxy) would hold a thread for ever, so a connection that
+is out of the pool for too long is shut down under whoever waits on it, who then gets an OperationalError.
+"""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import InvalidatePoolError
+
+TRANSACTION_S = 60.0  # above the server's own statement_timeout, which is the usual way to end
+PING_S = 5.0
+LOOK_EVERY_S = 0.25
+
+
+class Deadlines:
+    """Shuts connections down whose time is over. One thread, which is there while any is watched."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[int, tuple[float, Any]] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, connection: Any, seconds: float) -> None:
+        """Begin, or begin anew, to count the connection's time."""
+        with self._changed:
+            self._until[id(connection)] = (self._clock() + seconds, connection)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+
+    def release(self, connection: Any) -> None:
+        """Stop counting."""
+        with self._changed:
+            self._until.pop(id(connection), None)
+
+    def _run(self) -> None:
+        with self._changed:
+            while self._until:
+                now = self._clock()
+                for key, (until, connection) in list(self._until.items()):
+                    if until < now:
+                        del self._until[key]
+                        _shut(connection)
+                self._changed.wait(LOOK_EVERY_S)
+            self._thread = None
+
+
+def keep(engine: Engine, transaction_s: float = TRANSACTION_S, ping_s: float = PING_S) -> None:
+    """Give every transaction of the engine its deadline, and a short one to a connection's first word.
+
+    A pooled connection whose server has gone is found out here and replaced, so the engine needs no
+    `pool_pre_ping`, whose ping would have no deadline.
+    """
+    deadlines = Deadlines()
+
+    def checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+        deadlines.watch(connection, ping_s)
+        try:
+            _ping(connection)
+        except connection.Error as error:
+            deadlines.release(connection)
+            raise InvalidatePoolError(str(error)) from error
+        deadlines.watch(connection, transaction_s)
+
+    def checkin(connection: Any, _record: Any) -> None:
+        deadlines.release(connection)
+
+    event.listen(engine, "checkout", checkout)
+    event.listen(engine, "checkin", checkin)
+    event.listen(engine, "close", checkin)
+
+
+def _ping(connection: Any) -> None:
+    before, connection.autocommit = connection.autocommit, True
+    try:
+        connection.execute("")
+    finally:
+        if not connection.closed:
+            connection.autocommit = before
+
+
+def _shut(connection: Any) -> None:
+    """End the socket under a thread that may wait on it; libpq still owns and closes it."""
+    with contextlib.suppress(OSError, connection.Error):
+        line = socket.socket(fileno=connection.fileno())
+        try:
+            line.shutdown(socket.SHUT_RDWR)
+        finally:
+            line.detach()
