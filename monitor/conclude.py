@@ -8,41 +8,24 @@ from cusp.wire import Policy, RunMetadata
 from monitor import decide, evaluate
 from monitor.aliases import POLICY, point, usable
 from monitor.decide import Decision
-from monitor.detect import ChangePoint, Sample, Transition, Verdict, second_opinion
+from monitor.detect import Sample, Transition, Verdict, second_opinion
 from monitor.fold import WATCHED, shape_of
 from monitor.store import audit, commands, feed, findings, points, runs
 from monitor.store.database import Transaction
-from monitor.verdicts import as_json, confirmed, from_json
+from monitor.verdicts import confirmed
 
 ENDED_WELL = ("stopped", "finished")
 
 
-def record(
-    tx: Transaction, run_id: str, found: Sequence[Verdict], folds: int, *, show_from: int
+def after_batch(
+    tx: Transaction, run_id: str, verdict: Verdict | None, now: float, *, ended: bool
 ) -> None:
-    """Store the verdicts of the newly folded steps and the latest one as the run's."""
-    findings.add_verdicts(tx, [_verdict_row(run_id, verdict) for verdict in found])
-    runs.change(tx, run_id, verdict=as_json(found[-1]), folds=folds)
-    feed.add(tx, run_id, "verdicts", {"from": show_from, "to": found[-1].step})
-
-
-def changes(tx: Transaction, run_id: str, verdict: Verdict) -> bool:
-    """Make the stored change points those of the verdict; return whether any differed."""
-    return findings.set_change_points(
-        tx, run_id, [_change_point_row(one) for one in verdict.change_points]
-    )
-
-
-def after_batch(tx: Transaction, run_id: str, now: float, *, ended: bool) -> None:
     """Decide on the run's latest verdict and, once it has ended, on what to evaluate."""
-    run = runs.get(tx, run_id)
-    if run is None:
-        return
-    verdict = from_json(run.verdict) if run.verdict else None
     transition = confirmed(verdict.transition) if verdict else None
     if transition and _dismissed(tx, run_id, transition):
         verdict = transition = None
-    if transition is None and not ended:
+    run = runs.get(tx, run_id) if transition or ended else None
+    if run is None:
         return
     policy = Policy.model_validate(run.policy)
     saved = usable(tx, run_id)
@@ -116,17 +99,3 @@ def _second_opinion(tx: Transaction, run: Any, transition: Transition) -> str:
     steps = ", ".join(str(step) for step in found.change_steps) or "nowhere"
     verdict = "agrees with" if found.agrees(low, high) else "has none in"
     return f"Second opinion (ruptures, offline): changes at {steps}; it {verdict} {low}-{high}."
-
-
-def _verdict_row(run_id: str, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "step": verdict.step,
-        "phase": verdict.phase,
-        "score": verdict.score,
-        "evidence": {one.metric: round(one.score, 3) for one in verdict.evidence if one.score},
-    }
-
-
-def _change_point_row(one: ChangePoint) -> dict[str, Any]:
-    return {**vars(one), "evidence": dict(one.evidence)}

@@ -1,16 +1,26 @@
 """Verdicts are a fold over a run's effective series; this keeps the folded state and catches up.
 
-The state is only a cache: it is dropped whenever the past changed (a late point, a resumed attempt,
-another process folded), and the same verdicts come out of folding everything again.
+The state is only a cache: it is left alone whenever what it saw has changed (a late point, a resumed
+attempt, a boundary), and the same verdicts come out of folding everything again.
 """
 
+import copy
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cusp.names import CANONICAL, canonical_name
 from cusp.wire import Policy, RunMetadata
-from monitor.detect import PRESETS, Detector, RewardRange, RunShape, Sample, Verdict
+from monitor.detect import (
+    PRESETS,
+    ChangePoint,
+    Detector,
+    RewardRange,
+    RunShape,
+    Sample,
+    Verdict,
+)
 
 WATCHED = frozenset(CANONICAL) - {"learning_rate", "step_time_s", "tokens"}
 MOST_CACHED = 256
@@ -18,7 +28,11 @@ MOST_CACHED = 256
 
 @dataclass
 class Folded:
-    """A detector that has seen the effective series up to `last_step`."""
+    """A detector that has seen the effective series up to `last_step`.
+
+    `folds` is the run's count of changes of the past when it last looked. A run that logs a step in
+    several parts `keeps_last`: then `before` is the state without the last step, to go back to.
+    """
 
     detector: Detector
     folds: int
@@ -26,42 +40,49 @@ class Folded:
     boundaries: tuple[int, ...]
     last_step: int = -1
     verdict: Verdict | None = None
+    stored: tuple[ChangePoint, ...] | None = None  # the change points last written to the database
+    keeps_last: bool = False
+    before: "Folded | None" = field(default=None, repr=False)
 
 
 class Folds:
-    """The folded states of this process, the least recently used ones forgotten."""
+    """The folded states of this process, the least recently used ones forgotten.
+
+    A state is taken out to be used and put back once the transaction has committed, so that one of a
+    failed transaction is never used again.
+    """
 
     def __init__(self) -> None:
         self._states: OrderedDict[str, Folded] = OrderedDict()
+        self._guard = threading.Lock()
 
-    def get(
+    def take(
         self,
         run_id: str,
         folds: int,
         cuts: Mapping[int, int],
         boundaries: Sequence[int],
-        first_changed: int,
+        changed_from: int,
     ) -> Folded | None:
-        """Return the state if nothing it has seen changed, else None."""
-        state = self._states.get(run_id)
-        if state is None or state.folds != folds or first_changed <= state.last_step:
+        """Return the state if nothing it has seen changed from that step on, else None."""
+        with self._guard:
+            state = self._states.pop(run_id, None)
+        if state is not None and changed_from <= state.last_step:
+            state = state.before
+        if state is None or state.folds != folds or changed_from <= state.last_step:
             return None
         seen = [step for step in boundaries if step <= state.last_step]
         if list(state.boundaries) != seen or not _same_past(state, cuts):
             return None
-        self._states.move_to_end(run_id)
         return state
 
     def put(self, run_id: str, state: Folded) -> None:
         """Remember a state."""
-        self._states[run_id] = state
-        self._states.move_to_end(run_id)
-        while len(self._states) > MOST_CACHED:
-            self._states.popitem(last=False)
-
-    def drop(self, run_id: str) -> None:
-        """Forget a state, because the transaction it belonged to failed."""
-        self._states.pop(run_id, None)
+        with self._guard:
+            self._states[run_id] = state
+            self._states.move_to_end(run_id)
+            while len(self._states) > MOST_CACHED:
+                self._states.popitem(last=False)
 
 
 def fresh(metadata: RunMetadata, policy: Policy, folds: int) -> Folded:
@@ -78,17 +99,19 @@ def fold(
 ) -> Iterator[Verdict]:
     """Feed the steps after the state's last one, yielding a verdict for each."""
     waiting = [step for step in boundaries if step > state.last_step]
-    for step, metrics in series.items():
-        if step <= state.last_step:
-            continue
+    new = [step for step in series if step > state.last_step]
+    for step in new:
+        if state.keeps_last and step == new[-1]:
+            _settle(state, boundaries, cuts)
+            state.before = None
+            state.before = copy.deepcopy(state)
         while waiting and waiting[0] <= step:
             state.detector.boundary()
             waiting.pop(0)
-        state.verdict = state.detector.update(Sample(step, metrics))
+        state.verdict = state.detector.update(Sample(step, series[step]))
         state.last_step = step
         yield state.verdict
-    state.cuts = dict(cuts)
-    state.boundaries = tuple(step for step in boundaries if step <= state.last_step)
+    _settle(state, boundaries, cuts)
 
 
 def shape_of(metadata: RunMetadata) -> RunShape:
@@ -104,6 +127,12 @@ def shape_of(metadata: RunMetadata) -> RunShape:
         max_steps=metadata.max_steps,
         save_steps=metadata.save_steps,
     )
+
+
+def _settle(state: Folded, boundaries: Sequence[int], cuts: Mapping[int, int]) -> None:
+    """Note which attempts and boundaries lie behind what the state has seen."""
+    state.cuts = dict(cuts)
+    state.boundaries = tuple(step for step in boundaries if step <= state.last_step)
 
 
 def _same_past(state: Folded, cuts: Mapping[int, int]) -> bool:

@@ -1,6 +1,7 @@
 """Storing the messages of a batch, each kind in its table."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,16 +18,27 @@ from monitor.store import checkpoints, commands, points, runs
 from monitor.store.database import Transaction
 
 
+NEVER = 2**62  # beyond every step
+
+
 @dataclass
 class Touched:
     """What a batch changed."""
 
-    first_step: int = 2**62
+    first_step: int = NEVER
     last_step: int = -1
-    watched: bool = False
+    watched_from: int = NEVER  # the first step with a metric that the detector watches
+    boundary_from: int = NEVER
     sections: set[str] = field(default_factory=set)
     ended: bool = False
     quarantined: int = 0
+
+    def point(self, step: int, *, watched: bool) -> None:
+        """Note a point."""
+        self.first_step = min(self.first_step, step)
+        self.last_step = max(self.last_step, step)
+        if watched:
+            self.watched_from = min(self.watched_from, step)
 
 
 class Numbers:
@@ -35,6 +47,11 @@ class Numbers:
     def __init__(self, tx: Transaction, run_id: str, limit: int) -> None:
         self._tx, self._run_id, self._limit = tx, run_id, limit
         self._known = points.names(tx, run_id)
+
+    @property
+    def known(self) -> Mapping[str, int]:
+        """The run's series ids by name."""
+        return self._known
 
     def check(self, message: PointMessage) -> str | None:
         """Return why the point cannot be taken, or None after making sure its series exist."""
@@ -47,10 +64,11 @@ class Numbers:
             self._known = points.add_names(self._tx, self._run_id, new)
         return None
 
-    def rows(self, message: PointMessage, key: int) -> list[tuple[int, int, int, float]]:
+    def rows(self, message: PointMessage, key: int) -> list[points.PointRow]:
         """Return the point's rows for `points.add`."""
         step, known = message.step, self._known
-        rows = [(known[name], step, key, float(value)) for name, value in message.metrics.items()]
+        # SQLite has no -0.0; adding 0.0 makes it 0.0 on both databases.
+        rows = [(known[name], step, key, value + 0.0) for name, value in message.metrics.items()]
         if message.at is not None:
             rows.append((known[points.AT], step, key, message.at))
         return rows
@@ -86,6 +104,7 @@ def store_other(
         touched.sections.add("samples")
     elif isinstance(message, BoundaryMessage):
         points.add_boundary(tx, run_id, attempt.key, message.step, message.reason)
+        touched.boundary_from = min(touched.boundary_from, message.step)
     elif isinstance(message, StatusMessage):
         _store_status(tx, run_id, attempt, message, touched, now)
 

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from cusp.ids import new_id
 from monitor.store.schema import change_points, decisions, verdicts
-from monitor.store.upsert import insert_or_ignore, insert_or_update
+from monitor.store.upsert import insert_or_ignore
+
+_ADD_VERDICTS = insert(verdicts)
 
 
 def add_verdicts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Store verdict rows, replacing those of the same step."""
-    insert_or_update(connection, verdicts, rows)
+    """Store verdict rows; those of the same steps were forgotten before."""
+    if rows:
+        connection.execute(_ADD_VERDICTS, list(rows))
 
 
 def forget_verdicts(connection: Connection, run_id: str, from_step: int) -> None:

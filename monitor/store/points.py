@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     false,
     insert,
     or_,
@@ -16,9 +17,27 @@ from sqlalchemy import (
 )
 
 from monitor.store.schema import boundaries, points, quarantine, samples, series
-from monitor.store.upsert import insert_or_ignore, insert_or_update
+from monitor.store.upsert import insert_or_ignore
 
 AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
+PointRow = tuple[int, int, int, float]  # series id, step, attempt key, value
+
+# Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
+_NAMES = select(series.c.name, series.c.id).where(series.c.run_id == bindparam("run"))
+_BOUNDARIES = select(boundaries.c.step, boundaries.c.attempt_key).where(
+    boundaries.c.run_id == bindparam("run")
+)
+_FOUND = select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
+    points.c.series_id.in_(bindparam("ids", expanding=True)), points.c.step >= bindparam("since")
+)
+_INTO = "INSERT INTO points (series_id, step, attempt_key, value)"
+_LATER_WINS = "ON CONFLICT (series_id, step, attempt_key) DO UPDATE SET value = excluded.value"
+# The driver's own "executemany": by way of SQLAlchemy's the same rows take three times as long.
+_ADD_SQLITE = f"{_INTO} VALUES (?, ?, ?, ?) {_LATER_WINS}"
+_ADD_POSTGRESQL = (
+    f"{_INTO} SELECT * FROM unnest(%s::int[], %s::bigint[], %s::smallint[], %s::float8[])"
+    f" {_LATER_WINS}"
+)
 
 
 @dataclass
@@ -34,8 +53,7 @@ class Series:
 
 def names(connection: Connection, run_id: str) -> dict[str, int]:
     """Return the run's series ids by name."""
-    rows = connection.execute(select(series.c.name, series.c.id).where(series.c.run_id == run_id))
-    return {row.name: row.id for row in rows}
+    return {row.name: row.id for row in connection.execute(_NAMES, {"run": run_id})}
 
 
 def add_names(connection: Connection, run_id: str, new: Iterable[str]) -> dict[str, int]:
@@ -44,17 +62,16 @@ def add_names(connection: Connection, run_id: str, new: Iterable[str]) -> dict[s
     return names(connection, run_id)
 
 
-def add(connection: Connection, rows: Sequence[tuple[int, int, int, float]]) -> None:
-    """Store (series id, step, attempt key, value) rows; a later value of the same key wins."""
-    unique = {row[:3]: row[3] for row in rows}
-    insert_or_update(
-        connection,
-        points,
-        [
-            {"series_id": number, "step": step, "attempt_key": key, "value": value}
-            for (number, step, key), value in unique.items()
-        ],
-    )
+def add(connection: Connection, rows: Sequence[PointRow]) -> None:
+    """Store the rows; a later value of the same (series, step, attempt) wins."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        unique = {row[:3]: row for row in rows}  # one statement may not touch a row twice
+        columns = tuple(list(column) for column in zip(*unique.values(), strict=True))
+        connection.exec_driver_sql(_ADD_POSTGRESQL, columns)
+    else:
+        connection.exec_driver_sql(_ADD_SQLITE, list(rows))
 
 
 def read(
@@ -97,10 +114,19 @@ def by_step(
     since: int = 0,
 ) -> dict[int, dict[str, float]]:
     """Return {step: {name: value}} of the effective series, by rising step."""
+    known = names(connection, run_id)
+    ids = {known[name]: name for name in only if name in known}
+    return effective(connection, ids, cuts, since)
+
+
+def effective(
+    connection: Connection, ids: Mapping[int, str], cuts: Mapping[int, int], since: int = 0
+) -> dict[int, dict[str, float]]:
+    """Return {step: {name: value}} of the effective series of these ids, by rising step."""
     found: dict[int, dict[str, float]] = {}
-    for one in read(connection, run_id, cuts, only=only, since=since):
-        for step, value in zip(one.steps, one.values, strict=True):
-            found.setdefault(step, {})[one.name] = value
+    for number, step, key, value in connection.execute(_FOUND, {"ids": list(ids), "since": since}):
+        if step < cuts.get(key, 0):
+            found.setdefault(step, {})[ids[number]] = value
     return dict(sorted(found.items()))
 
 
@@ -160,9 +186,7 @@ def add_boundary(connection: Connection, run_id: str, key: int, step: int, reaso
 
 def boundary_steps(connection: Connection, run_id: str, cuts: Mapping[int, int]) -> list[int]:
     """Return the steps at which the data changed, in the effective series."""
-    rows = connection.execute(
-        select(boundaries.c.step, boundaries.c.attempt_key).where(boundaries.c.run_id == run_id)
-    )
+    rows = connection.execute(_BOUNDARIES, {"run": run_id})
     return sorted({step for step, key in rows if step < cuts.get(key, 0)})
 
 

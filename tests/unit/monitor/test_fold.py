@@ -3,7 +3,7 @@
 import random
 
 from cusp.wire import Policy, RewardSpec, RunMetadata
-from monitor.fold import Folds, fold, fresh, shape_of
+from monitor.fold import Folded, Folds, fold, fresh, shape_of
 
 
 def series(count: int) -> dict[int, dict[str, float]]:
@@ -26,15 +26,42 @@ def test_the_cache_is_only_good_for_an_unchanged_past() -> None:
     folds = Folds()
     state = fresh(RunMetadata(), Policy(), 4)
     list(fold(state, series(50), [], {1: 2**62}))
+
+    def taken(
+        number: int, cuts: dict[int, int], boundaries: list[int], changed_from: int
+    ) -> Folded | None:
+        folds.put("r", state)
+        return folds.take("r", number, cuts, boundaries, changed_from)
+
+    assert taken(4, {1: 2**62}, [], 50) is state
+    assert taken(4, {1: 2**62}, [], 49) is None, "a late point"
+    assert taken(5, {1: 2**62}, [], 50) is None, "another process changed the past"
+    assert taken(4, {1: 30, 2: 2**62}, [], 50) is None, "a resumed attempt"
+    assert taken(4, {1: 50, 2: 2**62}, [], 50) is state, "resumed right after the end"
+    assert taken(4, {1: 49, 2: 2**62}, [], 50) is None, "resumed at the last folded step"
+    assert taken(4, {1: 2**62}, [20], 50) is None, "a late boundary"
+    assert taken(4, {1: 2**62}, [60], 50) is state, "a boundary to come"
+
+
+def test_a_state_that_was_taken_out_is_gone_until_it_is_put_back() -> None:
+    folds = Folds()
+    folds.put("r", fresh(RunMetadata(), Policy(), 4))
+    assert folds.take("r", 4, {}, [], 1) is not None
+    assert folds.take("r", 4, {}, [], 1) is None
+
+
+def test_the_last_step_can_be_folded_again_without_the_steps_before_it() -> None:
+    folds, points = Folds(), series(50)
+    state = fresh(RunMetadata(), Policy(), 4)
+    state.keeps_last = True
+    list(fold(state, points, [49], {1: 2**62}))
     folds.put("r", state)
-    assert folds.get("r", 4, {1: 2**62}, [], 50) is state
-    assert folds.get("r", 4, {1: 2**62}, [], 49) is None, "a late point"
-    assert folds.get("r", 5, {1: 2**62}, [], 50) is None, "another process folded"
-    assert folds.get("r", 4, {1: 30, 2: 2**62}, [], 50) is None, "a resumed attempt"
-    assert folds.get("r", 4, {1: 50, 2: 2**62}, [], 50) is state, "resumed right after the end"
-    assert folds.get("r", 4, {1: 49, 2: 2**62}, [], 50) is None, "resumed at the last folded step"
-    assert folds.get("r", 4, {1: 2**62}, [20], 50) is None, "a late boundary"
-    assert folds.get("r", 4, {1: 2**62}, [60], 50) is state, "a boundary to come"
+    points[49]["entropy"] = 0.5
+    before = folds.take("r", 4, {1: 2**62}, [49], 49)
+    assert before is not None
+    assert before.last_step == 48
+    again = list(fold(before, points, [49], {1: 2**62}))
+    assert again == list(fold(fresh(RunMetadata(), Policy(), 0), points, [49], {1: 2**62}))[-1:]
 
 
 def test_reward_ranges_reach_the_detector_under_canonical_names() -> None:
