@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cusp.client import ClientError
-from cusp.commands import demo, processes, replay, runs, tokens
+from cusp.commands import demo, jobs, processes, replay, runs, tokens
 
 app = typer.Typer(
     name="cusp",
@@ -32,6 +32,8 @@ for command in (
     runs.runs,
     runs.show,
     runs.stop,
+    jobs.resume,
+    jobs.evaluate,
     runs.promote,
     runs.pin,
 ):

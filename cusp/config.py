@@ -5,6 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+# The file in a run's folder from which a worker knows its base model and task.
+RECIPE_FILE = "recipe.yaml"
+
 _SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
 
 

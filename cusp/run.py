@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from cusp import crash, locks, settings
-from cusp.config import storable_config
+from cusp.config import RECIPE_FILE, storable_config
 from cusp.ids import is_id, new_id
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
@@ -314,10 +314,7 @@ def init(
             )
             run_id = new_id()
             home_lock = _claim(given.directory / "runs" / run_id)
-    price = given.gpu_hourly_usd
-    metadata = metadata or RunMetadata()
-    if metadata.gpu_hourly_usd is None and price is not None:
-        metadata = metadata.model_copy(update={"gpu_hourly_usd": price})
+    folder = Path(root) if root else given.directory / "runs" / run_id
     start = _start(
         run_id=run_id,
         attempt_id=new_id(),
@@ -325,11 +322,19 @@ def init(
         name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
         config=storable_config(config or {}),
         policy=policy or Policy(),
-        metadata=metadata,
+        metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd),
         host=socket.gethostname()[:200] or None,
         tags=(tags or [])[:32],
     )
     return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
+
+
+def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> RunMetadata:
+    """Return the metadata with what is known here: the price, and whether a worker has a recipe."""
+    there = (root / RECIPE_FILE).is_file()
+    known = {"gpu_hourly_usd": price_usd, "recipe": there, "evaluable": there}
+    missing = {name: value for name, value in known.items() if getattr(metadata, name) is None}
+    return metadata.model_copy(update=missing)
 
 
 def _whole(step: object) -> int | None:

@@ -126,7 +126,11 @@ class Policy(Wire):
 
 
 class RunMetadata(Wire):
-    """What the detector and the cost figures want to know about a run; unknown is None and said so."""
+    """What the detector and the cost figures want to know about a run; unknown is None and said so.
+
+    `recipe` says whether a recipe lies in the run's folder, so that a worker can train it on, and
+    `evaluable` whether that recipe names the problems to score its checkpoints on.
+    """
 
     max_steps: Positive | None = None
     completions_per_point: Positive | None = None
@@ -137,6 +141,8 @@ class RunMetadata(Wire):
     gpu_hourly_usd: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = None
     trainable_parameters: Step | None = None
     model_parameters: Step | None = None
+    recipe: StrictBool | None = None
+    evaluable: StrictBool | None = None
 
 
 class RunStart(Wire):

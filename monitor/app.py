@@ -8,7 +8,18 @@ from fastapi import FastAPI
 
 from cusp import __version__
 from monitor import openapi, problems
-from monitor.api import checkpoints, deletion, health, jobs, pages, runs, stream, tokens, webhooks
+from monitor.api import (
+    checkpoints,
+    deletion,
+    health,
+    jobs,
+    pages,
+    resume,
+    runs,
+    stream,
+    tokens,
+    webhooks,
+)
 from monitor.config import MonitorConfig
 from monitor.guard import Guard
 from monitor.limits import BodyLimit
@@ -68,7 +79,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.readiness = Readiness(service.database)
-    for module in (runs, checkpoints, jobs, stream, tokens, webhooks, deletion):
+    for module in (runs, resume, checkpoints, jobs, stream, tokens, webhooks, deletion):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(pages.router)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cusp.wire import Policy
-from monitor import decide
+from monitor import decide, possible
 from monitor.aliases import POLICY, point, usable
 from monitor.decide import Candidate, Saved
 from monitor.detect import Transition
@@ -38,6 +38,9 @@ def at_the_end(
     policy: Policy,
 ) -> None:
     """Queue the evaluation once for each end of the run."""
+    run = runs.get(tx, run_id)
+    if run is None or possible.no_evaluation(run_id, run.metadata):
+        return
     found = _candidates(tx, run_id, transition, saved, policy.evaluate)
     steps = ", ".join(str(candidate.step) for candidate in found)
     new = findings.add_decision(

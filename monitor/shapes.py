@@ -94,6 +94,7 @@ class RunCommand(Shape):
     delivered_at: str | None
     agreed_at: str | None
     done_at: str | None
+    expires_at: str | None
 
 
 class Decision(Shape):
@@ -139,6 +140,7 @@ class Run(RunSummary):
     config: Json
     policy: Policy
     metadata: RunMetadata
+    no_evaluation: str | None
     evidence: list[Evidence]
     score_now: float
     watch: float | None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from monitor import possible
 from monitor.store import checkpoints, commands, evaluations, findings, points, runs
 from monitor.store.database import Transaction
 
@@ -80,6 +81,7 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "config": run.config,
         "policy": run.policy,
         "metadata": run.metadata,
+        "no_evaluation": possible.no_evaluation(run.id, run.metadata),
         "evidence": (run.verdict or {}).get("evidence", []),
         "score_now": (run.verdict or {}).get("score", 0.0),
         "watch": (run.verdict or {}).get("watch"),

@@ -113,6 +113,10 @@ class Heartbeat:
 
     def report(self, done: int, total: int, text: str) -> None:
         self._progress = {"done": done, "total": total, "text": text}
+        self.check()
+
+    def check(self) -> None:
+        """Raise JobLost once the job is known to be lost, or the worker is to end."""
         if self._lost.is_set() or self._stopping.is_set():
             raise JobLost("the job was lost" if self._lost.is_set() else "the worker is stopping")
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import cusp
-from cusp import checkpoints, crash, settings
+from cusp import checkpoints, crash, orphans, settings
+from cusp.config import RECIPE_FILE
 from cusp.ids import is_id, new_id
 from cusp.run import RunInUse
 from cusp.wire import RunMetadata
@@ -24,7 +25,6 @@ from trainer.config import Recipe
 from trainer.recipe import RecipeError, load_recipe, write_recipe
 
 Progress = Callable[[str], None]
-RECIPE_FILE = "recipe.yaml"
 
 
 def train(
@@ -33,13 +33,15 @@ def train(
     *,
     run_id: str | None = None,
     resume: bool = False,
+    start_from: Path | None = None,
     progress: Progress = print,
     callbacks: Sequence[Any] = (),
 ) -> int:
     """Train `recipe` with checkpoints below `root`; return the last step reached.
 
     With `run_id` the training is streamed as an attempt of that run, without it nothing is sent.
-    `resume` goes on from the latest complete checkpoint, with the same data order and random state.
+    `resume` goes on from the latest complete checkpoint, or from `start_from` (hashed by the caller),
+    with the same data order and random state.
     """
     quieten()
     import torch
@@ -58,7 +60,7 @@ def train(
     say: Progress = progress if first else _silent
     for change in changes:
         say(change)
-    start = checkpoints.latest(root) if resume else None
+    start = (start_from or checkpoints.latest(root)) if resume else None
     if resume and start is None:
         say(f"no complete checkpoint in {root}: starting at step 0")
 
@@ -169,6 +171,8 @@ def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
         gpu_hourly_usd=recipe.run.gpu_hourly_usd,
         trainable_parameters=sum(size for size, trained in sizes if trained),
         model_parameters=sum(size for size, _ in sizes),
+        recipe=True,
+        evaluable=recipe.evaluation is not None,
     )
 
 
@@ -225,12 +229,19 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--run-id", help="the run to record under (default: a new one)")
     parser.add_argument("--resume", action="store_true", help="go on from the latest checkpoint")
+    parser.add_argument(
+        "--from",
+        dest="start_from",
+        metavar="CHECKPOINT",
+        help="with --resume: go on from this one, such as checkpoint-40 or pinned/checkpoint-40",
+    )
     return parser.parse_intermixed_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = parse_arguments(arguments)
+    orphans.end_with_parent()
     try:
         place = settings.from_environment()
         run_id = given.run_id or place.run_id or agreed(new_id())
@@ -238,7 +249,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise RecipeError(f"run id {run_id!r} is no ULID of 26 characters; leave it out")
         root = writable(place.directory / "runs") / run_id
         recipe = _chosen(given, root)
-        step = train(recipe, root, run_id=run_id, resume=given.resume, progress=_print)
+        start = _start(given, root)
+        step = train(
+            recipe, root, run_id=run_id, resume=given.resume, start_from=start, progress=_print
+        )
     except (RecipeError, RunInUse, settings.SettingsError, OSError, ValueError) as error:
         print(f"cusp: {error}", file=sys.stderr)
         return 2
@@ -255,6 +269,17 @@ def _chosen(given: argparse.Namespace, root: Path) -> Recipe:
     if not given.recipe:
         raise RecipeError("no recipe given: name one, such as `tiny`, or --resume with --run-id")
     return load_recipe(given.recipe, given.overrides)
+
+
+def _start(given: argparse.Namespace, root: Path) -> Path | None:
+    """Return the checkpoint named to go on from, hashed; None: the latest one."""
+    if given.start_from is None:
+        return None
+    if not given.resume:
+        raise RecipeError(f"--from {given.start_from} needs --resume: it says where to go on from")
+    path = checkpoints.resolve(root, given.start_from)
+    checkpoints.verify(path)
+    return path
 
 
 def _print(line: str) -> None:

@@ -11,12 +11,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from cusp import orphans
+
 
 class Children:
-    """Starts `cusp` processes of this installation; as a context manager it ends them all."""
+    """Starts `cusp` processes of this installation; as a context manager it ends them all.
+
+    They end by themselves when this process is killed and can end nothing any more.
+    """
 
     def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
-        self._environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+        bound = orphans.bound_to_this_process()
+        self._environment = {**os.environ, **environment, **bound, "PYTHONUNBUFFERED": "1"}
         self._logs = logs
         self._started: list[subprocess.Popen[bytes]] = []
         logs.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cusp import settings
+from cusp import orphans, settings
 from cusp.commands.output import AsJson, console, print_json
 from cusp.sender import Attempt, Sender, load_leftover
 
@@ -30,6 +30,7 @@ def serve(
     from monitor.serve import bound
     from monitor.serve import serve as serve_until_told
 
+    orphans.end_with_parent()
     environment = dict(os.environ)
     if directory is not None:
         environment["CUSP_DIR"] = str(directory)
@@ -56,6 +57,10 @@ def train(
     ] = None,
     run_id: Annotated[str | None, typer.Option(help="Record under this run id.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the latest checkpoint.")] = False,
+    start_from: Annotated[
+        str | None,
+        typer.Option("--from", metavar="CHECKPOINT", help="With --resume: go on from this one."),
+    ] = None,
 ) -> None:
     """Train a recipe here with TRL GRPO-LoRA, streamed to the monitor.
 
@@ -66,6 +71,7 @@ def train(
     arguments = [recipe, *(overrides or [])] if recipe else []
     arguments += ["--run-id", run_id] if run_id else []
     arguments += ["--resume"] if resume else []
+    arguments += ["--from", start_from] if start_from else []
     raise typer.Exit(train_main(arguments))
 
 
@@ -73,7 +79,7 @@ def worker(
     directory: Dir = None,
     once: Annotated[bool, typer.Option(help="End after one job.")] = False,
 ) -> None:
-    """Run jobs of the monitor on this box: evaluations, one after another.
+    """Run jobs of the monitor on this box, one after another: evaluations, trainings to resume.
 
     Example: CUSP_URL=http://monitor:8787 cusp worker
     """

@@ -118,7 +118,7 @@ def promote(
     Example: cusp promote tiny 40
     """
     with Client() as client:
-        checkpoint = _checkpoint(client, find(client, run), step)
+        checkpoint = checkpoint_of(client, find(client, run), step)
         answer = client.post(f"/checkpoints/{checkpoint['id']}/promote", {"alias": alias})
     if as_json:
         return print_json(answer)
@@ -136,7 +136,7 @@ def pin(
     Example: cusp pin tiny 40
     """
     with Client() as client:
-        checkpoint = _checkpoint(client, find(client, run), step)
+        checkpoint = checkpoint_of(client, find(client, run), step)
         command = client.post(f"/checkpoints/{checkpoint['id']}/pin")
     if as_json:
         return print_json(command)
@@ -158,7 +158,8 @@ def find(client: Client, text: str) -> dict[str, Any]:
     raise ClientError(f"{problem} {text!r} at {client.url}; `cusp runs` lists them")
 
 
-def _checkpoint(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:
+def checkpoint_of(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:
+    """Return the run's newest checkpoint of a step; ClientError names the steps there are."""
     found = client.get(f"/runs/{run['id']}/checkpoints")["checkpoints"]
     for checkpoint in reversed(found):
         if checkpoint["step"] == step:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Batch, Id, Reply, RunStart, Text
-from monitor import evaluate, shapes, views
+from monitor import evaluate, possible, shapes, views
 from monitor.access import GrantDep, check_run, needs
 from monitor.aliases import usable
 from monitor.api.keys import IdempotencyKey
@@ -37,11 +37,15 @@ class StopRequest(BaseModel):
 
 
 class EvaluateRequest(BaseModel):
-    """Which checkpoints to score; none named means the candidates."""
+    """Which checkpoints to score; none named means the candidates.
+
+    `recipe_given` says that a recipe with an evaluation section was put into the run's folder.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     checkpoints: Annotated[list[Id], Field(max_length=200)] = []
+    recipe_given: bool = False
 
 
 class Judgement(BaseModel):
@@ -245,15 +249,20 @@ def evaluate_run(
     key: IdempotencyKey = None,
 ) -> Json:
     """Queue the evaluation of the candidates, or of the checkpoints named."""
-    only = request.checkpoints if request else []
+    asked = request or EvaluateRequest()
+    only = asked.checkpoints
 
     def act(tx: Transaction) -> Json:
-        run_or_404(tx, run_id, locked=True)
+        run = run_or_404(tx, run_id, locked=True)
+        if asked.recipe_given:
+            runs.change(tx, run_id, metadata={**run.metadata, "evaluable": True})
+        elif reason := possible.no_evaluation(run_id, run.metadata):
+            raise Conflict(reason)
         if not usable(tx, run_id):
             raise Conflict("the run has no complete checkpoint yet; wait for the first save")
         return views.job(evaluate.asked_for(tx, run_id, service.clock(), grant.name, only))
 
-    answer = service.once(key, ["evaluate", run_id, only], act)
+    answer = service.once(key, ["evaluate", run_id, asked.model_dump()], act)
     service.changed(run_id)
     return answer
 

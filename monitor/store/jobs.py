@@ -154,6 +154,13 @@ def of_run(connection: Connection, run_id: str | None, most: int = 200) -> Seque
     return connection.execute(statement).all()
 
 
+def pending(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+    """Return the run's jobs that wait or are at work, oldest first."""
+    waiting = jobs.c.state.in_(("queued", "leased"))
+    statement = select(jobs).where(jobs.c.run_id == run_id, waiting)
+    return connection.execute(statement.order_by(jobs.c.id)).all()
+
+
 def counts(connection: Connection) -> dict[str, int]:
     """Return how many jobs are in each state; states without any are left out."""
     statement = select(jobs.c.state, func.count().label("number")).group_by(jobs.c.state)

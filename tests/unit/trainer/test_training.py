@@ -11,12 +11,13 @@ from safetensors.numpy import load_file
 
 import cusp
 from cusp import checkpoints
+from cusp.config import RECIPE_FILE
 from cusp.ids import new_id
 from cusp.run import RunInUse
 from trainer.config import Recipe
 from trainer.data import DataError
 from trainer.recipe import load_recipe
-from trainer.train import RECIPE_FILE, fitted, main, train
+from trainer.train import fitted, main, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
 

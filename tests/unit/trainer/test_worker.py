@@ -150,7 +150,9 @@ def test_a_job_done_twice_posts_the_same_evaluations_without_scoring_again(
     worker(monitor, cusp_dir, []).work(once=True)
     before = monitor.posted("/evaluations")
     monitor.jobs.append(first)
-    monkeypatch.setattr("trainer.worker.evaluate", lambda *_, **__: pytest.fail("scored again"))
+    monkeypatch.setattr(
+        "trainer.evaluate_job.evaluate", lambda *_, **__: pytest.fail("scored again")
+    )
     worker(monitor, cusp_dir, []).work(once=True)
     assert monitor.posted("/evaluations")[len(before) :] == before
 

@@ -1,0 +1,49 @@
+"""Why a run cannot be evaluated or taken up again, in a sentence with the way out; None: it can.
+
+A worker knows a run's base model and problems from the recipe in the run's folder. A training that was
+not started with `cusp train` has none, and a job that can only fail is not queued.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def no_evaluation(run_id: str, metadata: Mapping[str, Any]) -> str | None:
+    """Return why no worker can score the run's checkpoints; `evaluable` unknown means try.
+
+    >>> no_evaluation("01J", {"evaluable": True}), no_evaluation("01J", {})
+    (None, None)
+    >>> no_evaluation("01J", {"evaluable": False, "recipe": True})[:62]
+    "The run's recipe has no evaluation section, so there are no he"
+    """
+    if metadata.get("evaluable") is not False:
+        return None
+    ask = f"ask with `cusp evaluate {run_id} --recipe FILE` on the trainer's box"
+    if metadata.get("recipe"):
+        return (
+            "The run's recipe has no evaluation section, so there are no held-out problems to score"
+            f" its checkpoints on; write one and {ask}."
+        )
+    return (
+        "This run was not started with `cusp train`, so a worker knows neither its base model nor the"
+        f" problems to score its checkpoints on; write a recipe that names them and {ask}."
+    )
+
+
+def no_resume(run: Any, status: str, step: int | None) -> str | None:
+    """Return why the run cannot be taken up again (from `step`, or where it ended)."""
+    if status in ("running", "stopping"):
+        return (
+            f"the run is being trained ({status}); stop it first, or wait: a trainer that is silent"
+            " makes its run `lost` after a minute, and that can be resumed"
+        )
+    if run.metadata.get("recipe") is False:
+        return (
+            "this run was not started with `cusp train`, so a worker does not know how to train it;"
+            f" start your own script again with CUSP_RUN_ID={run.id} and from its last checkpoint"
+        )
+    if status == "finished" and step is None:
+        return (
+            f"the run has finished at step {run.last_step}; name an earlier step to branch off from"
+        )
+    return None

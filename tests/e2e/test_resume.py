@@ -1,0 +1,128 @@
+"""A real training, killed, is taken up again by a real worker from the checkpoint asked for."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cusp import checkpoints
+from cusp.client import Client
+from cusp.ids import new_id
+from cusp.settings import Settings
+from monitor.config import MonitorConfig
+from monitor.store import jobs
+from tests.serving import serving
+
+Json = dict[str, Any]
+SMALL = [
+    "model.hidden_size=16",
+    "model.layers=1",
+    "model.heads=2",
+    "model.sft_steps=4",
+    "model.sft_batch_size=16",
+    "data.problems=16",
+    "grpo.max_steps=20",
+    "grpo.save_steps=5",
+    "grpo.per_device_train_batch_size=12",
+    "grpo.max_completion_length=12",
+    "run.policy.evaluate=none",
+]
+
+
+class Box:
+    """A box with a Cusp folder, on which processes of ours run."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ, "CUSP_URL": url, "CUSP_DIR": str(folder), "HF_HUB_OFFLINE": "1"
+        }  # fmt: skip
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cusp", *arguments],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.started.append(process)
+        return process
+
+    def ask(self, *arguments: str) -> Json:
+        done = subprocess.run(
+            [sys.executable, "-m", "cusp", *arguments, "--json"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found: Json = json.loads(done.stdout)
+        return found
+
+    def logs(self) -> str:
+        files = [*self.folder.glob("*.log"), *self.folder.glob("logs/*/*.log")]
+        return "\n".join(f"{file.name}: {file.read_text()[-1500:]}" for file in files)
+
+    def end(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.timeout(300)
+def test_a_killed_training_is_resumed_by_a_worker_and_repeats_itself_exactly(
+    tmp_path: Path,
+) -> None:
+    with serving(MonitorConfig(str(tmp_path / "cusp.db"), lost_after_s=2.0)) as served:
+        box = Box(tmp_path, served.url)
+        run_id = new_id()
+        root = tmp_path / "runs" / run_id
+        try:
+            with Client(Settings(url=served.url)) as client:
+                training = box.start("trainer", "train", "tiny", *SMALL, "--run-id", run_id)
+                wait(lambda: reached(root, 15), training, box)
+                training.kill()
+                wait(lambda: client.get(f"/runs/{run_id}")["status"] == "lost", None, box)
+
+                job = box.ask("resume", run_id, "--step", "10")
+                assert (job["kind"], job["state"]) == ("train", "queued")
+                assert box.start("worker", "worker", "--once").wait(200) == 0, box.logs()
+
+                run = client.get(f"/runs/{run_id}")
+                (job,) = client.get("/jobs", run_id=run_id)["jobs"]
+                with served.service.database.read() as tx:
+                    brought = jobs.of_run(tx, run_id)[0].result
+                series = client.get(f"/runs/{run_id}/series", names="reward,loss")["series"]
+        finally:
+            box.end()
+    assert (job["state"], brought) == ("done", {"step": 20}), (job, box.logs())
+    assert (run["status"], run["step"]) == ("finished", 20)
+    lives = [(a["status"], a["first_step"]) for a in run["attempt_list"]]
+    assert lives == [("lost", 1), ("finished", 11)]
+    for one in series:
+        assert one["steps"] == list(range(1, 21)), f"{one['name']}: a step is lost or doubled"
+        old, again = one["superseded"], dict(zip(one["steps"], one["values"], strict=True))
+        assert {11, 12, 13, 14, 15} <= set(old["steps"])
+        assert [again[step] for step in old["steps"]] == old["values"], "not the same training"
+    assert checkpoints.verify(root / "checkpoint-20").step == 20
+
+
+def reached(root: Path, step: int) -> bool:
+    return (checkpoints.step_of(checkpoints.latest(root) or Path()) or 0) >= step
+
+
+def wait(true: Callable[[], bool], process: "subprocess.Popen[bytes] | None", box: Box) -> None:
+    until = time.monotonic() + 120
+    while not true():
+        assert process is None or process.poll() is None, box.logs()
+        assert time.monotonic() < until, box.logs()
+        time.sleep(0.1)
