@@ -15,6 +15,7 @@ from monitor.problems import NotFound
 from monitor.service import Service, ServiceDep
 from monitor.shapes import Json, Shape
 from monitor.store import audit, runs
+from monitor.store import deletion as store
 from monitor.store.database import Transaction
 
 router = APIRouter(tags=["runs"])
@@ -44,6 +45,16 @@ class DeletedRun(Shape):
     restorable_until: str | None
     remains: Remains
     words: str
+
+
+class ListedRun(DeletedRun):
+    project: str
+    name: str
+    step: int | None
+
+
+class DeletedRuns(Shape):
+    deleted_runs: list[ListedRun]
 
 
 class PurgedRun(Shape):
@@ -143,6 +154,17 @@ def purge_run(
     return _act(service, key, ["purge", run_id, promoted_too], run_id, act)
 
 
+@router.get(
+    "/deleted-runs", dependencies=[needs("read", filters=True)], responses=answers(DeletedRuns)
+)
+def list_deleted_runs(service: ServiceDep, grant: GrantDep, project: str | None = None) -> Json:
+    """Return the runs that can be restored, the last deleted first."""
+    with service.database.read() as tx:
+        found = store.listed(tx, project=grant.project or project, only=grant.run_id)
+        reached = [run for run in found if project in (None, run.project)]
+        return {"deleted_runs": [_listed(tx, service, run) for run in reached]}
+
+
 @router.get("/audit", dependencies=[needs("admin")], responses=answers(Acts))
 def get_whole_audit(service: ServiceDep) -> Json:
     """Return who did what, newest first: on every run, purged ones too, and on none."""
@@ -169,6 +191,11 @@ def _run(tx: Transaction, run_id: str) -> Any:
     if run is None:
         raise NotFound(f"there is no run {run_id!r} here")
     return run
+
+
+def _listed(tx: Transaction, service: Service, run: Any) -> Json:
+    named = {"project": run.project, "name": run.name, "step": run.last_step}
+    return {**_deleted(tx, service, run.id), **named}
 
 
 def _deleted(tx: Transaction, service: Service, run_id: str) -> Json:
