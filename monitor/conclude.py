@@ -13,6 +13,7 @@ from monitor.fold import WATCHED, shape_of
 from monitor.store import audit, commands, feed, findings, points, runs
 from monitor.store.database import Transaction
 from monitor.verdicts import confirmed
+from monitor.webhooks import tell
 
 ENDED_WELL = ("stopped", "finished")
 
@@ -29,6 +30,8 @@ def after_batch(
         return
     policy = Policy.model_validate(run.policy)
     saved = usable(tx, run_id)
+    if verdict and transition:
+        _tell(tx, run_id, now, transition, verdict)
     if verdict:
         known = {(row.finding, row.kind) for row in findings.decisions_of(tx, run_id)}
         new = [d for d in decide.decide(verdict, saved, policy) if (d.finding, d.kind) not in known]
@@ -36,8 +39,25 @@ def after_batch(
             opinion = _second_opinion(tx, run, transition)
             new = [replace(d, reason=f"{d.reason} {opinion}") for d in new]
         _carry_out(tx, run_id, now, new, running=run.status == "running")
+    if run.deleted_at is not None:
+        return
     if ended and run.status in ENDED_WELL and policy.evaluate != "none" and saved:
         evaluate.at_the_end(tx, run_id, now, transition, saved, policy)
+
+
+def _tell(
+    tx: Transaction, run_id: str, now: float, transition: Transition, verdict: Verdict
+) -> None:
+    """Tell the webhooks of the transition; each finding once, though every batch comes by here."""
+    tell(
+        tx,
+        "transition.found",
+        run_id,
+        now,
+        key=f"seen at {transition.seen_at_step}",
+        transition=vars(transition),
+        words=verdict.words,
+    )
 
 
 def _carry_out(

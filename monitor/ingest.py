@@ -20,6 +20,7 @@ from monitor.store import commands, feed, intake, points, runs
 from monitor.store.database import Database, Transaction
 from monitor.store.feed import News
 from monitor.verdicts import from_json
+from monitor.webhooks import tell
 
 SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
 
@@ -78,6 +79,8 @@ class Ingest:
                 feed.section_changed(tx, start.run_id, "commands")
                 state = self._follow_anew(tx, before)
             feed.add(tx, start.run_id, "run", {})
+            if before is None:
+                tell(tx, "run.started", start.run_id, now, key="first")
         self._remember(start.run_id, state)
         self._changed(start.run_id)
 

@@ -16,7 +16,7 @@ from cusp.wire import (
 )
 from monitor.store import checkpoints, commands, points, runs
 from monitor.store.database import Transaction
-
+from monitor.webhooks import Topic, tell
 
 NEVER = 2**62  # beyond every step
 
@@ -88,15 +88,7 @@ def store_other(
         checkpoints.add(tx, run_id, attempt.key, message, now)
         touched.sections.add("checkpoints")
     elif isinstance(message, AckMessage):
-        commands.advance(
-            tx,
-            run_id,
-            message.command_id,
-            now,
-            state=message.state,
-            step=message.step,
-            reason=message.reason,
-        )
+        _store_ack(tx, run_id, message, now)
         touched.sections.add("commands")
     elif isinstance(message, SampleMessage):
         row = message.model_dump(include={"step", "prompt", "completion", "rewards"})
@@ -107,6 +99,25 @@ def store_other(
         touched.boundary_from = min(touched.boundary_from, message.step)
     elif isinstance(message, StatusMessage):
         _store_status(tx, run_id, attempt, message, touched, now)
+
+
+def _store_ack(tx: Transaction, run_id: str, message: AckMessage, now: float) -> None:
+    moved = commands.advance(
+        tx,
+        run_id,
+        message.command_id,
+        now,
+        state=message.state,
+        step=message.step,
+        reason=message.reason,
+    )
+    if not moved or message.state not in ("done", "refused"):
+        return
+    command = commands.get(tx, message.command_id)
+    if command is not None and command.kind == "stop":
+        told = {"command_id": command.id, "step": command.step, "author": command.author}
+        topic: Topic = "stop.done" if message.state == "done" else "stop.refused"
+        tell(tx, topic, run_id, now, **told, reason=message.reason or command.reason)
 
 
 def _store_status(
@@ -133,6 +144,8 @@ def _store_status(
         commands.expire(tx, run_id, now, f"the training had ended ({status})")
         touched.sections.add("commands")
         touched.ended = True
+        told = {"status": status, "reason": message.reason, "step": message.step}
+        tell(tx, "run.ended", run_id, now, key=f"{attempt.id} {status}", **told)
 
 
 def set_aside(
