@@ -4,6 +4,8 @@ It imports nothing of the monitor and nothing of the client's logic. For a run i
 attempt says it logged, and counts what the database has lost, doubled or changed.
 """
 
+import hashlib
+import itertools
 import json
 import sqlite3
 from collections import Counter
@@ -144,8 +146,8 @@ def check_acknowledged(database: str, spool: Path) -> Found:
     return found
 
 
-def check_effective(database: str, run_id: str, last_step: int) -> Found:
-    """Check that every step up to the last one counts exactly once: the latest attempt's value."""
+def check_effective(database: str, run_id: str, noted: Sequence[Noted]) -> Found:
+    """Check that every step up to the last attempt's last one counts exactly once, and none later."""
     found = Found()
     rows = ask(
         database,
@@ -162,8 +164,121 @@ def check_effective(database: str, run_id: str, last_step: int) -> Found:
         later = [first for other, first in begun.items() if other > attempt_id]
         if step < min(later, default=2**62):
             counting[step] += 1
-    for step in range(1, last_step + 1):
+    last_step = next((one.returned[-1] for one in reversed(noted) if one.returned), 0)
+    for step in range(1, max(last_step, max(counting, default=0)) + 1):
         found.counts["effective"] += 1
-        if counting[step] != 1:
+        if counting[step] != (step <= last_step):
             found.say("gap", f"run {run_id}: step {step} counts {counting[step]} times")
     return found
+
+
+def check_checkpoints(database: str, run_id: str, root: Path) -> Found:
+    """Check that every complete checkpoint on disk is registered as it is there."""
+    found = Found()
+    rows = ask(database, "SELECT id, sha256 FROM checkpoints WHERE run_id = ?", run_id)
+    known = {name: sha256 for name, sha256 in rows}
+    for manifest in sorted(root.glob("checkpoint-*/manifest.json")):
+        found.counts["checkpoints"] += 1
+        name = json.loads(manifest.read_bytes())["checkpoint_id"]
+        if known.get(name) != hashlib.sha256(manifest.read_bytes()).hexdigest():
+            found.say("unregistered", f"{manifest.parent} is complete and not registered")
+    return found
+
+
+def check_jobs(database: str) -> Found:
+    """Check that every job has ended once, with a result or a reason, and its scores are whole."""
+    found = Found()
+    jobs = ask(database, "SELECT id, state, token, attempts, error, result, payload FROM jobs")
+    for job_id, state, token, attempts, error, result, payload in jobs:
+        found.counts[f"jobs {state}"] += 1
+        found.counts["claims"] += attempts
+        if state not in ("done", "failed"):
+            found.say("hanging", f"job {job_id} is {state}")
+        if token != attempts or attempts > 3:
+            found.say("fencing", f"job {job_id} has token {token} after {attempts} claims")
+        if state == "failed" and not error:
+            found.say("unexplained", f"job {job_id} failed without a reason")
+        if state == "done":
+            _check_scores(database, job_id, _json(result), _json(payload), found)
+    return found
+
+
+def _check_scores(database: str, job_id: str, result: Any, payload: Any, found: Found) -> None:
+    rows = ask(
+        database,
+        "SELECT e.step, e.split, e.scores, (SELECT count(*) FROM evaluation_rows r"
+        " WHERE r.evaluation_id = e.id) FROM evaluations e WHERE e.job_id = ?",
+        job_id,
+    )
+    number = Counter((step, split) for step, split, _, _ in rows)
+    out = " ".join(result["comparison"].get("left_out", []))
+    for candidate in payload["candidates"]:
+        for split in ("selection", "report"):
+            wanted = 0 if f"Step {candidate['step']} was left out" in out else 1
+            if number[candidate["step"], split] != wanted:
+                found.say(
+                    "scores",
+                    f"job {job_id}: step {candidate['step']} has {number[candidate['step'], split]}"
+                    f" {split} evaluations instead of {wanted}",
+                )
+    for step, split, scores, count in rows:
+        found.counts["scores"] += count
+        if _json(scores)["n_samples"] != count:
+            found.say("scores", f"job {job_id}: {count} rows of step {step} ({split})")
+
+
+def check_promotions(database: str, keys: Sequence[tuple[str, str]]) -> Found:
+    """Check the audit log: each request moved its alias once, and each move starts where one ended.
+
+    `keys` are the (alias, checkpoint id) that a person promoted, each once and never again.
+    """
+    found = Found()
+    rows = ask(
+        database,
+        "SELECT run_id, target, detail FROM audit WHERE action = 'promote' ORDER BY run_id, at, id",
+    )
+    moves: dict[tuple[str, str], list[tuple[str, str | None]]] = {}
+    for run_id, target, detail in rows:
+        told = _json(detail)
+        moves.setdefault((run_id, told["alias"]), []).append((target, told["previous"]))
+    times = Counter((alias, to) for (_, alias), made in moves.items() for to, _ in made)
+    for alias, checkpoint_id in keys:
+        found.counts["promotions asked for"] += 1
+        if times[alias, checkpoint_id] != 1:
+            number = times[alias, checkpoint_id]
+            found.say("promotions", f"{checkpoint_id} was promoted {number} times to {alias}")
+    for (run_id, alias), made in moves.items():
+        found.counts["alias moves"] += len(made)
+        stands = ask(
+            database, "SELECT checkpoint_id FROM aliases WHERE run_id=? AND alias=?", run_id, alias
+        )
+        if [row[0] for row in stands] != [made[-1][0]]:
+            found.say("promotions", f"{alias} of {run_id} does not point where it was moved last")
+        for (before, _), (to, previous) in itertools.pairwise(made):
+            if previous != before or to == before:
+                found.say("promotions", f"{alias} of {run_id} moved from {previous}, not {before}")
+    return found
+
+
+def check_commands(database: str, keys: Sequence[tuple[str, str]]) -> Found:
+    """Check that each finding led to one decision of a kind, and each (run, command) asked for is there."""
+    found = Found()
+    for state, number in ask(database, "SELECT state, count(*) FROM commands GROUP BY state"):
+        found.counts[f"commands {state}"] += number
+    twice = ask(
+        database,
+        "SELECT run_id, finding, kind FROM decisions GROUP BY run_id, finding, kind"
+        " HAVING count(*) > 1",
+    )
+    for run_id, finding, kind in twice:
+        found.say("decisions", f"run {run_id}: {kind} was decided twice on {finding}")
+    for run_id, command_id in keys:
+        rows = ask(database, "SELECT run_id FROM commands WHERE id = ?", command_id)
+        if rows != [(run_id,)]:
+            found.say("commands", f"the command {command_id} of run {run_id} is lost")
+    return found
+
+
+def _json(value: Any) -> Any:
+    """Return a JSON column, which PostgreSQL's driver has read already."""
+    return json.loads(value) if isinstance(value, str) else value

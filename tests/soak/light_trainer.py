@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -34,13 +35,32 @@ class Notes:
         os.write(self._file, json.dumps(entry).encode() + b"\n")
 
 
-def save(run: cusp.Run, step: int) -> None:
+def metrics_at(attempt_id: str, step: int, turn: int | None) -> dict[str, float]:
+    """Return a step's metrics: format and accuracy break and length turns after `turn`."""
+    rising = min(1.0, step / 20)
+    after = 0.0 if turn is None else min(1.0, max(0.0, (step - turn) / 10))
+    ripple = (random.Random(step).random() - 0.5) * 0.06
+    return {
+        "custom": value_of(attempt_id, step),
+        "format_reward": min(1.0, max(0.0, 0.3 + 0.6 * rising - 0.6 * after + ripple)),
+        "accuracy_reward": min(1.0, max(0.0, 0.3 + 0.4 * rising - 0.6 * after + ripple)),
+        "completion_length": 60 - 25 * rising + 25 * after + 20 * ripple,
+        "entropy": 0.5 + 0.8 * after + ripple / 4,
+    }
+
+
+def save(run: cusp.Run, step: int, adapter: Path | None) -> None:
     """Write a checkpoint folder as a trainer does, then register it."""
     path = run.root / f"checkpoint-{step}"
     if path.exists():
         checkpoints.abandon(path)
     path.mkdir(exist_ok=True)
-    (path / "adapter_model.safetensors").write_bytes(os.urandom(2_000))
+    if adapter is None:
+        (path / "adapter_model.safetensors").write_bytes(os.urandom(2_000))
+    else:
+        for file in adapter.glob("adapter_*"):
+            shutil.copy(file, path)
+        (path / "trainer_state.json").write_text(json.dumps({"global_step": step}))
     run.checkpoint(path, step)
 
 
@@ -54,7 +74,7 @@ def train(notes: Notes, given: argparse.Namespace) -> list[float]:
     for step in range(first, given.steps + 1):
         if given.until and given.until.exists():
             break
-        metrics = {"custom": value_of(run.attempt_id, step), "reward": step / given.steps}
+        metrics = metrics_at(run.attempt_id, step, given.turn)
         notes.write(event="try", step=step)
         begun = time.perf_counter()
         run.log(metrics, step)
@@ -62,7 +82,7 @@ def train(notes: Notes, given: argparse.Namespace) -> list[float]:
         run.sample(step, "p", f"{run.attempt_id} {step}")
         notes.write(event="ok", step=step)
         if step % given.save_every == 0:
-            save(run, step)
+            save(run, step, given.adapter)
         if run.should_stop():
             notes.write(event="stop", step=step)
             break
@@ -80,6 +100,8 @@ def main() -> None:
     parser.add_argument("--save-every", type=int, default=20)
     parser.add_argument("--until", type=Path, help="end early once this file is there")
     parser.add_argument("--retry", type=float, default=cusp.sender.FIRST_RETRY_S)
+    parser.add_argument("--turn", type=int, help="the step after which the training goes wrong")
+    parser.add_argument("--adapter", type=Path, help="a real adapter, saved as each checkpoint")
     parser.add_argument("--drain", type=float, default=30)
     parser.add_argument("--timeout", type=float, default=cusp.sender.TIMEOUT_S)
     given = parser.parse_args()
