@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env setup demo serve test check bench bench-detector up down clean browser
+.PHONY: help env setup demo serve test check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,12 @@ bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=-
 	$(BIN)/python benchmarks/detector_cost.py $(ARGS) --json .bench-cost.json
 	$(BIN)/python benchmarks/baselines.py $(ARGS) --json .bench-baselines.json
 	$(BIN)/python benchmarks/figures.py --baselines .bench-baselines.json --cost .bench-cost.json
+
+bench-peers-env: setup  ## The environments of trackio, mlflow, wandb, TensorBoard and aim, in .bench-peers
+	$(BIN)/python benchmarks/peers.py
+
+bench-ingest bench-read bench-loop bench-live: bench-peers-env  ## Cusp beside its peers (ARGS=--quick: a minute each)
+	$(BIN)/python benchmarks/$(@:bench-%=%).py $(ARGS)
 
 up: .env  ## docker compose: db, monitor (and with PROFILE=gpu or demo their parts)
 	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --build --wait
