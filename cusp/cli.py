@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cusp.client import ClientError
-from cusp.commands import demo, jobs, processes, replay, runs, tokens
+from cusp.commands import deletion, demo, jobs, processes, replay, runs, tokens, webhooks
 
 app = typer.Typer(
     name="cusp",
@@ -20,6 +20,8 @@ app = typer.Typer(
 database = typer.Typer(no_args_is_help=True, help="Look after the database.")
 app.add_typer(database, name="db")
 app.add_typer(tokens.app, name="token")
+app.add_typer(webhooks.app, name="webhook")
+app.add_typer(deletion.app, name="runs")
 database.command("upgrade")(processes.db_upgrade)
 
 for command in (

@@ -44,9 +44,10 @@ class Client:
         """Return the answer of `POST /api/v1{path}`; repeated by the network, it acts only once."""
         return self._ask("POST", path, json=body or {}, headers={"Idempotency-Key": new_id()})
 
-    def delete(self, path: str) -> Json:
-        """Return the answer of `DELETE /api/v1{path}`."""
-        return self._ask("DELETE", path)
+    def delete(self, path: str, **query: Any) -> Json:
+        """Return the answer of `DELETE /api/v1{path}`; repeated by the network, it acts only once."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._ask("DELETE", path, params=given, headers={"Idempotency-Key": new_id()})
 
     def ready(self) -> bool:
         """Return whether the monitor answers and its database too."""

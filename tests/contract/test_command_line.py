@@ -30,10 +30,20 @@ def cusp_command(*arguments: str, **environment: str) -> subprocess.CompletedPro
 
 
 TOKEN_COMMANDS = [["token", name] for name in ("create", "list", "revoke")]
+WEBHOOK_COMMANDS = [["webhook", name] for name in ("add", "list", "test", "retry", "remove")]
+RUNS_COMMANDS = [["runs", name] for name in ("delete", "restore", "purge")]
 
 
 @pytest.mark.parametrize(
-    "command", [[], *[[name] for name in COMMANDS], ["db", "upgrade"], *TOKEN_COMMANDS]
+    "command",
+    [
+        [],
+        *[[name] for name in COMMANDS],
+        ["db", "upgrade"],
+        *TOKEN_COMMANDS,
+        *WEBHOOK_COMMANDS,
+        *RUNS_COMMANDS,
+    ],
 )
 def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"])

@@ -1,0 +1,108 @@
+"""`cusp runs`: listing, and deleting, restoring, purging."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cusp.client import Client, ClientError
+from cusp.commands import runs
+from cusp.commands.output import AsJson, console, dash, print_json, print_table
+
+app = typer.Typer()
+PromotedToo = Annotated[
+    bool, typer.Option("--promoted-too", help="Although an alias points at a checkpoint of it.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def listed(
+    context: typer.Context,
+    project: Annotated[str | None, typer.Option(help="Only runs of this project.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those that can be restored.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, newest first; delete, restore or purge one.
+
+    Example: cusp runs --project tina
+    """
+    if context.invoked_subcommand is not None:
+        return None
+    return _deleted(project, as_json) if deleted else runs.runs(project, as_json)
+
+
+@app.command("delete")
+def delete(
+    run: runs.RunArgument, promoted_too: PromotedToo = False, as_json: AsJson = False
+) -> None:
+    """Hide a run that is over; it can be restored for some time, then it is purged.
+
+    Example: cusp runs delete tiny
+    """
+    with Client() as client:
+        found = runs.find(client, run)
+        asked = "true" if promoted_too else None
+        gone = client.delete(f"/runs/{found['id']}", confirm_promoted=asked)
+    if as_json:
+        return print_json(gone)
+    out = console()
+    out.print(f"{found['name']} is deleted; until {gone['restorable_until']} it can be restored:")
+    out.print(f"cusp runs restore {found['id']}")
+    out.print(gone["words"])
+    return None
+
+
+@app.command("restore")
+def restore(run: runs.RunArgument, as_json: AsJson = False) -> None:
+    """Bring a deleted run back with everything that was stored of it.
+
+    Example: cusp runs restore tiny
+    """
+    with Client() as client:
+        found = _find_deleted(client, run)
+        back = client.post(f"/runs/{found['run_id']}/restore")
+    if as_json:
+        return print_json(back)
+    console().print(f"{found['name']} is back: {client.url}/runs/{found['run_id']}")
+    return None
+
+
+@app.command("purge")
+def purge(
+    run: runs.RunArgument, promoted_too: PromotedToo = False, as_json: AsJson = False
+) -> None:
+    """Remove a deleted run for good, now; needs the scope `admin`.
+
+    Example: cusp runs purge tiny
+    """
+    with Client() as client:
+        found = _find_deleted(client, run)
+        body = {"confirm_promoted": promoted_too}
+        gone = client.post(f"/runs/{found['run_id']}/purge", body)
+    if as_json:
+        return print_json(gone)
+    console().print(f"{found['name']} is gone for good; {gone['words']}")
+    return None
+
+
+def _deleted(project: str | None, as_json: bool) -> None:
+    with Client() as client:
+        found = client.get("/deleted-runs", project=project)["deleted_runs"]
+    if as_json:
+        return print_json(found)
+    names = ("run_id", "name", "project", "step", "deleted_by", "deleted_at", "restorable_until")
+    columns = ["run", "name", "project", "step", "by", "deleted", "restorable until"]
+    rows = [[dash(run[name]) for name in names] for run in found]
+    return print_table(f"{len(rows)} deleted runs", columns, rows)
+
+
+def _find_deleted(client: Client, text: str) -> dict[str, Any]:
+    found = client.get("/deleted-runs")["deleted_runs"]
+    for run in found:
+        if text in (run["run_id"], run["name"]):
+            return dict(run)
+    upper = text.upper()
+    near = [r for r in found if r["run_id"].startswith(upper) or r["run_id"].endswith(upper)]
+    if len(near) == 1:
+        return dict(near[0])
+    problem = f"{len(near)} deleted runs match" if near else "no deleted run is called"
+    raise ClientError(f"{problem} {text!r} at {client.url}; `cusp runs --deleted` lists them")
