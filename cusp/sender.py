@@ -100,6 +100,7 @@ class Sender:
         self._silent_for = 0
         self._refused_seq, self._refusals = -1, 0
         self.failures = 0
+        self.refused = False  # the last failure was a word on this run, not one on the network
         self._thread = threading.Thread(target=self._run, name="cusp-sender", daemon=True)
         self._thread.start()
 
@@ -253,12 +254,20 @@ class Sender:
         self.failures += 1
         self._retry_s = min(LONGEST_RETRY_S, max(FIRST_RETRY_S, self._retry_s * 2))
         self._retry_s *= random.uniform(0.8, 1.2)
+        self.refused = isinstance(error, Refused) and error.status in (409, 410)
         if self._silent_for == 0 and isinstance(error, Refused) and error.status in (401, 403):
             log.warning(
                 "The monitor at %s refuses the token (%s); set CUSP_TOKEN to one it knows. The training"
                 " goes on, its points wait on disk.",
                 self._url,
                 error.status,
+            )
+        elif self._silent_for == 0 and self.refused:
+            log.warning(
+                "The monitor at %s does not take this run: %s. The training goes on, its points wait"
+                " on disk.",
+                self._url,
+                error,
             )
         elif self._silent_for == 0:
             log.warning(

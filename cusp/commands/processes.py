@@ -103,9 +103,9 @@ def sync(as_json: AsJson = False) -> None:
         if attempt is None:
             continue
         pending = attempt.spool.pending()
-        left = pending - _ship(config, attempt)
-        sent, waiting = sent + pending - left, waiting + left
-        if left == pending:
+        taken, refused = _ship(config, attempt)
+        sent, waiting = sent + taken, waiting + pending - taken
+        if not taken and not refused:  # a run that was deleted or purged holds up no other one
             break  # the monitor takes nothing now; the next attempt would wait as long in vain
     if as_json:
         print_json({"sent": sent, "waiting": waiting})
@@ -134,15 +134,15 @@ def db_upgrade(
     console().print("the database is at the newest revision")
 
 
-def _ship(config: settings.Settings, attempt: Attempt) -> int:
-    """Return how many messages the monitor took."""
+def _ship(config: settings.Settings, attempt: Attempt) -> tuple[int, bool]:
+    """Return how many messages the monitor took, and whether it refused the run itself."""
     before = attempt.spool.acked
     sender = Sender(config.url, config.token, attempt)
     while sender.drain(1.0) is False and sender.failures == 0:
         pass
     sender.close()
     attempt.spool.close()
-    return attempt.spool.acked - before
+    return attempt.spool.acked - before, sender.refused
 
 
 def _in_use(folder: Path) -> bool:

@@ -145,6 +145,21 @@ def test_a_run_is_deleted_restored_and_purged_from_the_command_line(
     assert read("runs", "--deleted") == []
 
 
+def test_a_purged_run_on_disk_does_not_hold_up_the_sync_of_others(
+    monitor: MonitorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = finished("doomed")
+    said("runs", "delete", run_id)
+    said("runs", "purge", run_id)
+    monkeypatch.setenv("CUSP_MODE", "offline")
+    for name, known in (("doomed", run_id), ("later", None)):
+        with cusp.init("p", name, run_id=known) as run:
+            run.log({"reward": 2.0}, 4)
+    result = CliRunner().invoke(app, ["sync", "--json"])
+    assert json.loads(result.output) == {"sent": 3, "waiting": 3}
+    assert [run["name"] for run in read("runs")] == ["later"]
+
+
 def test_a_training_that_goes_on_after_its_run_was_purged_is_not_hurt(
     monitor: MonitorProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
