@@ -7,7 +7,7 @@ from monitor import possible
 from monitor.aliases import usable
 from monitor.decide import Saved
 from monitor.problems import Conflict
-from monitor.store import audit, checkpoints, feed, jobs
+from monitor.store import audit, feed, jobs
 from monitor.store.database import Transaction
 
 
@@ -35,14 +35,10 @@ def asked_for(
 
 def _payload(tx: Transaction, run: Any, step: int | None) -> dict[str, Any]:
     start = _checkpoint(usable(tx, run.id), step) if step is not None else None
-    later = [
-        row.id for row in checkpoints.of_run(tx, run.id) if step is not None and row.step > step
-    ]
     return {
         "step": step,
         "path": start.path if start else None,
         "sha256": start.sha256 if start else None,
-        "abandoned": later,
         "processes": max(1, int(run.metadata.get("gpu_count") or 1)),
     }
 

@@ -51,6 +51,7 @@ def train(
     from trl import GRPOConfig, GRPOTrainer
 
     from trainer.data import training_set
+    from trainer.data_order import go_on
     from trainer.model import load_base
     from trainer.progress import ProgressCallback, SampleCallback, StopAtStep
     from trainer.rewards import reward_functions
@@ -97,6 +98,7 @@ def train(
         trainer.add_callback(callback)
 
     if start is not None:
+        go_on(trainer, start)
         say(f"going on from {start.name}")
     try:
         trainer.train(resume_from_checkpoint=str(start) if start else None)

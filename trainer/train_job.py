@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp import checkpoints, locks, orphans
-from cusp.wire import Id, Step
+from cusp.wire import Step
 from trainer.monitor_client import Heartbeat, Job
 from trainer.run_folder import local_recipe, verified
 
@@ -29,17 +29,12 @@ _STEP = re.compile(r"step (\d+) of (\d+): ")
 
 
 class TrainOrder(BaseModel):
-    """The payload of a train job. Without a step the latest checkpoint that is whole is taken.
-
-    `abandoned` names the later checkpoints there were when it was asked for: a job that was cut off
-    tells its own from these.
-    """
+    """The payload of a train job. Without a step the latest checkpoint that is whole is taken."""
 
     model_config = ConfigDict(frozen=True)
     step: Step | None
     path: str | None
     sha256: str | None
-    abandoned: frozenset[Id]
     processes: int = Field(ge=1, le=1024)
 
 
@@ -57,7 +52,7 @@ def take_up(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[s
     root = checkpoints.run_root(directory, job.run_id)
     local_recipe(root)
     _wait_for_the_run(directory / "runs" / job.run_id / "lock", heartbeat)
-    start = start_of(root, order)
+    start = start_of(root, order, job.id)
     heartbeat.report(0, 0, f"going on from {start.name}" if start else "starting anew")
     arguments = ["--resume", "--run-id", job.run_id]
     arguments += ["--from", start.relative_to(root).as_posix()] if start else []
@@ -81,19 +76,28 @@ def take_up(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[s
     return {"step": step}
 
 
-def start_of(root: Path, order: TrainOrder) -> Path | None:
+def start_of(root: Path, order: TrainOrder, job_id: str) -> Path | None:
     """Return the hashed checkpoint to go on from, or None to start at step 0.
 
+    The later checkpoints of the old branch are abandoned and a mark says so. Where the mark is there
+    already, an earlier claim of this job was cut off, and whatever is later is its own: go on there.
     CheckpointError is raised when the one asked for is missing, changed or another one.
     """
     if order.step is None or order.path is None:
         return checkpoints.latest(root)
-    newest = checkpoints.latest(root)
-    if newest is not None:
-        manifest = checkpoints.read_manifest(newest)
-        if manifest.step > order.step and manifest.checkpoint_id not in order.abandoned:
-            return newest  # of an earlier claim of this job
-    return verified(root, order.path, order.sha256)
+    mark = root / f".resumed-{job_id}"
+    later = [path for path in checkpoints.found_in(root) if _step(path) > order.step]
+    if mark.exists() and later:
+        return checkpoints.latest(root)
+    start = verified(root, order.path, order.sha256)
+    for path in later:
+        checkpoints.abandon(path)
+    mark.touch()
+    return start
+
+
+def _step(path: Path) -> int:
+    return checkpoints.step_of(path) or 0
 
 
 def launcher(processes: int) -> list[str]:

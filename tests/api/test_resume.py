@@ -51,7 +51,6 @@ def test_a_crash_at_15_and_a_resume_at_10_show_21_points_and_both_attempts(
         "step": 10,
         "path": "checkpoint-10",
         "sha256": saved[10]["sha256"],
-        "abandoned": [saved[15]["id"]],
         "processes": 1,
     }
     second = Trainer(api, first.run_id)
