@@ -1,6 +1,6 @@
 """Carries decisions out inside the transaction that found them: rows for commands, aliases, jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +43,32 @@ def after_batch(
         return
     if ended and run.status in ENDED_WELL and policy.evaluate != "none" and saved:
         evaluate.at_the_end(tx, run_id, now, transition, saved, policy)
+
+
+def first_decided(
+    tx: Transaction,
+    run_id: str,
+    verdicts: Iterable[tuple[int, Verdict | None]],
+    registered: Mapping[str, int],
+) -> int | None:
+    """Return the place in the batch of the first message that leads to a decision, or None.
+
+    `verdicts` are those after the messages at these places, `registered` says where the batch
+    registered the checkpoints that are new.
+    """
+    suspects = [(place, v) for place, v in verdicts if v and confirmed(v.transition)]
+    run = runs.get(tx, run_id) if suspects else None
+    if run is None:
+        return None
+    policy, saved = Policy.model_validate(run.policy), usable(tx, run_id)
+    known = {(row.finding, row.kind) for row in findings.decisions_of(tx, run_id)}
+    for place, verdict in suspects:
+        if verdict.transition and _dismissed(tx, run_id, verdict.transition):
+            continue
+        there = [one for one in saved if registered.get(one.id, -1) <= place]
+        if any((d.finding, d.kind) not in known for d in decide.decide(verdict, there, policy)):
+            return place
+    return None
 
 
 def _tell(

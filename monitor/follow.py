@@ -18,6 +18,7 @@ class Followed:
     """What came of following: the state to remember after the commit, and what to tell."""
 
     state: Folded
+    found: list[Verdict]  # of the steps that are new or changed
     news: list[News]
     values: dict[str, Any]  # columns of the run's row
 
@@ -59,7 +60,7 @@ def follow(
     if _store_change_points(tx, run.id, state, known=known):
         news.append(("changed", {"section": "change_points"}))
     shown = as_json(state.verdict) if state.verdict else None
-    return Followed(state, news, {"verdict": shown, "folds": state.folds})
+    return Followed(state, found, news, {"verdict": shown, "folds": state.folds})
 
 
 def _fresh(run: Any) -> Folded:

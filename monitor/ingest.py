@@ -14,12 +14,14 @@ from monitor import conclude
 from monitor.deletion import refuse_deleted, refuse_purged
 from monitor.detect import Verdict
 from monitor.fold import WATCHED, Folded, Folds
-from monitor.follow import follow
+from monitor.follow import Followed, follow
 from monitor.messages import NEVER, Numbers, Touched, set_aside, store_other
+from monitor.moments import DecidedEarlier, endings, moments, verdict_at
+from monitor.reach import changed_from, last_step, reach
 from monitor.store import commands, feed, intake, points, runs
 from monitor.store.database import Database, Transaction
 from monitor.store.feed import News
-from monitor.verdicts import from_json
+from monitor.verdicts import confirmed, from_json
 from monitor.webhooks import tell
 
 SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
@@ -33,6 +35,7 @@ class Taken:
     new: int
     state: Folded | None
     tell: bool
+    quarantined: int = 0
 
 
 class UnknownRun(LookupError):
@@ -72,10 +75,10 @@ class Ingest:
             if not new:
                 return
             refuse_deleted(runs.get(tx, start.run_id))
-            newest = start.attempt_id == runs.newest_attempt(tx, start.run_id)
-            if newest and before is not None:
+            newest = runs.newest_attempt(tx, start.run_id)
+            runs.forsake(tx, start.run_id, newest)
+            if newest == start.attempt_id and before is not None:
                 commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
-                runs.forsake(tx, start.run_id, start.attempt_id)
                 feed.section_changed(tx, start.run_id, "commands")
                 state = self._follow_anew(tx, before)
             feed.add(tx, start.run_id, "run", {})
@@ -91,14 +94,33 @@ class Ingest:
         """
         started = time.perf_counter()
         messages = [read_message(raw) for raw in batch.messages]
-        touched = Touched()
+        ends, start, new, quarantined = endings(messages), 0, 0, 0
+        while True:
+            end = min(place for place in ends if place > start or place == len(messages))
+            try:
+                taken = self._take_portion(run_id, batch, messages, start, end)
+            except DecidedEarlier as found:
+                ends.add(start + found.count)
+                continue
+            new, quarantined, start = new + taken.new, quarantined + taken.quarantined, end
+            if start >= len(messages):
+                break
+        self._took(new, quarantined, time.perf_counter() - started)
+        return taken.reply
+
+    def _take_portion(
+        self, run_id: str, batch: Batch, messages: Sequence[Message | str], start: int, end: int
+    ) -> Taken:
+        """Take the messages from `start` up to `end` in a transaction, as if they had come alone."""
+        if (start, end) != (0, len(messages)):
+            raw = {"first_seq": batch.first_seq + start, "messages": batch.messages[start:end]}
+            batch = batch.model_copy(update=raw)
         with self._database.write() as tx:
-            taken = self._take(tx, run_id, batch, messages, touched)
+            taken = self._take(tx, run_id, batch, messages[start:end])
         self._remember(run_id, taken.state)
         if taken.tell:
             self._changed(run_id)
-        self._took(taken.new, touched.quarantined, time.perf_counter() - started)
-        return taken.reply
+        return taken
 
     def _remember(self, run_id: str, state: Folded | None) -> None:
         if state is not None:
@@ -110,11 +132,10 @@ class Ingest:
         run_id: str,
         batch: Batch,
         messages: Sequence[Message | str],
-        touched: Touched,
     ) -> Taken:
-        now = self._clock()
+        now, touched = self._clock(), Touched()
         run = intake.locked_run(tx, run_id)
-        attempts = intake.attempts_of(tx, run_id)
+        attempts = runs.attempts_of(tx, run_id)
         attempt = next((one for one in attempts if one.id == batch.attempt_id), None)
         if run is None or attempt is None or run.deleted_at is not None:
             refuse_purged(tx, run_id)
@@ -134,18 +155,21 @@ class Ingest:
             "dropped": max(attempt.dropped, batch.dropped),
             "lost": attempt.lost + lost,
         }
-        intake.stamp_attempt(tx, attempt.id, {**stamp, **_reach(attempt, touched)})
-        state = self._record(tx, run, attempt, numbers.known, touched, now) if new else None
+        intake.stamp_attempt(tx, attempt.id, {**stamp, **reach(attempt, touched)})
+        followed = self._record(tx, run, attempt, numbers.known, touched, now) if new else None
         if new:
-            verdict = state.verdict if state else _verdict(run)
+            if early := _decided_early(tx, run, attempt, new, followed, touched):
+                raise DecidedEarlier(skip + early)
+            verdict = followed.verdict if followed else _verdict(run)
             conclude.after_batch(tx, run_id, verdict, now, ended=touched.ended)
         else:
             feed.add_all(tx, run_id, [], {"last_contact_at": now})
         # Only the latest attempt is told anything.
-        told = intake.pending_commands(tx, run_id) if attempt is attempts[-1] else []
+        told = commands.pending(tx, run_id) if attempt is attempts[-1] else []
         silent_s = now - run.last_contact_at
         reply = Reply(next_seq=next_seq, commands=[_command(row) for row in told])
-        return Taken(reply, len(new), state, bool(new) or silent_s > SILENT_S)
+        state = followed.state if followed else None
+        return Taken(reply, len(new), state, bool(new) or silent_s > SILENT_S, touched.quarantined)
 
     def _record(
         self,
@@ -155,27 +179,26 @@ class Ingest:
         numbers: Mapping[str, int],
         touched: Touched,
         now: float,
-    ) -> Folded | None:
-        """Bring the verdicts and the run's row up to date, tell the viewers; return the folded state."""
+    ) -> Followed | None:
+        """Bring the verdicts and the run's row up to date, tell the viewers; return what was found."""
         news: list[News] = []
         values: dict[str, Any] = {"last_contact_at": now}
-        state: Folded | None = None
+        followed: Followed | None = None
         if touched.last_step >= 0:
             ref = {"attempt_key": attempt.key, "from": touched.first_step, "to": touched.last_step}
             news.append(("points", ref))
         if touched.last_step >= 0 or touched.boundary_from < NEVER:
-            attempts = intake.attempts_of(tx, run.id)
+            attempts = runs.attempts_of(tx, run.id)
             cuts = runs.cuts(attempts)
-            values["last_step"] = _last_step(attempts, cuts)
-            changed_from = _changed_from(attempt, attempts, cuts, touched)
-            if changed_from < NEVER:
-                followed = follow(tx, run, self._folds, cuts, numbers, changed_from)
-                state = followed.state
+            values["last_step"] = last_step(attempts, cuts)
+            first = changed_from(attempt, attempts, cuts, touched)
+            if first < NEVER:
+                followed = follow(tx, run, self._folds, cuts, numbers, first)
                 news += followed.news
                 values |= followed.values
         news += [("changed", {"section": section}) for section in sorted(touched.sections)]
         feed.add_all(tx, run.id, [*news, ("run", {})], values)
-        return state
+        return followed
 
     def _follow_anew(self, tx: Transaction, before: Any) -> Folded | None:
         """Fold everything again if the new attempt says otherwise what its numbers mean."""
@@ -217,36 +240,28 @@ def _store(
     return skipped
 
 
-def _reach(attempt: Any, touched: Touched) -> dict[str, int]:
-    """Return the attempt's first and last step, where the batch had points."""
-    if touched.last_step < 0:
-        return {}
-    known = NEVER if attempt.first_step is None else attempt.first_step
-    last = max(touched.last_step, attempt.last_step or 0)
-    return {"first_step": min(touched.first_step, known), "last_step": last}
-
-
-def _changed_from(
-    attempt: Any, attempts: Sequence[Any], cuts: Mapping[int, int], touched: Touched
+def _decided_early(
+    tx: Transaction,
+    run: Any,
+    attempt: Any,
+    new: Sequence[tuple[Any, Message | str]],
+    followed: Followed | None,
+    touched: Touched,
 ) -> int:
-    """Return the first step at which what the detector sees may have changed, or NEVER.
-
-    That is a watched metric or a boundary that counts, or the first step of an attempt, from which on
-    the earlier ones do not count any more. `attempt` is its row before the batch.
-    """
-    cut = cuts[attempt.key]
-    changed = [step for step in (touched.watched_from, touched.boundary_from) if step < cut]
-    if attempt.first_step is None or touched.first_step < attempt.first_step:
-        earlier = [one for one in attempts if one.id < attempt.id and one.last_step is not None]
-        if any(one.last_step >= touched.first_step for one in earlier):
-            changed.append(touched.first_step)
-    return min(changed, default=NEVER)
-
-
-def _last_step(attempts: Sequence[Any], cuts: Mapping[int, int]) -> int | None:
-    """Return the last effective step: of each attempt at most the one before its cut."""
-    steps = [min(row.last_step, cuts[row.key] - 1) for row in attempts if row.last_step is not None]
-    return max(steps) if steps else None
+    """Return after how many of the new messages a decision falls, 0 if none does before the last."""
+    if len(new) < 2:
+        return 0
+    found, before = followed.found if followed else [], _verdict(run)
+    if not any(v and confirmed(v.transition) for v in (*found, before)):
+        return 0
+    reached = before.step if before and attempt.first_step is not None else -1
+    by_step = {verdict.step: verdict for verdict in found}
+    looks = [
+        (moment.offset, verdict_at(moment, by_step, before))
+        for moment in moments([message for _, message in new[:-1]], reached)
+    ]
+    place = conclude.first_decided(tx, run.id, looks, touched.checkpoints)
+    return 0 if place is None else place + 1
 
 
 def _verdict(run: Any) -> Verdict | None:

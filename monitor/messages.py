@@ -29,6 +29,7 @@ class Touched:
     last_step: int = -1
     watched_from: int = NEVER  # the first step with a metric that the detector watches
     boundary_from: int = NEVER
+    checkpoints: dict[str, int] = field(default_factory=dict)  # new ones: id -> place in the batch
     sections: set[str] = field(default_factory=set)
     ended: bool = False
     quarantined: int = 0
@@ -85,7 +86,8 @@ def store_other(
 ) -> None:
     """Store a message that is not a point."""
     if isinstance(message, CheckpointMessage):
-        checkpoints.add(tx, run_id, attempt.key, message, now)
+        if checkpoints.add(tx, run_id, attempt.key, message, now):
+            touched.checkpoints[message.checkpoint_id] = seq - attempt.next_seq
         touched.sections.add("checkpoints")
     elif isinstance(message, AckMessage):
         _store_ack(tx, run_id, message, now)
@@ -128,9 +130,12 @@ def _store_status(
     touched: Touched,
     now: float,
 ) -> None:
+    newest = attempt.id == runs.newest_attempt(tx, run_id)
+    if message.status == "started" and not newest:
+        return  # told late: it is lost, as its successor has shown
     status = "running" if message.status == "started" else message.status
     runs.change_attempt(tx, attempt.id, {"status": status, "status_reason": message.reason})
-    if attempt.id != runs.newest_attempt(tx, run_id):
+    if not newest:
         return
     ended = status != "running"
     runs.change(

@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from cusp.wire import CheckpointMessage
-from monitor.store.schema import aliases, checkpoints
+from monitor.store.schema import aliases, attempts, checkpoints
 from monitor.store.upsert import insert_or_update
+
+_ALIASED = (
+    select(aliases.c.alias, checkpoints.c.id, checkpoints.c.step)
+    .join(checkpoints, aliases.c.checkpoint_id == checkpoints.c.id)
+    .where(aliases.c.run_id == bindparam("run"))
+    .order_by(aliases.c.alias)
+)
 
 
 class AliasMoved(Exception):
@@ -23,11 +30,16 @@ class AliasMoved(Exception):
 
 def add(
     connection: Connection, run_id: str, key: int, message: CheckpointMessage, now: float
-) -> None:
-    """Register a checkpoint or its new state; a pinned one stays pinned."""
+) -> bool:
+    """Register a checkpoint or its new state; return whether it is new. A pinned one stays pinned.
+
+    It belongs to the earliest attempt that tells of it, whichever is heard first.
+    """
     known = get(connection, message.checkpoint_id)
     if known is not None and known.run_id != run_id:
-        return
+        return False
+    if known is not None and known.attempt_key != key:
+        key = _earlier(connection, run_id, known.attempt_key, key)
     pinned = message.state == "pinned" or bool(known and known.pinned)
     row = {
         "id": message.checkpoint_id,
@@ -43,7 +55,14 @@ def add(
         "pinned": pinned,
         "created_at": now,
     }
-    insert_or_update(connection, checkpoints, [row], keep=("attempt_key", "created_at"))
+    insert_or_update(connection, checkpoints, [row], keep=("created_at",))
+    return known is None
+
+
+def _earlier(connection: Connection, run_id: str, *keys: int) -> int:
+    """Return the key of the attempt that lived first."""
+    statement = select(attempts.c.key).where(attempts.c.run_id == run_id, attempts.c.key.in_(keys))
+    return int(connection.execute(statement.order_by(attempts.c.id).limit(1)).scalar_one())
 
 
 def get(connection: Connection, checkpoint_id: str) -> Row[Any] | None:
@@ -68,6 +87,11 @@ def aliases_of(connection: Connection, run_id: str) -> dict[str, str]:
         select(aliases.c.alias, aliases.c.checkpoint_id).where(aliases.c.run_id == run_id)
     )
     return {row.alias: row.checkpoint_id for row in rows}
+
+
+def aliased(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+    """Return (alias, id, step) of each checkpoint of the run that an alias points at."""
+    return connection.execute(_ALIASED, {"run": run_id}).all()
 
 
 def move_alias(

@@ -176,7 +176,7 @@ def check_checkpoints(database: str, run_id: str, root: Path) -> Found:
     """Check that every complete checkpoint on disk is registered as it is there."""
     found = Found()
     rows = ask(database, "SELECT id, sha256 FROM checkpoints WHERE run_id = ?", run_id)
-    known = {name: sha256 for name, sha256 in rows}
+    known: dict[str, str] = dict(rows)
     for manifest in sorted(root.glob("checkpoint-*/manifest.json")):
         found.counts["checkpoints"] += 1
         name = json.loads(manifest.read_bytes())["checkpoint_id"]
