@@ -8,7 +8,8 @@ transition or a collapse.
   negatives   has_transition = no: every stop is false; per 10,000 logged steps
   dated       positives of medium or high confidence with a length reversal or destabilisation
               date: hit = the dated interval or step lies within twice the tolerance of a label and
-              the stop is not more than that before it; `watch` counts provisional ones too
+              the stop is not more than that before it; `reported` = a change point `length_turn`,
+              `destabilisation` or `collapse` of the verdict at the end lies there, stopped or not
   onsets      positives with an onset label: the change point `onset` within twice the tolerance
   evaluated   runs with MATH-500 accuracy per checkpoint: the one kept against the best and the last
 """
@@ -58,6 +59,10 @@ def replay(samples: list[Sample], preset: str) -> dict[str, object]:
         "onset": next((p.step for p in points if p.kind == "onset"), None),
         "saturation": next((p.step for p in points if p.kind == "saturation"), None),
         "phase": verdict.phase,
+        "turns": [
+            [p.kind, p.step, p.low, p.high] for p in points
+            if p.kind in ("length_turn", "destabilisation", "collapse")
+        ],
     }  # fmt: skip
 
 
@@ -111,6 +116,17 @@ def main() -> None:
         row["hit_watch"] = (
             _hit(row["at_watch"], row["watch"], events, tolerance) if row["dated"] else None
         )
+        row["hit_report"] = (
+            any(
+                scoring.is_hit(
+                    Case("", (), labels=tuple(events), tolerance=tolerance), Outcome(high, *dates)
+                )
+                for _, *dates in row["turns"]
+                for high in [max(dates)]
+            )
+            if row["dated"]
+            else None
+        )
         row["scored_onset"] = row["kind"] == "yes" and sure and row["onset_label"] is not None
         row["onset_hit"] = (
             row["onset"] is not None and abs(row["onset"] - row["onset_label"]) <= 2 * tolerance
@@ -131,7 +147,7 @@ def main() -> None:
         verdict = (
             ""
             if r["hit"] is None
-            else ("hit" if r["hit"] else "hit at watch" if r["hit_watch"] else "missed")
+            else ("hit" if r["hit"] else "reported" if r["hit_report"] else "missed")
         )
         if r["kind"] == "no" and r["stop"]:
             verdict = "FALSE STOP"
@@ -146,7 +162,7 @@ def main() -> None:
             f" {f'{t[0]} [{t[1]}-{t[2]}]' if t else '-':>18}"
             f" {'/'.join(f'{e:.0f}' for e in r['labels']):>14} {r['top']:5.0f}"
             f"  {verdict} {' '.join(f'{k[:6]} {v}' for k, v in r['evidence'].items())}"
-            f" {'collapsed' if r['phase'] == 'collapsed' else ''}"
+            f" {' '.join(f'{kind[:6]}@{step}[{low}-{high}]' for kind, step, low, high in r['turns'])}"
         )
     kept = []
     print(
@@ -178,7 +194,7 @@ def main() -> None:
         "false_stops": [r["run"] for r in negatives if r["stop"]],
         "false_watches": sum(bool(r["watch"]) for r in negatives),
         "dated": len(dated), "hits": sum(r["hit"] for r in dated),
-        "hits_at_watch": sum(r["hit"] or r["hit_watch"] for r in dated),
+        "reported": sum(r["hit"] or r["hit_report"] for r in dated),
         "onsets": len(onsets), "onset_hits": sum(r["onset_hit"] for r in onsets), "evaluated": kept,
         "unlabelled_stops": [r["run"] for r in rows if r["kind"] == "unlabelled" and r["stop"]],
     }  # fmt: skip
@@ -189,7 +205,7 @@ def main() -> None:
     )
     print(
         f"dated positives: {summary['hits']} of {len(dated)} hit at the stop,"
-        f" {summary['hits_at_watch']} at watch or stop"
+        f" {summary['reported']} by the stop or a change point of the report at the end"
     )
     print(f"onsets: {summary['onset_hits']} of {len(onsets)} within twice the tolerance")
     if args.json:

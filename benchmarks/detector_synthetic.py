@@ -4,11 +4,13 @@
 
 Runs with known truth from the study's generator (../shared/detector_study/gen.py, imported, seeded).
 Seeds from 900000 are this script's held-out ones; develop with another --base. Null runs have 2,000
-steps. A stop more than 20 steps before the true transition is `early` and counts as not detected.
-`coverage` = the dated interval holds the true step (plus or minus one logged point).
-`watched` = at least provisional, and not before. `kink_only` (length alone turns) can only be
-watched: length alone never stops a run. `data_shift` (length and
-accuracy jump with the data) is a hard null and reported apart.
+steps. There are two levels: `found` = a transition is reported (provisional or confirmed: watch and
+evaluate), `stopped` = it is confirmed and ends the run. Each with its own false ones and delay; one
+more than 20 steps before the true transition is early and counts as neither. `kink_only` (length
+alone turns) can be found, but not stopped: length alone never stops a run. Date and interval are
+those at the stop, or the last ones reported. `coverage` = the interval holds the true step (plus or
+minus one logged point). `data_shift` (length and accuracy jump with the data) is a hard null and
+reported apart.
 """
 
 import argparse
@@ -57,12 +59,11 @@ def replay(run: dict, with_accuracy: bool, preset: str) -> dict:
         top = max(top, verdict.score)
         if verdict.transition and watch is None:
             watch = step
-        if verdict.transition and verdict.transition.state == "confirmed":
-            t = verdict.transition
-            result.update(
-                stop=step, step=t.step, low=t.low, high=t.high, safe=t.safe_step, points=i + 1
-            )
-            break
+        if t := verdict.transition:
+            result.update(step=t.step, low=t.low, high=t.high, safe=t.safe_step)
+            if t.state == "confirmed":
+                result.update(stop=step, points=i + 1)
+                break
     result.update(top=top, watch=watch, seconds=time.process_time() - begin)
     return result
 
@@ -112,7 +113,7 @@ def count(rows: list[dict], key: str) -> int:
 def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
     """Print one table and return its numbers."""
     print(f"\n== {name}")
-    print(f"{'null kind':14} {'stops':>9} {'watches':>9} {'top score: median':>18} {'99 %':>6}")
+    print(f"{'null kind':14} {'stopped':>9} {'found':>9} {'top score: median':>18} {'99 %':>6}")
     for kind in (*gen.NULL, *gen.HARD_NULL):
         part = [r for r in rows if r["kind"] == kind]
         if part:
@@ -122,8 +123,8 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
                 f" {np.median(tops):18.1f} {np.quantile(tops, 0.99):6.1f}"
             )
     print(
-        f"{'positive kind':14} {'detected':>9} {'watched':>8} {'early':>6} {'delay: median':>14}"
-        f" {'90 %':>6} {'date error':>11} {'coverage':>9} {'safe <= truth':>14}"
+        f"{'positive kind':14} {'found':>7} {'delay: 50 %':>12} {'90 %':>6} {'stopped':>8}"
+        f" {'delay: 50 %':>12} {'90 %':>6} {'early':>6} {'date error':>11} {'coverage':>9} {'safe <= truth':>14}"
     )
     positives = [r for r in rows if r["truth"] is not None]
     for kind in (*gen.POSITIVE, "all"):
@@ -131,9 +132,9 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
         if part:
             n = numbers(part)
             print(
-                f"{kind:14} {n['detected']:9.1%} {n['watched']:8.1%} {n['early']:6.1%}"
-                f" {n['delay']:14.0f} {n['delay90']:6.0f} {n['error']:11.1f} {n['coverage']:9.1%}"
-                f" {n['safe']:14.1%}"
+                f"{kind:14} {n['found']:7.1%} {n['found_delay']:12.0f} {n['found_delay90']:6.0f}"
+                f" {n['detected']:8.1%} {n['delay']:12.0f} {n['delay90']:6.0f} {n['early']:6.1%}"
+                f" {n['error']:11.1f} {n['coverage']:9.1%} {n['safe']:14.1%}"
             )
     plain = [r for r in rows if r["kind"] in gen.NULL]
     hard = [r for r in rows if r["kind"] in gen.HARD_NULL]
@@ -141,7 +142,7 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
     stops, nulls = count(plain, "stop"), max(len(plain), 1)
     print(
         f"all nulls: {stops} of {len(plain)} stopped ({stops / nulls:.2%}),"
-        f" watched {count(plain, 'watch') / nulls:.1%};"
+        f" found {count(plain, 'watch') / nulls:.1%};"
         f" hard nulls: {count(hard, 'stop')} of {len(hard)}; {us:.0f} us a point"
     )
     return {
@@ -157,17 +158,20 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
 
 def numbers(rows: list[dict]) -> dict[str, float]:
     """Return the scores of positive runs."""
-    pairs = [(Case("", (), truth=r["truth"]), Outcome(r["stop"], r.get("step"))) for r in rows]
-    early = [scoring.is_early(*pair) for pair in pairs]
-    found = [r for r, pair in zip(rows, pairs, strict=True) if scoring.is_detected(*pair)]
-    delays = [scoring.delay(*pair) for pair in pairs]
-    errors = [scoring.date_error(*pair) for pair in pairs if scoring.is_detected(*pair)]
+    stops = [(Case("", (), truth=r["truth"]), Outcome(r["stop"], r.get("step"))) for r in rows]
+    sights = [
+        (case, Outcome(r["watch"], r.get("step"))) for (case, _), r in zip(stops, rows, strict=True)
+    ]
+    found = [r for r, pair in zip(rows, sights, strict=True) if scoring.is_detected(*pair)]
+    errors = [scoring.date_error(*pair) for pair in sights if scoring.is_detected(*pair)]
     covered = [r["low"] - r["every"] <= r["truth"] <= r["high"] + r["every"] for r in found]
-    watched = [r["watch"] is not None and r["watch"] >= r["truth"] - scoring.EARLY for r in rows]
+    delays, sight_delays = ([scoring.delay(*pair) for pair in pairs] for pairs in (stops, sights))
     return {
-        "detected": len(found) / len(rows),
-        "watched": float(np.mean(watched)),
-        "early": float(np.mean(early)),
+        "found": len(found) / len(rows),
+        "found_delay": scoring.quantile(sight_delays, 0.5),
+        "found_delay90": scoring.quantile(sight_delays, 0.9),
+        "detected": float(np.mean([scoring.is_detected(*pair) for pair in stops])),
+        "early": float(np.mean([scoring.is_early(*pair) for pair in sights])),
         "delay": scoring.quantile(delays, 0.5),
         "delay90": scoring.quantile(delays, 0.9),
         "error": float(np.median(errors)) if found else np.nan,

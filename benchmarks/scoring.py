@@ -20,7 +20,9 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from monitor.detect import Detector, RewardRange, RunShape, Sample
+from monitor import decide
+from monitor.decide import Saved
+from monitor.detect import Detector, RewardRange, RunShape, Sample, Transition
 
 EARLY = 20
 Points = Sequence[tuple[int, Mapping[str, float]]]
@@ -139,17 +141,37 @@ def kept(scores: Mapping[int, float], safe: int) -> int:
     return max((step for step in scores if step <= safe), default=min(scores))
 
 
-def regret(case: Case, outcome: Outcome) -> Regret:
-    """Return what following `outcome` cost. A run that is not stopped keeps its last checkpoint.
+def candidates(case: Case, outcome: Outcome) -> list[int]:
+    """Return the checkpoints that the product would evaluate, by its own rule (monitor/decide.py).
 
-    With the evaluation the best on the selection set of all saved up to the stop is kept.
+    The same rule serves every method, with its own stop and date: a run stopped or at its end has
+    up to nine checkpoints scored, the base model among them.
+    """
+    stop = case.last if outcome.stop is None else outcome.stop
+    saved = [Saved(str(s), s, "", "") for s in case.selection if 0 < s <= stop]
+    accuracy = {
+        step: metrics["accuracy_reward"]
+        for step, metrics in case.points
+        if step <= stop and "accuracy_reward" in metrics
+    }
+    transition = None
+    if outcome.stop is not None and outcome.safe is not None:
+        step = outcome.step or outcome.safe
+        transition = Transition(step, step, step, outcome.safe, outcome.stop, "confirmed")
+    found = decide.candidates(transition, saved, accuracy)
+    return [one.step for one in found if one.step in case.selection]
+
+
+def regret(case: Case, outcome: Outcome) -> Regret:
+    """Return what following `outcome` cost.
+
+    By the signals a run that is not stopped keeps its last checkpoint. With the evaluation the best
+    on the selection set of the candidates is kept, stopped or not (see `candidates`).
     """
     report, last = case.report, max(case.report)
     best = max(report.values())
-    stop = last if outcome.stop is None else outcome.stop
     safe = last if outcome.stop is None or outcome.safe is None else outcome.safe
-    tried = [s for s in case.selection if s <= stop] or [min(report)]
-    chosen = max(tried, key=lambda s: (case.selection[s], s)) if outcome.stop is not None else last
+    chosen = max(candidates(case, outcome), key=lambda s: (case.selection[s], s))
     saved = 0.0 if outcome.stop is None else 1 - outcome.stop / case.last
     return Regret(
         best - report[kept(report, safe)], best - report[chosen], best - report[last], saved

@@ -3,11 +3,14 @@
 A reward counts as gone when it stays below 5 % of its range for so many points that, at the level
 it had, chance would give such a row about once in ten million (each point counted as one draw).
 Collapsed is: format and accuracy both gone (or the only one of them that is measured); or one of
-them gone while length sits at its limit or near zero; or entropy at five times its low and > 1.5.
+them gone while length sits at its limit or near zero; or entropy at five times its low and > 1.5,
+or at a fiftieth of its level and < .01 (every completion is the same: nothing is left to learn
+from); or length near zero while the format, seen before, is not there any more.
 """
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
 
@@ -17,6 +20,9 @@ _SLOW = 0.03
 _POINTS = 6
 _SMOOTH = 0.1
 _AT_LIMIT = 0.95
+_NO_ENTROPY = 0.01
+_NO_ENTROPY_SHARE = 0.02
+_LONG = 8
 
 
 @dataclass
@@ -45,15 +51,22 @@ class _Reward:
         return -self.gone_points * math.log1p(-min(self.level, 0.97)) >= _CHANCE
 
 
+class Failure(NamedTuple):
+    """What failed, in words, and for how many points by now."""
+
+    words: str
+    points: int
+
+
 @dataclass
 class CollapseWatch:
-    """Counts the points of each failure; `add` returns the sentence of a collapse once it is one.
+    """Counts the points of each failure; `add` returns the collapse once it is one.
 
     >>> watch, told = CollapseWatch(), []
     >>> for step in range(60):
     ...     up = float(step < 40)
     ...     told.append(watch.add([up, up, None, None], None, None))
-    >>> told.index("format and accuracy are gone (below 5 % for 5 points)")
+    >>> told.index(Failure("format and accuracy are gone (below 5 % for 5 points)", 5))
     44
     """
 
@@ -67,13 +80,15 @@ class CollapseWatch:
     exploded: int = 0
     low_entropy: float = math.inf
     smooth_entropy: float = 0.0
+    usual_entropy: float = 0.0
+    vanished: int = 0
 
     def add(
         self,
         values: list[float | None],
         clipped_ratio: float | None,
         limit_tokens: int | None,
-    ) -> str | None:
+    ) -> Failure | None:
         """Take the shares of format and accuracy, length in tokens and entropy in nats of a point."""
         self.points += 1
         if (share := values[FORMAT]) is not None:
@@ -84,7 +99,7 @@ class CollapseWatch:
             self._add_length(length, clipped_ratio, limit_tokens)
         if (entropy := values[ENTROPY]) is not None:
             self._add_entropy(entropy)
-        return self._words()
+        return self._failure()
 
     def _add_length(self, length: float, clipped: float | None, limit: int | None) -> None:
         full = clipped if clipped is not None else (length / limit if limit else 0.0)
@@ -104,20 +119,44 @@ class CollapseWatch:
             self.low_entropy = min(self.low_entropy, self.smooth_entropy)
         high = entropy > max(1.5, 5 * self.low_entropy)
         self.exploded = self.exploded + 1 if high else 0
+        if entropy < min(_NO_ENTROPY, _NO_ENTROPY_SHARE * self.usual_entropy):
+            self.vanished += 1
+        else:
+            self.vanished = 0
+            self.usual_entropy += max(_SLOW, 1 / self.points) * (entropy - self.usual_entropy)
 
-    def _words(self) -> str | None:
-        gone = [
-            name for name, r in (("format", self.format), ("accuracy", self.accuracy)) if r.gone()
-        ]
-        measured = [r for r in (self.format, self.accuracy) if r.seen]
-        points = max((r.gone_points for r in measured), default=0)
+    def _failure(self) -> Failure | None:
+        named = (("format", self.format), ("accuracy", self.accuracy))
+        gone = [name for name, reward in named if reward.gone()]
+        measured = [reward for _, reward in named if reward.seen]
+        points = max((reward.gone_points for reward in measured), default=0)
         if gone and len(gone) == len(measured):
             verb = "are" if len(gone) > 1 else "is"
-            return f"{' and '.join(gone)} {verb} gone (below 5 % for {points} points)"
+            words = f"{' and '.join(gone)} {verb} gone (below 5 % for {points} points)"
+            return Failure(words, points)
         if gone and self.at_limit >= _POINTS and self.was_short:
-            return f"{gone[0]} is gone and length is at its limit for {self.at_limit} points"
+            words = f"{gone[0]} is gone and length is at its limit for {self.at_limit} points"
+            return Failure(words, self.at_limit)
         if gone and self.near_zero >= _POINTS:
-            return f"{gone[0]} is gone and length is near zero for {self.near_zero} points"
+            words = f"{gone[0]} is gone and length is near zero for {self.near_zero} points"
+            return Failure(words, self.near_zero)
+        return self._extinct() or self._odd_entropy()
+
+    def _extinct(self) -> Failure | None:
+        """Return the loss of a format that was there, if never learnt, with nearly all of the length."""
+        points = min(self.near_zero, self.format.gone_points)
+        if points < _LONG or self.format.level <= 0:
+            return None
+        return Failure(
+            f"length is near zero and the format is not there for {points} points", points
+        )
+
+    def _odd_entropy(self) -> Failure | None:
+        usual, now = self.usual_entropy, self.smooth_entropy
         if self.exploded >= _POINTS:
-            return f"entropy exploded to {self.smooth_entropy:.2f} nats from {self.low_entropy:.2f}"
+            words = f"entropy exploded to {now:.2f} nats from {self.low_entropy:.2f}"
+            return Failure(words, self.exploded)
+        if self.vanished >= _LONG:
+            words = f"entropy vanished: {usual:.2f} nats before, below {_NO_ENTROPY} for {self.vanished} points"
+            return Failure(words, self.vanished)
         return None

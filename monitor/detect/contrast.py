@@ -53,22 +53,22 @@ class Contrast(NamedTuple):
     difference: Array
 
 
-def step_contrast(sums: Sums, sigma: Array, bad: Array) -> Contrast:
+def step_contrast(sums: Sums, sigma: Array, bad: Array, least: int = LEAST_POINTS) -> Contrast:
     """Return the contrast for a jump at each candidate; `sigma` and `bad` have shape (metrics, 1).
 
-    Candidates with fewer than 8 measured points on a side get 0.
+    Candidates with fewer than 8 measured points before them or `least` after them get 0.
     """
     before, after = sums.at - sums.start, sums.now - sums.at
-    ok = (before[0] >= LEAST_POINTS) & (after[0] >= LEAST_POINTS)
+    ok = (before[0] >= LEAST_POINTS) & (after[0] >= least)
     n1, n2 = np.maximum(before[0], 1.0), np.maximum(after[0], 1.0)
     difference = ok * bad * (after[1] / n2 - before[1] / n1)
     return Contrast(difference / (sigma * np.sqrt(1 / n1 + 1 / n2)), difference)
 
 
-def ramp_contrast(sums: Sums, sigma: Array, bad: Array) -> Contrast:
+def ramp_contrast(sums: Sums, sigma: Array, bad: Array, least: int = LEAST_POINTS) -> Contrast:
     """Return the contrast for a ramp that begins at each candidate (same arguments)."""
     before, after = sums.at[0] - sums.start[0], sums.now[0] - sums.at[0]
-    ok = (before >= LEAST_POINTS) & (after >= LEAST_POINTS)
+    ok = (before >= LEAST_POINTS) & (after >= least)
     n2, whole = np.where(ok, after, 1.0), np.where(ok, before + after, 2.0)
     height = n2 * (n2 + 1) / 2
     power = n2 * (n2 + 1) * (2 * n2 + 1) / 6 - height * height / whole

@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from monitor.detect.collapse import CollapseWatch
+from monitor.detect.collapse import CollapseWatch, Failure
 from monitor.detect.format_course import Crossing, FormatLevel, rise_in
 from monitor.detect.gates import open_gates
 from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS, VOLATILITY
@@ -40,6 +40,10 @@ _LEAST_POINTS = 24
 _DIES_OUT = 0.5
 _LEAST_RISE = 0.06
 _LEAST_TURN_Z = 3.0
+_SPEAK_FOR: Mapping[Kind, tuple[int, ...]] = {
+    "length_turn": (LENGTH,),
+    "destabilisation": tuple(row for row in range(ROWS) if row != LENGTH),
+}
 _QUIET = tuple(
     Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
     for metric in METRICS
@@ -67,7 +71,7 @@ class Detector:
         self._last_step: int | None = None
         self._found: dict[Kind, ChangePoint] = {}
         self._transition: Transition | None = None
-        self._collapse_words: str | None = None
+        self._collapsed = False
         self._best_seen = 0.0
         self._sentence = ""
         self._restart()
@@ -98,7 +102,7 @@ class Detector:
         self._scan.add(sample.step, raws)
         open_gates(self._scan)
         self._follow_format(raws[FORMAT])
-        moment = self._scan.best() if self._scan.size >= _LEAST_POINTS else None
+        moment = self._scan.best() if self._scan.size >= _LEAST_POINTS * self._scan.pace else None
         if self._transition is None or self._transition.state == "provisional":
             self._judge(moment)
         self._watch_collapse(sample.metrics, raws)
@@ -147,8 +151,12 @@ class Detector:
         if len(evidence) > 1 or not found:
             found.append("destabilisation")
         for kind in found:
+            own = self._scan.date(_SPEAK_FOR[kind]) or date
+            at, low, high = (self._scan.history.step(i) for i in (own.index, own.low, own.high))
+            spoke = {METRICS[row].name for row in _SPEAK_FOR[kind]}
+            own_evidence = {name: value for name, value in evidence.items() if name in spoke}
             self._found[kind] = ChangePoint(
-                kind, step, low, high, state, self._now, evidence, since
+                kind, at, low, high, state, self._now, own_evidence, since
             )
 
     @property
@@ -177,6 +185,7 @@ class Detector:
         index, unit = self._scan.size - 1, self._scan.readings[FORMAT].scale.unit
         self._level.add(index, float(self._scan.history.recent(1)[FORMAT, 0]), unit)
         settled = self._level.settled(self._scan.size)
+        self._scan.settled_from = self._level.high_at
         if self._level.high_at == index or not self._scan.armed[VOLATILITY]:
             self._scan.armed[VOLATILITY] = self._scan.mark(VOLATILITY, self._level.high_at)
         if settled and not self._settled and rose is not None:
@@ -203,12 +212,12 @@ class Detector:
 
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:
         values = [self._share(FORMAT, raws), self._share(ACCURACY, raws), *raws[LENGTH:]]
-        words = self._collapse.add(
+        failure = self._collapse.add(
             values, _finite(metrics, "clipped_ratio"), self._shape.completion_limit_tokens
         )
-        if words and not self._collapse_words:
-            self._collapse_words = words
-            self._note_collapse(words)
+        if failure and not self._collapsed:
+            self._collapsed = True
+            self._note_collapse(failure)
 
     def _share(self, row: int, raws: list[float | None]) -> float | None:
         """Return a reward as a share of its range; a guessed range never shows that it is gone."""
@@ -219,18 +228,21 @@ class Detector:
             return 0.5
         return (raw - scale.range.low) / max(scale.range.high - scale.range.low, 1e-9)
 
-    def _note_collapse(self, words: str) -> None:
+    def _note_collapse(self, failure: Failure) -> None:
+        steps, began = self._scan.history.step, self._scan.size - failure.points
+        step, low = steps(began - 1), steps(began - _LEAST_POINTS // 2)
         if self._transition is None or self._transition.state == "provisional":
             self._date("confirmed", None)
-        steps = self._scan.history.step
-        step, low = steps(self._scan.size - 5), steps(self._scan.size - 13)
-        sentence = f"The run collapsed by step {self._now}: {words}."
+        if self._transition is None or self._transition.state == "provisional":
+            safe = max(low - 1, 0)
+            self._transition = Transition(step, low, self._now, safe, self._now, "confirmed")
+        sentence = f"The run collapsed by step {self._now}: {failure.words}."
         self._found["collapse"] = ChangePoint(
             "collapse", step, low, self._now, "confirmed", self._now, {}, sentence
         )
 
     def _phase(self) -> Phase:
-        if self._collapse_words:
+        if self._collapsed:
             return "collapsed"
         if self._transition:
             return "past" if self._transition.state == "confirmed" else "turning"

@@ -19,9 +19,9 @@ _ENTROPY_SETTLES = 16
 
 def open_gates(scan: Scan) -> None:
     """Arm every metric whose gate is open by now. A gate once open stays open."""
-    if scan.size < 24:
+    if scan.size < 24 * scan.pace:
         return
-    if scan.size % 4 == 0:
+    if scan.size % 4 == 0 or scan.pace < 1:
         _open_format(scan)
         _open_length(scan)
     if scan.armed[ACCURACY] is None and scan.readings[ACCURACY].count >= _FEW_POINTS:
@@ -39,16 +39,16 @@ def _open_format(scan: Scan) -> None:
         return
     if rose is not None:
         scan.armed[FORMAT] = scan.mark(FORMAT, rose)
-    elif reading.count >= _established_points(reading) and format_is_high(scan):
+    elif reading.count >= _established_points(reading, scan.pace) and format_is_high(scan):
         scan.armed[FORMAT] = scan.mark(
             FORMAT, max(scan.size - _ESTABLISHED_POINTS, scan.history.first)
         )
 
 
-def _established_points(reading: Reading) -> int:
+def _established_points(reading: Reading, pace: float) -> int:
     """A range that is only observed needs longer to say what is high."""
     guessed = reading.scale.linear and not reading.scale.known
-    return _ESTABLISHED_POINTS * (2 if guessed else 1)
+    return int(pace * _ESTABLISHED_POINTS * (2 if guessed else 1))
 
 
 def format_is_high(scan: Scan) -> bool:

@@ -1,8 +1,8 @@
 """How noisy a metric is, without being fooled by its trend, its outliers or its memory.
 
-Second differences of block means take out any smooth trend; blocks of 1, 4, 16 and 32 points see
-noise that is correlated in time (the greatest counts); medians keep outliers out. The result is the
-standard deviation of one point as a mean of many points would have it (a long-run noise).
+Second differences of block means take out any smooth trend; overlapping blocks of 1, 4, 16 and 32
+points see noise that is correlated in time (the greatest counts); medians keep outliers out. The
+result is the standard deviation of one point as a mean of many would have it (a long-run noise).
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from monitor.detect.history import Array
 
 BLOCKS = (1, 4, 16, 32)
-_LEAST_BLOCKS = 14
+_LEAST_BLOCKS = 11
 _TO_SIGMA = 1.4826
 _MEAN_TO_SIGMA = 1.2533
 
@@ -50,15 +50,24 @@ def noise_of(values: Array) -> Noise | None:
 
 
 def _from_blocks(values: Array, block: int, count: int) -> float:
-    means = values[len(values) - count * block :]
-    if block > 1:
-        means = means.reshape(count, block).mean(axis=1)
-    size = np.abs(means[2:] - 2 * means[1:-1] + means[:-2])
+    size = np.abs(_bends(values, block))
     mean = _MEAN_TO_SIGMA * float(size.mean())
+    if block > 1 and count < 24:
+        return mean * math.sqrt(block / 6)
     typical = _TO_SIGMA * float(np.median(size))
-    sparse = 0.0 if block > 1 else 0.8 * math.sqrt(float(np.mean(size * size)))
-    sigma = mean if block > 1 and count < 24 else max(typical, 0.6 * mean, sparse)
-    return sigma * math.sqrt(block / 6)
+    sparse = 0.8 * math.sqrt(float(np.mean(size * size))) if block == 1 else 0.0
+    return max(typical, 0.6 * mean, sparse) * math.sqrt(block / 6)
+
+
+def _bends(values: Array, block: int) -> Array:
+    """Return second differences of the means of blocks that overlap by three quarters.
+
+    Overlapping ones use each point four times over, so they know the noise sooner and better.
+    """
+    total = np.concatenate(([0.0], np.cumsum(values)))
+    means = (total[block:] - total[:-block]) / block
+    bends: Array = means[2 * block :] - 2 * means[block:-block] + means[: -2 * block]
+    return bends[:: max(1, block // 4)]
 
 
 def correlation(values: Array, bad: Array) -> Array:

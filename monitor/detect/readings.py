@@ -8,11 +8,13 @@ import numpy as np
 from monitor.detect.history import Array
 from monitor.detect.metrics import Metric, Scale
 from monitor.detect.noise import noise_of
+from monitor.detect.pace import EVERY_STEP
 from monitor.detect.verdict import RunShape
 
 _MEDIAN_OF = 33
 _CLIP_SIGMAS = 3.0
 _YOUNG_POINTS = 64.0
+_LEAST_SETTLED = 24
 
 
 class Reading:
@@ -24,6 +26,7 @@ class Reading:
         self.origin: float | None = None
         self.sigma = math.inf
         self.count = 0
+        self.pace = EVERY_STEP
         self.change: float | None = None
         self._last = 0.0
         self._reach = math.inf
@@ -69,19 +72,32 @@ class Reading:
         if len(self._order) > _MEDIAN_OF:
             self._sorted.pop(bisect_left(self._sorted, self._order.pop(0)))
 
-    def learn_noise(self, values: Array) -> None:
-        """Take the noise from the recent values; a young run knows its noise badly."""
+    def learn_noise(self, values: Array, settled: Array) -> None:
+        """Take the noise from the recent values, or from the settled ones if that is less.
+
+        A steep rise looks like noise to blocks of points; what came after it does not.
+        """
         noise = noise_of(values)
         if noise is None:
             return
         floor = self.scale.floor
         self._reach = _CLIP_SIGMAS * max(noise.point, floor)
-        self.sigma = max(noise.long_run, floor) * math.sqrt(1 + _YOUNG_POINTS / self.count)
+        self.sigma = max(noise.long_run, floor) * self._young_factor(self.count)
+        if (
+            self.pace < EVERY_STEP
+            and _LEAST_SETTLED * self.pace <= len(settled) < len(values)
+            and (less := noise_of(settled))
+        ):
+            quiet = max(less.long_run, floor) * self._young_factor(len(settled))
+            self.sigma = min(self.sigma, quiet)
+
+    def _young_factor(self, points: int) -> float:
+        return math.sqrt(1 + _YOUNG_POINTS * self.pace / points)
 
     def young(self) -> float:
         """Return the factor that turns a z of a young run into that of a gate (less strict)."""
         n = max(self.count, 1)
-        return math.sqrt((1 + _YOUNG_POINTS / n) / (1 + 24 / n))
+        return math.sqrt((1 + _YOUNG_POINTS * self.pace / n) / (1 + 24 / n))
 
     def raw(self, value: float) -> float:
         """Return the measured value that stands behind a value given by `read`."""

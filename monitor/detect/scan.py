@@ -2,7 +2,7 @@
 
 For every candidate step tau, S(tau) is the sum over metrics of the squared contrast z_k(tau)+ of
 the mean after tau against the mean of the present level before it. S is large only where several
-points moved against what the metric did so far; its argmax dates the change and {S >= max - 10} is
+points moved against what the metric did so far; its argmax dates the change and {S >= max - 13} is
 its interval. `weights.py` says how far each metric may be trusted.
 """
 
@@ -17,17 +17,21 @@ from monitor.detect.history import WINDOW, Array, History
 from monitor.detect.isotonic import Isotonic, Mark
 from monitor.detect.metrics import ACCURACY, BAD, ENTROPY, FORMAT, LENGTH, METRICS, VOLATILITY
 from monitor.detect.noise import correlation
+from monitor.detect.pace import EVERY_STEP, pace_of
 from monitor.detect.readings import Reading
 from monitor.detect.verdict import RunShape
 from monitor.detect.weights import Full, balanced, learnt, limit_alone, lost, surged, weighed
 
-_INTERVAL_DROP = 10.0
+_INTERVAL_DROP = 13.0
 _LEAST_LEVEL = 24
 _SAFE_DROP = 3.0
+_NOTICED = 4.0
 _SHARED = 0.5
+_PACE_KNOWN = 8
 _UNARMED_LENGTH_EFFECT = 0.3
 _UNARMED_LENGTH_POINTS = 24
 ROWS = len(METRICS)
+EVERY_ROW = tuple(range(ROWS))
 Indices = NDArray[np.intp]
 _BAD = np.array(BAD)
 _BAD_COLUMN = _BAD[:, None]
@@ -36,7 +40,7 @@ _NEVER = (math.inf, 0.0, 0.0)
 
 
 def _candidates() -> Indices:
-    lengths = [LEAST_POINTS]
+    lengths = list(range(LEAST_POINTS // 2, LEAST_POINTS + 1))
     while lengths[-1] < WINDOW - 1:
         lengths.append(min(max(lengths[-1] + 1, int(lengths[-1] * 1.12)), WINDOW - 1))
     return np.array(lengths, dtype=np.intp)
@@ -90,23 +94,34 @@ class Scan:
         self._sigma = np.full((ROWS, 1), np.inf)
         self._effect = np.zeros((ROWS, 1))
         self._next_noise = 12
+        self.settled_from = 0
+        self.pace = EVERY_STEP
 
     @property
     def size(self) -> int:
         """Number of points so far."""
         return self.history.size
 
+    @property
+    def least(self) -> int:
+        """Fewest points that a change must have lasted."""
+        return int(LEAST_POINTS * self.pace)
+
     def add(self, step: int, raws: list[float | None]) -> None:
         """Add the raw values of one step, one per metric (None = not measured)."""
+        if self.size == _PACE_KNOWN:
+            self.pace = pace_of((step - self.history.step(0)) / self.size)
+            for reading in self.readings:
+                reading.pace = self.pace
         self._widen(raws)
-        before = [Mark(self.size, *self.history.now(row)) for row in range(ROWS)]
+        before = [tuple(self.history.now(row)) for row in range(ROWS)]
         values = [self.readings[row].read(raws[row]) for row in range(VOLATILITY)]
         change = self.readings[FORMAT].change if values[FORMAT] == values[FORMAT] else None
         values.append(self.readings[VOLATILITY].read(change))
         self.history.append(values, step)
         for row, value in enumerate(values):
             if value == value:
-                self._fit(row, before[row])
+                self._fit(row, Mark(self.size - 1, *before[row]))
         if self.size >= self._next_noise:
             self._learn_noise()
 
@@ -140,7 +155,8 @@ class Scan:
         for row, reading in enumerate(self.readings):
             if reading.count:
                 values = recent[row]
-                reading.learn_noise(values[np.isfinite(values)])
+                settled = values[max(0, len(values) - (self.size - self.settled_from)) :]
+                reading.learn_noise(values[np.isfinite(values)], settled[np.isfinite(settled)])
         self._sigma[:, 0] = [reading.sigma for reading in self.readings]
         self._effect[:, 0] = [reading.scale.effect for reading in self.readings]
         self._shared = _SHARED * correlation(recent, _BAD) + (1 - _SHARED) * np.eye(ROWS)
@@ -154,19 +170,26 @@ class Scan:
             return None
         sums = self._sums(taus)
         contrast = self._contrast(sums, taus, ramps=False)
+        plain = (contrast.z**2).sum(axis=0)
+        j = int(plain.argmax())
+        if plain[j] < _NOTICED:  # most steps: nothing to weigh and nothing to tell
+            return Moment(int(taus[j]), 0.0, *(_NOTHING,) * 4)
         parts = self._parts(contrast, sums)
         return self._moment(taus, self._total(parts), contrast, parts, sums)
 
-    def date(self) -> Date | None:
-        """Return the change dated at full resolution, jump or ramp per metric."""
+    def date(self, rows: tuple[int, ...] = EVERY_ROW) -> Date | None:
+        """Return the change of these metrics dated at full resolution, jump or ramp per metric."""
         oldest = max(1, self.history.first, self.size - WINDOW)
-        taus = np.arange(oldest, self.size - LEAST_POINTS + 1)
+        taus = np.arange(oldest, self.size - self.least + 1)
         if not len(taus):
             return None
         sums = self._sums(taus)
         contrast = self._contrast(sums, taus, ramps=True)
         parts = balanced(contrast.z**2, self._confirm)
+        parts[[row for row in EVERY_ROW if row not in rows]] = 0.0
         total = parts.sum(axis=0)
+        if not total.any():
+            return None
         within = taus[total >= total.max() - _INTERVAL_DROP] - 1
         likely = taus[total >= total.max() - _SAFE_DROP] - 1
         moment = self._moment(taus, total, contrast, parts, sums)
@@ -179,9 +202,9 @@ class Scan:
 
     def _contrast(self, sums: Sums, taus: Indices, *, ramps: bool) -> Contrast:
         """Return the contrasts that may count: armed, bad, and of at least the least effect."""
-        contrast = step_contrast(sums, self._sigma, _BAD_COLUMN)
+        contrast = step_contrast(sums, self._sigma, _BAD_COLUMN, self.least)
         if ramps:
-            contrast = _better(contrast, ramp_contrast(sums, self._sigma, _BAD_COLUMN))
+            contrast = _better(contrast, ramp_contrast(sums, self._sigma, _BAD_COLUMN, self.least))
         ok = (contrast.z > 0) & (contrast.difference >= self._effect)
         if self.armed[LENGTH] is None:
             ok[LENGTH] &= contrast.difference[LENGTH] >= _UNARMED_LENGTH_EFFECT
@@ -192,7 +215,7 @@ class Scan:
         """Return where the reference stretch of a metric begins, None if the metric may not count."""
         if self._fits[row].empty:
             return None
-        start = self._fits[row].start_of(_LEAST_LEVEL, self.history.now(row)[0])
+        start = self._fits[row].start_of(_LEAST_LEVEL * self.pace, self.history.now(row)[0])
         gate = self.armed[row]
         if gate is None:
             return start if row == LENGTH else None
@@ -203,7 +226,7 @@ class Scan:
         if parts.sum(axis=0).max() <= limit_alone(self._confirm):
             return parts
         full = Full(
-            learnt(contrast, sums, self.readings[FORMAT]),
+            learnt(sums, self.readings[FORMAT]),
             lost(contrast, sums, self.readings[ACCURACY]),
             surged(contrast, sums, self.readings[ENTROPY]),
         )
@@ -240,7 +263,7 @@ class Scan:
             return None
         start = fit.start
         taus = self.size - _BACK
-        taus = taus[taus >= max(start.point + LEAST_POINTS, self.history.first)]
+        taus = taus[taus >= max(start.point + self.least, self.history.first)]
         if not len(taus):
             return None
         sums = Sums(
@@ -249,7 +272,7 @@ class Scan:
             np.array(self.history.now(row))[:, None, None],
         )
         sigma = np.array([[reading.sigma]])
-        contrast = step_contrast(sums, sigma, -_BAD_COLUMN[row : row + 1])
+        contrast = step_contrast(sums, sigma, -_BAD_COLUMN[row : row + 1], self.least)
         z = np.where(contrast.difference >= effect, contrast.z, 0.0)[0]
         j = int(z.argmax())
         return int(taus[j]) if z[j] * reading.young() > least_z else None

@@ -1,14 +1,14 @@
 """How far each metric may be trusted: no witness that can be explained away confirms alone.
 
 format      counts in full if it was above 60 % of its range: what was never learnt wanders
-accuracy    for at most `alone` = confirm - 12, unless it lost more than half of its level: it depends
+accuracy    for at most `alone` = confirm - 11, unless it lost more than half of its level: it depends
             on the prompts
 length      for at most `alone`: it follows the data as much as the policy; accuracy and length
             together also (a change of the data moves both), unless accuracy lost that much
 entropy     for at most `alone`, unless it more than doubled to over half a nat: a slow rise alone is
             common in runs that stay good
-volatility  for at most `alone`, together with a format that was never learnt
-So something else must bear witness with at least 12 (z = 3.5), which chance rarely gives at the same
+volatility  as format: a reward that shakes after it was learnt is what the phase transition is
+So something else must bear witness with at least 11 (z = 3.3), which chance rarely gives at the same
 step: with 6, a length that had turned for good was confirmed by the next wobble of anything.
 """
 
@@ -27,7 +27,7 @@ _LEARNT = 0.6
 _LOST = 0.5
 _SURGE = math.log(2.0)
 _SURGE_NATS = math.log(0.5)
-_WITNESS = 12.0
+_WITNESS = 11.0
 _ENTROPY_DATES_BELOW = 6.0
 Flags = NDArray[np.bool_]
 
@@ -48,11 +48,8 @@ def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
     return both
 
 
-def learnt(contrast: Contrast, sums: Sums, form: Reading) -> Flags:
+def learnt(sums: Sums, form: Reading) -> Flags:
     """Return at which candidates format had been above 60 % of its range."""
-    found: Flags = contrast.z[FORMAT] > 0
-    if not found.any():
-        return found
     high: Flags = form.scale.shares(sums.before(FORMAT) + (form.origin or 0.0)) > _LEARNT
     return high
 
@@ -79,10 +76,10 @@ def weighed(parts: Array, full: Full, confirm: float) -> Array:
 
     >>> parts = np.array([[0.0], [20.0], [90.0], [0.0], [0.0]])
     >>> no, yes = np.array([False]), np.array([True])
-    >>> weighed(parts, Full(no, no, no), 36.0).sum().item()
-    24.0
-    >>> weighed(parts, Full(no, yes, no), 36.0).sum().item()
-    44.0
+    >>> weighed(parts, Full(no, no, no), 33.0).sum().item()
+    22.0
+    >>> weighed(parts, Full(no, yes, no), 33.0).sum().item()
+    42.0
     """
     alone = limit_alone(confirm)
     form = np.where(full.format, parts[FORMAT], np.minimum(parts[FORMAT], alone))
@@ -90,7 +87,7 @@ def weighed(parts: Array, full: Full, confirm: float) -> Array:
     accuracy = np.where(full.accuracy, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
     room = np.where(full.accuracy, alone, alone - accuracy)
     length = np.minimum(parts[LENGTH], room)
-    left = np.where(full.format, alone, alone - form)
+    left = np.where(full.format, np.inf, alone - form)
     volatility = np.minimum(parts[VOLATILITY], left)
     return np.array([form, accuracy, length, entropy, volatility])
 

@@ -100,3 +100,29 @@ def test_a_guessed_range_never_shows_that_a_reward_is_gone() -> None:
     format_reward = np.full(400, -0.5)
     format_reward[100] = 4.0
     assert told({"format_reward": format_reward}, RunShape()) is None
+
+
+def test_entropy_that_vanishes_is_a_collapse_with_a_step_to_keep() -> None:
+    entropy = np.where(np.arange(200) < 120, 0.8, 0.001)
+    last = fold(samples(entropy=noisy_factor(entropy, 1, 0.1)))[-1]
+    assert last.phase == "collapsed"
+    assert "entropy vanished" in last.words
+    assert last.transition
+    assert 105 <= last.transition.safe_step <= 121
+
+
+def test_a_format_that_dies_in_the_first_points_with_the_length_is_a_collapse() -> None:
+    length = np.where(np.arange(60) < 1, 53.0, 2.5)
+    run = {"format_reward": np.where(np.arange(60) < 1, 0.15, 0.0), "completion_length": length}
+    step = told(run)
+    assert step is not None
+    assert step + AT <= 12
+
+
+def test_a_log_of_every_tenth_step_is_judged_on_fewer_points() -> None:
+    run = samples(format_reward=np.where(np.arange(120) < 60, 0.9, 0.5))
+    coarse = [type(s)(10 * s.step, s.metrics) for s in run]
+    fine_stop, coarse_stop = stop_of(fold(run)), stop_of(fold(coarse))
+    assert fine_stop
+    assert coarse_stop
+    assert coarse_stop.step / 10 < fine_stop.step

@@ -58,16 +58,16 @@ def test_metrics_it_does_not_know_do_not_matter() -> None:
     assert fold(samples(**run, kl=noise, step_time_s=noise)) == fold(samples(**run))
 
 
-def test_the_numbers_of_the_steps_do_not_matter_only_their_order() -> None:
+def test_the_numbers_of_the_steps_do_not_matter_while_a_point_is_a_few_steps() -> None:
     run = samples(**with_transition())
-    spread = [replace(s, step=10 * s.step) for s in run]
+    spread = [replace(s, step=3 * s.step) for s in run]
     dense, sparse = stop_of(fold(run)), stop_of(fold(spread))
     assert dense
     assert sparse
     assert dense.transition
     assert sparse.transition
-    assert sparse.step == 10 * dense.step
-    assert sparse.transition.step == 10 * dense.transition.step
+    assert sparse.step == 3 * dense.step
+    assert sparse.transition.step == 3 * dense.transition.step
 
 
 def test_missing_and_non_finite_values_are_the_same_and_do_no_harm() -> None:
