@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env setup demo serve test check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser
+.PHONY: help env setup demo serve test soak check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,6 +32,10 @@ browser: setup  ## Make sure the tests have a browser
 
 test: setup browser  ## The whole suite
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: setup  ## 200 kills of monitor, trainers, worker on each database, many property examples (30 minutes)
+	CUSP_TEST_EXAMPLES=300 CUSP_TEST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/store/test_effectively_once.py --timeout 3600
+	$(BIN)/python -m tests.soak --kills 200 --seed $(or $(SEED),1) $(ARGS)
 
 check: setup  ## Lint, types, import rules, schema against migrations
 	$(BIN)/ruff check .

@@ -86,6 +86,10 @@ class Run:
         if known is None:
             log.warning("Cusp left out a point: the step must be a number from 0 on, not %r", step)
         elif values or skipped:
+            if (
+                self._last_step < 0
+            ):  # the first step tells which of the old checkpoints it stands on
+                self._shelf.stand_on(known)
             self._last_step = known
             point = {"kind": "point", "step": known, "metrics": values, "at": time.time()}
             self._send({**point, "skipped": skipped} if skipped else point)

@@ -29,6 +29,10 @@ class Shelf:
         for path in checkpoints.found_in(self.root):
             self._known[checkpoints.read_manifest(path).step] = path
 
+    def stand_on(self, before: int) -> None:
+        """Announce the recalled checkpoints of earlier steps: `kill -9` may have come in between."""
+        self._keeper.submit(partial(self._announce_recalled, before, dict(self._known)))
+
     def register(self, path: Path, step: int) -> None:
         """Hash a saved checkpoint, write its manifest and announce it."""
         self._keeper.submit(partial(self._register, path, step))
@@ -48,6 +52,16 @@ class Shelf:
     def close(self) -> None:
         """End the background thread."""
         self._keeper.close()
+
+    def _announce_recalled(self, before: int, recalled: Mapping[int, Path]) -> None:
+        for step, path in sorted(recalled.items()):
+            try:
+                manifest = checkpoints.read_manifest(path) if step < before else None
+            except checkpoints.CheckpointError as error:
+                log.warning("Cusp left out the checkpoint of step %s: %s", step, error)
+                continue
+            if manifest is not None and manifest.step == step:
+                self._announce(manifest, path.relative_to(self.root), "present")
 
     def _register(self, path: Path, step: int) -> None:
         try:

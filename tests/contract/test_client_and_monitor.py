@@ -194,3 +194,24 @@ def wait_until(true: Callable[[], bool], most_s: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_a_checkpoint_whose_trainer_was_killed_before_it_could_tell_is_told_by_the_next_attempt(
+    monitor_process: MonitorProcess,
+) -> None:
+    from cusp import checkpoints
+    from cusp.ids import new_id
+
+    monitor_process.start()
+    run_id = new_id()
+    saved = {}
+    for step in (10, 20):  # complete on disk, and the process died right then
+        path = monitor_process.folder / "runs" / run_id / f"checkpoint-{step}"
+        path.mkdir(parents=True)
+        (path / "adapter_model.safetensors").write_bytes(b"x")
+        saved[step] = checkpoints.write_manifest(path, step).checkpoint_id
+    run = cusp.init("p", "n", run_id=run_id)
+    run.log({"reward": 1.0}, 11)  # goes on from 10: 20 belongs to the branch that is given up
+    assert run.finish(drain_s=20)
+    found = monitor_process.get(f"/runs/{run_id}/checkpoints")["checkpoints"]
+    assert [one["id"] for one in found] == [saved[10]]
