@@ -31,10 +31,19 @@ def when(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def summary(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
-    """Return the `Run` of the runs table."""
-    attempts = runs.attempts_of(tx, run.id)
+def summary(
+    tx: Transaction,
+    run: Any,
+    now: float,
+    lost_after_s: float,
+    attempts: Sequence[Any] | None = None,
+) -> dict[str, Any]:
+    """Return the `Run` of the runs table; `attempts` if they were read before."""
+    attempts = runs.attempts_of(tx, run.id) if attempts is None else attempts
     cuts = runs.cuts(attempts)
+    known = points.names(tx, run.id)
+    ids = {name: known[name] for name in KEY_METRICS if name in known}
+    drawn = {name: ids[name] for name in KEY_METRICS[:3] if name in ids}
     verdict = run.verdict or {}
     transition = verdict.get("transition")
     last_step = run.last_step
@@ -58,10 +67,8 @@ def summary(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[
         "ended_at": when(run.ended_at),
         "last_contact_at": when(run.last_contact_at),
         "deleted_at": when(run.deleted_at),
-        "latest": points.latest(tx, run.id, cuts, KEY_METRICS),
-        "sparklines": points.thinned(
-            tx, run.id, cuts, KEY_METRICS[:3], last_step or 0, SPARKLINE_POINTS
-        ),
+        "latest": points.latest(tx, ids, cuts),
+        "sparklines": points.thinned(tx, drawn, cuts, last_step or 0, SPARKLINE_POINTS),
         "transition": transition,
         "checkpoints": aliases,
         "score": _score(tx, run.id, aliases),
@@ -76,8 +83,9 @@ def summary(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[
 
 def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
     """Return the `Run` with everything its page shows in words."""
+    attempts = runs.attempts_of(tx, run.id)
     return {
-        **summary(tx, run, now, lost_after_s),
+        **summary(tx, run, now, lost_after_s, attempts),
         "config": run.config,
         "policy": run.policy,
         "metadata": run.metadata,
@@ -98,7 +106,7 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
                 "last_step": row.last_step,
                 "status": row.status,
             }
-            for number, row in enumerate(runs.attempts_of(tx, run.id), 1)
+            for number, row in enumerate(attempts, 1)
         ],
     }
 
@@ -193,13 +201,19 @@ def evaluation(row: Any) -> dict[str, Any]:
     return {**fields, **row.scores, "created_at": when(row.created_at)}
 
 
-def checkpoint_list(tx: Transaction, run_id: str) -> list[dict[str, Any]]:
-    """Return the run's `Checkpoint` objects with aliases and scores, by step."""
+def checkpoint_list(
+    tx: Transaction, run_id: str, evaluated: Sequence[Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return the run's `Checkpoint` objects with aliases and scores, by step.
+
+    `evaluated` are its evaluations if they were read before.
+    """
+    evaluated = evaluations.of_run(tx, run_id) if evaluated is None else evaluated
     by_checkpoint: dict[str, list[str]] = {}
     for alias, checkpoint_id in sorted(checkpoints.aliases_of(tx, run_id).items()):
         by_checkpoint.setdefault(checkpoint_id, []).append(alias)
     scores: dict[str, list[dict[str, Any]]] = {}
-    for row in evaluations.of_run(tx, run_id):
+    for row in evaluated:
         if row.checkpoint_id:
             scores.setdefault(row.checkpoint_id, []).append(_score_of(row))
     numbers = attempt_numbers(runs.attempts_of(tx, run_id))
@@ -240,12 +254,8 @@ def _fields(row: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _aliases(tx: Transaction, run_id: str) -> dict[str, dict[str, Any]]:
-    result = {}
-    for alias, checkpoint_id in checkpoints.aliases_of(tx, run_id).items():
-        row = checkpoints.get(tx, checkpoint_id)
-        if row is not None:
-            result[alias] = {"id": row.id, "step": row.step}
-    return result
+    found = checkpoints.aliased(tx, run_id)
+    return {row.alias: {"id": row.id, "step": row.step} for row in found}
 
 
 def _score_of(row: Any) -> dict[str, Any]:
@@ -256,6 +266,8 @@ def _score_of(row: Any) -> dict[str, Any]:
 
 def _score(tx: Transaction, run_id: str, aliases: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the report-set score of the best checkpoint, else of the pre-transition one."""
+    if not aliases:
+        return None
     found = [row for row in evaluations.of_run(tx, run_id) if row.split == "report"]
     for alias in ("best", "pre-transition"):
         for row in found:

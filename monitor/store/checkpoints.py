@@ -89,7 +89,7 @@ def aliases_of(connection: Connection, run_id: str) -> dict[str, str]:
     return {row.alias: row.checkpoint_id for row in rows}
 
 
-def aliased(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+def aliased(connection: Connection, run_id: str) -> Sequence[Row[str, str, int]]:
     """Return (alias, id, step) of each checkpoint of the run that an alias points at."""
     return connection.execute(_ALIASED, {"run": run_id}).all()
 

@@ -8,7 +8,7 @@ ever for a trainer that is gone, and a trainer that comes back is not stopped by
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 
 from cusp.ids import new_id
 from monitor.store.schema import commands
@@ -19,6 +19,13 @@ _ORDER = {"open": 0, "delivered": 1, "agreed": 2, "done": 3, "refused": 3, "expi
 # Seconds until a command is agreed on, and again from there until it is done. `after_save` waits for
 # the trainer's own next save, which may be hours away.
 DEADLINE_S = {"graceful": 3_600.0, "after_save": 86_400.0}
+
+# Built once: SQLAlchemy takes longer to build a statement than to run one that it knows.
+_PENDING = (
+    select(commands)
+    .where(commands.c.run_id == bindparam("run"), commands.c.state.in_(PENDING))
+    .order_by(commands.c.id)
+)
 
 
 def add(
@@ -64,10 +71,8 @@ def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
 
 def pending(connection: Connection, run_id: str, kind: str | None = None) -> Sequence[Row[Any]]:
     """Return the commands the trainer has not finished, oldest first."""
-    statement = select(commands).where(commands.c.run_id == run_id, commands.c.state.in_(PENDING))
-    if kind is not None:
-        statement = statement.where(commands.c.kind == kind)
-    return connection.execute(statement.order_by(commands.c.id)).all()
+    found = connection.execute(_PENDING, {"run": run_id}).all()
+    return [row for row in found if kind in (None, row.kind)]
 
 
 def advance(

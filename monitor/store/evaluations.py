@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from cusp.ids import new_id
 from monitor.store.schema import evaluation_rows, evaluations
 from monitor.store.upsert import insert_or_ignore
+
+_OF_RUN = (
+    select(evaluations).where(evaluations.c.run_id == bindparam("run")).order_by(evaluations.c.id)
+)
 
 
 def add(
@@ -37,8 +41,6 @@ def add(
 
 def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     """Return the newest evaluation of each (step, checkpoint, task, split), by step."""
-    rows = connection.execute(
-        select(evaluations).where(evaluations.c.run_id == run_id).order_by(evaluations.c.id)
-    )
+    rows = connection.execute(_OF_RUN, {"run": run_id})
     newest = {(row.step, row.checkpoint_id, row.task, row.split): row for row in rows}
     return sorted(newest.values(), key=lambda row: (row.step, row.task, row.split))

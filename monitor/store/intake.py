@@ -1,41 +1,24 @@
-"""What each batch asks about its run, with statements built once.
+"""What each batch does to its run and attempt, with statements built once.
 
 SQLAlchemy takes about 60 us to build a statement and 20 us to run one that it knows (measured on
 SQLite), and a batch of one step is mostly statements.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Update, bindparam, select, update
 
-from monitor.store.commands import PENDING
-from monitor.store.schema import attempts, commands, runs
+from monitor.store.schema import attempts, runs
 
 # SQLite knows no FOR UPDATE and needs none: it has one writer.
 _LOCKED_RUN = select(runs).where(runs.c.id == bindparam("run")).with_for_update()
-_ATTEMPTS = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.id)
-_PENDING = (
-    select(commands)
-    .where(commands.c.run_id == bindparam("run"), commands.c.state.in_(PENDING))
-    .order_by(commands.c.id)
-)
 
 
 def locked_run(connection: Connection, run_id: str) -> Row[Any] | None:
     """Return the run, locked until the end of the transaction."""
     return connection.execute(_LOCKED_RUN, {"run": run_id}).one_or_none()
-
-
-def attempts_of(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
-    """Return the attempts of the run in the order of their lives."""
-    return connection.execute(_ATTEMPTS, {"run": run_id}).all()
-
-
-def pending_commands(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
-    """Return the commands the trainer has not finished, oldest first."""
-    return connection.execute(_PENDING, {"run": run_id}).all()
 
 
 def stamp_attempt(connection: Connection, attempt_id: str, values: Mapping[str, Any]) -> None:

@@ -5,14 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
-    and_,
+    Select,
     bindparam,
-    false,
     insert,
-    or_,
     select,
 )
 
@@ -20,6 +17,7 @@ from monitor.store.schema import boundaries, points, quarantine, samples, series
 from monitor.store.upsert import insert_or_ignore
 
 AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
+NO_STEP = 2**62  # beyond every step
 PointRow = tuple[int, int, int, float]  # series id, step, attempt key, value
 
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
@@ -29,6 +27,28 @@ _BOUNDARIES = select(boundaries.c.step, boundaries.c.attempt_key).where(
 )
 _FOUND = select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
     points.c.series_id.in_(bindparam("ids", expanding=True)), points.c.step >= bindparam("since")
+)
+_ONE = (
+    select(points.c.step, points.c.value, points.c.attempt_key)
+    .where(
+        points.c.series_id == bindparam("series"),
+        points.c.step.between(bindparam("since"), bindparam("until")),
+    )
+    .order_by(points.c.step, points.c.attempt_key)
+)
+_SOME = select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
+    points.c.series_id.in_(bindparam("ids", expanding=True)),
+    points.c.step.in_(bindparam("steps", expanding=True)),
+)
+_LAST = (
+    select(points.c.value)
+    .where(
+        points.c.series_id == bindparam("series"),
+        points.c.attempt_key == bindparam("key"),
+        points.c.step < bindparam("cut"),
+    )
+    .order_by(points.c.step.desc())
+    .limit(1)
 )
 _INTO = "INSERT INTO points (series_id, step, attempt_key, value)"
 _LATER_WINS = "ON CONFLICT (series_id, step, attempt_key) DO UPDATE SET value = excluded.value"
@@ -88,22 +108,37 @@ def read(
     if only is not None:
         wanted = {name: number for name, number in wanted.items() if name in set(only)}
     result = {number: Series(name) for name, number in wanted.items()}
-    statement = (
-        select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value)
-        .where(points.c.series_id.in_(list(result)), points.c.step >= since)
-        .order_by(points.c.series_id, points.c.step)
-    )
-    if until is not None:
-        statement = statement.where(points.c.step <= until)
-    for number, step, key, value in connection.execute(statement):
-        one = result[number]
+    until = NO_STEP if until is None else until
+    for number, one in result.items():
+        given = {"series": number, "since": since, "until": until}
+        _sort_out(one, _tuples(connection, _ONE, given), cuts)
+    return sorted(result.values(), key=lambda one: one.name)
+
+
+def _sort_out(one: Series, rows: Sequence[tuple[Any, ...]], cuts: Mapping[int, int]) -> None:
+    """Put (step, value, attempt key) rows, by step, where they belong in a series."""
+    attempts = [row[2] for row in rows]
+    if all(rows[-1][0] < cuts.get(key, 0) for key in set(attempts)):  # nothing was superseded
+        one.steps, one.values = [row[0] for row in rows], [row[1] for row in rows]
+        one.attempts = attempts
+        return
+    for step, value, key in rows:
         if step < cuts.get(key, 0):
             one.steps.append(step)
             one.values.append(value)
             one.attempts.append(key)
         else:
             one.superseded.append((step, value, key))
-    return sorted(result.values(), key=lambda one: one.name)
+
+
+def _tuples(
+    connection: Connection, statement: Select[Any], given: Mapping[str, Any]
+) -> Sequence[tuple[Any, ...]]:
+    """Return plain tuples of numbers: SQLAlchemy's rows would take three times as long to make."""
+    found = connection.execute(statement, given)
+    rows: Sequence[tuple[Any, ...]] = found.cursor.fetchall()
+    found.close()
+    return rows
 
 
 def by_step(
@@ -124,7 +159,8 @@ def effective(
 ) -> dict[int, dict[str, float]]:
     """Return {step: {name: value}} of the effective series of these ids, by rising step."""
     found: dict[int, dict[str, float]] = {}
-    for number, step, key, value in connection.execute(_FOUND, {"ids": list(ids), "since": since}):
+    given = {"ids": list(ids), "since": since}
+    for number, step, key, value in _tuples(connection, _FOUND, given):
         if step < cuts.get(key, 0):
             found.setdefault(step, {})[ids[number]] = value
     return dict(sorted(found.items()))
@@ -132,50 +168,35 @@ def effective(
 
 def thinned(
     connection: Connection,
-    run_id: str,
+    ids: Mapping[str, int],
     cuts: Mapping[int, int],
-    only: Sequence[str],
     last_step: int,
     most: int,
 ) -> dict[str, list[float]]:
     """Return about `most` evenly spaced values of each effective series for a sparkline."""
-    ids = {number: name for name, number in names(connection, run_id).items() if name in only}
     every = max(1, -(-(last_step + 1) // most))
-    rows = connection.execute(
-        select(points.c.series_id, points.c.value)
-        .where(points.c.series_id.in_(list(ids)), points.c.step % every == 0, _effective(cuts))
-        .order_by(points.c.series_id, points.c.step, points.c.attempt_key)
-    )
-    result: dict[str, list[float]] = {name: [] for name in ids.values()}
-    for number, value in rows:
-        result[ids[number]].append(value)
+    given = {"ids": list(ids.values()), "steps": list(range(0, last_step + 1, every))}
+    names_of = {number: name for name, number in ids.items()}
+    result: dict[str, list[float]] = {name: [] for name in ids}
+    for number, step, key, value in sorted(_tuples(connection, _SOME, given)):
+        if step < cuts.get(key, 0):
+            result[names_of[number]].append(value)
     return result
 
 
 def latest(
-    connection: Connection, run_id: str, cuts: Mapping[int, int], only: Sequence[str]
+    connection: Connection, ids: Mapping[str, int], cuts: Mapping[int, int]
 ) -> dict[str, float]:
     """Return each effective series' value at its last step."""
+    # `cuts` go from the latest attempt to the first; what a later one has is at later steps.
     result = {}
-    for name, number in names(connection, run_id).items():
-        if name in only:
-            row = connection.execute(
-                select(points.c.value)
-                .where(points.c.series_id == number, _effective(cuts))
-                .order_by(points.c.step.desc())
-                .limit(1)
-            ).one_or_none()
-            if row:
-                result[name] = row.value
+    for name, number in ids.items():
+        for key, cut in cuts.items():
+            given = {"series": number, "key": key, "cut": cut}
+            if rows := _tuples(connection, _LAST, given):
+                result[name] = rows[0][0]
+                break
     return result
-
-
-def _effective(cuts: Mapping[int, int]) -> ColumnElement[bool]:
-    """Return the condition that a point was not superseded by a later attempt."""
-    return or_(
-        *(and_(points.c.attempt_key == key, points.c.step < cut) for key, cut in cuts.items()),
-        false(),
-    )
 
 
 def add_boundary(connection: Connection, run_id: str, key: int, step: int, reason: str) -> None:

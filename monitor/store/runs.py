@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from cusp.wire import RunStart
 from monitor.store.schema import attempts, quarantine, runs
@@ -13,6 +13,13 @@ AttemptRow = Row[Any]
 RunRow = Row[Any]
 
 MOST_ATTEMPTS = 1_000
+
+# Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
+_RUN = select(runs).where(runs.c.id == bindparam("run"))
+_ATTEMPTS = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.id)
+_QUARANTINED = (
+    select(func.count()).select_from(quarantine).where(quarantine.c.run_id == bindparam("run"))
+)
 
 
 def announce(connection: Connection, start: RunStart, now: float) -> bool:
@@ -80,7 +87,7 @@ def lock(connection: Connection, run_id: str) -> RunRow | None:
 
 def get(connection: Connection, run_id: str) -> RunRow | None:
     """Return the run or None."""
-    return connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+    return connection.execute(_RUN, {"run": run_id}).one_or_none()
 
 
 def listed(
@@ -128,9 +135,7 @@ def attempt(connection: Connection, attempt_id: str) -> AttemptRow | None:
 
 def attempts_of(connection: Connection, run_id: str) -> Sequence[AttemptRow]:
     """Return the attempts of a run in the order of their lives."""
-    return connection.execute(
-        select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.id)
-    ).all()
+    return connection.execute(_ATTEMPTS, {"run": run_id}).all()
 
 
 def newest_attempt(connection: Connection, run_id: str) -> str:
@@ -155,9 +160,7 @@ def forsake(connection: Connection, run_id: str, but: str) -> None:
 
 def quarantined(connection: Connection, run_id: str) -> int:
     """Return how many messages of the run were set aside."""
-    return connection.execute(
-        select(func.count()).select_from(quarantine).where(quarantine.c.run_id == run_id)
-    ).scalar_one()
+    return connection.execute(_QUARANTINED, {"run": run_id}).scalar_one()
 
 
 def cuts(rows: Sequence[AttemptRow]) -> dict[int, int]:
