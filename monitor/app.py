@@ -8,12 +8,14 @@ from fastapi import FastAPI
 
 from cusp import __version__
 from monitor import openapi, problems
+from monitor.acts import Acts
 from monitor.api import (
     checkpoints,
     deletion,
     health,
     jobs,
     pages,
+    quarantine,
     resume,
     runs,
     stream,
@@ -79,12 +81,23 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.readiness = Readiness(service.database)
-    for module in (runs, resume, checkpoints, jobs, stream, tokens, webhooks, deletion):
+    for module in (
+        runs,
+        resume,
+        quarantine,
+        checkpoints,
+        jobs,
+        stream,
+        tokens,
+        webhooks,
+        deletion,
+    ):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(pages.router)
     problems.install(app)
     openapi.install(app)
     app.add_middleware(BodyLimit, limit_bytes=config.body_limit_bytes)
-    app.add_middleware(Guard, tokens=service.tokens)
+    app.add_middleware(Guard, tokens=service.tokens, rate_per_s=config.rate_per_s)
+    app.add_middleware(Acts, database=service.database, clock=lambda: service.clock())
     return app

@@ -14,7 +14,8 @@ from monitor.config import is_loopback
 Scope = Literal["ingest", "read", "control", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 COOKIE = "cusp_session"
-OPEN_PATHS = ("/healthz", "/readyz", "/login")
+LOGIN_PATH = "/login"
+OPEN_PATHS = ("/healthz", "/readyz", LOGIN_PATH)
 PERSON = "person"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _PREFIX = "cusp_"

@@ -19,6 +19,7 @@ class ConfigError(ValueError):
 class MonitorConfig:
     """Where the monitor listens and keeps its data. `database_url` may be a path (SQLite).
 
+    `rate_per_s`: requests a second of one token from one address, 0 for no limit.
     `webhook_allow`: networks beside the public ones that webhooks may reach. `deleted_days`: how long a
     deleted run can be restored. `keep_days`: ended runs older than this are deleted; None keeps all.
     """
@@ -30,6 +31,7 @@ class MonitorConfig:
     lost_after_s: float = 60.0
     body_limit_bytes: int = 8 << 20
     series_limit: int = 2_000
+    rate_per_s: float = 1_000.0
     webhook_allow: tuple[Network, ...] = ()
     deleted_days: float = 30.0
     keep_days: float | None = None
@@ -48,6 +50,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConf
             host=environment.get("CUSP_HOST") or "127.0.0.1",
             port=_port(environment.get("CUSP_PORT") or str(DEFAULT_PORT)),
             token=environment.get("CUSP_TOKEN") or None,
+            rate_per_s=_rate(environment.get("CUSP_RATE_LIMIT")),
             webhook_allow=_networks(environment.get("CUSP_WEBHOOK_ALLOW") or ""),
             deleted_days=_days("CUSP_DELETED_DAYS", environment.get("CUSP_DELETED_DAYS")) or 30.0,
             keep_days=_days("CUSP_KEEP_DAYS", environment.get("CUSP_KEEP_DAYS")),
@@ -88,6 +91,21 @@ def _port(value: str) -> int:
     if value.isdecimal() and 0 <= int(value) < 65_536:
         return int(value)
     raise ConfigError(f"CUSP_PORT is {value!r}; use a number from 0 (any free port) to 65535")
+
+
+def _rate(value: str | None) -> float:
+    """Return requests a second; ConfigError for anything but a number from 0."""
+    if not value:
+        return MonitorConfig.rate_per_s
+    try:
+        rate_per_s = float(value)
+    except ValueError:
+        rate_per_s = -1.0
+    if not 0 <= rate_per_s < 1e9:
+        raise ConfigError(
+            f"CUSP_RATE_LIMIT is {value!r}; use requests a second, like 1000, or 0 for no limit"
+        )
+    return rate_per_s
 
 
 def _networks(value: str) -> tuple[Network, ...]:

@@ -11,13 +11,15 @@ from typing import Any
 
 from cusp.wire import Batch, Command, Message, PointMessage, Reply, RunStart, read_message
 from monitor import conclude
+from monitor.aside import Aside
 from monitor.deletion import refuse_deleted, refuse_purged
 from monitor.detect import Verdict
 from monitor.fold import WATCHED, Folded, Folds
 from monitor.follow import Followed, follow
-from monitor.messages import NEVER, Numbers, Touched, set_aside, store_other
+from monitor.messages import NEVER, Numbers, Touched, store_other
 from monitor.moments import DecidedEarlier, endings, moments, verdict_at
 from monitor.reach import changed_from, last_step, reach
+from monitor.room import Room, check_announced
 from monitor.store import commands, feed, intake, points, runs
 from monitor.store.database import Database, Transaction
 from monitor.store.feed import News
@@ -70,6 +72,7 @@ class Ingest:
         state: Folded | None = None
         with self._database.write() as tx:
             before = runs.get(tx, start.run_id)
+            check_announced(tx, start)
             new = runs.announce(tx, start, now)
             refuse_purged(tx, start.run_id)  # after the lock: a purge may have begun meanwhile
             if not new:
@@ -224,19 +227,26 @@ def _store(
     """Store the messages; return how many values the trainer left out as not finite."""
     skipped = 0
     rows: list[points.PointRow] = []
-    for offset, (raw, message) in enumerate(new):
-        if isinstance(message, PointMessage):
-            message = numbers.check(message) or message
+    aside, room = Aside(tx, run.id, attempt.key, now), Room(tx, run.id)
+    for number, (raw, message) in enumerate(new, seq):
         if isinstance(message, str):
-            set_aside(tx, run.id, attempt.key, seq + offset, raw, message, now)
-            touched.quarantined += 1
+            aside.add(number, raw, message)
         elif isinstance(message, PointMessage):
+            if refused := numbers.admit(message):
+                part = {"kind": "point", "step": message.step, "metrics": refused}
+                aside.add(number, part, numbers.reason(message.step, refused))
             skipped += message.skipped
             rows += numbers.rows(message, attempt.key)
             touched.point(message.step, watched=not WATCHED.isdisjoint(message.metrics))
+        elif refusal := room.refusal(message):
+            aside.add(number, raw, refusal)
         else:
-            store_other(tx, run.id, attempt, seq + offset, message, touched, now)
+            store_other(tx, run.id, attempt, number, message, touched, now)
     points.add(tx, rows)
+    aside.close()
+    if aside.count:
+        touched.quarantined = aside.count
+        touched.sections.add("quarantine")
     return skipped
 
 

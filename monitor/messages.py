@@ -1,6 +1,5 @@
 """Storing the messages of a batch, each kind in its table."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +31,7 @@ class Touched:
     checkpoints: dict[str, int] = field(default_factory=dict)  # new ones: id -> place in the batch
     sections: set[str] = field(default_factory=set)
     ended: bool = False
-    quarantined: int = 0
+    quarantined: int = 0  # messages of which something was set aside
 
     def point(self, step: int, *, watched: bool) -> None:
         """Note a point."""
@@ -54,16 +53,31 @@ class Numbers:
         """The run's series ids by name."""
         return self._known
 
-    def check(self, message: PointMessage) -> str | None:
-        """Return why the point cannot be taken, or None after making sure its series exist."""
-        new = message.metrics.keys() - self._known.keys()
+    def admit(self, message: PointMessage) -> dict[str, float]:
+        """Make sure the point's series exist and take those out of it that the run has no room for.
+
+        Returns what was taken out.
+        """
+        new = [name for name in message.metrics if name not in self._known]
+        if not new and (message.at is None or points.AT in self._known):
+            return {}
+        room = max(0, self._limit - len(self._known.keys() - {points.AT}))
+        refused = {name: message.metrics.pop(name) for name in new[room:]}
+        added = new[:room]
         if message.at is not None and points.AT not in self._known:
-            new = new | {points.AT}
-        if len(self._known) + len(new) > self._limit:
-            return f"the run has more than {self._limit} metrics; log fewer names"
-        if new:
-            self._known = points.add_names(self._tx, self._run_id, new)
-        return None
+            added.append(points.AT)
+        if added:
+            self._known = points.add_names(self._tx, self._run_id, added)
+        return refused
+
+    def reason(self, step: int, refused: Mapping[str, float]) -> str:
+        """Return why metrics of a point were set aside."""
+        first = f"{min(refused)!r:.80}"
+        names = first if len(refused) == 1 else f"{first} and {len(refused) - 1} more"
+        return (
+            f"the run has {self._limit} metrics, the most there can be, so {names} of step {step} was set"
+            " aside; log fewer names"
+        )
 
     def rows(self, message: PointMessage, key: int) -> list[points.PointRow]:
         """Return the point's rows for `points.add`."""
@@ -151,21 +165,3 @@ def _store_status(
         touched.ended = True
         told = {"status": status, "reason": message.reason, "step": message.step}
         tell(tx, "run.ended", run_id, now, key=f"{attempt.id} {status}", **told)
-
-
-def set_aside(
-    tx: Transaction, run_id: str, key: int, seq: int, raw: Any, reason: str, now: float
-) -> None:
-    """Store a message that could not be read, with the reason."""
-    body = json.dumps(raw, default=str)[:4_096].replace("\x00", "\ufffd")
-    points.set_aside(
-        tx,
-        {
-            "run_id": run_id,
-            "attempt_key": key,
-            "seq": seq,
-            "body": body,
-            "reason": reason[:2_000],
-            "at": now,
-        },
-    )

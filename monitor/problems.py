@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from monitor.deletion import Deleted, Purged, Undeletable
 from monitor.ingest import UnknownRun
+from monitor.room import Full
 from monitor.store.checkpoints import AliasMoved
 from monitor.store.database import Unavailable
 from monitor.store.jobs import LeaseLost
@@ -49,6 +50,7 @@ def install(app: FastAPI) -> None:
     known(AliasMoved, 409, "Alias moved")
     known(LeaseLost, 409, "Lease lost")
     known(Conflict, 409, "Conflict")
+    known(Full, 409, "Full")
     known(Undeletable, 409, "Conflict")
     known(Deleted, 409, "Deleted")
     known(Purged, 410, "Purged")

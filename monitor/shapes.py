@@ -127,6 +127,14 @@ class Evidence(Shape):
     words: str
 
 
+class SetAside(Shape):
+    attempt: int
+    seq: int
+    reason: str
+    body: str
+    at: str
+
+
 class Attempt(Shape):
     number: int
     id: str
@@ -148,6 +156,7 @@ class Run(RunSummary):
     commands: list[RunCommand]
     decisions: list[Decision]
     change_points: list[ChangePoint]
+    set_aside: list[SetAside]
     attempt_list: list[Attempt]
 
 

@@ -53,6 +53,13 @@ class Tokens:
             return self.of_bearer(bearer) if auth.split(bearer) else EVERYTHING
         return self.of_bearer(bearer) or self.of_cookie(cookie)
 
+    def remembers(self, bearer: str, cookie: str) -> bool:
+        """Return whether this was a good token lately, or needs no look-up. Reads no database."""
+        parts = auth.split(bearer)
+        token_id = parts[0] if parts else auth.session_id(cookie)
+        known = self._known.get(token_id)
+        return not token_id or (known is not None and known.row is not None)
+
     def of_bearer(self, given: str) -> Grant | None:
         """Return what the token allows, or None. May read the database."""
         if self._key is not None and auth.matches(self._key, given):

@@ -5,11 +5,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor import possible
-from monitor.store import checkpoints, commands, evaluations, findings, points, runs
+from monitor.store import (
+    checkpoints,
+    commands,
+    evaluations,
+    findings,
+    points,
+    quarantine,
+    runs,
+)
 from monitor.store.database import Transaction
 
 KEY_METRICS = ("format_reward", "completion_length", "accuracy_reward", "reward")
 SPARKLINE_POINTS = 60
+SET_ASIDE_SHOWN = 5
 _PHASE_WORDS = {
     "warming_up": "too little data yet",
     "adapting": "format still rising",
@@ -74,7 +83,7 @@ def summary(
         "score": _score(tx, run.id, aliases),
         "saved_fraction": _saved_fraction(run, last_step, max_steps),
         **_cost(run, last_step, max_steps),
-        "quarantined": runs.quarantined(tx, run.id),
+        "quarantined": quarantine.count(tx, run.id),
         "skipped": sum(row.skipped for row in attempts),
         "dropped": sum(row.dropped + row.lost for row in attempts),
         "cursor": run.cursor,
@@ -84,6 +93,7 @@ def summary(
 def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
     """Return the `Run` with everything its page shows in words."""
     attempts = runs.attempts_of(tx, run.id)
+    numbers = attempt_numbers(attempts)
     return {
         **summary(tx, run, now, lost_after_s, attempts),
         "config": run.config,
@@ -97,6 +107,9 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "commands": [command(row) for row in commands.of_run(tx, run.id)],
         "decisions": [decision(row) for row in findings.decisions_of(tx, run.id)],
         "change_points": [change_point(row) for row in findings.change_points_of(tx, run.id)],
+        "set_aside": [
+            set_aside(row, numbers) for row in quarantine.latest(tx, run.id, SET_ASIDE_SHOWN)
+        ],
         "attempt_list": [
             {
                 "number": number,
@@ -109,6 +122,12 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
             for number, row in enumerate(attempts, 1)
         ],
     }
+
+
+def set_aside(row: Any, numbers: Mapping[int, int]) -> dict[str, Any]:
+    """Return a `SetAside`: a message that could not be taken, as text."""
+    attempt = numbers.get(row.attempt_key, 0)
+    return {"attempt": attempt, **_fields(row, ("seq", "reason", "body")), "at": when(row.at)}
 
 
 def status_of(tx: Transaction, run: Any, now: float, lost_after_s: float) -> str:

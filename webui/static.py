@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -15,11 +16,13 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
 }
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "img-src 'self' data: blob:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-"""No script but our files. Plotly sets style attributes, hence 'unsafe-inline' for styles only;
-its picture export goes through data: and blob: images."""
+"""No script and no style sheet but our files. plotly.js finds its rules in plotly.css and so writes no
+style element, but it sets style attributes (of text in charts, by setAttribute); those alone are allowed
+inline. Its picture export goes through data: and blob: images."""
 
 
 class UnknownAsset(KeyError):
@@ -67,8 +70,18 @@ def _read(name: str) -> Asset:
 
 def _plotly() -> bytes:
     # Gzipped once (4.8 MB -> 1.5 MB); mtime 0 keeps the ETag equal over processes.
-    source = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
-    return gzip.compress(source, compresslevel=6, mtime=0)
+    return gzip.compress(_plotly_source(), compresslevel=6, mtime=0)
+
+
+def _plotly_source() -> bytes:
+    return files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+
+
+@cache
+def map_style_ids() -> tuple[str, ...]:
+    """The ids of style elements that plotly.js writes for maps unless an element has that id already."""
+    found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', _plotly_source().decode())
+    return tuple(sorted(set(found)))
 
 
 def _suffix(name: str) -> str:

@@ -59,6 +59,7 @@ def environment() -> Environment:
     made.filters.update(FILTERS)
     made.globals.update(
         asset_url=asset_url,
+        map_style_ids=static.map_style_ids,
         plotly_url=f"/static/{static.PLOTLY}",
         color_index=color_index,
         interval=words.interval,

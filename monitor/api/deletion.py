@@ -64,6 +64,7 @@ class PurgedRun(Shape):
 
 
 class Act(Shape):
+    id: str
     at: str
     run_id: str | None
     actor: str
@@ -166,11 +167,20 @@ def list_deleted_runs(service: ServiceDep, grant: GrantDep, project: str | None 
 
 
 @router.get("/audit", dependencies=[needs("admin")], responses=answers(Acts))
-def get_whole_audit(service: ServiceDep) -> Json:
-    """Return who did what, newest first: on every run, purged ones too, and on none."""
+def get_whole_audit(service: ServiceDep, before: Id | None = None, requests: bool = False) -> Json:
+    """Return who did what, newest first: on every run, purged ones too, and on none.
+
+    At most 500 rows; `before` is the last id of the answer before. With `requests` every acting
+    request has a row, too, with its status, refused ones included; `detail.from` is the address.
+    """
     with service.database.read() as tx:
-        rows = audit.newest(tx)
-        return {"audit": [{"run_id": row.run_id, **views.audit_entry(row)} for row in rows]}
+        return {
+            "audit": [_act_of(row) for row in audit.newest(tx, before=before, requests=requests)]
+        }
+
+
+def _act_of(row: Any) -> Json:
+    return {"id": row.id, "run_id": row.run_id, **views.audit_entry(row)}
 
 
 def _act(

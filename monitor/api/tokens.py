@@ -9,11 +9,12 @@ from cusp.ids import new_id
 from cusp.wire import Id, Name
 from monitor import auth, shapes, views
 from monitor.access import GrantDep, needs
-from monitor.auth import Scope
+from monitor.auth import Grant, Scope
 from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
 from monitor.service import ServiceDep
-from monitor.store import tokens
+from monitor.store import audit, tokens
+from monitor.store.database import Transaction
 
 router = APIRouter(tags=["tokens"])
 Json = dict[str, Any]
@@ -54,6 +55,9 @@ def create_token(asked: TokenRequest, service: ServiceDep, grant: GrantDep) -> J
     }
     with service.database.write() as tx:
         made = tokens.add(tx, row)
+        limits = {"scopes": row["scopes"], "project": asked.project, "run_id": asked.run_id}
+        detail = {"name": asked.name, **limits}
+        _note(tx, service.clock(), grant, "create token", made.id, detail)
     return {**views.token(made), "token": auth.written(made.id, secret)}
 
 
@@ -69,7 +73,14 @@ def revoke_token(token_id: Id, service: ServiceDep, grant: GrantDep) -> Json:
     """End a token for good; every monitor refuses it within seconds."""
     with service.database.write() as tx:
         row = tokens.revoke(tx, token_id, service.clock(), grant.name)
-    if row is None:
-        raise NotFound(f"there is no token {token_id!r} here")
+        if row is None:
+            raise NotFound(f"there is no token {token_id!r} here")
+        _note(tx, service.clock(), grant, "revoke token", token_id, {"name": row.name})
     service.tokens.forget(token_id)
     return views.token(row)
+
+
+def _note(
+    tx: Transaction, now: float, grant: Grant, action: str, target: str, detail: Json
+) -> None:
+    audit.add(tx, None, now, actor=grant.name, action=action, target=target, detail=detail)

@@ -6,7 +6,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from cusp.ids import new_id
+from monitor import origin
 from monitor.store.schema import audit
+
+REQUEST = "request"
+_POLICY = "policy"  # decides in the middle of a trainer's request, but nobody asked for it
 
 
 def add(
@@ -19,7 +23,8 @@ def add(
     target: str,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Write one audit row; an act on no run has no run id."""
+    """Write one audit row; an act on no run has no run id. `detail` tells from where it was asked for."""
+    asked_from = origin.ADDRESS.get() if actor != _POLICY else ""
     connection.execute(
         insert(audit).values(
             id=new_id(),
@@ -28,7 +33,7 @@ def add(
             actor=actor,
             action=action,
             target=target,
-            detail=detail or {},
+            detail={**(detail or {}), **({"from": asked_from} if asked_from else {})},
         )
     )
 
@@ -43,8 +48,13 @@ def of_run(connection: Connection, run_id: str, most: int = 200) -> Sequence[Row
     ).all()
 
 
-def newest(connection: Connection, most: int = 500) -> Sequence[Row[Any]]:
-    """Return the newest acts of all first."""
-    return connection.execute(
-        select(audit).order_by(audit.c.at.desc(), audit.c.id.desc()).limit(most)
-    ).all()
+def newest(
+    connection: Connection, most: int = 500, *, before: str | None = None, requests: bool = False
+) -> Sequence[Row[Any]]:
+    """Return the newest acts of all first, those before the one with this id; requests if asked for."""
+    statement = select(audit).order_by(audit.c.id.desc()).limit(most)
+    if before is not None:
+        statement = statement.where(audit.c.id < before)
+    if not requests:
+        statement = statement.where(audit.c.action != REQUEST)
+    return connection.execute(statement).all()

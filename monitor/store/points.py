@@ -9,11 +9,10 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
-    insert,
     select,
 )
 
-from monitor.store.schema import boundaries, points, quarantine, samples, series
+from monitor.store.schema import boundaries, points, samples, series
 from monitor.store.upsert import insert_or_ignore
 
 AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
@@ -226,8 +225,3 @@ def samples_of(
     return connection.execute(
         statement.order_by(samples.c.step.desc(), samples.c.seq).limit(most)
     ).all()
-
-
-def set_aside(connection: Connection, row: dict[str, Any]) -> None:
-    """Store a message that could not be read."""
-    connection.execute(insert(quarantine).values(**row))

@@ -6,20 +6,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from cusp.wire import RunStart
-from monitor.store.schema import attempts, quarantine, runs
+from monitor.store.schema import attempts, runs
 from monitor.store.upsert import insert_or_ignore
 
 AttemptRow = Row[Any]
 RunRow = Row[Any]
 
-MOST_ATTEMPTS = 1_000
-
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
 _RUN = select(runs).where(runs.c.id == bindparam("run"))
 _ATTEMPTS = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.id)
-_QUARANTINED = (
-    select(func.count()).select_from(quarantine).where(quarantine.c.run_id == bindparam("run"))
-)
 
 
 def announce(connection: Connection, start: RunStart, now: float) -> bool:
@@ -156,11 +151,6 @@ def forsake(connection: Connection, run_id: str, but: str) -> None:
         .where(attempts.c.run_id == run_id, attempts.c.id < but, attempts.c.status == "running")
         .values(status="lost", status_reason="a later attempt of the run started")
     )
-
-
-def quarantined(connection: Connection, run_id: str) -> int:
-    """Return how many messages of the run were set aside."""
-    return connection.execute(_QUARANTINED, {"run": run_id}).scalar_one()
 
 
 def cuts(rows: Sequence[AttemptRow]) -> dict[int, int]:

@@ -64,6 +64,7 @@ const TOUCHES = {
   decisions: ["decisions"],
   jobs: ["jobs"],
   samples: ["samples"],
+  quarantine: ["header"],
 };
 const waiting = new Set();
 const missed = new Set();

@@ -1,0 +1,70 @@
+"""Messages that could not be taken, each with its reason, bounded for each run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Row, bindparam, case, cast, func, insert, or_, select
+
+from monitor.store.schema import quarantine
+from monitor.store.upsert import insert_or_update
+
+MORE = -1  # no message has this number: the row whose body says how many more were only counted
+
+_COUNTED = case((quarantine.c.seq == MORE, cast(quarantine.c.body, BigInteger)), else_=1)
+_COUNT = select(func.coalesce(func.sum(_COUNTED), 0)).where(quarantine.c.run_id == bindparam("run"))
+
+
+def count(connection: Connection, run_id: str) -> int:
+    """Return how many messages of the run were set aside, those that are only counted too."""
+    return int(connection.execute(_COUNT, {"run": run_id}).scalar_one())
+
+
+def stored(connection: Connection, run_id: str) -> int:
+    """Return how many messages of the run are kept here."""
+    return connection.execute(
+        select(func.count())
+        .select_from(quarantine)
+        .where(quarantine.c.run_id == run_id, quarantine.c.seq != MORE)
+    ).scalar_one()
+
+
+def add(connection: Connection, row: dict[str, Any]) -> None:
+    """Store a message that could not be taken."""
+    connection.execute(insert(quarantine).values(**row))
+
+
+def count_more(connection: Connection, run_id: str, key: int, more: int, now: float) -> None:
+    """Count messages that are not kept, as the run has set too many aside."""
+    place = (quarantine.c.run_id == run_id, quarantine.c.attempt_key == key)
+    before = connection.execute(
+        select(quarantine.c.body).where(*place, quarantine.c.seq == MORE)
+    ).scalar_one_or_none()
+    row = {"run_id": run_id, "attempt_key": key, "seq": MORE, "at": now, "reason": ""}
+    insert_or_update(connection, quarantine, [{**row, "body": str(int(before or 0) + more)}])
+
+
+def latest(connection: Connection, run_id: str, most: int) -> Sequence[Row[Any]]:
+    """Return the kept messages that came last, newest first."""
+    return connection.execute(
+        select(quarantine)
+        .where(quarantine.c.run_id == run_id, quarantine.c.seq != MORE)
+        .order_by(quarantine.c.attempt_key.desc(), quarantine.c.seq.desc())
+        .limit(most)
+    ).all()
+
+
+def after(
+    connection: Connection, run_id: str, place: tuple[int, int], most: int
+) -> Sequence[Row[Any]]:
+    """Return the kept messages after (attempt key, number), in that order."""
+    key, seq = place
+    later = or_(
+        quarantine.c.attempt_key > key,
+        (quarantine.c.attempt_key == key) & (quarantine.c.seq > seq),
+    )
+    return connection.execute(
+        select(quarantine)
+        .where(quarantine.c.run_id == run_id, quarantine.c.seq != MORE, later)
+        .order_by(quarantine.c.attempt_key, quarantine.c.seq)
+        .limit(most)
+    ).all()
