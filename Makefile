@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env setup demo serve test soak check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser
+.PHONY: help env setup demo serve test soak check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +36,9 @@ test: setup browser  ## The whole suite
 soak: setup  ## 200 kills of monitor, trainers, worker on each database, many property examples (30 minutes)
 	CUSP_TEST_EXAMPLES=300 CUSP_TEST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/store/test_effectively_once.py --timeout 3600
 	$(BIN)/python -m tests.soak --kills 200 --seed $(or $(SEED),1) $(ARGS)
+
+fuzz: setup  ## schemathesis over the whole REST document, both databases, 10,000 requests (10 minutes)
+	$(BIN)/python -m tests.contract.fuzzing $(ARGS)
 
 check: setup  ## Lint, types, import rules, schema against migrations
 	$(BIN)/ruff check .
