@@ -1,6 +1,7 @@
 """Running the monitor under uvicorn, and ending it at once when asked to."""
 
 import errno
+import gc
 import socket
 import time
 from collections.abc import Callable
@@ -102,4 +103,8 @@ def serve(
         app.state.service,
         ready,
     )
+    # What is there by now stays; without this a long answer, which is many objects, has the garbage
+    # collector look at all of it again and again.
+    gc.collect()
+    gc.freeze()
     server.run(sockets=[listener])

@@ -1,5 +1,6 @@
 """The pages: read what a page shows in one transaction, hand it to webui, return HTML."""
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,7 +14,7 @@ from monitor.access import GrantDep, needs
 from monitor.api.runs import read_evaluations, read_series
 from monitor.problems import NotFound
 from monitor.service import ServiceDep, run_or_404
-from monitor.store import audit, findings, jobs, points, runs
+from monitor.store import audit, evaluations, findings, jobs, points, runs
 from monitor.store.database import Transaction
 from webui import pages, static
 
@@ -34,7 +35,7 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
     """One run."""
     with service.database.read() as tx:
         run = run_or_404(tx, run_id)
-        data = _data(tx, run)
+        data = _data(tx, run, {name for names in pages.SECTIONS.values() for name in names})
         shown = service.detailed(tx, run)
         series = read_series(tx, run_id)
     return pages.run_page(shown, series=series, cursor=run.cursor, **data)
@@ -48,7 +49,8 @@ def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
     with service.database.read() as tx:
         run = run_or_404(tx, run_id)
         try:
-            return pages.section(name, service.detailed(tx, run), **_data(tx, run))
+            data = _data(tx, run, pages.SECTIONS.get(name, ()))
+            return pages.section(name, service.detailed(tx, run), **data)
         except pages.UnknownSection as error:
             raise NotFound(str(error.args[0])) from None
 
@@ -93,12 +95,21 @@ def static_file(name: str, request: Request) -> Response:
     return Response(found.body, headers=headers)
 
 
-def _data(tx: Transaction, run: Any) -> dict[str, Any]:
-    return {
-        "verdicts": views.verdicts(findings.verdicts_of(tx, run.id), run.verdict),
-        "checkpoints": views.checkpoint_list(tx, run.id),
-        "audit": [views.audit_entry(row) for row in audit.of_run(tx, run.id)],
-        "jobs": [views.job(row) for row in jobs.of_run(tx, run.id)],
-        "samples": [views.sample(row) for row in points.samples_of(tx, run.id)],
-        **read_evaluations(tx, run.id),
-    }
+def _data(tx: Transaction, run: Any, needed: Collection[str]) -> dict[str, Any]:
+    """Return what of a run's data is needed, by the names of `pages.SECTIONS`, each read once."""
+    data: dict[str, Any] = {}
+    evaluated = None
+    if not {"evaluations", "comparison", "checkpoints"}.isdisjoint(needed):
+        evaluated = evaluations.of_run(tx, run.id)
+        data |= read_evaluations(tx, run.id, evaluated)
+    if "checkpoints" in needed:
+        data["checkpoints"] = views.checkpoint_list(tx, run.id, evaluated)
+    if "verdicts" in needed:
+        data["verdicts"] = views.verdicts(findings.verdicts_of(tx, run.id), run.verdict)
+    if "audit" in needed:
+        data["audit"] = [views.audit_entry(row) for row in audit.of_run(tx, run.id)]
+    if "jobs" in needed:
+        data["jobs"] = [views.job(row) for row in jobs.of_run(tx, run.id)]
+    if "samples" in needed:
+        data["samples"] = [views.sample(row) for row in points.samples_of(tx, run.id)]
+    return data

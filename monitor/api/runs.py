@@ -1,5 +1,6 @@
 """Runs: announcing, batches, reading back, stopping."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -288,11 +289,15 @@ def _marked_steps(tx: Transaction, run: Any) -> set[int]:
     return marked | {row.step for row in findings.change_points_of(tx, run.id)}
 
 
-def read_evaluations(tx: Transaction, run_id: str) -> Json:
-    """Return the run's `Evaluation` objects and its latest `Comparison`."""
+def read_evaluations(tx: Transaction, run_id: str, evaluated: Sequence[Any] | None = None) -> Json:
+    """Return the run's `Evaluation` objects and its latest `Comparison`.
+
+    `evaluated` are its evaluations if they were read before.
+    """
+    evaluated = evaluations.of_run(tx, run_id) if evaluated is None else evaluated
     done = [job for job in job_rows.of_run(tx, run_id) if job.state == "done" and job.result]
     return {
-        "evaluations": [views.evaluation(row) for row in evaluations.of_run(tx, run_id)],
+        "evaluations": [views.evaluation(row) for row in evaluated],
         "comparison": done[0].result.get("comparison") if done else None,
     }
 
