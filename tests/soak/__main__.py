@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -148,7 +149,7 @@ def database(kind: str, folder: Path) -> Iterator[str]:
     uri = server.get_uri()
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute("CREATE DATABASE soak")
-    yield uri.replace("/postgres", "/soak", 1)
+    yield urlunsplit(urlsplit(uri)._replace(path="/soak"))
     server.cleanup()
 
 
