@@ -58,10 +58,10 @@ def step_contrast(sums: Sums, sigma: Array, bad: Array, least: int = LEAST_POINT
 
     Candidates with fewer than 8 measured points before them or `least` after them get 0.
     """
-    before, after = sums.at - sums.start, sums.now - sums.at
+    before, after = sums.at[:2] - sums.start[:2], sums.now[:2] - sums.at[:2]
     ok = (before[0] >= LEAST_POINTS) & (after[0] >= least)
     n1, n2 = np.maximum(before[0], 1.0), np.maximum(after[0], 1.0)
-    difference = ok * bad * (after[1] / n2 - before[1] / n1)
+    difference = ok * (after[1] / n2 - before[1] / n1) * bad
     return Contrast(difference / (sigma * np.sqrt(1 / n1 + 1 / n2)), difference)
 
 

@@ -21,6 +21,7 @@ from monitor.detect.collapse import CollapseWatch, Failure
 from monitor.detect.format_course import Crossing, FormatLevel, rise_in
 from monitor.detect.gates import open_gates
 from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS, VOLATILITY
+from monitor.detect.pace import EVERY_STEP
 from monitor.detect.presets import PRESETS
 from monitor.detect.scan import ROWS, Moment, Scan
 from monitor.detect.verdict import (
@@ -81,6 +82,7 @@ class Detector:
         self._level = FormatLevel()
         self._collapse = CollapseWatch()
         self._settled = False
+        self._moment: Moment | None = None
 
     def boundary(self) -> None:
         """Start the scan anew: the data changed here. What is confirmed stays."""
@@ -102,11 +104,20 @@ class Detector:
         self._scan.add(sample.step, raws)
         open_gates(self._scan)
         self._follow_format(raws[FORMAT])
-        moment = self._scan.best() if self._scan.size >= _LEAST_POINTS * self._scan.pace else None
+        moment = self._moment = self._look()
         if self._transition is None or self._transition.state == "provisional":
             self._judge(moment)
         self._watch_collapse(sample.metrics, raws)
         return self._verdict(moment)
+
+    def _look(self) -> Moment | None:
+        """Return the scan now; while nothing moves it is read at every second step only."""
+        if self._scan.size < _LEAST_POINTS * self._scan.pace:
+            return None
+        last, quiet = self._moment, self._preset.watch * _DIES_OUT
+        if last and last.score < quiet and self._scan.size % 2 and self._scan.pace == EVERY_STEP:
+            return last
+        return self._scan.best()
 
     def _judge(self, moment: Moment | None) -> None:
         score = moment.score if moment else 0.0

@@ -65,7 +65,8 @@ class History:
 
     def sums_at(self, indices: NDArray[np.intp]) -> Array:
         """Return (N, C, D) of all metrics before each of `indices`: shape (3, rows, len)."""
-        return self._sums[:, :, indices - self.first]
+        sums: Array = self._sums.take(indices - self.first, axis=2)
+        return sums
 
     def now(self, row: int) -> list[float]:
         """Return [N, C, D] of one metric over all points so far."""

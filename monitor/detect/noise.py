@@ -14,6 +14,7 @@ from monitor.detect.history import Array
 
 BLOCKS = (1, 4, 16, 32)
 _LEAST_BLOCKS = 11
+_LEAST_PAIRS = 24
 _TO_SIGMA = 1.4826
 _MEAN_TO_SIGMA = 1.2533
 
@@ -34,12 +35,13 @@ def noise_of(values: Array) -> Noise | None:
     """
     if len(values) < 12:
         return None
+    total = np.concatenate(([0.0], np.cumsum(values)))
     point = best = previous = 0.0
     for block in BLOCKS:
         count = len(values) // block
         if count < (10 if block == 1 else _LEAST_BLOCKS):
             break
-        sigma = _from_blocks(values, block, count)
+        sigma = _from_blocks(total, block, count)
         if block == 1:
             point = best = sigma
         else:
@@ -49,22 +51,23 @@ def noise_of(values: Array) -> Noise | None:
     return Noise(point, best)
 
 
-def _from_blocks(values: Array, block: int, count: int) -> float:
-    size = np.abs(_bends(values, block))
+def _from_blocks(total: Array, block: int, count: int) -> float:
+    size = np.abs(_bends(total, block))
     mean = _MEAN_TO_SIGMA * float(size.mean())
     if block > 1 and count < 24:
         return mean * math.sqrt(block / 6)
-    typical = _TO_SIGMA * float(np.median(size))
+    ordered = np.sort(size)
+    middle = float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    typical = _TO_SIGMA * middle
     sparse = 0.8 * math.sqrt(float(np.mean(size * size))) if block == 1 else 0.0
     return max(typical, 0.6 * mean, sparse) * math.sqrt(block / 6)
 
 
-def _bends(values: Array, block: int) -> Array:
-    """Return second differences of the means of blocks that overlap by three quarters.
+def _bends(total: Array, block: int) -> Array:
+    """Return second differences of the means, from sums, of blocks that overlap by three quarters.
 
     Overlapping ones use each point four times over, so they know the noise sooner and better.
     """
-    total = np.concatenate(([0.0], np.cumsum(values)))
     means = (total[block:] - total[:-block]) / block
     bends: Array = means[2 * block :] - 2 * means[block:-block] + means[: -2 * block]
     return bends[:: max(1, block // 4)]
@@ -76,18 +79,11 @@ def correlation(values: Array, bad: Array) -> Array:
     Hard prompts move all metrics of a step at once; evidence they share must not count twice.
     """
     bend = (values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]) * bad[:, None]
-    rows = len(bend)
-    result = np.eye(rows)
-    for i in range(rows):
-        for j in range(i):
-            both = np.isfinite(bend[i]) & np.isfinite(bend[j])
-            if both.sum() >= 24:
-                result[i, j] = result[j, i] = max(
-                    0.0, _sign_correlation(bend[i, both], bend[j, both])
-                )
+    seen = np.isfinite(bend)
+    signs = np.where(seen, np.sign(bend), 0.0)
+    together = seen.astype(np.float64)
+    counts, agreed = together @ together.T, signs @ signs.T
+    alike = np.sin(np.pi / 2 * agreed / np.maximum(counts, 1.0))  # of signs: outliers count once
+    result: Array = np.where(counts >= _LEAST_PAIRS, np.maximum(alike, 0.0), 0.0)
+    np.fill_diagonal(result, 1.0)
     return result
-
-
-def _sign_correlation(a: Array, b: Array) -> float:
-    """Return the correlation of two zero-mean series from the agreement of signs (robust)."""
-    return math.sin(math.pi / 2 * float(np.mean(np.sign(a) * np.sign(b))))

@@ -27,7 +27,7 @@ class Reading:
         self.sigma = math.inf
         self.count = 0
         self.pace = EVERY_STEP
-        self.change: float | None = None
+        self._moved: float | None = None
         self._last = 0.0
         self._reach = math.inf
         self._sorted: list[float] = []
@@ -38,7 +38,7 @@ class Reading:
         if raw is None or not math.isfinite(raw):
             return math.nan
         value = self.scale.forward(raw)
-        self.change = abs(value - self._last) / (2 * self.scale.floor) if self.count else None
+        self._moved = abs(value - self._last) if self.count else None
         self._last = value
         clipped = value if self.metric.kind == "spread" else self._clip(value)
         self._remember(value)
@@ -46,6 +46,11 @@ class Reading:
         if self.origin is None:
             self.origin = clipped
         return clipped - self.origin
+
+    @property
+    def change(self) -> float | None:
+        """How far the last value lay from the one before it, in twice the least noise."""
+        return None if self._moved is None else self._moved / (2 * self.scale.floor)
 
     def make_linear(self, values: list[float]) -> list[float]:
         """Switch to the linear scale; return earlier values (given by `read`) on it."""

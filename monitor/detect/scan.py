@@ -93,6 +93,8 @@ class Scan:
         self._shared = np.eye(ROWS)
         self._sigma = np.full((ROWS, 1), np.inf)
         self._effect = np.zeros((ROWS, 1))
+        self._starts: list[Mark | None] = [None] * ROWS
+        self._start_sums = np.full((3, ROWS, 1), np.array(_NEVER)[:, None, None])
         self._next_noise = 12
         self.settled_from = 0
         self.pace = EVERY_STEP
@@ -196,9 +198,13 @@ class Scan:
         return Date(moment.index - 1, int(within[0]), int(within[-1]), int(likely[0]), moment)
 
     def _sums(self, taus: Indices) -> Sums:
-        marks = [self._start(row) for row in range(ROWS)]
-        start = np.array([mark[1:] if mark else _NEVER for mark in marks]).T[:, :, None]
-        return Sums(start, self.history.sums_at(taus), self.history.sums(self.size)[:, :, None])
+        for row in EVERY_ROW:
+            mark = self._start(row)
+            if mark is not self._starts[row]:
+                self._starts[row] = mark
+                self._start_sums[:, row, 0] = mark[1:] if mark else _NEVER
+        now = self.history.sums(self.size)[:, :, None]
+        return Sums(self._start_sums, self.history.sums_at(taus), now)
 
     def _contrast(self, sums: Sums, taus: Indices, *, ramps: bool) -> Contrast:
         """Return the contrasts that may count: armed, bad, and of at least the least effect."""
