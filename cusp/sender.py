@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import httpx
 from pydantic import ValidationError
 
 from cusp import locks
+from cusp.patience import asked_wait_s
 from cusp.spool import Spool
 from cusp.wire import Command, Reply
 
@@ -96,7 +98,7 @@ class Sender:
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._closing = threading.Event()
-        self._retry_s = 0.0
+        self._retry_s = self._backoff_s = 0.0
         self._silent_for = 0
         self._refused_seq, self._refusals = -1, 0
         self.failures = 0
@@ -122,10 +124,11 @@ class Sender:
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            resting_until = time.monotonic() + self._retry_s
             if self._wake.wait(self._retry_s or HEARTBEAT_S):
                 self._wake.clear()
                 # A step logs several messages at once: they travel together.
-                self._closing.wait(max(COALESCE_S, self._retry_s))
+                self._closing.wait(max(COALESCE_S, resting_until - time.monotonic()))
             try:
                 self._ship_everything()
             except Exception as error:  # the one broad except: nothing here may hurt the training
@@ -248,12 +251,15 @@ class Sender:
     def _recovered(self) -> None:
         if self._silent_for:
             log.warning("Cusp reached the monitor at %s again; nothing was lost", self._url)
-        self._retry_s, self._silent_for = 0.0, 0
+        self._retry_s = self._backoff_s = 0.0
+        self._silent_for = 0
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
-        self._retry_s = min(LONGEST_RETRY_S, max(FIRST_RETRY_S, self._retry_s * 2))
-        self._retry_s *= random.uniform(0.8, 1.2)
+        self._backoff_s = min(LONGEST_RETRY_S, max(FIRST_RETRY_S, self._backoff_s * 2))
+        self._backoff_s *= random.uniform(0.8, 1.2)
+        # Many trainers were told the same time: a little later each, never sooner.
+        self._retry_s = max(self._backoff_s, _asked_wait_s(error) * random.uniform(1.0, 1.1))
         self.refused = isinstance(error, Refused) and error.status in (409, 410)
         if self._silent_for == 0 and isinstance(error, Refused) and error.status in (401, 403):
             log.warning(
@@ -277,6 +283,11 @@ class Sender:
                 error,
             )
         self._silent_for += 1
+
+
+def _asked_wait_s(error: Exception) -> float:
+    answer = error.response if isinstance(error, httpx.HTTPStatusError) else None
+    return asked_wait_s(answer.status_code, answer.headers) if answer is not None else 0.0
 
 
 def load_leftover(folder: Path) -> Attempt | None:

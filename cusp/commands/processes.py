@@ -9,7 +9,7 @@ import typer
 
 from cusp import orphans, settings
 from cusp.commands.output import AsJson, console, print_json
-from cusp.sender import Attempt, Sender, load_leftover
+from cusp.sender import TIMEOUT_S, Attempt, Sender, load_leftover
 
 Dir = Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")]
 
@@ -140,8 +140,8 @@ def _ship(config: settings.Settings, attempt: Attempt) -> tuple[int, bool]:
     sender = Sender(config.url, config.token, attempt)
     while sender.drain(1.0) is False and sender.failures == 0:
         pass
-    sender.close()
-    attempt.spool.close()
+    sender.close(2 * TIMEOUT_S)  # the lock is given back only once the thread has left the spool
+    attempt.close()
     return attempt.spool.acked - before, sender.refused
 
 
