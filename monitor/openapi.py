@@ -14,6 +14,7 @@ from cusp.wire import PLAIN_JSON, PLAIN_OBJECT
 
 Json = dict[str, Any]
 MEDIA_TYPE = "application/problem+json"
+KEY = "Idempotency-Key"
 WORDS = {
     400: "the body is no JSON, or not the gzip it is said to be",
     401: "no token, or one that is unknown or revoked",
@@ -90,8 +91,10 @@ def _errors_of(operation: Json) -> list[int]:
         return [429]
     if "HTTPValidationError" in str(operation["responses"].get("422")):
         del operation["responses"]["422"]
-    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    parameters = operation.get("parameters", ())
+    places = {parameter["in"] for parameter in parameters}
     found = [401, 403, 429, 503]
+    found += [409] if any(each["name"] == KEY for each in parameters) else []  # used before
     found += [404, 410] if "path" in places else []
     found += [422] if places or "requestBody" in operation else []
     return found + ([400, 413] if "requestBody" in operation else [])

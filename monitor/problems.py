@@ -5,7 +5,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from monitor.deletion import Deleted, Purged, Undeletable
 from monitor.ingest import UnknownRun
@@ -54,7 +56,7 @@ def install(app: FastAPI) -> None:
     known(Undeletable, 409, "Conflict")
     known(Deleted, 409, "Deleted")
     known(Purged, 410, "Purged")
-    known(Refused, 422, "Address refused")
+    known(Refused, 409, "Address refused")
     for unavailable in Unavailable:
         app.add_exception_handler(unavailable, _not_ready)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -86,8 +88,19 @@ def _invalid(request: Request, error: Exception) -> Response:
 def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = _answer(request, error.status_code, "Not possible", str(error.detail))
-    answer.headers.update(error.headers or {})  # 405 says what is allowed
+    answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods of all routes at the request's path; Starlette names those of one alone."""
+    path, found = request.scope["path"], set[str]()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path and route.methods and compile_path(route.path)[0].match(path):
+            found |= route.methods
+    return sorted(found)
 
 
 def _defect(request: Request, error: Exception) -> Response:

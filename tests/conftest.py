@@ -99,11 +99,12 @@ class MonitorProcess:
     ) -> None:
         self.folder, self.port, self.token = folder, port, token
         self.database_url = database_url
+        self.settings: dict[str, str] = {}
         self.url = f"http://127.0.0.1:{port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        environment = {**os.environ, "CUSP_DIR": str(self.folder)}
+        environment = {**os.environ, **self.settings, "CUSP_DIR": str(self.folder)}
         if self.token:
             environment["CUSP_TOKEN"] = self.token
         if self.database_url:

@@ -27,7 +27,7 @@ Row = tuple[
     Share | None,
     Count,
     Annotated[str, Field(max_length=16, pattern=r"^[ -~]*$")],
-    Annotated[int, Field(ge=0, le=4 * 10**18), NUMBER],
+    Annotated[int, Field(ge=0, le=2**53), NUMBER],
 ]
 
 

@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import Header
 
+from monitor.openapi import KEY
+
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
+        alias=KEY,
         min_length=1,
         max_length=200,
         pattern=r"^[ -~]+$",

@@ -13,7 +13,8 @@ from monitor.access import GrantDep, needs
 from monitor.service import ServiceDep, run_or_404
 
 router = APIRouter(tags=["events"])
-After = Annotated[int, Query(ge=0, le=2**62, description="cursor to go on from")]
+MOST = 2**53  # the greatest cursor that JSON's numbers hold exactly, and far beyond any there is
+After = Annotated[int, Query(ge=0, le=MOST, description="cursor to go on from")]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=32)]
 
 
@@ -49,7 +50,7 @@ async def run_events(
 ) -> AsyncIterable[ServerSentEvent]:
     """Stream every change of the run after a cursor, for ever; `Last-Event-ID` wins over `after`."""
     resumed = last_event_id and last_event_id.isdecimal()
-    cursor = min(int(last_event_id or 0), 2**62) if resumed else after
+    cursor = min(int(last_event_id or 0), MOST) if resumed else after
     yield ServerSentEvent(comment="open", retry=1000)
     stream = events.of_run(service.hub, service.database, run_id, cursor, service.summary)
     async for number, kind, data in stream:

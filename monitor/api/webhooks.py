@@ -10,6 +10,7 @@ from cusp.wire import Id, Name
 from monitor import views, webhooks
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
+from monitor.api.urls import Url
 from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
 from monitor.service import Service, ServiceDep
@@ -18,7 +19,7 @@ from monitor.store import audit, deliveries
 from monitor.store import webhooks as store
 from monitor.store.database import Transaction
 from monitor.webhooks import Topic
-from monitor.webhooks_address import LONGEST_URL, checked, parse
+from monitor.webhooks_address import checked, parse
 from monitor.webhooks_post import resolve, resolved
 from monitor.webhooks_signing import new_secret
 
@@ -33,7 +34,7 @@ class WebhookRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Annotated[str, Field(min_length=1, max_length=LONGEST_URL)]
+    url: Url
     topics: Annotated[list[Topic], Field(min_length=1, max_length=len(webhooks.TOPICS))] = list(
         webhooks.TOPICS
     )
@@ -87,12 +88,15 @@ class Deliveries(Shape):
     "/webhooks",
     status_code=201,
     dependencies=[needs("admin")],
-    responses=answers(NewWebhook, 409, status=201),
+    responses=answers(NewWebhook, 404, 409, status=201),
 )
 def add_webhook(
     asked: WebhookRequest, service: ServiceDep, grant: GrantDep, key: IdempotencyKey = None
 ) -> Json:
-    """Add a webhook; `secret` in the answer is shown this once."""
+    """Add a webhook; `secret` in the answer is shown this once.
+
+    409 for a URL that points where the monitor would not send; 404 for a repeat of what was removed since.
+    """
     _refuse_address(asked.url, service)
 
     def act(tx: Transaction) -> Json:

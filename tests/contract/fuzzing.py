@@ -50,6 +50,7 @@ class Found:
 def fuzz(folder: Path, database_url: str | None, *, examples: int, phases: str = PHASES) -> Found:
     """Return what schemathesis found in a monitor on an empty database."""
     monitor = MonitorProcess(folder, free_port(0), token=KEY, database_url=database_url)
+    monitor.settings["CUSP_WEBHOOK_ALLOW"] = "127.0.0.1"  # so that webhooks can be made at all
     monitor.start()
     try:
         with httpx.Client(
@@ -87,6 +88,11 @@ def seeded(client: Any) -> dict[str, list[str]]:
     for name in ("one", "two"):
         made = client.post("/api/v1/tokens", json={"name": name, "scopes": ["read"]}).json()
         remember("token_id", made["id"])
+        there = {"url": f"http://127.0.0.1:9/{name}"}  # nobody listens
+        hook = client.post("/api/v1/webhooks", json=there).json()["id"]
+        remember("webhook_id", hook)
+        ping = client.post(f"/api/v1/webhooks/{hook}/test").json()
+        remember("delivery_id", ping["id"])
     return known
 
 
@@ -145,6 +151,9 @@ def _configuration(known: dict[str, list[str]]) -> str:
     lines += ["[parameters]"]
     for name in known:
         lines += [f'"path.{name}" = {{ dictionary = "{name}", probability = 0.6 }}']
+    # A stream of a run that rests has nothing to tell: each would be read for the whole 10 seconds.
+    lines += ["[[operations]]", 'include-path-regex = "/events$"', "request-timeout = 1"]
+    lines += ["generation.max-examples = 20"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,106 @@
+"""What /openapi.json says holds, and docs/reference names every route of it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from cusp.ids import new_id
+from monitor import shapes
+from monitor.app import create_app
+from monitor.config import MonitorConfig
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs/reference"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[TestClient]:
+    """A monitor whose database does not matter."""
+    app = create_app(MonitorConfig(str(tmp_path / "cusp.db")))
+    with TestClient(app, base_url="http://127.0.0.1:8787") as client:
+        yield client
+
+
+def paths(api: TestClient) -> dict[str, dict[str, dict[str, Any]]]:
+    found: dict[str, dict[str, dict[str, Any]]] = api.get("/openapi.json").json()["paths"]
+    return found
+
+
+def written() -> str:
+    names = ("rest.md", "webhooks.md", "deletion.md", "protocol.md")
+    return "\n".join((DOCS / name).read_text() for name in names)
+
+
+def filled(path: str) -> str:
+    return re.sub(r"\{\w+\}", lambda _: new_id(), path)
+
+
+def test_a_method_that_a_path_does_not_have_is_answered_with_all_that_it_has(
+    api: TestClient,
+) -> None:
+    for path, operations in paths(api).items():
+        answer = api.request("OPTIONS", filled(path))
+        assert answer.status_code == 405, path
+        assert answer.headers["allow"].lower().split(", ") == sorted(operations), path
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_every_number_of_the_document_is_one_that_json_holds_exactly(api: TestClient) -> None:
+    """A maximum beyond 2^53 is rounded by whoever reads it, and then says something else."""
+    text = api.get("/openapi.json").text
+    found = re.findall(r'"(?:exclusiveM|m)(?:in|ax)imum":\s*(-?[\d.e+]+)', text)
+    assert len(found) > 20
+    for number in found:
+        assert f"{float(number):.0f}" == str(int(float(number))), number
+        assert abs(float(number)) <= 2**53, number
+
+
+def test_every_route_of_the_document_stands_in_the_reference(api: TestClient) -> None:
+    """As `METHOD /path`, without /api/v1; the name in braces may differ."""
+    found = re.findall(r"(GET|POST|PATCH|DELETE) (/[\w/{}.-]*)", written())
+    named = {(method.lower(), re.sub(r"\{\w+\}", "{}", path)) for method, path in found}
+    routes = {
+        (method, re.sub(r"\{\w+\}", "{}", path.removeprefix("/api/v1")))
+        for path, operations in paths(api).items()
+        for method in operations
+    }
+    assert len(routes) > 40
+    assert routes - named == set()
+
+
+def test_every_query_parameter_stands_in_the_reference(api: TestClient) -> None:
+    found = {
+        str(parameter["name"])
+        for operations in paths(api).values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] in ("query", "header")
+    }
+    assert len(found) > 8
+    assert {name for name in found if not re.search(rf"\b{name}\b", written())} == set()
+
+
+def test_every_field_of_an_answer_stands_in_the_reference() -> None:
+    """Of the objects in monitor/shapes.py, which the document's answers are made of."""
+    objects = [one for one in vars(shapes).values() if isinstance(one, type)]
+    fields = {name for one in objects if issubclass(one, shapes.Shape) for name in one.model_fields}
+    assert len(fields) > 100
+    assert {name for name in fields if not re.search(rf"\b{name}\b", written())} == set()
+
+
+def test_every_variable_that_the_code_knows_stands_in_the_settings() -> None:
+    folders = ("cusp", "monitor", "trainer", "webui", "migrations", "docker")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files += [ROOT / "docker-compose.yml", ROOT / "Makefile"]
+    known = set()
+    for path in files:
+        if path.suffix in (".py", ".yml", ".yaml", ".Dockerfile", ".js", ""):
+            known |= set(re.findall(r"\bCUSP_[A-Z]+(?:_[A-Z]+)*\b", path.read_text()))
+    told = set(re.findall(r"`(CUSP_\w+)`", (DOCS / "settings.md").read_text()))
+    assert len(known) > 10
+    assert {name for name in known - told if not name.startswith("CUSP_TEST_")} == set()
+    assert told - known == set(), "documented, and known to nothing"
