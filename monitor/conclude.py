@@ -7,7 +7,7 @@ from typing import Any
 from cusp.wire import Policy, RunMetadata
 from monitor import decide, evaluate
 from monitor.aliases import POLICY, point, usable
-from monitor.decide import Decision
+from monitor.decide import Decision, Saved
 from monitor.detect import Sample, Transition, Verdict, second_opinion
 from monitor.fold import WATCHED, shape_of
 from monitor.store import audit, commands, feed, findings, points, runs
@@ -33,8 +33,7 @@ def after_batch(
     if verdict and transition:
         _tell(tx, run_id, now, transition, verdict)
     if verdict:
-        known = {(row.finding, row.kind) for row in findings.decisions_of(tx, run_id)}
-        new = [d for d in decide.decide(verdict, saved, policy) if (d.finding, d.kind) not in known]
+        new = Standing(tx, run_id).new(verdict, saved, policy)
         if new and transition:
             opinion = _second_opinion(tx, run, transition)
             new = [replace(d, reason=f"{d.reason} {opinion}") for d in new]
@@ -61,26 +60,47 @@ def first_decided(
     if run is None:
         return None
     policy, saved = Policy.model_validate(run.policy), usable(tx, run_id)
-    known = {(row.finding, row.kind) for row in findings.decisions_of(tx, run_id)}
+    standing = Standing(tx, run_id)
     for place, verdict in suspects:
         if verdict.transition and _dismissed(tx, run_id, verdict.transition):
             continue
         there = [one for one in saved if registered.get(one.id, -1) <= place]
-        if any((d.finding, d.kind) not in known for d in decide.decide(verdict, there, policy)):
+        if standing.new(verdict, there, policy):
             return place
     return None
+
+
+class Standing:
+    """What has been decided on a run, and what became of it: read once a batch."""
+
+    def __init__(self, tx: Transaction, run_id: str) -> None:
+        self._attempts = runs.attempts_of(tx, run_id)
+        self._known = {(row.finding, row.kind) for row in findings.decisions_of(tx, run_id)}
+        self._lapsed = commands.lapsed(tx, run_id, POLICY, self._attempts[-1].started_at)
+
+    def new(self, verdict: Verdict, saved: Sequence[Saved], policy: Policy) -> list[Decision]:
+        """Return what follows from the verdict and was not decided before."""
+        if verdict.transition is None:
+            return []
+        seen_by = runs.owner(self._attempts, verdict.transition.seen_at_step)
+        found = decide.decide(verdict, saved, policy, seen_by)
+        newest = self._attempts[-1]
+        if newest.first_step is not None and verdict.step >= newest.first_step:
+            found = decide.repeated(found, self._known, self._lapsed, newest.id)
+        return [one for one in found if (one.finding, one.kind) not in self._known]
 
 
 def _tell(
     tx: Transaction, run_id: str, now: float, transition: Transition, verdict: Verdict
 ) -> None:
     """Tell the webhooks of the transition; each finding once, though every batch comes by here."""
+    seen_by = runs.owner(runs.attempts_of(tx, run_id), transition.seen_at_step)
     tell(
         tx,
         "transition.found",
         run_id,
         now,
-        key=f"seen at {transition.seen_at_step}",
+        key=f"seen at {transition.seen_at_step} by {seen_by}",
         transition=vars(transition),
         words=verdict.words,
     )

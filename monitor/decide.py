@@ -4,8 +4,8 @@ Metrics of step t are measured before update t, so the checkpoint "before step t
 complete one saved at a step <= t-1; the verdict's `safe_step` already says that step.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from cusp.wire import Policy
 from monitor.detect import Transition, Verdict
@@ -43,21 +43,26 @@ class Candidate:
     checkpoint: Saved | None
 
 
-def decide(verdict: Verdict, saved: Sequence[Saved], policy: Policy) -> list[Decision]:
+def decide(
+    verdict: Verdict, saved: Sequence[Saved], policy: Policy, attempt: str
+) -> list[Decision]:
     """Return what follows from a verdict; nothing without a confirmed transition or a collapse.
+
+    `attempt` is the one in whose steps the transition was seen. A resume from before it that sees it
+    again, at the same step even, has found something new; one that goes on after it has not.
 
     >>> from monitor.detect import Transition
     >>> from types import SimpleNamespace
     >>> found = Transition(step=52, low=41, high=60, safe_step=51, seen_at_step=70, state="confirmed")
     >>> verdict = SimpleNamespace(step=70, phase="past", transition=found, words="Format fell.")
     >>> at_40 = Saved("01", 40, "checkpoint-40", "00"); at_60 = Saved("02", 60, "checkpoint-60", "00")
-    >>> [(d.kind, d.checkpoint and d.checkpoint.step) for d in decide(verdict, [at_40, at_60], Policy())]
+    >>> [(d.kind, d.checkpoint and d.checkpoint.step) for d in decide(verdict, [at_40, at_60], Policy(), "01J")]
     [('keep', 40), ('stop', 40)]
     """
     transition = verdict.transition
     if transition is None or transition.state != "confirmed":
         return []
-    finding = f"transition seen at {transition.seen_at_step}"
+    finding = f"transition seen at {transition.seen_at_step} by {attempt}"
     chosen = before(transition, saved)
     decisions = []
     if chosen is not None:
@@ -70,6 +75,30 @@ def decide(verdict: Verdict, saved: Sequence[Saved], policy: Policy) -> list[Dec
         kind = "stop" if policy.action == "stop" else "propose"
         decisions.append(Decision(finding, kind, verdict.words, verdict.step, chosen))
     return decisions
+
+
+def repeated(
+    decisions: Sequence[Decision],
+    known: Collection[tuple[str, str]],
+    lapsed: Collection[str],
+    attempt: str,
+) -> list[Decision]:
+    """Return the decisions, those anew for this attempt whose command lapsed with an earlier one.
+
+    A trainer that crashes before it has stopped leaves a verdict that still holds, and the attempt that
+    goes on from there is past the transition as well. Once an attempt: who does not heed it does not
+    heed it every hour.
+    """
+    return [
+        replace(
+            one,
+            finding=f"{one.kind} that lapsed, again for {attempt}",
+            reason=f"Asked again, as the trainer was gone before it was done. {one.reason}",
+        )
+        if (one.finding, one.kind) in known and one.kind in lapsed
+        else one
+        for one in decisions
+    ]
 
 
 def before(transition: Transition, saved: Sequence[Saved]) -> Saved | None:

@@ -10,7 +10,7 @@ supported trainer sends them.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cusp.wire import CheckpointMessage, Message, PointMessage, StatusMessage
+from cusp.wire import AckMessage, CheckpointMessage, Message, PointMessage, StatusMessage
 from monitor.detect import Verdict
 from monitor.fold import WATCHED
 
@@ -32,16 +32,23 @@ class Moment:
 
 
 def endings(messages: Sequence[Message | str]) -> set[int]:
-    """Return after how many messages a portion ends at the latest: around the end of an attempt.
+    """Return after how many messages a portion ends at the latest: around the end of an attempt, and
+    of a command, because what was asked in vain may be asked again.
 
     >>> endings([PointMessage(step=1, metrics={}), StatusMessage(status="finished")])
     {1, 2}
     """
     found = {len(messages)}
     for offset, message in enumerate(messages):
-        if isinstance(message, StatusMessage) and message.status != "started":
+        if _is_end(message):
             found |= {offset, offset + 1}
     return found - {0} or {0}
+
+
+def _is_end(message: Message | str) -> bool:
+    if isinstance(message, AckMessage):
+        return message.state in ("done", "refused")
+    return isinstance(message, StatusMessage) and message.status != "started"
 
 
 def moments(messages: Sequence[Message | str], reached: int) -> Iterator[Moment]:

@@ -72,14 +72,14 @@ class Trainer:
 
 
 def transition(
-    trainer: Trainer, steps: int = 120, turn: int = 60, save_every: int = 10
+    trainer: Trainer, steps: int = 120, turn: int = 60, save_every: int = 10, first: int = 1
 ) -> list[Json]:
     """Send a run whose format and accuracy break and whose length turns at `turn`; return commands.
 
     Deterministic: a fixed ripple stands in for noise.
     """
     commands: dict[str, Json] = {}
-    for step in range(1, steps + 1):
+    for step in range(first, steps + 1):
         ripple = ((step * 7919) % 13 - 6) / 200
         rising, after = min(1.0, step / 25), max(0.0, (step - turn) / 25)
         messages = [

@@ -3,6 +3,9 @@
 A command only walks forward. It may skip a state, because the word of one may be lost with its sender;
 `done`, `refused` and `expired` are ends. Each pending state has a deadline, so that nothing waits for
 ever for a trainer that is gone, and a trainer that comes back is not stopped by what is long forgotten.
+
+`expired` is what the monitor concludes from silence. A trainer that says later, from a spool that came
+late, that it did stop or that it refused knows better: its word replaces the conclusion.
 """
 
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ from cusp.ids import new_id
 from monitor.store.schema import commands
 
 PENDING = ("open", "delivered", "agreed")
-_ORDER = {"open": 0, "delivered": 1, "agreed": 2, "done": 3, "refused": 3, "expired": 3}
+_ORDER = {"open": 0, "delivered": 1, "agreed": 2, "expired": 3, "done": 4, "refused": 4}
 
 # Seconds until a command is agreed on, and again from there until it is done. `after_save` waits for
 # the trainer's own next save, which may be hours away.
@@ -90,7 +93,7 @@ def advance(
     values: dict[str, Any] = {"state": state, "state_reason": reason}
     if step is not None:
         values["step"] = step
-    stamp = "done_at" if _ORDER[state] == 3 else f"{state}_at"
+    stamp = f"{state}_at" if state in PENDING else "done_at"
     moved = connection.execute(
         update(commands)
         .where(
@@ -137,6 +140,25 @@ def expire_one(connection: Connection, row: Row[Any], now: float, reason: str) -
         .values(state="expired", state_reason=reason, done_at=now)
     )
     return ended.rowcount == 1
+
+
+def lapsed(connection: Connection, run_id: str, author: str, since: float) -> set[str]:
+    """Return the kinds of which the author's last command expired and may be asked again.
+
+    That is, when an attempt has begun since (`since`: when the latest one did), or no trainer had it.
+    A stop is not asked again once somebody asked for another one.
+    """
+    last = {
+        row.kind: row
+        for row in of_run(connection, run_id)
+        if row.author == author or row.kind == "stop"
+    }
+    return {
+        kind
+        for kind, row in last.items()
+        if row.author == author and row.state == "expired"
+        if row.created_at < since or row.delivered_at is None
+    }
 
 
 def counts(connection: Connection) -> dict[tuple[str, str], int]:

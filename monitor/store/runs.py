@@ -153,6 +153,15 @@ def forsake(connection: Connection, run_id: str, but: str) -> None:
     )
 
 
+def owner(rows: Sequence[AttemptRow], step: int) -> str:
+    """Return the id of the attempt whose value of a step counts, the latest that reached it.
+
+    `rows` are in the order of their lives; the first one has what nobody reached.
+    """
+    reached = [row for row in rows if row.first_step is not None and row.first_step <= step]
+    return str((reached or rows)[-1 if reached else 0].id)
+
+
 def cuts(rows: Sequence[AttemptRow]) -> dict[int, int]:
     """Return for each attempt key the step from which later attempts supersede it.
 

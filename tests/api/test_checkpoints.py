@@ -1,5 +1,6 @@
 """Aliases move once, knowingly, and leave a trace."""
 
+import pytest
 from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
@@ -70,3 +71,17 @@ def test_pinning_by_a_person_is_a_keep_command(api: TestClient) -> None:
     assert api.post(f"/api/v1/checkpoints/{one}/pin").status_code == 202
     (command,) = trainer.send()["commands"]
     assert (command["kind"], command["steps"]) == ("keep", [10])
+
+
+@pytest.mark.parametrize("first_heard", ["maker", "successor"])
+def test_a_checkpoint_belongs_to_the_attempt_that_made_it_whoever_tells_of_it_first(
+    api: TestClient, first_heard: str
+) -> None:
+    maker, one = Trainer(api), new_id()
+    maker.send(point(1))
+    successor = Trainer(api, maker.run_id)
+    successor.send(point(11))
+    for teller in (maker, successor) if first_heard == "maker" else (successor, maker):
+        teller.send(checkpoint(10, one))
+    (found,) = maker.get("/checkpoints")["checkpoints"]
+    assert (found["step"], found["attempt"]) == (10, 1)

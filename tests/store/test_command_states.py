@@ -15,7 +15,8 @@ from monitor.store import commands
 from monitor.store.database import Database
 from monitor.sweep import run_out
 
-# docs/reference/protocol.md, "Commands": forward only, a state may be skipped, three ends.
+# docs/reference/protocol.md, "Commands": forward only, a state may be skipped, three ends; what the
+# monitor concluded from silence gives way to the trainer's own word.
 ENDS = {"done", "refused", "expired"}
 LEGAL = {
     "open": {"delivered", "agreed", *ENDS},
@@ -23,7 +24,7 @@ LEGAL = {
     "agreed": ENDS,
     "done": set(),
     "refused": set(),
-    "expired": set(),
+    "expired": {"done", "refused"},
 }
 
 

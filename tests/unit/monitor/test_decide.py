@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cusp.wire import Policy
-from monitor.decide import Saved, before, candidates, decide, reference_step
+from monitor.decide import Saved, before, candidates, decide, reference_step, repeated
 from monitor.detect import Transition, Verdict
 
 FOUND = Transition(step=55, low=48, high=62, safe_step=54, seen_at_step=80, state="confirmed")
@@ -29,11 +29,11 @@ def saved(*steps: int) -> list[Saved]:
 def test_nothing_is_decided_before_the_transition_is_confirmed() -> None:
     for transition in (None, replace(FOUND, state="provisional")):
         verdict = replace(VERDICT, transition=transition)
-        assert decide(verdict, saved(10, 50), Policy()) == []
+        assert decide(verdict, saved(10, 50), Policy(), "A") == []
 
 
 def test_the_last_checkpoint_saved_no_later_than_the_safe_step_is_kept() -> None:
-    keep, stop = decide(VERDICT, saved(40, 50, 54, 55, 60), Policy())
+    keep, stop = decide(VERDICT, saved(40, 50, 54, 55, 60), Policy(), "A")
     assert (keep.kind, stop.kind) == ("keep", "stop")
     assert keep.checkpoint is not None
     assert keep.checkpoint.step == 54
@@ -42,7 +42,7 @@ def test_the_last_checkpoint_saved_no_later_than_the_safe_step_is_kept() -> None
 
 
 def test_a_transition_before_the_first_checkpoint_stops_without_keeping() -> None:
-    assert [d.kind for d in decide(VERDICT, saved(60), Policy())] == ["stop"]
+    assert [d.kind for d in decide(VERDICT, saved(60), Policy(), "A")] == ["stop"]
     assert before(FOUND, saved(60)) is None
 
 
@@ -51,7 +51,23 @@ def test_a_transition_before_the_first_checkpoint_stops_without_keeping() -> Non
 )
 def test_a_policy_that_does_not_stop_still_keeps(action: str, kinds: list[str]) -> None:
     policy = Policy.model_validate({"action": action})
-    assert [d.kind for d in decide(VERDICT, saved(50), policy)] == kinds
+    assert [d.kind for d in decide(VERDICT, saved(50), policy, "A")] == kinds
+
+
+def test_the_same_step_seen_by_another_attempt_is_another_finding() -> None:
+    one, other = (decide(VERDICT, saved(50), Policy(), attempt) for attempt in ("A", "B"))
+    assert {d.finding for d in one}.isdisjoint({d.finding for d in other})
+
+
+def test_what_lapsed_is_decided_once_more_for_an_attempt_and_the_rest_stays_known() -> None:
+    found = decide(VERDICT, saved(50), Policy(), "A")
+    known = {(d.finding, d.kind) for d in found}
+    for_b = repeated(found, known, {"stop"}, "B")
+    assert for_b[0] == found[0]
+    assert for_b[1].finding == "stop that lapsed, again for B"
+    assert for_b[1].reason.endswith(found[1].reason)
+    assert repeated(found, set(), {"stop"}, "B") == found, "it was never asked"
+    assert repeated(found, known, set(), "B") == found, "it was done"
 
 
 def test_candidates_are_the_kept_one_its_neighbours_a_ladder_the_last_and_the_base() -> None:

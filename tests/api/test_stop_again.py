@@ -1,0 +1,125 @@
+"""A policy's stop and a resumed training: what was seen anew stops again, what was done does not."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.conftest import Clock
+from tests.messages import Trainer, point, status, transition
+
+Json = dict[str, Any]
+
+
+def past(step: int) -> Json:
+    """A step beyond the transition of `tests.messages.transition`, as a curve that stays there."""
+    return point(
+        step,
+        format_reward=0.4 + ((step * 7919) % 13 - 6) / 200,
+        accuracy_reward=0.1,
+        completion_length=60.0,
+        entropy=1.3,
+    )
+
+
+def stopped_at(trainer: Trainer) -> int:
+    """Let the first attempt run into the transition; return the last step it sent."""
+    assert "stop" in {command["kind"] for command in transition(trainer)}
+    return int(trainer.get()["step"])
+
+
+def stops(trainer: Trainer) -> list[Json]:
+    return [c for c in trainer.get()["commands"] if c["kind"] == "stop"]
+
+
+def again(crashed: Trainer, clock: Clock) -> Trainer:
+    clock.now += 5
+    return Trainer(crashed.api, crashed.run_id)
+
+
+def test_a_transition_seen_again_at_the_same_step_after_a_resume_stops_again(
+    api: TestClient, clock: Clock
+) -> None:
+    first = Trainer(api)
+    seen = stopped_at(first)
+    (command,) = stops(first)
+    first.ack({"command_id": command["id"]}, "done", step=seen)
+    first.send(status("stopped"))
+    second = again(first, clock)
+    told = transition(second, first=31)
+    assert second.get()["step"] == seen, "the same curve is seen through at the same step"
+    assert {c["kind"] for c in told} == {"keep", "stop"}
+    assert [c["state"] for c in stops(second)] == ["done", "open"]
+    assert not any(c["reason"].startswith("Asked again") for c in stops(second))
+
+
+@pytest.mark.parametrize("end", [None, "failed"])
+def test_a_stop_that_a_crash_came_before_is_asked_of_the_resumed_attempt_once(
+    api: TestClient, clock: Clock, end: str | None
+) -> None:
+    first = Trainer(api)
+    seen = stopped_at(first)
+    if end:
+        first.send(status(end))
+    second = again(first, clock)
+    assert second.send(status("started"))["commands"] == [], "nothing is known of it yet"
+    told = {c["kind"]: c for c in second.send(past(seen + 1))["commands"]}
+    assert told["stop"]["reason"].startswith("Asked again, as the trainer was gone")
+    assert told["stop"]["steps"] == told["keep"]["steps"] != []
+    assert [c["state"] for c in stops(second)] == ["expired", "open"]
+    second.send(*[past(step) for step in range(seen + 2, seen + 6)])
+    assert len(stops(second)) == 2
+
+
+def test_who_goes_on_past_a_stop_that_was_done_is_not_stopped_for_it_again(
+    api: TestClient, clock: Clock
+) -> None:
+    first = Trainer(api)
+    seen = stopped_at(first)
+    for command in first.get()["commands"]:
+        first.ack({"command_id": command["id"]}, "done", step=seen)
+    first.send(status("stopped"))
+    second = again(first, clock)
+    assert second.send(*[past(seen + n) for n in range(1, 5)])["commands"] == []
+
+
+def test_a_trainer_that_says_late_that_it_did_stop_is_believed(
+    api: TestClient, clock: Clock
+) -> None:
+    first = Trainer(api)
+    seen = stopped_at(first)
+    (command,) = stops(first)
+    second = again(first, clock)
+    assert stops(second)[0]["state"] == "expired"
+    late = {"kind": "ack", "command_id": command["id"], "state": "done", "step": seen}
+    first.send(late, status("stopped"))
+    assert [(c["state"], c["step"], c["state_reason"]) for c in stops(second)] == [
+        ("done", seen, None)
+    ]
+    kept = [c["kind"] for c in second.send(past(seen + 1))["commands"]]
+    assert kept == ["keep"], "it had stopped, and somebody went on knowing that"
+    assert second.get()["status"] == "running"
+
+
+def test_a_stop_that_never_reached_its_trainer_is_asked_again_when_it_is_back(
+    api: TestClient, clock: Clock
+) -> None:
+    trainer = Trainer(api)
+    seen = stopped_at(trainer)
+    clock.now += 3_700
+    api.app.state.service.sweeper.sweep()  # type: ignore[attr-defined]
+    assert [c["state"] for c in stops(trainer)] == ["expired"]
+    told = [c["kind"] for c in trainer.send(past(seen + 1))["commands"]]
+    assert sorted(told) == ["keep", "stop"]
+    clock.now += 3_700
+    api.app.state.service.sweeper.sweep()  # type: ignore[attr-defined]
+    assert trainer.send(past(seen + 2))["commands"] == [], "once, not every hour"
+
+
+def test_a_dismissed_transition_is_not_asked_for_again(api: TestClient, clock: Clock) -> None:
+    first = Trainer(api)
+    seen = stopped_at(first)
+    for one in first.get("/change-points")["change_points"]:
+        api.patch(f"/api/v1/change-points/{one['id']}", json={"state": "dismissed"})
+    second = again(first, clock)
+    assert second.send(past(seen + 1))["commands"] == []
