@@ -16,13 +16,14 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
 }
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-"""No script and no style sheet but our files. plotly.js finds its rules in plotly.css and so writes no
-style element, but it sets style attributes (of text in charts, by setAttribute); those alone are allowed
-inline. Its picture export goes through data: and blob: images."""
+"""No script and no style but our files. plotly.js finds its rules in plotly.css and so writes no style
+element; it writes a style attribute only for tags in a text (`<b>`), and our figures have none. What it
+sets through the style object of an element is no inline style. Its picture export goes through data: and
+blob: images."""
 
 
 class UnknownAsset(KeyError):

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import MonitorProcess
-from tests.messages import Trainer, checkpoint, point, status
+from tests.messages import Trainer, checkpoint, point, status, transition
 from webui import static
 
 SHEET = Path(static.__file__).parent / "static" / "plotly.css"
@@ -22,6 +22,7 @@ INJECT = """() => new Promise(done => {
         made.textContent = text;
         document.head.append(made);
     }
+    document.querySelector('h1').setAttribute('style', 'color: red');
     setTimeout(() => done(stopped.sort()), 300);
 })"""
 
@@ -83,6 +84,65 @@ def test_the_policy_stops_inline_scripts_and_styles_and_leaves_the_charts_their_
     page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.data?.length > 0")
     modebar = page.locator(".js-plotly-plot .modebar").first
     assert modebar.evaluate("el => getComputedStyle(el).position") == "absolute"
-    assert page.evaluate(INJECT) == ["script-src-elem", "style-src-elem"]
+    assert page.evaluate(INJECT) == ["script-src-elem", "style-src-attr", "style-src-elem"]
     assert page.evaluate("() => window.ran") is None
     page.close()
+
+
+def test_no_page_and_nothing_done_with_a_chart_meets_the_policy(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    """The page fixture fails on every violation, which a browser writes to its console."""
+    monitor_process.start()
+    page.goto(monitor_process.url)  # no run yet
+    with httpx.Client(base_url=monitor_process.url) as client:
+        trainer = Trainer(client)  # type: ignore[arg-type]  # asks alike
+        transition(trainer)
+        for path in ("/", "/?project=default", "/login"):
+            page.goto(monitor_process.url + path)
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.data?.length > 0")
+        titles = page.locator(".annotation-text").filter(has_text="Format reward")
+        assert titles.first.evaluate("el => getComputedStyle(el).fontWeight") == "700"
+        hover_and_zoom(page)
+        with page.expect_download() as picture:
+            page.locator('.modebar-btn[data-attr="toImage"], .modebar-btn').first.click()
+        assert picture.value.path().read_bytes().startswith(b"\x89PNG")
+        page.locator("[data-theme-toggle]").click()
+        hover_and_zoom(page)
+        trainer.send(
+            point(200, format_reward=0.4, newly_logged=1.0)
+        )  # live, and a chart of its own
+        page.wait_for_selector('[data-metric="newly_logged"]', state="attached")
+        page.locator("#others").evaluate("details => { details.open = true }")
+        page.locator('[data-metric="newly_logged"]').scroll_into_view_if_needed()
+        page.wait_for_selector('[data-metric="newly_logged"].js-plotly-plot')
+
+
+def hover_and_zoom(page: Page) -> None:
+    """Do with the first chart what a person does."""
+    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.wait_for_selector(".hoverlayer .legendtext, .hoverlayer text")
+    page.mouse.down()
+    page.mouse.move(x + 100, y, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    page.mouse.dblclick(x, y)
+
+
+def test_metrics_called_like_parts_of_the_language_get_charts_like_any_other(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    with httpx.Client(base_url=monitor_process.url) as client:
+        trainer = Trainer(client)  # type: ignore[arg-type]  # asks alike
+        trainer.send(point(1, format_reward=0.4))
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.wait_for_selector("#live[data-state=on]")
+        names = ("constructor", "__proto__", "toString")
+        trainer.send(point(2, **dict.fromkeys(names, 1.0)))
+        for name in names:
+            page.wait_for_selector(f'.small-chart[data-metric="{name}"]', state="attached")

@@ -39,7 +39,7 @@ document.querySelectorAll(".small-chart").forEach((div) => {
 const blank = parsed("blank-figure");
 function newcomer(name) {
   const spec = JSON.parse(JSON.stringify(blank));
-  const label = blank.words[name] || name;
+  const label = Object.hasOwn(blank.words, name) ? blank.words[name] : name; // a metric may be called `constructor`
   // Plotly reads tags in titles, as words.py:charted says.
   spec.layout.title.text = label.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   for (const trace of spec.data) trace.meta.metric = name;
