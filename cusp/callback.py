@@ -124,7 +124,11 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self.run.settle()
             self.run.acknowledge(stopped, "refused", reason=reason, step=state.global_step)
             stopped = None
-        self.run.finish("stopped" if stopped else "finished", stopped.reason if stopped else None)
+        self.run.finish(
+            "stopped" if stopped else "finished",
+            stopped.reason if stopped else None,
+            step=state.global_step,
+        )
 
     def _begin(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
         root = Path(args.output_dir).absolute()

@@ -157,9 +157,14 @@ class Run:
         self._send({**message, "state": state, "step": step, "reason": reason})
 
     def finish(
-        self, status: FinalStatus = "finished", reason: str | None = None, *, drain_s: float = 10.0
+        self,
+        status: FinalStatus = "finished",
+        reason: str | None = None,
+        *,
+        step: int | None = None,
+        drain_s: float = 10.0,
     ) -> bool:
-        """End the attempt; return whether the monitor holds everything.
+        """End the attempt at `step` (the last one logged); return whether the monitor holds everything.
 
         Open stop commands are acknowledged after their checkpoints are pinned. What could not be
         sent in time stays on disk and is shipped by the next attempt or `cusp sync`.
@@ -170,11 +175,13 @@ class Run:
         for command in self.open_commands():
             self.keep(command.steps)
         self.settle()
+        last = self._last_step if step is None else step
+        reached = last if last >= 0 else None
         for command in self.open_commands():
-            self.acknowledge(command, "done")
+            self.acknowledge(command, "done", step=reached)
             status = "stopped" if command.kind == "stop" and status == "finished" else status
             reason = reason or command.reason or None
-        self._send({"kind": "status", "status": status, "reason": reason})
+        self._send({"kind": "status", "status": status, "step": reached, "reason": reason})
         return self._close(drain_s)
 
     @property

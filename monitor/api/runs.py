@@ -206,13 +206,17 @@ def stop_run(
     request: StopRequest | None = None,
     key: IdempotencyKey = None,
 ) -> Json:
-    """Ask the trainer to save, pin, acknowledge and exit; a stop under way is returned as it is."""
+    """Ask the trainer to save, pin, acknowledge and exit; a stop under way is returned as it is.
+
+    Only a `graceful` one beside one that waits for a save is asked for, too: somebody is in a hurry.
+    """
     asked = request or StopRequest()
 
     def act(tx: Transaction) -> Json:
         run = run_or_404(tx, run_id, locked=True)
-        if under_way := commands.pending(tx, run_id, "stop"):
-            return views.command(under_way[0])
+        under_way = commands.pending(tx, run_id, "stop")
+        if same := [row for row in under_way if row.mode in ("graceful", asked.mode)]:
+            return views.command(same[0])
         if run.status != "running":
             raise Conflict(f"the run is {run.status} already; there is nothing to stop")
         return views.command(_stop(tx, run_id, service.clock(), asked, grant.name))

@@ -111,3 +111,14 @@ def test_what_is_not_there_is_named(api: TestClient) -> None:
         assert answer.status_code == 404
         assert missing in answer.json()["detail"]
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_graceful_stop_does_not_wait_behind_one_that_waits_for_a_save(api: TestClient) -> None:
+    trainer = Trainer(api)
+    patient = stop(api, trainer, mode="after_save")
+    assert stop(api, trainer, mode="after_save")["id"] == patient["id"]
+    hurried = stop(api, trainer)
+    assert hurried["id"] != patient["id"]
+    assert stop(api, trainer)["id"] == hurried["id"]
+    assert stop(api, trainer, mode="after_save")["id"] == patient["id"], "it has been asked already"
+    assert [c["mode"] for c in trainer.send()["commands"]] == ["after_save", "graceful"]

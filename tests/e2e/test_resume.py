@@ -18,21 +18,10 @@ from cusp.settings import Settings
 from monitor.config import MonitorConfig
 from monitor.store import jobs
 from tests.serving import serving
+from tests.small import SMALL
 
 Json = dict[str, Any]
-SMALL = [
-    "model.hidden_size=16",
-    "model.layers=1",
-    "model.heads=2",
-    "model.sft_steps=4",
-    "model.sft_batch_size=16",
-    "data.problems=16",
-    "grpo.max_steps=20",
-    "grpo.save_steps=5",
-    "grpo.per_device_train_batch_size=12",
-    "grpo.max_completion_length=12",
-    "run.policy.evaluate=none",
-]
+LONGER = [*SMALL, "grpo.max_steps=20", "grpo.save_steps=5", "run.policy.evaluate=none"]
 
 
 class Box:
@@ -88,10 +77,20 @@ def test_a_killed_training_is_resumed_by_a_worker_and_repeats_itself_exactly(
         root = tmp_path / "runs" / run_id
         try:
             with Client(Settings(url=served.url)) as client:
-                training = box.start("trainer", "train", "tiny", *SMALL, "--run-id", run_id)
+                training = box.start("trainer", "train", "tiny", *LONGER, "--run-id", run_id)
                 wait(lambda: reached(root, 15), training, box)
                 training.kill()
                 wait(lambda: client.get(f"/runs/{run_id}")["status"] == "lost", None, box)
+
+                stop = box.ask("stop", run_id)
+                assert stop["state"] == "open", "it may still come back"
+                served.ahead_s = 3_601.0
+                path = f"/runs/{run_id}/commands/{stop['id']}"
+                wait(lambda: client.get(path)["state"] == "expired", None, box)
+                assert "not been heard of" in client.get(path)["state_reason"]
+                assert client.get(f"/runs/{run_id}")["status"] == "lost", (
+                    "nobody knows that it failed"
+                )
 
                 job = box.ask("resume", run_id, "--step", "10")
                 assert (job["kind"], job["state"]) == ("train", "queued")
