@@ -90,6 +90,8 @@ Name = Annotated[
 Text = Annotated[
     str, Field(max_length=MAX_TEXT_LENGTH, json_schema_extra=NO_NUL), AfterValidator(storable)
 ]
+# Of a dict with names as keys. Pydantic writes a key's pattern as `patternProperties`, which lets others by.
+NAMED = {"propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH, **NO_NUL}}
 Object = Annotated[dict[str, Any], AfterValidator(_storable_object), WithJsonSchema(PLAIN_OBJECT)]
 # After `Field`, or the limits are missing in the JSON schema.
 NUMBER = BeforeValidator(_number)
@@ -136,7 +138,7 @@ class RunMetadata(Wire):
     completions_per_point: Positive | None = None
     completion_limit_tokens: Positive | None = None
     save_steps: Positive | None = None
-    rewards: Annotated[dict[Name, RewardSpec], Field(max_length=64)] = {}
+    rewards: Annotated[dict[Name, RewardSpec], Field(max_length=64, json_schema_extra=NAMED)] = {}
     gpu_count: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = 0
     gpu_hourly_usd: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = None
     trainable_parameters: Step | None = None
@@ -165,7 +167,7 @@ class PointMessage(Wire):
 
     kind: Literal["point"] = "point"
     step: Step
-    metrics: Annotated[dict[Name, Finite], Field(max_length=MAX_METRICS)]
+    metrics: Annotated[dict[Name, Finite], Field(max_length=MAX_METRICS, json_schema_extra=NAMED)]
     skipped: Annotated[int, Field(ge=0, le=MAX_SKIPPED), NUMBER] = 0
     at: Finite | None = None
 
@@ -199,7 +201,7 @@ class SampleMessage(Wire):
     step: Step
     prompt: Text
     completion: Text
-    rewards: Annotated[dict[Name, Finite], Field(max_length=64)] = {}
+    rewards: Annotated[dict[Name, Finite], Field(max_length=64, json_schema_extra=NAMED)] = {}
 
 
 class StatusMessage(Wire):

@@ -1,5 +1,6 @@
 """Who may ask for what: tokens, the browser's cookie, scopes and the runs they are limited to."""
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -51,6 +52,15 @@ EVERYTHING = Grant(PERSON, frozenset(SCOPES))
 def new_secret() -> str:
     """Return 256 random bits as text."""
     return secrets.token_urlsafe(32)
+
+
+def secret_again(key: str, token_id: str, request: str) -> str:
+    """Return 256 bits that only the holder of `key` can make, and make again, for this id and request.
+
+    So a repeated request gets the same secret, and nothing but its hash has to be kept.
+    """
+    made = hmac.new(key.encode(), f"cusp token {token_id} {request}".encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(made.digest()).decode().rstrip("=")
 
 
 def hashed(secret: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from cusp.ids import new_id
+
 
 class JobLost(Exception):
     """Another worker has the job now, or it was ended; whatever this one still does is in vain."""
@@ -73,11 +75,15 @@ class MonitorClient:
         self._http.close()
 
     def _post(self, path: str, body: Mapping[str, Any]) -> httpx.Response | None:
-        """Return the answer; None when `stopping` was set before there was one."""
+        """Return the answer; None when `stopping` was set before there was one.
+
+        All tries carry one Idempotency-Key: what an answer that was lost has done is not done again.
+        """
         wait_s = 0.2
+        headers = {"Idempotency-Key": new_id()}
         while True:
             try:
-                answer = self._http.post(path, json=dict(body))
+                answer = self._http.post(path, json=dict(body), headers=headers)
             except httpx.TransportError:
                 answer = None
             if answer is not None and answer.status_code < 500 and answer.status_code != 429:

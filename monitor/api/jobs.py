@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WrapValidator
 from cusp.wire import NUMBER, PLAIN_OBJECT, Finite, Id, Name, Object, Step, Text
 from monitor import evaluate, shapes, views
 from monitor.access import GrantDep, check_run, needs
+from monitor.api.keys import IdempotencyKey
 from monitor.openapi import answers
 from monitor.problems import Conflict, Forbidden
 from monitor.service import ServiceDep
@@ -37,6 +38,10 @@ _PLAIN: TypeAdapter[dict[str, Any]] = TypeAdapter(Object)
 def _plain(value: Any, check: Callable[[Any], Any]) -> Any:
     """Refuse what no database could hold, wherever in the object it is."""
     return check(_PLAIN.validate_python(value))
+
+
+class NothingToDo(LookupError):
+    """No job waits. Nothing is remembered of the asking, so a repeat may get one."""
 
 
 class Request(BaseModel):
@@ -131,20 +136,23 @@ def list_jobs(service: ServiceDep, grant: GrantDep, run_id: Id | None = None) ->
     responses={**answers(shapes.ClaimedJob), 204: {"description": "nothing to do"}},
     dependencies=[needs("control")],
 )
-def claim_job(claim: Claim, service: ServiceDep, response: Response) -> Any:
-    """Give the oldest waiting job to the worker."""
-    now = service.clock()
-    with service.database.write() as tx:
-        for lost in jobs.give_up(tx, now):
-            feed.section_changed(tx, lost.run_id, "jobs")
-            evaluate.tell_ended(tx, lost, now, "its worker was lost again and again")
-        row = jobs.claim(tx, claim.worker, claim.kinds, now)
+def claim_job(claim: Claim, service: ServiceDep, key: IdempotencyKey = None) -> Any:
+    """Give the oldest waiting job to the worker; a repeat with the same key gets the same one."""
+
+    def act(tx: Transaction) -> Json:
+        row = jobs.claim(tx, claim.worker, claim.kinds, service.clock())
         if row is None:
-            return Response(status_code=204)
+            raise NothingToDo
         feed.section_changed(tx, row.run_id, "jobs")
-    service.changed(row.run_id)
-    fields = {"id": row.id, "kind": row.kind, "run_id": row.run_id, "payload": row.payload}
-    return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
+        fields = {"id": row.id, "kind": row.kind, "run_id": row.run_id, "payload": row.payload}
+        return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
+
+    try:
+        answer = service.once(key, ["claim", claim.model_dump()], act)
+    except NothingToDo:
+        return Response(status_code=204)
+    service.changed(answer["run_id"])
+    return answer
 
 
 @router.post(
@@ -188,10 +196,12 @@ def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Js
     dependencies=[needs("control")],
     responses=answers(shapes.JobState, 409),
 )
-def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
+def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: IdempotencyKey = None) -> Json:
     """End the job; a comparison that names a best checkpoint moves the alias `best`."""
-    now = service.clock()
-    with service.database.write() as tx:
+    ended: list[str] = []
+
+    def act(tx: Transaction) -> Json:
+        now = service.clock()
         held = jobs.held(tx, job_id, finish.token)
         runs.lock(tx, held.run_id)
         jobs.finish(
@@ -203,17 +213,27 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep) -> Json:
             error=finish.error,
             result=finish.result.model_dump(exclude_unset=True) if finish.result else None,
         )
-        brought = finish.result.comparison if finish.result else None
-        comparison = brought.model_dump() if brought else None
-        if finish.state == "done" and held.kind == "evaluate":
-            evaluate.finished(tx, held.run_id, now, comparison)
-        error = None if finish.state == "done" else finish.error or "the worker gave no reason"
-        evaluate.tell_ended(tx, held, now, error, comparison)
-        for section in ("jobs", "evaluations", "checkpoints"):
-            feed.section_changed(tx, held.run_id, section)
-        feed.add(tx, held.run_id, "run", {})
-    service.changed(held.run_id)
-    return {"state": finish.state}
+        _conclude(tx, held, finish, now)
+        ended.append(held.run_id)
+        return {"state": finish.state}
+
+    answer = service.once(key, ["finish", job_id, finish.model_dump()], act)
+    for run_id in ended:
+        service.changed(run_id)
+    return answer
+
+
+def _conclude(tx: Transaction, job: Any, finish: Finish, now: float) -> None:
+    """Do what follows from the job's end, in its transaction."""
+    brought = finish.result.comparison if finish.result else None
+    comparison = brought.model_dump() if brought else None
+    if finish.state == "done" and job.kind == "evaluate":
+        evaluate.finished(tx, job.run_id, now, comparison)
+    error = None if finish.state == "done" else finish.error or "the worker gave no reason"
+    evaluate.tell_ended(tx, job, now, error, comparison)
+    for section in ("jobs", "evaluations", "checkpoints"):
+        feed.section_changed(tx, job.run_id, section)
+    feed.add(tx, job.run_id, "run", {})
 
 
 def _check_checkpoint(tx: Transaction, run_id: str, checkpoint_id: str | None) -> None:

@@ -9,16 +9,18 @@ from cusp.ids import new_id
 from cusp.wire import Id, Name
 from monitor import auth, shapes, views
 from monitor.access import GrantDep, needs
+from monitor.api.keys import IdempotencyKey
 from monitor.auth import Grant, Scope
 from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
-from monitor.service import ServiceDep
+from monitor.service import Service, ServiceDep
 from monitor.store import audit, tokens
 from monitor.store.database import Transaction
 
 router = APIRouter(tags=["tokens"])
 Json = dict[str, Any]
 _RESERVED = (auth.PERSON, "policy")
+_OF_THIS_PROCESS = auth.new_secret()  # in place of CUSP_TOKEN where there is none
 
 
 class TokenRequest(BaseModel):
@@ -38,27 +40,50 @@ class TokenRequest(BaseModel):
     dependencies=[needs("admin")],
     responses=answers(shapes.NewToken, 409, status=201),
 )
-def create_token(asked: TokenRequest, service: ServiceDep, grant: GrantDep) -> Json:
-    """Make a token; `token` in the answer is shown this once."""
+def create_token(
+    asked: TokenRequest, service: ServiceDep, grant: GrantDep, key: IdempotencyKey = None
+) -> Json:
+    """Make a token; `token` in the answer is shown this once, and to a repeat with the same key."""
     if asked.name in _RESERVED:
         raise Conflict(f"{asked.name!r} names an author in the audit log already; choose another")
-    secret = auth.new_secret()
-    row = {
-        "id": new_id(),
-        "name": asked.name,
-        "hash": auth.hashed(secret),
-        "scopes": sorted(set(asked.scopes)),
-        "project": asked.project,
-        "run_id": asked.run_id,
-        "created_at": service.clock(),
-        "created_by": grant.name,
-    }
-    with service.database.write() as tx:
+
+    def act(tx: Transaction) -> Json:
+        token_id = new_id()
+        row = {
+            "id": token_id,
+            "name": asked.name,
+            "hash": auth.hashed(_secret(service, token_id, request)),
+            "scopes": sorted(set(asked.scopes)),
+            "project": asked.project,
+            "run_id": asked.run_id,
+            "created_at": service.clock(),
+            "created_by": grant.name,
+        }
         made = tokens.add(tx, row)
-        limits = {"scopes": row["scopes"], "project": asked.project, "run_id": asked.run_id}
-        detail = {"name": asked.name, **limits}
+        detail = {name: row[name] for name in ("name", "scopes", "project", "run_id")}
         _note(tx, service.clock(), grant, "create token", made.id, detail)
-    return {**views.token(made), "token": auth.written(made.id, secret)}
+        return views.token(made)
+
+    request = key or new_id()
+    answer = service.once(key, ["create token", asked.model_dump()], act)
+    return {**answer, "token": auth.written(answer["id"], _shown(service, answer["id"], request))}
+
+
+def _shown(service: Service, token_id: str, request: str) -> str:
+    """Return the secret, made again: a stored answer holds none. Conflict if it is another by now."""
+    secret = _secret(service, token_id, request)
+    with service.database.read() as tx:
+        row = tokens.get(tx, token_id)
+    if row is None or not auth.matches(row.hash, auth.hashed(secret)):
+        raise Conflict(
+            f"the token {token_id} was made under this Idempotency-Key, and its secret cannot be shown"
+            " again since the monitor's own token changed; revoke it and make another"
+        )
+    return secret
+
+
+def _secret(service: Service, token_id: str, request: str) -> str:
+    return auth.secret_again(service.config.token or _OF_THIS_PROCESS, token_id, request)
 
 
 @router.get("/tokens", dependencies=[needs("admin")], responses=answers(shapes.Tokens))

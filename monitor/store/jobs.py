@@ -72,11 +72,6 @@ def overdue(connection: Connection, now: float) -> Sequence[Row[Any]]:
     return connection.execute(select(jobs).where(*_given_up(now))).all()
 
 
-def give_up(connection: Connection, now: float) -> Sequence[Row[Any]]:
-    """Fail all such jobs and return them."""
-    return [row for row in overdue(connection, now) if give_up_one(connection, row.id, now)]
-
-
 def give_up_one(connection: Connection, job_id: str, now: float) -> bool:
     """Fail a job whose last allowed attempt ran out of its lease; return whether it was still so."""
     ended = connection.execute(

@@ -120,6 +120,7 @@ def test_a_job_that_loses_three_workers_is_given_up_with_a_reason(
         assert claim(api) is not None
         clock.now += 61
     assert claim(api) is None
+    api.app.state.service.sweeper.sweep()  # type: ignore[attr-defined]
     (job,) = api.get("/api/v1/jobs", params={"run_id": trainer.run_id}).json()["jobs"]
     assert job["state"] == "failed"
     assert "lost 3 times" in job["error"]

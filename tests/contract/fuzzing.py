@@ -85,10 +85,11 @@ def seeded(client: Any) -> dict[str, list[str]]:
         remember("change_point_id", *(c["id"] for c in trainer.get()["change_points"]))
         client.post(f"/api/v1/runs/{trainer.run_id}/evaluate", json={})
     remember("job_id", *(job["id"] for job in client.get("/api/v1/jobs").json()["jobs"]))
-    for name in ("one", "two"):
-        made = client.post("/api/v1/tokens", json={"name": name, "scopes": ["read"]}).json()
-        remember("token_id", made["id"])
-        there = {"url": f"http://127.0.0.1:9/{name}"}  # nobody listens
+    for number in range(8):
+        asked = {"name": f"token {number}", "scopes": ["read"]}
+        remember("token_id", client.post("/api/v1/tokens", json=asked).json()["id"])
+    for number in range(3):
+        there = {"url": f"http://127.0.0.1:9/{number}"}  # nobody listens
         hook = client.post("/api/v1/webhooks", json=there).json()["id"]
         remember("webhook_id", hook)
         ping = client.post(f"/api/v1/webhooks/{hook}/test").json()
@@ -148,13 +149,21 @@ def _configuration(known: dict[str, list[str]]) -> str:
     lines += ["[headers]", f'Authorization = "Bearer {KEY}"']
     for name, ids in known.items():
         lines += [f"[dictionaries.{name}]", f"values = {json.dumps(ids)}"]
-    lines += ["[parameters]"]
-    for name in known:
-        lines += [f'"path.{name}" = {{ dictionary = "{name}", probability = 0.6 }}']
+    lines += ["[parameters]", *_known_ids(known, 0.6)]
+    # What ends things seldom gets those that the other routes are asked about.
+    for end in ('include-method = "DELETE"', 'include-path-regex = "/purge$"'):
+        lines += ["[[operations]]", end, "[operations.parameters]", *_known_ids(known, 0.03)]
     # A stream of a run that rests has nothing to tell: each would be read for the whole 10 seconds.
     lines += ["[[operations]]", 'include-path-regex = "/events$"', "request-timeout = 1"]
     lines += ["generation.max-examples = 20"]
     return "\n".join(lines) + "\n"
+
+
+def _known_ids(known: dict[str, list[str]], probability: float) -> list[str]:
+    return [
+        f'"path.{name}" = {{ dictionary = "{name}", probability = {probability} }}'
+        for name in known
+    ]
 
 
 def _counted(report: Path) -> dict[str, int]:
