@@ -10,11 +10,9 @@ acknowledged. Rounds are interleaved; each cell is the median (least-greatest) o
 trackio write SQLite with WAL and synchronous=NORMAL; Cusp's detector judges every step meanwhile.
 """
 
-import argparse
 import http.client
 import json
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -22,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from peers import SYSTEMS, Place, places
-from rounds import interleaved, machine, median, quantile, ratios, spread, verdict
+from rounds import asked, interleaved, keep, machine, median, quantile, ratios, spread, verdict
 from scoring import markdown
 
 sys.path.insert(0, str(Path(__file__).parent / "systems"))
@@ -37,15 +35,10 @@ STEPS = {"mlflow": 60}
 SERVERS = ("cusp", "trackio", "mlflow")
 
 
-def say(text: str) -> None:
-    """Print progress."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def by_clients(opened: dict[str, Place], rounds: int, steps: int) -> dict[str, list[Json]]:
     """Return what each round measured of each system."""
     found: dict[str, list[Json]] = {name: [] for name in opened}
-    for name in interleaved(list(opened), rounds, say):
+    for name in interleaved(list(opened), rounds):
         number = len(found[name])
         found[name].append(
             opened[name].work("log", f"run{number}", steps=min(steps, STEPS.get(name, steps)))
@@ -174,7 +167,7 @@ def by_requests(opened: dict[str, Place], rounds: int) -> dict[str, dict[str, li
     found: dict[str, dict[str, list[Json]]] = {}
     for number, (load, sizes) in enumerate(LOADS.items()):
         found[load] = {name: [] for name in servers}
-        for name in interleaved(servers, rounds, lambda text, load=load: say(f"{load}, {text}")):
+        for name in interleaved(servers, rounds, f"{load}, "):
             label = f"load{number}round{len(found[load][name])}of"
             requests, each = sizes[name]
             found[load][name].append(alone(name, opened[name].url, requests, each, label))
@@ -240,18 +233,9 @@ def bars(clients: dict[str, list[Json]], weights: dict[str, float]) -> list[str]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default=",".join(SYSTEMS))
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    rounds, steps = (2, 1_000) if given.quick else (given.rounds, 2_000)
-    names = ["cusp", *(name for name in given.only.split(",") if name != "cusp")]
-    with (
-        tempfile.TemporaryDirectory(prefix="cusp-bench-") as folder,
-        places(names, Path(folder)) as opened,
-    ):
+    given = asked(__doc__, list(SYSTEMS))
+    rounds, steps = given.rounds, 1_000 if given.quick else 2_000
+    with places(given.names) as opened:
         before = {name: place.size() for name, place in opened.items()}
         clients = by_clients(opened, rounds, steps)
         for place in opened.values():  # what a server holds is on disk once it has ended
@@ -270,11 +254,10 @@ def main() -> None:
     for load, found in requests.items():
         print(f"The servers alone, {CONNECTIONS} connections, {load}.\n\n{server_table(found)}")
     print("\n".join(bars(clients, weights)))
-    if given.json:
-        for one in (one for each in clients.values() for one in each):
-            one["calls_ns"] = [quantile(one["calls_ns"], share) for share in (0.5, 0.99, 1.0)]
-        content = {"clients": clients, "bytes": weights, "requests": requests, "on": machine()}
-        given.json.write_text(json.dumps(content, indent=1))
+    for one in (one for each in clients.values() for one in each):
+        del one["called_at"]
+        one["calls_ns"] = [quantile(one["calls_ns"], share) for share in (0.5, 0.99, 1.0)]
+    keep(given.json, clients=clients, bytes=weights, requests=requests)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,10 +152,12 @@ class Place:
         self.process = None
         return time.perf_counter() - began
 
-    def work(self, what: str, run: str, timeout_s: float = 900.0, **options: object) -> Json:
-        """Return what one worker process measured."""
+    def work(
+        self, what: str, run: str, timeout_s: float = 900.0, url: str = "", **options: object
+    ) -> Json:
+        """Return what one worker process measured; `url` where not straight at the server."""
         command = [python_of(self.system), str(HERE / "systems" / self.system.worker), what]
-        command += ["--dir", str(self.folder), "--url", self.url, "--run", run]
+        command += ["--dir", str(self.folder), "--url", url or self.url, "--run", run]
         for name, value in options.items():
             command += [f"--{name}", str(value)]
         done = subprocess.run(
@@ -178,17 +181,18 @@ class Place:
 
 
 @contextmanager
-def places(names: list[str], folder: Path) -> Iterator[dict[str, Place]]:
-    """Give the systems, each with its server running; they end with the block."""
+def places(names: Sequence[str]) -> Iterator[dict[str, Place]]:
+    """Give the systems, each with its server running, in a temporary folder; they end with the block."""
     opened: dict[str, Place] = {}
-    try:
-        for name in names:
-            opened[name] = Place(SYSTEMS[name], folder / name)
-            opened[name].start()
-        yield opened
-    finally:
-        for place in opened.values():
-            place.end()
+    with tempfile.TemporaryDirectory(prefix="cusp-bench-") as folder:
+        try:
+            for name in names:
+                opened[name] = Place(SYSTEMS[name], Path(folder, name))
+                opened[name].start()
+            yield opened
+        finally:
+            for place in opened.values():
+                place.end()
 
 
 def wait_for(url: str, log: Path, most_s: float = 120.0) -> None:

@@ -9,26 +9,17 @@ offline has nothing that reads. Of three readings the fastest counts; rounds are
 the median (least-greatest) over them. Cusp's page asks for at most 2,000 points; that is timed, too.
 """
 
-import argparse
 import http.client
 import json
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from peers import SYSTEMS, Place, places
-from rounds import interleaved, machine, median, ratios, spread, verdict
+from rounds import asked, interleaved, keep, machine, median, ratios, say, spread, verdict
 from scoring import markdown
 
 Json = dict[str, Any]
 READERS = [name for name in SYSTEMS if name != "wandb"]
-
-
-def say(text: str) -> None:
-    """Print progress."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def fill(opened: dict[str, Place], steps: int) -> None:
@@ -63,21 +54,12 @@ def pages(place: Place, rounds: int) -> dict[str, list[float]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default=",".join(READERS))
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    rounds, steps = (2, 20_000) if given.quick else (given.rounds, 100_000)
-    names = ["cusp", *(name for name in given.only.split(",") if name != "cusp")]
+    given = asked(__doc__, READERS)
+    rounds, names, steps = given.rounds, given.names, 20_000 if given.quick else 100_000
     found: dict[str, list[float]] = {name: [] for name in names}
-    with (
-        tempfile.TemporaryDirectory(prefix="cusp-bench-") as folder,
-        places(names, Path(folder)) as opened,
-    ):
+    with places(names) as opened:
         fill(opened, steps)
-        for name in interleaved(names, rounds, say):
+        for name in interleaved(names, rounds):
             read = opened[name].work("read", "long", steps=steps)
             if read["points"] != steps:
                 raise SystemExit(f"{name} gave {read['points']} of {steps} points")
@@ -98,9 +80,7 @@ def main() -> None:
     if "trackio" in found:
         times = median([b / a for a, b in zip(found["cusp"], found["trackio"], strict=True)])
         print(verdict(times >= 3, f"{times:.1f}x faster than trackio (bar 3x)"))
-    if given.json:
-        content = {"seconds": found, "page": page, "steps": steps, "on": machine()}
-        given.json.write_text(json.dumps(content, indent=1))
+    keep(given.json, seconds=found, page=page, steps=steps)
 
 
 if __name__ == "__main__":

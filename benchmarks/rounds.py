@@ -1,11 +1,15 @@
-"""Rounds on a machine that others use, too: interleaved, with medians and spreads; and their tables."""
+"""Rounds on a machine that others use, too: the command line, interleaving, medians and spreads."""
 
+import argparse
 import datetime
+import json
 import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,12 +18,39 @@ from peers import HERE
 Json = dict[str, Any]
 
 
-def interleaved(names: Sequence[str], rounds: int, say: Callable[[str], None]) -> Iterator[str]:
+def asked(about: str, known: Sequence[str] = (), rounds: int = 5) -> argparse.Namespace:
+    """Return what the command line says: `quick`, `rounds` (2 when quick), `names` (Cusp first), `json`.
+
+    `about` is the file's docstring, `known` are the systems it compares.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--only", default=",".join(known), help="systems to compare, by comma")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    given.rounds = 2 if given.quick else given.rounds
+    given.names = ["cusp", *(name for name in given.only.split(",") if name not in ("cusp", ""))]
+    return given
+
+
+def keep(path: Path | None, **content: object) -> None:
+    """Write what was measured as JSON, if a path was given."""
+    if path:
+        path.write_text(json.dumps({**content, "on": machine()}, indent=1))
+
+
+def say(text: str) -> None:
+    """Print progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def interleaved(names: Sequence[str], rounds: int, what: str = "") -> Iterator[str]:
     """Yield every name once a round, in another order each time."""
     rng = Random(0)
     for number in range(1, rounds + 1):
         for name in rng.sample(list(names), len(names)):
-            say(f"round {number} of {rounds}: {name}")
+            say(f"{what}round {number} of {rounds}: {name}")
             yield name
 
 

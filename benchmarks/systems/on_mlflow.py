@@ -1,4 +1,4 @@
-"""mlflow -> `mlflow server` on SQLite: `log_metrics` of a step, synchronous as by default."""
+"""mlflow -> `mlflow server` on SQLite: `log_metrics` of a step, synchronous as by default, or not."""
 
 import os
 import time
@@ -22,7 +22,7 @@ class Mlflow(Client):
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         if self.given.what != "series":
-            self.mlflow.log_metrics(metrics, step=step)
+            self.mlflow.log_metrics(metrics, step=step, synchronous=self.given.how != "async")
             return
         now = int(time.time() * 1000)
         self.waiting.append(self.mlflow.entities.Metric("x", metrics["x"], now, step))
@@ -32,6 +32,8 @@ class Mlflow(Client):
     def finish(self) -> None:
         if self.waiting:
             self._flush()
+        if self.given.how == "async":
+            self.mlflow.flush_async_logging()
         self.mlflow.end_run()
 
     def _flush(self) -> None:

@@ -51,8 +51,10 @@ def log(client: Client, given: argparse.Namespace) -> dict[str, object]:
     values = rows(given.steps)
     client.start(given.run)
     time.sleep(0.5)  # what a client does after its start is no part of this
-    calls, cpu, began = [], time.process_time(), time.perf_counter()
+    open(f"{given.dir}/{given.run}.begun", "w").close()
+    calls, called_at, cpu, began = [], [], time.process_time(), time.perf_counter()
     for step, metrics in enumerate(values):
+        called_at.append(time.time())
         at = time.perf_counter_ns()
         client.log(step, metrics)
         calls.append(time.perf_counter_ns() - at)
@@ -65,6 +67,7 @@ def log(client: Client, given: argparse.Namespace) -> dict[str, object]:
         "seconds": seconds,
         "cpu_s": time.process_time() - cpu,
         "calls_ns": calls,
+        "called_at": called_at,
     }
 
 
@@ -97,6 +100,7 @@ def main(client: type[Client]) -> None:
     parser.add_argument("--run", required=True)
     parser.add_argument("--steps", type=int, default=2_000)
     parser.add_argument("--pace", type=float, default=0.0)
+    parser.add_argument("--how", default="")
     given = parser.parse_args()
     found = {"log": log, "series": series, "read": read}[given.what](client(given), given)
     sys.stdout.flush()
