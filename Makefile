@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env setup demo serve test soak check bench bench-detector bench-peers-env bench-ingest bench-read up down clean browser fuzz
+.PHONY: help env setup demo serve test soak check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -59,7 +59,7 @@ bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=-
 bench-peers-env: setup  ## The environments of trackio, mlflow, wandb, TensorBoard and aim, in .bench-peers
 	$(BIN)/python benchmarks/peers.py
 
-bench-ingest bench-read: bench-peers-env  ## Cusp beside its peers (ARGS=--quick: a minute each)
+bench-ingest bench-read bench-loop bench-live: bench-peers-env  ## Cusp beside its peers (ARGS=--quick: minutes)
 	$(BIN)/python benchmarks/$(@:bench-%=%).py $(ARGS)
 
 up: .env  ## docker compose: db, monitor (and with PROFILE=gpu or demo their parts)

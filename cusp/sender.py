@@ -24,8 +24,9 @@ from cusp.wire import Command, Reply
 
 log = logging.getLogger("cusp")
 
-HEARTBEAT_S = 1.0
-COALESCE_S = 0.02
+HEARTBEAT_S = 0.5  # a stop is known that soon, so it takes at most this long and one step
+COALESCE_S = 0.02  # a step logs several messages at once: they travel together
+GAP_S = 0.2  # from one request to the next: so do the steps of a fast loop
 FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 10.0
 TIMEOUT_S = 10.0  # without a byte of the answer
@@ -98,6 +99,7 @@ class Sender:
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._closing = threading.Event()
+        self._hurry = threading.Event()  # the training has ended: nothing more to wait for
         self._retry_s = self._backoff_s = 0.0
         self._silent_for = 0
         self._refused_seq, self._refusals = -1, 0
@@ -112,6 +114,7 @@ class Sender:
 
     def drain(self, timeout_s: float) -> bool:
         """Return whether the monitor holds every message of the live attempt within the time."""
+        self._hurry.set()
         self.wake()
         with self._progress:
             return self._progress.wait_for(lambda: self._live.spool.pending() == 0, timeout_s)
@@ -119,16 +122,18 @@ class Sender:
     def close(self, timeout_s: float = 2.0) -> None:
         """End the thread; what was not sent stays in the spool."""
         self._closing.set()
+        self._hurry.set()
         self._wake.set()
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            resting_until = time.monotonic() + self._retry_s
-            if self._wake.wait(self._retry_s or HEARTBEAT_S):
+            shipped_at, resting_s = time.monotonic(), self._retry_s
+            if self._wake.wait(resting_s or HEARTBEAT_S):
                 self._wake.clear()
-                # A step logs several messages at once: they travel together.
-                self._closing.wait(max(COALESCE_S, resting_until - time.monotonic()))
+                since_s = time.monotonic() - shipped_at
+                ends = self._closing if resting_s else self._hurry
+                ends.wait(max(COALESCE_S, (resting_s or GAP_S) - since_s))
             try:
                 self._ship_everything()
             except Exception as error:  # the one broad except: nothing here may hurt the training
@@ -159,12 +164,15 @@ class Sender:
             return True
 
     def _ship(self, attempt: Attempt) -> bool:
-        """Send batches until nothing is pending; True then. The first one is also the heartbeat."""
+        """Send what is there now in batches; True when nothing is pending.
+
+        The first one is also the heartbeat. What is logged meanwhile travels at the next turn.
+        """
         if not attempt.announced:
             self._post("/runs", attempt.start)
             attempt.announced = True
-        first = True
-        while (first or attempt.spool.pending()) and not self._closing.is_set():
+        first, upto = True, attempt.spool.next_seq
+        while (first or attempt.spool.acked < upto) and not self._closing.is_set():
             first, before = False, attempt.spool.acked
             self._ship_batch(attempt)
             if attempt.spool.acked == before:

@@ -12,6 +12,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 GIB = 1 << 30
 
@@ -34,6 +35,7 @@ class Spool:
         self._segments = sorted(folder.glob("spool-*.jsonl"))
         self._starts = [_first_seq(segment) for segment in self._segments]
         self._offsets: dict[Path, list[int]] = {}
+        self._read_to: tuple[Path | None, int, int] = (None, 0, 0)  # segment, line, offset
         self._sizes = {segment: segment.stat().st_size for segment in self._segments}
         self.acked = self._read_cursor()
         self.dropped = 0
@@ -63,9 +65,9 @@ class Spool:
             end = self._starts[index + 1] if index + 1 < len(self._starts) else self.next_seq
             seq = max(seq, start)
             count = min(most, end - seq)
-            offset = self._offset(segment, seq - start)
+        # The file is read without the lock: the training thread must not wait for it.
         with segment.open("rb") as file:
-            file.seek(offset)
+            self._seek(file, segment, seq - start)
             lines: list[str] = []
             size = 0
             while len(lines) < count and (size < most_bytes or not lines):
@@ -74,6 +76,7 @@ class Spool:
                     break
                 lines.append(line.decode())
                 size += len(line)
+            self._read_to = (segment, seq - start + len(lines), file.tell())
         return lines
 
     def oldest(self) -> int:
@@ -86,15 +89,18 @@ class Spool:
         The segment before the current one stays: a monitor that lost its last commits to a power cut
         can ask for them again.
         """
+        gone = []
         with self._lock:
             self.acked = min(next_seq, self.next_seq)
-            self._write_cursor()
             while len(self._segments) > 2 and self._starts[2] <= self.acked:
-                segment = self._segments.pop(0)
+                gone.append(self._segments.pop(0))
                 self._starts.pop(0)
-                self._sizes.pop(segment, None)
-                self._offsets.pop(segment, None)
-                segment.unlink(missing_ok=True)
+                self._sizes.pop(gone[-1], None)
+                self._offsets.pop(gone[-1], None)
+        # Without the lock, as `append` would wait for the disk; the cursor first.
+        self._write_cursor()
+        for segment in gone:
+            segment.unlink(missing_ok=True)
 
     def pending(self) -> int:
         """Return how many messages the monitor does not hold yet."""
@@ -151,19 +157,23 @@ class Spool:
             self._starts.append(self.next_seq)
             self._sizes[segment] = 0
 
-    def _offset(self, segment: Path, line: int) -> int:
-        """Return where a line begins; a sparse index (every 256th line) keeps the memory small."""
+    def _seek(self, file: BinaryIO, segment: Path, line: int) -> None:
+        """Go to where a line begins: where the last reading ended, mostly.
+
+        Else a sparse index (every 256th line) leads there, which keeps the memory small.
+        """
+        if self._read_to[:2] == (segment, line):
+            file.seek(self._read_to[2])
+            return
         index = self._offsets.setdefault(segment, [0])
-        with segment.open("rb") as file:
-            block = min(line // 256, len(index) - 1)
-            file.seek(index[block])
-            at = block * 256
-            while at < line:
-                file.readline()
-                at += 1
-                if at % 256 == 0 and at // 256 == len(index):
-                    index.append(file.tell())
-            return file.tell()
+        block = min(line // 256, len(index) - 1)
+        file.seek(index[block])
+        at = block * 256
+        while at < line:
+            file.readline()
+            at += 1
+            if at % 256 == 0 and at // 256 == len(index):
+                index.append(file.tell())
 
     def _write_cursor(self) -> None:
         temporary = self._folder / ".cursor"

@@ -1,24 +1,22 @@
-"""Who is listening to which run, and the stream of a run's changes from any cursor.
+"""Who is listening to which run, and a run's changes from any cursor as the stream sends them.
 
 The hub only wakes listeners; what they send is read from the database by cursor, so a listener that
 reconnects, or one of another process, misses nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import Callable
 from typing import Any
 
 import anyio
-from anyio import to_thread
+from fastapi.sse import format_sse_event
 
 from monitor import views
 from monitor.store import feed, findings, points, runs
 from monitor.store.database import Database, Transaction
 
-COALESCE_S = 0.1
-RUN_EVERY_S = 0.5
-# A monitor that dies between its commit and its notice leaves the viewers of the others unaware.
-LOOK_EVERY_S = 5.0
+MOST_CHANGES = 500
 Event = tuple[int | None, str, dict[str, Any]]
 
 
@@ -49,10 +47,6 @@ class Hub:
         """Return a listener to one run, or to all; use it as a context manager."""
         return Listener(self, run_id)
 
-    def count(self) -> int:
-        """Return how many streams are open."""
-        return len(self._listeners)
-
     def add(self, listener: "Listener") -> None:
         """Begin waking this listener."""
         self._listeners.add(listener)
@@ -69,7 +63,7 @@ class Hub:
 
 
 class Listener:
-    """One open stream: the runs that changed since it last looked."""
+    """The runs that changed since it last looked."""
 
     def __init__(self, hub: Hub, run_id: str | None) -> None:
         self._hub = hub
@@ -93,51 +87,44 @@ class Listener:
         return changed
 
 
-async def of_run(
-    hub: Hub, database: Database, run_id: str, cursor: int, summarise: Callable[[str], Any]
-) -> AsyncIterator[Event]:
-    """Yield (cursor, event name, data) for every change of the run after `cursor`, for ever."""
-    with hub.listen(run_id) as listener:
-        heard = False
-        while not hub.closing.is_set():
-            found, cursor, more = await to_thread.run_sync(
-                _since, database, run_id, cursor, summarise
-            )
-            if heard and not found:  # a heartbeat: nothing is new but the time of the last contact
-                found = [(None, "run", await to_thread.run_sync(summarise, run_id))]
-            for one in found:
-                yield one
-            if not more:
-                heard = bool(await listener.wait(LOOK_EVERY_S))
-                await asyncio.sleep(COALESCE_S if heard else 0)
+class Reader:
+    """Reads a run's changes from the database, encoded as the stream sends them."""
+
+    def __init__(self, database: Database, summarise: Callable[[str], Any]) -> None:
+        self._database = database
+        self._summarise = summarise
+
+    def head(self, run_id: str) -> int:
+        """Return the cursor of the run's last change, 0 where there is none."""
+        with self._database.read() as tx:
+            return feed.last(tx, run_id)
+
+    def read(self, run_id: str, cursor: int, upto: int) -> tuple[int, bytes]:
+        """Return the changes after `cursor`, at most up to `upto`, and the cursor of the last one.
+
+        The cursor goes out with the last event of a change: one that breaks off in between is repeated.
+        """
+        with self._database.read() as tx:
+            changes = feed.after(tx, run_id, cursor, MOST_CHANGES, upto)
+            found: list[Event] = []
+            for change in changes:
+                found += _expand(tx, run_id, change.cursor, change.kind, change.ref)
+        if changes:
+            cursor = changes[-1].cursor
+        if any(change.kind == "run" for change in changes):
+            found.append((cursor, "run", self._summarise(run_id)))
+        return cursor, b"".join(encoded(*one) for one in found)
+
+    def summary(self, run_id: str) -> tuple[Any, bytes]:
+        """Return the run as the runs table shows it, None if it is not there, and its event."""
+        found = self._summarise(run_id)
+        return found, b"" if found is None else encoded(None, "run", found)
 
 
-async def of_all(hub: Hub, summarise: Callable[[str], Any]) -> AsyncIterator[Event]:
-    """Yield a `run` event whenever a run changes, at most two a second for each."""
-    with hub.listen(None) as listener:
-        while not hub.closing.is_set():
-            for run_id in sorted(await listener.wait()):
-                run = await to_thread.run_sync(summarise, run_id)
-                if run is not None:
-                    yield None, "run", run
-            await asyncio.sleep(RUN_EVERY_S)
-
-
-def _since(
-    database: Database, run_id: str, cursor: int, summarise: Callable[[str], Any]
-) -> tuple[list[Event], int, bool]:
-    most = 500
-    with database.read() as tx:
-        changes = feed.after(tx, run_id, cursor, most)
-        found: list[Event] = []
-        for change in changes:
-            found += _expand(tx, run_id, change.cursor, change.kind, change.ref)
-    if changes:
-        cursor = changes[-1].cursor
-    if any(change.kind == "run" for change in changes):
-        found.append((cursor, "run", summarise(run_id)))
-    # The cursor goes out with the last event of a change: one that breaks off in between is repeated.
-    return found, cursor, len(changes) == most
+def encoded(cursor: int | None, kind: str, data: object) -> bytes:
+    """Return one event as it is sent."""
+    number = None if cursor is None else str(cursor)
+    return format_sse_event(event=kind, data_str=json.dumps(data), id=number)
 
 
 def _expand(
@@ -161,16 +148,10 @@ def _expand(
 
 
 def _points(tx: Transaction, run_id: str, cursor: int, ref: dict[str, Any]) -> list[Event]:
-    attempts = runs.attempts_of(tx, run_id)
     key = ref["attempt_key"]
-    number = views.attempt_numbers(attempts).get(key, 0)
-    found: dict[int, dict[str, float]] = {}
-    for one in points.read(tx, run_id, {key: 2**62}, since=ref["from"], until=ref["to"]):
-        if one.name != points.AT:
-            for step, value, owner in zip(one.steps, one.values, one.attempts, strict=True):
-                if owner == key:
-                    found.setdefault(step, {})[one.name] = value
-    data = [{"step": s, "attempt": number, "metrics": found[s]} for s in sorted(found)]
+    number = views.attempt_numbers(runs.attempts_of(tx, run_id)).get(key, 0)
+    found = points.of_attempt(tx, run_id, key, ref["from"], ref["to"])
+    data = [{"step": s, "attempt": number, "metrics": values} for s, values in found.items()]
     return _numbered(cursor, "point", data)
 
 

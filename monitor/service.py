@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from monitor import views
+from monitor.broadcast import Channels
 from monitor.config import MonitorConfig
 from monitor.deletion import refuse_deleted, refuse_purged
-from monitor.events import Hub
+from monitor.events import Hub, Reader
 from monitor.fanout import Fanout
 from monitor.ingest import Ingest
 from monitor.measures import Measures
@@ -19,6 +20,7 @@ from monitor.problems import Conflict, NotFound
 from monitor.store import answers, runs
 from monitor.store.database import Database, Transaction
 from monitor.sweep import Sweeper
+from monitor.table_stream import TableStream
 from monitor.tokens import Tokens
 
 
@@ -30,11 +32,13 @@ class Service:
         self.clock = clock
         self.database = Database(config.database_url)
         self.hub = Hub()
+        reader = Reader(self.database, self.summary)
+        self.channels, self.table = Channels(self.hub, reader), TableStream(self.hub, reader)
         self.tokens = Tokens(self.database, config.token, lambda: self.clock())
         self.fanout = (
             None if self.database.is_sqlite else Fanout(self.database.url, self.hub.changed)
         )
-        self.measures = Measures(self.database, self.hub.count)
+        self.measures = Measures(self.database, lambda: self.channels.count() + self.table.count())
         self.sweeper = Sweeper(
             self.database, self.changed, lambda: self.clock(), config.lost_after_s
         )

@@ -1,34 +1,58 @@
 """Server-sent events, resumable by cursor."""
 
-from collections.abc import AsyncIterable
-from typing import Annotated
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, cast
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Header, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.sse import EventSourceResponse, format_sse_event
+from starlette.types import Send
 
 from cusp.wire import Id
-from monitor import events
 from monitor.access import GrantDep, needs
-from monitor.service import ServiceDep, run_or_404
+from monitor.auth import Grant
+from monitor.service import Service, ServiceDep, run_or_404
 
 router = APIRouter(tags=["events"])
 MOST = 2**53  # the greatest cursor that JSON's numbers hold exactly, and far beyond any there is
 After = Annotated[int, Query(ge=0, le=MOST, description="cursor to go on from")]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=32)]
+OPENED = format_sse_event(comment="open", retry=1000)
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "data": {"type": "string"},
+        "event": {"type": "string"},
+        "id": {"type": "string"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {EventSourceResponse.media_type: {"itemSchema": _EVENT}}}
+}
+
+
+class Stream(EventSourceResponse):
+    """Encoded events. Their generator is closed with the connection, not when it is collected."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send until the viewer leaves or there is no more."""
+        async with aclosing(cast("AsyncGenerator[bytes]", self.body_iterator)):
+            await super().stream_response(send)
 
 
 @router.get(
-    "/events", response_class=EventSourceResponse, dependencies=[needs("read", filters=True)]
+    "/events",
+    response_class=Response,
+    responses=STREAM,
+    dependencies=[needs("read", filters=True)],
 )
-async def all_events(service: ServiceDep, grant: GrantDep) -> AsyncIterable[ServerSentEvent]:
+async def all_events(service: ServiceDep, grant: GrantDep) -> Stream:
     """Stream a summary of every run that changes."""
-    yield ServerSentEvent(comment="open", retry=1000)
-    async for cursor, kind, data in events.of_all(service.hub, service.summary):
-        if not await to_thread.run_sync(service.tokens.stands, grant):
-            return
-        if grant.reaches(data["id"], data["project"]):
-            yield _sent(cursor, kind, data)
+    found = service.table.follow(grant.reaches)
+    return Stream(_while_it_stands(service, grant, found), headers=HEADERS)
 
 
 def known_run(run_id: Id, service: ServiceDep) -> str:
@@ -39,7 +63,10 @@ def known_run(run_id: Id, service: ServiceDep) -> str:
 
 
 @router.get(
-    "/runs/{run_id}/events", response_class=EventSourceResponse, dependencies=[needs("read")]
+    "/runs/{run_id}/events",
+    response_class=Response,
+    responses=STREAM,
+    dependencies=[needs("read")],
 )
 async def run_events(
     run_id: Annotated[str, Depends(known_run)],
@@ -47,17 +74,21 @@ async def run_events(
     grant: GrantDep,
     after: After = 0,
     last_event_id: LastEventId = None,
-) -> AsyncIterable[ServerSentEvent]:
+) -> Stream:
     """Stream every change of the run after a cursor, for ever; `Last-Event-ID` wins over `after`."""
     resumed = last_event_id and last_event_id.isdecimal()
     cursor = min(int(last_event_id or 0), MOST) if resumed else after
-    yield ServerSentEvent(comment="open", retry=1000)
-    stream = events.of_run(service.hub, service.database, run_id, cursor, service.summary)
-    async for number, kind, data in stream:
-        if not await to_thread.run_sync(service.tokens.stands, grant):
-            return
-        yield _sent(number, kind, data)
+    found = service.channels.follow(run_id, cursor)
+    return Stream(_while_it_stands(service, grant, found), headers=HEADERS)
 
 
-def _sent(cursor: int | None, kind: str, data: object) -> ServerSentEvent:
-    return ServerSentEvent(id=None if cursor is None else str(cursor), event=kind, data=data)
+async def _while_it_stands(
+    service: Service, grant: Grant, found: AsyncGenerator[bytes]
+) -> AsyncGenerator[bytes]:
+    """Yield what is found as long as the grant's token has not been revoked."""
+    yield OPENED
+    async with aclosing(found):
+        async for content in found:
+            if grant.token_id and not await to_thread.run_sync(service.tokens.stands, grant):
+                return
+            yield content

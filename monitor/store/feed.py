@@ -8,15 +8,21 @@ from sqlalchemy import Connection, Row, Update, bindparam, insert, select, updat
 
 from monitor.store.schema import changes, runs
 
+NO_END = 2**62  # beyond every cursor
 News = tuple[str, dict[str, Any]]  # the kind of a change, and what it refers to
 
 _APPEND = insert(changes)
 _AFTER = (
     select(changes.c.cursor, changes.c.kind, changes.c.ref)
-    .where(changes.c.run_id == bindparam("run"), changes.c.cursor > bindparam("after"))
+    .where(
+        changes.c.run_id == bindparam("run"),
+        changes.c.cursor > bindparam("after"),
+        changes.c.cursor <= bindparam("upto"),
+    )
     .order_by(changes.c.cursor)
     .limit(bindparam("most"))
 )
+_LAST = select(runs.c.cursor).where(runs.c.id == bindparam("run"))
 
 
 def add(connection: Connection, run_id: str, kind: str, ref: dict[str, Any]) -> int:
@@ -65,9 +71,14 @@ def section_changed(connection: Connection, run_id: str, section: str) -> None:
     add(connection, run_id, "changed", {"section": section})
 
 
+def last(connection: Connection, run_id: str) -> int:
+    """Return the cursor of the run's last change, 0 where there is none."""
+    return int(connection.execute(_LAST, {"run": run_id}).scalar() or 0)
+
+
 def after(
-    connection: Connection, run_id: str, cursor: int, most: int = 500
+    connection: Connection, run_id: str, cursor: int, most: int = 500, upto: int = NO_END
 ) -> Sequence[Row[int, str, dict[str, Any]]]:
-    """Return the changes after a cursor, oldest first."""
-    given = {"run": run_id, "after": cursor, "most": most}
+    """Return the changes after a cursor up to and with another, oldest first."""
+    given = {"run": run_id, "after": cursor, "most": most, "upto": upto}
     return connection.execute(_AFTER, given).all()

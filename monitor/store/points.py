@@ -35,6 +35,15 @@ _ONE = (
     )
     .order_by(points.c.step, points.c.attempt_key)
 )
+_OF_ATTEMPT = (
+    select(points.c.step, points.c.series_id, points.c.value)
+    .where(
+        points.c.series_id.in_(bindparam("ids", expanding=True)),
+        points.c.step.between(bindparam("since"), bindparam("until")),
+        points.c.attempt_key == bindparam("key"),
+    )
+    .order_by(points.c.step)
+)
 _SOME = select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
     points.c.series_id.in_(bindparam("ids", expanding=True)),
     points.c.step.in_(bindparam("steps", expanding=True)),
@@ -163,6 +172,18 @@ def effective(
         if step < cuts.get(key, 0):
             found.setdefault(step, {})[ids[number]] = value
     return dict(sorted(found.items()))
+
+
+def of_attempt(
+    connection: Connection, run_id: str, key: int, since: int, until: int
+) -> dict[int, dict[str, float]]:
+    """Return {step: {name: value}} of what one attempt logged from one step to another, by step."""
+    ids = {number: name for name, number in names(connection, run_id).items() if name != AT}
+    found: dict[int, dict[str, float]] = {}
+    given = {"ids": list(ids), "since": since, "until": until, "key": key}
+    for step, number, value in _tuples(connection, _OF_ATTEMPT, given):
+        found.setdefault(step, {})[ids[number]] = value
+    return found
 
 
 def thinned(

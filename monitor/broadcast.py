@@ -1,0 +1,181 @@
+"""One run's changes, read and encoded once, however many viewers follow them.
+
+A channel lives in the event loop as long as somebody follows its run. It reads what is new by cursor, once,
+and keeps the last parts of the encoded stream; each viewer holds only its place among them. A viewer that
+comes with an older cursor, or was so slow that its next part is not kept any more, reads from the database
+up to where the channel is, and goes on with it. So nothing is lost or repeated, and a slow viewer costs no
+memory. The hub only wakes: channels of other processes, and channels that were not woken, look by cursor.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import anyio
+from anyio import to_thread
+from fastapi.sse import KEEPALIVE_COMMENT
+
+from monitor.events import Hub, Reader
+from monitor.store.feed import NO_END
+
+COALESCE_S = 0.1  # from one reading to the next; the first of a run at rest is at once
+# A monitor that dies between its commit and its notice leaves the viewers of the others unaware.
+LOOK_EVERY_S = 5.0
+PING_EVERY_S = 15.0
+KEPT_PARTS, KEPT_BYTES = 256, 1 << 20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The encoded changes after one cursor up to another; both are the same for a heartbeat."""
+
+    after: int
+    upto: int
+    content: bytes
+
+
+class Channels:
+    """The channels of the runs that somebody follows."""
+
+    def __init__(self, hub: Hub, reader: Reader) -> None:
+        self._hub = hub
+        self._reader = reader
+        self._open: dict[str, Channel] = {}
+
+    async def follow(self, run_id: str, cursor: int) -> AsyncGenerator[bytes]:
+        """Yield the encoded changes of the run after `cursor` until the monitor closes.
+
+        It also ends when the run could not be read: the viewer comes back and is told why.
+        """
+        channel = self._open.get(run_id)
+        if channel is None or channel.ended:
+            channel = self._open[run_id] = Channel(self._hub, run_id, self._reader)
+        channel.viewers += 1
+        try:
+            async for content in channel.follow(cursor):
+                yield content
+        finally:
+            channel.viewers -= 1
+            if channel.viewers == 0:
+                channel.close()
+                if self._open.get(run_id) is channel:
+                    del self._open[run_id]
+
+    def count(self) -> int:
+        """Return how many viewers follow a run."""
+        return sum(channel.viewers for channel in self._open.values())
+
+
+class Channel:
+    """One run: the task that reads it, and its last parts."""
+
+    def __init__(self, hub: Hub, run_id: str, reader: Reader) -> None:
+        self.viewers = 0
+        self.ended = False
+        self._closing = hub.closing
+        self._listener = hub.listen(run_id)
+        self._run_id = run_id
+        self._reader = reader
+        self._head = -1  # the last cursor read; unknown at first
+        self._parts: deque[Part] = deque()
+        self._first = 0  # the number of the oldest part kept
+        self._bytes = 0
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._keep_reading(), name=f"channel-{run_id}")
+        self._task.add_done_callback(self._finish)
+
+    def close(self) -> None:
+        """End the reading, after the one that is under way."""
+        self._listener.wake.set()
+
+    async def follow(self, cursor: int) -> AsyncGenerator[bytes]:
+        """Yield what comes after `cursor`."""
+        while self._head < 0 and not self.ended:
+            await self._news.wait()
+        number = -1  # of the next part, once the viewer is where the channel is
+        while not self.ended:
+            if number < self._first:
+                # Both are of the same moment: nothing is awaited between.
+                head, number = self._head, self._first + len(self._parts)
+                async for content in self._catch_up(cursor, head):
+                    yield content
+                cursor = max(cursor, head)
+            elif number < self._first + len(self._parts):
+                part = self._parts[number - self._first]
+                number += 1
+                async for content in self._rest_of(part, cursor):
+                    yield content
+                cursor = max(cursor, part.upto)
+            elif not await self._wait():
+                yield KEEPALIVE_COMMENT
+
+    async def _rest_of(self, part: Part, cursor: int) -> AsyncGenerator[bytes]:
+        """Yield what of the part comes after the cursor; heartbeats are for all."""
+        if cursor <= part.after or part.after == part.upto:
+            yield part.content
+        elif cursor < part.upto:
+            async for content in self._catch_up(cursor, part.upto):
+                yield content
+
+    async def _catch_up(self, cursor: int, upto: int) -> AsyncGenerator[bytes]:
+        while cursor < upto:
+            cursor, content = await to_thread.run_sync(
+                self._reader.read, self._run_id, cursor, upto
+            )
+            if content:
+                yield content
+
+    async def _wait(self) -> bool:
+        """Return whether there is news; not, when none came for a while."""
+        with anyio.move_on_after(PING_EVERY_S):
+            await self._news.wait()
+            return True
+        return False
+
+    async def _keep_reading(self) -> None:
+        with self._listener:
+            self._head = await to_thread.run_sync(self._reader.head, self._run_id)
+            self._tell()
+            while self.viewers and not self._closing.is_set():
+                heard = bool(await self._listener.wait(LOOK_EVERY_S))
+                new = await self._read_new()
+                if heard and not new:  # a heartbeat: only the time of the last contact is new
+                    _, content = await to_thread.run_sync(self._reader.summary, self._run_id)
+                    self._add(Part(self._head, self._head, content))
+                await asyncio.sleep(COALESCE_S if heard else 0)
+
+    async def _read_new(self) -> bool:
+        """Read until there is nothing more; return whether there was anything."""
+        began = self._head
+        while True:
+            upto, content = await to_thread.run_sync(
+                self._reader.read, self._run_id, self._head, NO_END
+            )
+            if upto == self._head:
+                return upto != began
+            part = Part(self._head, upto, content)
+            self._head = upto
+            self._add(part)
+
+    def _add(self, part: Part) -> None:
+        self._parts.append(part)
+        self._bytes += len(part.content)
+        while len(self._parts) > KEPT_PARTS or (self._bytes > KEPT_BYTES and len(self._parts) > 1):
+            self._bytes -= len(self._parts.popleft().content)
+            self._first += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self.ended = True
+        self._tell()
+        with suppress(asyncio.CancelledError):
+            if error := task.exception():
+                _log.warning("the streams of run %s broke off: %s", self._run_id, error)
