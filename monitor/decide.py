@@ -4,13 +4,14 @@ Metrics of step t are measured before update t, so the checkpoint "before step t
 complete one saved at a step <= t-1; the verdict's `safe_step` already says that step.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cusp.wire import Policy
 from monitor.detect import Transition, Verdict
 
-LADDER_RUNGS = 4
+MOST_CANDIDATES = 8
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,9 @@ def candidates(
 ) -> list[Candidate]:
     """Return the checkpoints to score, fixed before any score is known, by step; the base comes first.
 
-    With a transition: the one before it, its neighbours, a ladder back to the start, the accuracy
-    peak, the last. Without: the last, the accuracy peak and a ladder. `all`: every one of them.
+    With a transition: the one before it, its neighbours, the accuracy peak, the last. Without: the
+    last and the accuracy peak. A ladder fills the widest gaps between them until there are eight,
+    the base among them; it stands closer early, where the policy changes fastest. `all`: every one.
     """
     newest = {one.step: one for one in saved}  # a resumed attempt's checkpoint replaces the older
     steps = sorted(newest)
@@ -132,10 +134,10 @@ def candidates(
         add(chosen.step, "pre-transition")
         add(steps[anchor - 1] if anchor else None, "before")
         add(steps[anchor + 1] if anchor + 1 < len(steps) else None, "after")
-    for step in _rungs(steps[:anchor], LADDER_RUNGS):
-        add(step, "ladder")
     add(_peak(steps, accuracy), "accuracy peak")
     add(steps[-1] if steps else None, "last")
+    for step in _ladder(steps, set(roles), MOST_CANDIDATES - len(roles)):
+        add(step, "ladder")
     if evaluate == "all":
         for step in steps:
             roles.setdefault(step, ["checkpoint"])
@@ -151,16 +153,20 @@ def reference_step(found: Sequence[Candidate]) -> int:
     return 0
 
 
-def _rungs(steps: Sequence[int], count: int) -> list[int]:
-    """Return up to `count` steps, evenly spread from the first to the one before the last.
+def _ladder(steps: Sequence[int], taken: set[int], count: int) -> list[int]:
+    """Return up to `count` steps, each in the middle of the widest gap left, on a square-root scale.
 
-    >>> _rungs([10, 20, 30, 40, 50, 60, 70], 4)
-    [10, 30, 40, 60]
+    >>> _ladder(range(10, 210, 10), {0, 200}, 3)
+    [50, 110, 10]
     """
-    usable = steps[:-1] if len(steps) > 1 else steps
-    if len(usable) <= count:
-        return list(usable)
-    return sorted({usable[round(i * (len(usable) - 1) / (count - 1))] for i in range(count)})
+    rungs: list[int] = []
+    left = [step for step in steps if step not in taken]
+    while left and len(rungs) < count:
+        placed = [math.sqrt(step) for step in (*taken, *rungs)]
+        gap = {step: min(abs(math.sqrt(step) - root) for root in placed) for step in left}
+        rungs.append(max(left, key=lambda step: (gap[step], -step)))
+        left.remove(rungs[-1])
+    return rungs
 
 
 def _peak(steps: Sequence[int], accuracy: Mapping[int, float], window: int = 8) -> int | None:

@@ -41,6 +41,7 @@ _LEAST_POINTS = 24
 _DIES_OUT = 0.5
 _LEAST_RISE = 0.06
 _LEAST_TURN_Z = 3.0
+_WITNESS_Z = 3.0
 _SPEAK_FOR: Mapping[Kind, tuple[int, ...]] = {
     "length_turn": (LENGTH,),
     "destabilisation": tuple(row for row in range(ROWS) if row != LENGTH),
@@ -145,8 +146,9 @@ class Detector:
         date = self._scan.date()
         if date is None:
             return
+        safest = int(min(date.safe, self._accuracy_fell(date.moment)))
         step, low, high, safe = (
-            self._scan.history.step(index) for index in (date.index, date.low, date.high, date.safe)
+            self._scan.history.step(index) for index in (date.index, date.low, date.high, safest)
         )
         self._transition = Transition(step, low, high, max(safe - 1, 0), self._now, state)
         self._forget_change()
@@ -169,6 +171,14 @@ class Detector:
             self._found[kind] = ChangePoint(
                 kind, at, low, high, state, self._now, own_evidence, since
             )
+
+    def _accuracy_fell(self, moment: Moment) -> float:
+        """Return the point before accuracy itself began to fall, infinity if it bears no witness.
+
+        Accuracy often sinks before format breaks, and accuracy is what a checkpoint is kept for.
+        """
+        own = self._scan.date((ACCURACY,)) if moment.z[ACCURACY] >= _WITNESS_Z else None
+        return own.safe if own else math.inf
 
     @property
     def _now(self) -> int:

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 WINDOW = 512
+REMEMBERED = 3 * WINDOW
 _CAPACITY = 4 * WINDOW
 
 
 class History:
-    """The last points of `rows` metrics, at least WINDOW of them, in constant memory.
+    """The last points of `rows` metrics, at least REMEMBERED of them, in constant memory.
 
     >>> history = History(1)
     >>> for value in (1.0, float("nan"), 3.0):
@@ -48,10 +49,10 @@ class History:
         self.size += 1
 
     def _forget(self) -> None:
-        gone = _CAPACITY - WINDOW
-        self.values[:, :WINDOW] = self.values[:, gone:]
-        self.values[:, WINDOW:] = np.nan
-        self._sums[:, :, : WINDOW + 1] = self._sums[:, :, gone:]
+        gone = _CAPACITY - REMEMBERED
+        self.values[:, :REMEMBERED] = self.values[:, gone:]
+        self.values[:, REMEMBERED:] = np.nan
+        self._sums[:, :, : REMEMBERED + 1] = self._sums[:, :, gone:]
         del self._steps[:gone]
         self.first += gone
 

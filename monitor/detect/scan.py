@@ -181,8 +181,7 @@ class Scan:
 
     def date(self, rows: tuple[int, ...] = EVERY_ROW) -> Date | None:
         """Return the change of these metrics dated at full resolution, jump or ramp per metric."""
-        oldest = max(1, self.history.first, self.size - WINDOW)
-        taus = np.arange(oldest, self.size - self.least + 1)
+        taus = np.arange(max(1, self.history.first), self.size - self.least + 1)
         if not len(taus):
             return None
         sums = self._sums(taus)

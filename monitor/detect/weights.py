@@ -1,12 +1,13 @@
 """How far each metric may be trusted: no witness that can be explained away confirms alone.
 
 format      counts in full if it was above 60 % of its range: what was never learnt wanders
-accuracy    for at most `alone` = confirm - 11, unless it lost more than half of its level: it depends
+accuracy    for at most `alone` = confirm - 11, unless it lost two thirds of its level: it depends
             on the prompts
 length      for at most `alone`: it follows the data as much as the policy; accuracy and length
             together also (a change of the data moves both), unless accuracy lost that much
 entropy     for at most `alone`, unless it more than doubled to over half a nat: a slow rise alone is
-            common in runs that stay good
+            common in runs that stay good; length and such a rise together also (longer answers have
+            more entropy, and where neither format nor accuracy suffers they do no harm)
 volatility  as format: a reward that shakes after it was learnt is what the phase transition is
 So something else must bear witness with at least 11 (z = 3.3), which chance rarely gives at the same
 step: with 6, a length that had turned for good was confirmed by the next wobble of anything.
@@ -24,7 +25,7 @@ from monitor.detect.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH, VOLATILITY
 from monitor.detect.readings import Reading
 
 _LEARNT = 0.6
-_LOST = 0.5
+_LOST = 1 / 3
 _SURGE = math.log(2.0)
 _SURGE_NATS = math.log(0.5)
 _WITNESS = 11.0
@@ -38,7 +39,7 @@ def limit_alone(confirm: float) -> float:
 
 
 def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
-    """Return at which candidates accuracy fell to less than half of its level."""
+    """Return at which candidates accuracy fell to less than a third of its level."""
     found: Flags = contrast.z[ACCURACY] > 0
     if not found.any():
         return found
@@ -83,10 +84,10 @@ def weighed(parts: Array, full: Full, confirm: float) -> Array:
     """
     alone = limit_alone(confirm)
     form = np.where(full.format, parts[FORMAT], np.minimum(parts[FORMAT], alone))
-    entropy = np.where(full.entropy, parts[ENTROPY], np.minimum(parts[ENTROPY], alone))
     accuracy = np.where(full.accuracy, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
     room = np.where(full.accuracy, alone, alone - accuracy)
     length = np.minimum(parts[LENGTH], room)
+    entropy = np.where(full.entropy, parts[ENTROPY], np.minimum(parts[ENTROPY], alone - length))
     left = np.where(full.format, np.inf, alone - form)
     volatility = np.minimum(parts[VOLATILITY], left)
     return np.array([form, accuracy, length, entropy, volatility])

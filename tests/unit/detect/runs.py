@@ -72,3 +72,8 @@ def stop_of(verdicts: Sequence[Verdict]) -> Verdict | None:
     """Return the first verdict with a confirmed transition."""
     confirmed = (v for v in verdicts if v.transition and v.transition.state == "confirmed")
     return next(confirmed, None)
+
+
+def watched(verdicts: Sequence[Verdict]) -> bool:
+    """Return whether a transition was reported, confirmed or not."""
+    return any(v.transition for v in verdicts)

@@ -13,11 +13,8 @@ from tests.unit.detect.runs import (
     ramp,
     samples,
     stop_of,
+    watched,
 )
-
-
-def watched(verdicts) -> bool:  # type: ignore[no-untyped-def]
-    return any(v.transition for v in verdicts)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -14,6 +14,7 @@ from tests.unit.detect.runs import (
     ramp,
     samples,
     stop_of,
+    watched,
     with_transition,
 )
 
@@ -120,11 +121,47 @@ def test_accuracy_that_is_lost_confirms_alone() -> None:
     assert 200 < stop.step < 250
 
 
-def test_an_accuracy_dip_to_half_is_not_enough_alone() -> None:
+def test_an_accuracy_dip_to_two_fifths_is_not_enough_alone() -> None:
     run = healthy()
     dip = ramp(400, 200, 215) - ramp(400, 250, 300)
-    run["accuracy_reward"] = noisy_share(0.5 - 0.22 * dip, 4)
+    run["accuracy_reward"] = noisy_share(0.5 - 0.3 * dip, 4)
     assert stop_of(fold(samples(**run))) is None
+
+
+def test_longer_answers_with_more_entropy_do_not_stop_while_rewards_stay_good() -> None:
+    run = healthy()
+    more = ramp(400, 200, 220)
+    run["completion_length"] = noisy_factor(400 + 200 * more, 1, 0.06)
+    run["entropy"] = noisy_factor(0.2 * (1 + 0.6 * more), 3, 0.06)
+    verdicts = fold(samples(**run))
+    assert stop_of(verdicts) is None
+    assert watched(verdicts)
+    worse = {**run, "format_reward": noisy_share(learning(400) - 0.15 * more, 4)}
+    assert stop_of(fold(samples(**worse))) is not None
+
+
+def test_the_step_to_keep_lies_before_accuracy_began_to_fall() -> None:
+    run = with_transition(at=220)
+    run["accuracy_reward"] = noisy_share(0.6 - 0.3 * ramp(400, 150, 230), 2)
+    stop = stop_of(fold(samples(**run)))
+    assert stop is not None
+    assert stop.transition is not None
+    assert stop.transition.safe_step <= 155
+    del run["accuracy_reward"]
+    blind = stop_of(fold(samples(**run)))
+    assert blind is not None
+    assert blind.transition is not None
+    assert blind.transition.safe_step > 180
+
+
+def test_the_interval_of_a_slow_turn_reaches_back_further_than_the_scan_looks() -> None:
+    steps, turned = 1400, 300
+    length = 600 - 200 * ramp(steps, 20, 120) + 100 * ramp(steps, turned, 2400)
+    verdicts = fold(samples(completion_length=noisy_factor(length, 1, 0.06)))
+    late = verdicts[-1].transition
+    assert late is not None
+    assert late.seen_at_step > turned + 512
+    assert late.low <= turned <= late.high
 
 
 def test_entropy_that_creeps_up_alone_does_not_stop() -> None:

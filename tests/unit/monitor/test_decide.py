@@ -1,6 +1,7 @@
 """Deciding: which checkpoint, whether to stop, what to score."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -80,6 +81,18 @@ def test_candidates_are_the_kept_one_its_neighbours_a_ladder_the_last_and_the_ba
     assert "last" in roles[80]
     assert {10, 20, 30} <= set(roles)
     assert reference_step(found) == 50
+
+
+def test_there_are_at_most_eight_candidates_and_they_stand_closer_early() -> None:
+    steps = range(10, 1010, 10)
+    for transition in (None, FOUND):
+        found = [one.step for one in candidates(transition, saved(*steps), {})]
+        assert len(found) == 8
+        assert found[0] == 0
+        assert found[-1] == 1000
+    alone = [one.step for one in candidates(None, saved(*steps), {})]
+    gaps = [after - before for before, after in pairwise(alone)]
+    assert sum(gaps[:3]) < sum(gaps[-3:])
 
 
 def test_the_accuracy_peak_is_the_checkpoint_that_the_best_steps_were_sampled_from() -> None:
