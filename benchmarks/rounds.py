@@ -18,16 +18,22 @@ from peers import HERE
 Json = dict[str, Any]
 
 
+def parser_of(about: str) -> argparse.ArgumentParser:
+    """Return what every benchmark's command line has: `quick`, `json`."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    return parser
+
+
 def asked(about: str, known: Sequence[str] = (), rounds: int = 5) -> argparse.Namespace:
     """Return what the command line says: `quick`, `rounds` (2 when quick), `names` (Cusp first), `json`.
 
     `about` is the file's docstring, `known` are the systems it compares.
     """
-    parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+    parser = parser_of(about)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--only", default=",".join(known), help="systems to compare, by comma")
-    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     given.rounds = 2 if given.quick else given.rounds
     given.names = ["cusp", *(name for name in given.only.split(",") if name not in ("cusp", ""))]
