@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cusp import checkpoints
+from cusp import checkpoints, held
 from cusp.run import Run, init
 from cusp.wire import Command, Policy, RunMetadata
 
@@ -25,7 +25,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     """Streams a training to the monitor and carries its commands out.
 
     Metrics, checkpoints and commands are handled by themselves; `project`, `name`, `policy`,
-    `config` and `metadata` (reward ranges, prices) only add what cannot be read off the trainer.
+    `config` and `metadata` (reward ranges, prices) only add what cannot be read off the trainer. With
+    `hold` the weights of what `save_total_limit` deletes are held for a while (docs/reference/retention.md).
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         config: Mapping[str, Any] | None = None,
         metadata: RunMetadata | None = None,
         run: Run | None = None,
+        hold: bool = True,
     ) -> None:
         self.run = run
         self._given = {"project": project, "name": name, "policy": policy}
         self._config = config
         self._metadata = metadata or RunMetadata()
+        self._hold = hold
         self._stop_after_save = False
         self._proposed: list[Command] = []
         self._agreed: set[str] = set()
@@ -58,12 +61,6 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._stop_after_save, self._proposed, self._agreed = False, [], set()
         if not state.is_world_process_zero:
             return
-        if args.save_total_limit is not None:
-            log.warning(
-                "save_total_limit=%s lets the trainer delete the checkpoint from before the transition"
-                " before it is known to matter; leave it unset.",
-                args.save_total_limit,
-            )
         try:
             self._begin(args, state, model)
         except (ValueError, OSError, TypeError, AttributeError) as error:
@@ -137,9 +134,25 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             config = self._config if self._config is not None else args.to_sanitized_dict()
             self.run = None
             self.run = init(**self._given, config=config, metadata=metadata, root=root)  # type: ignore[arg-type]
+        if args.save_total_limit is not None:
+            self._mind_rotation(self.run, root, args.save_total_limit)
         for path in checkpoints.found_in(root):
             if (checkpoints.step_of(path) or 0) > state.global_step:
                 checkpoints.abandon(path)
+
+    def _mind_rotation(self, run: Run, root: Path, limit: int) -> None:
+        if self._hold:
+            run.hold()
+        held_there = (
+            f"so their weights are held in {root / held.HELD} ({held.MOST} checkpoints and"
+            f" {held.MOST_BYTES >> 30} GiB at most)"
+        )
+        log.warning(
+            "save_total_limit=%s lets the trainer delete the checkpoint from before the transition before"
+            " it is known to matter, %s.",
+            limit,
+            held_there if self._hold else "and hold=False lets it; leave one of them out",
+        )
 
     def _orders(self) -> int:
         """Return what rank 0 was told since the last step, as bits; 0 on every other rank."""

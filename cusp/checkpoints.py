@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,19 +35,25 @@ class Manifest:
     sha256: str
 
 
-def write_manifest(path: Path, step: int, checkpoint_id: str | None = None) -> Manifest:
+def write_manifest(
+    path: Path,
+    step: int,
+    checkpoint_id: str | None = None,
+    known: Mapping[str, str] | None = None,
+) -> Manifest:
     """Hash every file of the directory, then write its manifest durably, and return it.
 
-    Raises CheckpointError when there is nothing to hash.
+    `known` are hashes that need not be taken again. CheckpointError when there is nothing to hash.
     """
-    names = sorted(str(file.relative_to(path)) for file in _files(path))
+    known = known or {}
+    names = sorted(str(file.relative_to(path)) for file in files_of(path))
     if not names:
         raise CheckpointError(f"{path} holds no files; a checkpoint must be saved first")
     content = {
         "v": 1,
         "checkpoint_id": checkpoint_id or new_id(),
         "step": step,
-        "files": {name: _sha256(path / name) for name in names},
+        "files": {name: known.get(name) or _sha256(path / name) for name in names},
         "bytes": sum((path / name).stat().st_size for name in names),
     }
     temporary = path / f".{MANIFEST}.{os.getpid()}"
@@ -117,7 +124,7 @@ def unshare(path: Path) -> None:
     A resumed training saves over the checkpoints of the abandoned branch in place; without this it
     would write through the hard link into the pinned one.
     """
-    for file in _files(path):
+    for file in files_of(path):
         if file.stat().st_nlink > 1:
             copy = file.with_name(f".{file.name}.{os.getpid()}")
             try:
@@ -212,7 +219,8 @@ def _short_id(path: Path) -> str:
     return read_manifest(path).checkpoint_id[-6:] if is_complete(path) else new_id()[-6:]
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """Return the files that belong to a checkpoint: no manifest, nothing hidden, no symbolic link."""
     return [
         file
         for file in path.rglob("*")

@@ -123,6 +123,13 @@ class Run:
         self._root_given = True
         self._shelf.register(folder, whole)
 
+    def hold(self) -> None:
+        """Hold the weights of every checkpoint registered from now on in `held/`, within bounds.
+
+        For a trainer that deletes its own checkpoints: the one to keep is known tens of steps later.
+        """
+        self._shelf.hold()
+
     def keep(self, steps: list[int]) -> None:
         """Pin the checkpoints of these steps in the background; unknown steps are logged."""
         for step in steps or []:

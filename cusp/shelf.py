@@ -1,11 +1,12 @@
-"""The checkpoints of a run on this box: hashed, announced and pinned in the background."""
+"""The checkpoints of a run on this box: hashed, announced, held and pinned in the background."""
 
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from cusp import checkpoints
+from cusp import checkpoints, held
+from cusp.checkpoints import Manifest
 from cusp.keeper import Keeper
 
 log = logging.getLogger("cusp")
@@ -21,21 +22,32 @@ class Shelf:
     def __init__(self, root: Path, send: Callable[[Mapping[str, object]], None]) -> None:
         self.root = root
         self._send = send
-        self._known: dict[int, Path] = {}
+        self._known: dict[int, tuple[Manifest, Path]] = {}  # by step: what it is and where
+        self._holds = False
         self._keeper = Keeper()
+
+    def hold(self) -> None:
+        """From now on hold the weights of what is registered: the trainer deletes its checkpoints."""
+        self._holds = True
 
     def recall(self) -> None:
         """Remember the checkpoints that earlier attempts left, so that they can still be pinned."""
-        for path in checkpoints.found_in(self.root):
-            self._known[checkpoints.read_manifest(path).step] = path
+        for folder in (self.root / held.HELD, self.root / checkpoints.PINNED, self.root):
+            for path in checkpoints.found_in(folder):
+                manifest = checkpoints.read_manifest(path)
+                self._known[manifest.step] = manifest, path
 
     def stand_on(self, before: int) -> None:
-        """Announce the recalled checkpoints of earlier steps: `kill -9` may have come in between."""
+        """Announce the recalled checkpoints of earlier steps: `kill -9` may have come in between.
+
+        Those held of later steps belong to a branch that is given up now.
+        """
         self._keeper.submit(partial(self._announce_recalled, before, dict(self._known)))
 
     def register(self, path: Path, step: int) -> None:
         """Hash a saved checkpoint, write its manifest and announce it."""
-        self._keeper.submit(partial(self._register, path, step))
+        part = self._reserved(path, step) if self._holds else None
+        self._keeper.submit(partial(self._register, path, step, part))
 
     def pin(self, step: int) -> None:
         """Pin the checkpoint of a step and announce it."""
@@ -53,58 +65,113 @@ class Shelf:
         """End the background thread."""
         self._keeper.close()
 
-    def _announce_recalled(self, before: int, recalled: Mapping[int, Path]) -> None:
-        for step, path in sorted(recalled.items()):
-            try:
-                manifest = checkpoints.read_manifest(path) if step < before else None
-            except checkpoints.CheckpointError as error:
-                log.warning("Cusp left out the checkpoint of step %s: %s", step, error)
-                continue
-            if manifest is not None and manifest.step == step:
-                self._announce(manifest, path.relative_to(self.root), "present")
-
-    def _register(self, path: Path, step: int) -> None:
+    def _reserved(self, path: Path, step: int) -> Path | None:
+        """Link the weights at once, a millisecond: the next save may delete them already."""
         try:
-            relative = path.relative_to(self.root)
+            saved_over = checkpoints.step_of(path) != step  # would be written through the link
+            return None if saved_over else held.reserve(path, self.root, step, copy=False)
+        except OSError:
+            return None  # no hard links here: copied in the background
+
+    def _announce_recalled(
+        self, before: int, recalled: Mapping[int, tuple[Manifest, Path]]
+    ) -> None:
+        for step, (manifest, path) in sorted(recalled.items()):
+            if step < before and _is_there(path, step):
+                self._announce(manifest, path, self._state(path))
+            elif step >= before and path.parent.name == held.HELD:
+                self._forget(step)
+
+    def _register(self, path: Path, step: int, part: Path | None) -> None:
+        manifest = None
+        try:
+            path.relative_to(self.root)
             manifest = checkpoints.write_manifest(path, step)
+            self._know(step, manifest, path, "present")
         except (ValueError, OSError) as error:
-            log.warning(
-                "Cusp could not register the checkpoint of step %s: %s (name the folder of the checkpoints"
-                " with init(root=...))",
-                step,
-                error,
-            )
+            if part is None:
+                log.warning(
+                    "Cusp could not register the checkpoint of step %s: %s (name the folder of the"
+                    " checkpoints with init(root=...))",
+                    step,
+                    error,
+                )
+                return
+        if self._holds:
+            self._hold(path, step, part, manifest)
+            self._keep_within_bounds()
+            self._look_around()
+
+    def _hold(self, path: Path, step: int, part: Path | None, manifest: Manifest | None) -> None:
+        try:
+            part = part or held.reserve(path, self.root, step, copy=True)
+            found, place = held.seal(part, step, manifest)
+        except (ValueError, OSError) as error:
+            log.warning("Cusp could not hold the checkpoint of step %s: %s", step, error)
             return
-        self._known[step] = path
-        self._announce(manifest, relative, "present")
+        if manifest is None:  # deleted before it was hashed
+            self._know(step, found, place, "present")
+
+    def _keep_within_bounds(self) -> None:
+        for step in held.surplus(held.sizes(self.root)):
+            held.drop(self.root, step)
+
+    def _look_around(self) -> None:
+        """Say where checkpoints are that the trainer has deleted: held, or nowhere any more."""
+        for step, (_, path) in sorted(self._known.items()):
+            if _is_there(path, step):
+                continue
+            place = self.root / held.HELD / f"checkpoint-{step}"
+            if _is_there(place, step):
+                self._know(step, checkpoints.read_manifest(place), place, "present")
+            else:
+                self._forget(step)
+
+    def _forget(self, step: int) -> None:
+        manifest, path = self._known.pop(step)
+        held.drop(self.root, step)
+        self._announce(manifest, path, "missing")
 
     def _pin(self, step: int) -> bool:
-        path = self._known.get(step)
-        if path is None:
-            log.warning("Cusp was told to keep step %s, but no checkpoint of it is here", step)
-            return False
-        try:
-            manifest = checkpoints.read_manifest(path)
-            if manifest.step != step:
-                raise ValueError(f"{path} holds step {manifest.step} now")
-            target = checkpoints.pin(path, self.root / checkpoints.PINNED)
-            if checkpoints.step_of(path) != step:  # a folder that is saved over and over
-                checkpoints.unshare(path)
-        except (ValueError, OSError) as error:
-            log.warning("Cusp could not pin the checkpoint of step %s: %s", step, error)
-            return False
-        self._announce(manifest, target.relative_to(self.root), "pinned")
-        return True
+        why = "no checkpoint of it is here"
+        for _ in range(2):  # the trainer may delete it just then; it is held still
+            self._look_around()
+            if step not in self._known:
+                break
+            manifest, path = self._known[step]
+            try:
+                target = checkpoints.pin(path, self.root / checkpoints.PINNED)
+                if checkpoints.step_of(path) != step:  # a folder that is saved over and over
+                    checkpoints.unshare(path)
+            except (ValueError, OSError) as error:
+                why = str(error)
+                continue
+            self._know(step, manifest, target, "pinned")
+            return True
+        log.warning("Cusp could not keep the checkpoint of step %s: %s", step, why)
+        return False
 
-    def _announce(self, manifest: checkpoints.Manifest, relative: Path, state: str) -> None:
+    def _know(self, step: int, manifest: Manifest, path: Path, state: str) -> None:
+        self._known[step] = manifest, path
+        self._announce(manifest, path, state)
+
+    def _state(self, path: Path) -> str:
+        return "pinned" if path.parent.name == checkpoints.PINNED else "present"
+
+    def _announce(self, manifest: Manifest, path: Path, state: str) -> None:
         self._send(
             {
                 "kind": "checkpoint",
                 "checkpoint_id": manifest.checkpoint_id,
                 "step": manifest.step,
-                "path": relative.as_posix(),
+                "path": path.relative_to(self.root).as_posix(),
                 "sha256": manifest.sha256,
                 "bytes": manifest.bytes,
                 "state": state,
             }
         )
+
+
+def _is_there(path: Path, step: int) -> bool:
+    """Return whether the folder is whole and still holds that step."""
+    return checkpoints.is_complete(path) and checkpoints.read_manifest(path).step == step

@@ -20,8 +20,14 @@ class Bench:
         _, self.tokenizer = load_base(self.recipe, cache, _silent)
         self.problems = training_set(self.recipe, self.tokenizer)
 
-    def trainer(self, folder: Path, callbacks: Sequence[Any] = (), **arguments: Any) -> Any:
-        """Return a `GRPOTrainer` with LoRA that saves into `folder`."""
+    def trainer(
+        self,
+        folder: Path,
+        callbacks: Sequence[Any] = (),
+        rewards: Sequence[Any] | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """Return a `GRPOTrainer` with LoRA that saves into `folder`; the recipe's rewards or these."""
         from peft import LoraConfig
         from transformers.trainer_callback import PrinterCallback
         from trl import GRPOConfig, GRPOTrainer
@@ -48,7 +54,7 @@ class Bench:
         trainer = GRPOTrainer(
             model=load_base(self.recipe, self.cache, _silent)[0],
             processing_class=self.tokenizer,
-            reward_funcs=reward_functions(self.recipe),
+            reward_funcs=list(rewards or reward_functions(self.recipe)),
             args=GRPOConfig(output_dir=str(folder), **chosen),
             train_dataset=self.problems,
             eval_dataset=self.problems if "eval_steps" in chosen else None,

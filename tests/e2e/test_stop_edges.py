@@ -116,7 +116,7 @@ def test_a_stop_during_a_save_leaves_that_checkpoint_whole_and_ends_with_the_nex
 def test_a_stop_during_an_evaluation_lets_it_finish_and_ends_with_the_next_step(
     bench: Bench, person: Person
 ) -> None:
-    arguments = {"eval_strategy": "steps", "eval_steps": 2, "per_device_eval_batch_size": 6}
+    arguments: Json = {"eval_strategy": "steps", "eval_steps": 2, "per_device_eval_batch_size": 6}
     within = During("on_prediction_step", 2, person.stop)
     trainer = bench.trainer(person.folder, [person.callback, within], **arguments)
     trainer.train()
