@@ -33,6 +33,7 @@ MAX_TEXT_LENGTH = 32_768
 MAX_STEP = 2**53
 MAX_INTEGER = 2**1000  # fits a float
 MAX_SKIPPED = 100_000
+MAX_DEPTH = 64  # of lists and objects in each other; what reads an answer may stop at a few hundred
 
 
 def storable(text: str) -> str:
@@ -54,7 +55,22 @@ def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
     storable(text)
     if "\\u0000" in text:
         raise ValueError("text must not hold a NUL character")
+    if _deeper_than(value, MAX_DEPTH):
+        raise ValueError(f"lists and objects may lie in each other {MAX_DEPTH} deep, not deeper")
     return value
+
+
+def _deeper_than(value: object, depth: int) -> bool:
+    """Return whether lists and objects lie in each other deeper than that. No recursion."""
+    layer = [value]
+    for _ in range(depth):
+        layer = [
+            inner
+            for one in layer
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return any(isinstance(one, dict | list) for one in layer)
 
 
 def _number(value: Any) -> Any:

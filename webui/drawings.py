@@ -34,11 +34,11 @@ def spark_points(values: Sequence[float]) -> str:
         return ""
     low, high = min(values), max(values)
     step = (SPARK_WIDTH - 4) / max(1, len(values) - 1)
-    span = (high - low) or 1.0
+    span = (high / 2 - low / 2) or 1.0  # halves: the difference of the largest numbers is none
     flat = high == low
+    shares = [0.5 if flat else (high / 2 - v / 2) / span for v in values]
     return " ".join(
-        f"{2 + i * step:.1f},{SPARK_HEIGHT / 2 if flat else 2 + (SPARK_HEIGHT - 4) * (high - v) / span:.1f}"
-        for i, v in enumerate(values)
+        f"{2 + i * step:.1f},{2 + (SPARK_HEIGHT - 4) * share:.1f}" for i, share in enumerate(shares)
     )
 
 

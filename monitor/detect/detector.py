@@ -20,7 +20,7 @@ from typing import Literal
 from monitor.detect.collapse import CollapseWatch, Failure
 from monitor.detect.format_course import Crossing, FormatLevel, rise_in
 from monitor.detect.gates import open_gates
-from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS, VOLATILITY
+from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS, VOLATILITY, measured
 from monitor.detect.pace import EVERY_STEP
 from monitor.detect.presets import PRESETS
 from monitor.detect.scan import ROWS, Moment, Scan
@@ -50,12 +50,6 @@ _QUIET = tuple(
     Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
     for metric in METRICS
 )
-
-
-def _finite(metrics: Mapping[str, float], name: str) -> float | None:
-    """Return a metric, None if it was not measured (absent or not finite)."""
-    value = metrics.get(name)
-    return value if value is not None and math.isfinite(value) else None
 
 
 class Detector:
@@ -100,7 +94,7 @@ class Detector:
                 f"step {sample.step} came after step {self._last_step}; sort the samples, or fold again"
             )
         self._last_step = sample.step
-        raws = [_finite(sample.metrics, metric.name) for metric in METRICS]
+        raws = [measured(sample.metrics, metric.name) for metric in METRICS]
         raws[VOLATILITY] = None
         self._scan.add(sample.step, raws)
         open_gates(self._scan)
@@ -234,7 +228,7 @@ class Detector:
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:
         values = [self._share(FORMAT, raws), self._share(ACCURACY, raws), *raws[LENGTH:]]
         failure = self._collapse.add(
-            values, _finite(metrics, "clipped_ratio"), self._shape.completion_limit_tokens
+            values, measured(metrics, "clipped_ratio"), self._shape.completion_limit_tokens
         )
         if failure and not self._collapsed:
             self._collapsed = True

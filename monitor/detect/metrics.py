@@ -8,6 +8,7 @@ lengths and entropies vary by factors, so their logarithm is used.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,20 @@ from monitor.detect.history import Array
 from monitor.detect.verdict import RewardRange, RunShape
 
 FORMAT, ACCURACY, LENGTH, ENTROPY, VOLATILITY = range(5)
+_MOST = 1e30  # what exploded beyond it has exploded all the same; sums of powers stay finite
+_LEAST_RANGE = 1e-9
+
+
+def measured(metrics: Mapping[str, float], name: str) -> float | None:
+    """Return a metric between -1e30 and 1e30, None if it was not measured (absent or not finite).
+
+    >>> measured({"kl": 1e308}, "kl"), measured({"kl": math.nan}, "kl"), measured({}, "kl")
+    (1e+30, None, None)
+    """
+    value = metrics.get(name)
+    if value is None or not math.isfinite(value):
+        return None
+    return min(_MOST, max(-_MOST, value))
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,13 @@ HALF_PI = math.pi / 2
 _SPREAD_OFFSET = 0.3
 
 
+def _telling(declared: RewardRange | None) -> RewardRange | None:
+    """Return the range unless it is none: of no width, upside down, or beyond what is measured."""
+    if declared is None or max(abs(declared.low), abs(declared.high)) > _MOST:
+        return None
+    return declared if declared.high - declared.low >= _LEAST_RANGE else None
+
+
 class Scale:
     """Turns raw values of one metric into evenly noisy ones and back; widens an unknown range.
 
@@ -56,7 +78,7 @@ class Scale:
     def __init__(self, metric: Metric, shape: RunShape) -> None:
         self.metric = metric
         self.count = shape.completions_per_point or COMPLETIONS_IF_UNKNOWN
-        declared = shape.rewards.get(metric.name)
+        declared = _telling(shape.rewards.get(metric.name))
         self.known = declared is not None
         self.range = declared or RewardRange()
         self.linear = declared is not None and (declared.low < 0 or declared.graded)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.detect.history import Array
-from monitor.detect.metrics import METRICS, Scale
+from monitor.detect.metrics import METRICS, Scale, measured
 from monitor.detect.noise import noise_of
 from monitor.detect.verdict import RunShape, Sample
 
@@ -70,7 +70,8 @@ def second_opinion(samples: Sequence[Sample], shape: RunShape) -> Segmentation:
 
 
 def _row(samples: Sequence[Sample], name: str) -> Array:
-    return np.array([sample.metrics.get(name, math.nan) for sample in samples], dtype=np.float64)
+    found = [measured(sample.metrics, name) for sample in samples]
+    return np.array([math.nan if one is None else one for one in found], dtype=np.float64)
 
 
 def _standardised(name: str, row: Array, shape: RunShape) -> Array:

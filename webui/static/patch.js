@@ -71,7 +71,8 @@ function patchMetric(root, name, run) {
 function sparkPoints(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const step = 68 / Math.max(1, values.length - 1);
-  return values.map((v, i) => [(2 + i * step).toFixed(1), (high === low ? 10 : 2 + (16 * (high - v)) / (high - low)).toFixed(1)]);
+  const share = (v) => (high === low ? 0.5 : (high / 2 - v / 2) / (high / 2 - low / 2 || 1)); // halves: no overflow
+  return values.map((v, i) => [(2 + i * step).toFixed(1), (2 + 16 * share(v)).toFixed(1)]);
 }
 
 // What the table sorts by and searches in; kept in the row so that sorting reads no text.
