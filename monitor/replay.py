@@ -1,6 +1,6 @@
 """What Cusp would have said of a finished log, step by step: pure, from samples to one result."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,17 +56,18 @@ def replay(
     preset: str = "default",
     *,
     checkpoints: Iterable[int] | None = None,
+    boundaries: Iterable[int] = (),
 ) -> Replay:
     """Fold `samples` (at least one, steps increasing) and return what the detector said.
 
-    Checkpoints are the given steps, else every `shape.save_steps`, else unknown. Raises ValueError
-    for an unknown preset or for no samples.
+    Checkpoints are the given steps, else every `shape.save_steps`, else unknown. The scan starts
+    again at each of the `boundaries`, the first steps of other data. Raises ValueError for an
+    unknown preset or for no samples.
     """
     if not samples:
         raise ValueError("there are no samples to replay; give at least one logged step")
     shape = shape or RunShape()
-    detector = Detector(shape, preset)
-    verdicts = tuple(detector.update(sample) for sample in samples)
+    verdicts = tuple(_verdicts(samples, Detector(shape, preset), sorted(boundaries)))
     last = verdicts[-1]
     safe = _safe_step(last)
     return Replay(
@@ -79,6 +80,16 @@ def replay(
         keep_step=None if safe is None else kept(safe, checkpoints, shape.save_steps),
         opinion=second_opinion(samples, shape) if last.transition else None,
     )
+
+
+def _verdicts(
+    samples: Sequence[Sample], detector: Detector, boundaries: list[int]
+) -> Iterator[Verdict]:
+    for sample in samples:
+        while boundaries and boundaries[0] <= sample.step:
+            detector.boundary()
+            boundaries = boundaries[1:]
+        yield detector.update(sample)
 
 
 def _is_stop(verdict: Verdict) -> bool:

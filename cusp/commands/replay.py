@@ -1,6 +1,9 @@
 """`cusp replay`: what Cusp would have said of a log that is already there."""
 
+import math
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +14,7 @@ from rich.text import Text
 from cusp.commands.output import console, dash, print_table
 
 if TYPE_CHECKING:
-    from monitor.detect import RunShape
+    from monitor.detect import RewardRange, RunShape
     from monitor.importers.logs import Log
     from monitor.replay import Replay
 
@@ -41,6 +44,16 @@ def replay(
     completions: Annotated[
         int | None, typer.Option(min=1, help="Completions behind one logged point.")
     ] = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(help="The range of a reward, NAME=LOW:HIGH, :graded after it if in between."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens a completion may have.")
+    ] = None,
+    boundary: Annotated[
+        list[int] | None, typer.Option(min=0, help="First step of other data; may be repeated.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document a file, each on a line.")
     ] = False,
@@ -53,7 +66,7 @@ def replay(
     Example: cusp replay outputs/checkpoint-500/trainer_state.json --save-steps 50
     """
     try:
-        from monitor.detect import PRESETS
+        from monitor.detect import PRESETS, RunShape
         from monitor.importers.logs import LogError, read_log
         from monitor.replay import as_json as in_json
     except ModuleNotFoundError as error:
@@ -64,11 +77,17 @@ def replay(
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
     saved = _steps(checkpoints, save_steps)
+    told = RunShape(
+        completions_per_point=completions,
+        rewards=dict(map(_range, reward or ())),
+        completion_limit_tokens=limit,
+        save_steps=save_steps,
+    )
     done: list[tuple[str, Replay]] = []
     failed = False
     for file in files:
         try:
-            found = _replayed(read_log(file), preset, saved, save_steps, completions)
+            found = _replayed(read_log(file), told, preset, saved, boundary or ())
         except LogError as error:
             typer.echo(f"cusp: {error}", err=True)
             failed = True
@@ -97,28 +116,39 @@ def _steps(checkpoints: str | None, save_steps: int | None) -> list[int] | None:
         ) from None
 
 
+def _range(text: str) -> "tuple[str, RewardRange]":
+    """Return canonical name and range of `NAME=LOW:HIGH` or `NAME=LOW:HIGH:graded`.
+
+    >>> _range("accuracy=0:2")
+    ('accuracy_reward', RewardRange(low=0.0, high=2.0, graded=False))
+    """
+    from cusp.names import CANONICAL, canonical_name
+    from monitor.detect import RewardRange
+
+    found = re.fullmatch(r"([^=]+)=([^:]+):([^:]+)(:graded)?", text)
+    try:
+        name, low, high, graded = found.groups() if found else ("", "", "", None)
+        span = RewardRange(float(low), float(high), graded=graded is not None)
+        if not -math.inf < span.low < span.high < math.inf:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"--reward {text!r} is no range; give it as format_reward=0:1 or accuracy=-1:1:graded"
+        ) from None
+    return (name if name in CANONICAL else canonical_name(f"rewards/{name}")), span
+
+
 def _replayed(
     log: "Log",
+    told: "RunShape",
     preset: str,
     checkpoints: list[int] | None,
-    save_steps: int | None,
-    completions: int | None,
+    boundaries: Iterable[int],
 ) -> "Replay":
     from monitor.replay import replay as run_replay
 
-    return run_replay(
-        log.samples, _shape(log, save_steps, completions), preset, checkpoints=checkpoints
-    )
-
-
-def _shape(log: "Log", save_steps: int | None, completions: int | None) -> "RunShape":
-    from monitor.detect import RunShape
-
-    return RunShape(
-        completions_per_point=completions,
-        max_steps=log.max_steps,
-        save_steps=save_steps or log.save_steps,
-    )
+    shape = replace(told, max_steps=log.max_steps, save_steps=told.save_steps or log.save_steps)
+    return run_replay(log.samples, shape, preset, checkpoints=checkpoints, boundaries=boundaries)
 
 
 def _line(value: dict[str, Any]) -> str:

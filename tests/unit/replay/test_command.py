@@ -1,6 +1,7 @@
 """`cusp replay` on the command line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,34 @@ def test_the_table_says_step_stop_and_checkpoint(tmp_path: Path) -> None:
     assert "checkpoint 100" in done.stdout  # save_steps comes from the file
     assert "after step" in done.stdout
     assert "second opinion" in done.stdout
+
+
+def test_a_reward_of_another_scale_is_judged_alike_once_its_range_is_told(tmp_path: Path) -> None:
+    turning = turning_run()
+    doubled = [
+        replace(one, metrics={**one.metrics, "format_reward": 2 * one.metrics["format_reward"]})
+        for one in turning
+    ]
+    plain = run(write_csv(tmp_path / "a.csv", turning), "--json")
+    told = run(write_csv(tmp_path / "b.csv", doubled), "--json", "--reward", "format_reward=0:2")
+    a, b = json.loads(plain.stdout), json.loads(told.stdout)
+    for name in ("transition", "stop_step", "phases"):
+        assert a[name] == b[name]
+
+
+def test_a_boundary_starts_the_scan_again(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "a.csv", turning_run())
+    assert json.loads(run(file, "--json").stdout)["stop_step"] is not None
+    told = [part for step in range(140, 261, 20) for part in ("--boundary", step)]
+    assert json.loads(run(file, "--json", *told).stdout)["stop_step"] is None
+
+
+@pytest.mark.parametrize("told", ["format_reward", "a=1", "a=1:0", "a=0:x", "a=0:inf", "=0:1"])
+def test_a_range_that_is_none_is_refused_with_an_example(tmp_path: Path, told: str) -> None:
+    done = run(write_csv(tmp_path / "a.csv", healthy_run()), "--reward", told)
+    assert done.exit_code != 0
+    assert repr(told) in str(done.exception)
+    assert "format_reward=0:1" in str(done.exception)
 
 
 def test_several_files_are_an_overview_and_names_with_brackets_are_text(tmp_path: Path) -> None:
