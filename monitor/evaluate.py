@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cusp.wire import Policy
-from monitor import decide, possible
+from monitor import decide, possible, room
 from monitor.aliases import POLICY, point, usable
 from monitor.decide import Candidate, Saved
 from monitor.detect import Transition
@@ -17,9 +17,13 @@ from monitor.webhooks import tell
 def asked_for(
     tx: Transaction, run_id: str, now: float, author: str, only: Sequence[str] | None = None
 ) -> Any:
-    """Queue the evaluation of the run's candidates, or of the checkpoints named, and return the job."""
+    """Queue the evaluation of the run's candidates, or of the checkpoints named, and return the job.
+
+    Full is raised when too many jobs of the run wait already.
+    """
     run = runs.get(tx, run_id)
     assert run is not None
+    room.check_jobs(tx, run_id)
     saved = usable(tx, run_id)
     verdict = run.verdict and from_json(run.verdict)
     transition = confirmed(verdict.transition) if verdict else None

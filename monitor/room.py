@@ -5,11 +5,13 @@ than a point. What a run has no room for is set aside, counted and shown; the re
 """
 
 from cusp.wire import BoundaryMessage, CheckpointMessage, Message, RunStart, SampleMessage
-from monitor.store import checkpoints, room, runs
+from monitor.store import checkpoints, commands, room, runs
 from monitor.store.database import Transaction
 
 RUNS_OF_A_PROJECT = 10_000
 ATTEMPTS_OF_A_RUN = 1_000
+WAITING_JOBS_OF_A_RUN = 100
+OPEN_COMMANDS_OF_A_RUN = 200  # each of them is in every answer to the trainer
 OF_A_RUN = {"samples": 10_000, "checkpoints": 10_000, "boundaries": 1_000}
 KEPT_ASIDE = 5_000  # of the messages of a run that were set aside; further ones are only counted
 _KINDS: dict[type, str] = {
@@ -29,6 +31,24 @@ def check_announced(tx: Transaction, start: RunStart) -> None:
         _check_project(tx, start.project)
     elif runs.attempt(tx, start.attempt_id) is None:
         _check_attempts(tx, start.run_id)
+
+
+def check_jobs(tx: Transaction, run_id: str) -> None:
+    """Raise Full when as many jobs of the run wait or are at work as there can be."""
+    if room.waiting_jobs(tx, run_id) >= WAITING_JOBS_OF_A_RUN:
+        raise Full(
+            f"run {run_id} has {WAITING_JOBS_OF_A_RUN} jobs that wait or are at work, the most there can"
+            " be; start a worker (`cusp worker`), or ask again when some are done"
+        )
+
+
+def check_commands(tx: Transaction, run_id: str) -> None:
+    """Raise Full when as many commands of the run are open as there can be."""
+    if len(commands.pending(tx, run_id)) >= OPEN_COMMANDS_OF_A_RUN:
+        raise Full(
+            f"run {run_id} has {OPEN_COMMANDS_OF_A_RUN} open commands, the most there can be;"
+            " ask again when its trainer has done some"
+        )
 
 
 def _check_project(tx: Transaction, project: str) -> None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.wire import Id
-from monitor import shapes, views
+from monitor import room, shapes, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
 from monitor.openapi import answers
@@ -76,6 +76,7 @@ def promote_checkpoint(
         told = {"checkpoint_id": row.id, "author": grant.name, **detail}
         tell(tx, "checkpoint.promoted", row.run_id, now, **told)
         if not row.pinned and run_or_404(tx, row.run_id).status == "running":
+            room.check_commands(tx, row.run_id)
             # What an alias points at must outlive rotation and a resume that saves over it.
             reason = f"promoted to {asked.alias}"
             commands.add(
@@ -109,6 +110,7 @@ def pin_checkpoint(
             raise Conflict(
                 f"the run is {run.status}, so no trainer is there to pin it; it can be pinned once resumed"
             )
+        room.check_commands(tx, row.run_id)
         now = service.clock()
         reason = "pinned by a person"
         command = commands.add(

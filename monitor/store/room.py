@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, Table, func, select
 
-from monitor.store.schema import attempts, boundaries, checkpoints, runs, samples
+from monitor.store.schema import attempts, boundaries, checkpoints, jobs, runs, samples
 
 _OF_RUN: dict[str, Table] = {
     "attempts": attempts,
@@ -24,4 +24,12 @@ def of_project(connection: Connection, project: str) -> int:
     """Return how many runs a project has, deleted ones that can be restored too."""
     return connection.execute(
         select(func.count()).select_from(runs).where(runs.c.project == project)
+    ).scalar_one()
+
+
+def waiting_jobs(connection: Connection, run_id: str) -> int:
+    """Return how many jobs of a run wait for a worker or are at work."""
+    waiting = jobs.c.state.in_(("queued", "leased"))
+    return connection.execute(
+        select(func.count()).select_from(jobs).where(jobs.c.run_id == run_id, waiting)
     ).scalar_one()

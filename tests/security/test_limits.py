@@ -10,7 +10,7 @@ from cusp.ids import new_id
 from monitor import aside, room
 from monitor.app import create_app
 from monitor.config import MonitorConfig
-from tests.messages import Trainer, point
+from tests.messages import Json, Trainer, checkpoint, point, status
 
 KEY = "the-bootstrap-token-of-a-test"
 JSON = {"Content-Type": "application/json"}
@@ -70,6 +70,50 @@ def test_a_full_project_and_a_full_run_refuse_with_the_way_out(
     assert (answer.status_code, "CUSP_PROJECT" in answer.text) == (409, True)
     again = api.post("/api/v1/runs", json={**trainer.start, "attempt_id": new_id()})
     assert (again.status_code, "CUSP_RUN_ID" in again.text) == (409, True)
+
+
+def test_a_run_with_too_many_waiting_jobs_takes_no_more_until_one_is_done(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "WAITING_JOBS_OF_A_RUN", 2)
+    trainer = Trainer(api, metadata={"evaluable": True})
+    trainer.send(checkpoint(1))
+    path = f"/api/v1/runs/{trainer.run_id}/evaluate"
+    assert [api.post(path, json={}).status_code for _ in range(2)] == [202, 202]
+    refused = api.post(path, json={})
+    assert (refused.status_code, "cusp worker" in refused.text) == (409, True)
+    # The run's own end is not held up by it.
+    assert trainer.send(status("finished"))["next_seq"] == 2
+    claimed = api.post("/api/v1/jobs/claim", json={"worker": "w", "kinds": ["evaluate"]}).json()
+    ended = {"token": claimed["token"], "state": "failed", "error": "e"}
+    assert api.post(f"/api/v1/jobs/{claimed['id']}/finish", json=ended).status_code == 200
+    waiting = [job for job in trainer_jobs(api, trainer) if job["state"] in ("queued", "leased")]
+    monkeypatch.setattr(room, "WAITING_JOBS_OF_A_RUN", len(waiting) + 1)
+    assert api.post(path, json={}).status_code == 202
+    assert api.post(path, json={}).status_code == 409
+
+
+def trainer_jobs(api: TestClient, trainer: Trainer) -> list[Json]:
+    found: list[Json] = api.get("/api/v1/jobs", params={"run_id": trainer.run_id}).json()["jobs"]
+    return found
+
+
+def test_a_trainer_is_not_sent_commands_without_end(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "OPEN_COMMANDS_OF_A_RUN", 2)
+    trainer = Trainer(api)
+    trainer.send(checkpoint(1))
+    checkpoint_id = trainer.get("/checkpoints")["checkpoints"][0]["id"]
+    pin, promote = (f"/api/v1/checkpoints/{checkpoint_id}/{act}" for act in ("pin", "promote"))
+    assert [api.post(pin, json={}).status_code for _ in range(2)] == [202, 202]
+    for path in (pin, promote):
+        refused = api.post(path, json={})
+        assert (refused.status_code, "open commands" in refused.text) == (409, True)
+    assert trainer.get("/checkpoints")["checkpoints"][0]["aliases"] == []
+    command = trainer.send()["commands"][0]
+    trainer.ack(command, "refused", reason="r")
+    assert api.post(pin, json={}).status_code == 202
 
 
 def test_a_token_that_asks_too_often_is_told_when_to_ask_again(tmp_path: Path) -> None:
