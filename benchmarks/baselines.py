@@ -25,7 +25,6 @@ Adams, MacKay 2007 (BOCPD); Romano, Eckley, Fearnhead, Rigaill 2023 (FOCuS).
 """
 
 import argparse
-import csv
 import json
 import math
 import os
@@ -42,7 +41,8 @@ import numpy as np
 import ruptures
 import scoring
 import zoo
-from detector_real import LOGS
+from detector_real import LOGS, Label, held_out, labels
+from detector_real import read as read_log
 from detector_synthetic import generator
 from scoring import Case, Outcome
 
@@ -457,27 +457,19 @@ def synthetic(base: int, null: int, positive: int) -> list[Case]:
 
 def real() -> list[Case]:
     """Return the labelled logs of other people: kinds `no`, `dated`, and others that only count by score."""
-    from detector_real import read
-
-    labels = {row["run_id"]: row for row in csv.DictReader((LOGS / "ANNOTATIONS.csv").open())}
-    scores: dict[str, dict[int, float]] = {}
-    for row in csv.DictReader((LOGS / "EVALS.csv").open()):
-        scores.setdefault(row["run_id"], {})[int(float(row["step"]))] = float(row["eval_acc"])
+    known, scores = labels(LOGS / "ANNOTATIONS.csv"), held_out(LOGS / "EVALS.csv")
     cases = []
     for path in sorted((LOGS / "runs").glob("*.csv")):
-        label = labels.get(path.stem, {})
-        dates = ("length_reversal_step", "format_destab_step")
-        events = tuple(float(label[k]) for k in dates if label.get(k))
-        sure = label.get("confidence") in ("medium", "high")
-        dated = label.get("has_transition") == "yes" and sure and events
-        kind = "no" if label.get("has_transition") == "no" else "dated" if dated else "other"
-        points = [(s.step, s.metrics) for s in read(path)]
+        label = known.get(path.stem, Label())
+        dated = label.sure and label.dates
+        kind = "no" if label.kind == "no" else "dated" if dated else "other"
+        points = [(s.step, s.metrics) for s in read_log(path)]
         has_format = any("format_reward" in m for _, m in points)
-        held_out = scores.get(path.stem, {}) if has_format else {}
+        found = scores.get(path.stem, {}) if has_format else {}
         cases.append(
             Case(
-                path.stem, points, kind, labels=events, selection=held_out, report=held_out,
-                tolerance=float(label.get("tolerance_steps") or 10),
+                path.stem, points, kind, labels=label.dates, selection=found, report=found,
+                tolerance=label.tolerance,
             )
         )  # fmt: skip
     return cases

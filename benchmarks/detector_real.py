@@ -18,6 +18,8 @@ import argparse
 import csv
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import scoring
@@ -70,12 +72,135 @@ def _dates(t: object) -> list[int] | None:
     return [t.step, t.low, t.high, t.safe_step] if t else None
 
 
-def _hit(dates: list[int] | None, seen: int | None, labels: list[float], tolerance: float) -> bool:
-    """Return whether a dated change is near a label and was not claimed long before it."""
-    if dates is None or seen is None:
-        return False
-    case = Case("", (), labels=tuple(labels), tolerance=tolerance)
-    return scoring.is_hit(case, Outcome(seen, dates[0], dates[1], dates[2]))
+@dataclass(frozen=True)
+class Label:
+    """What was seen in a run by eye; `dates` are those of its turns, `sure` = worth scoring."""
+
+    kind: str = "unlabelled"
+    dates: tuple[float, ...] = ()
+    onset: float | None = None
+    tolerance: float = 10.0
+    sure: bool = False
+
+    def hit(self, seen: int | None, dates: Sequence[int] | None) -> bool:
+        """Return whether a dated change is near a label and was not claimed long before it."""
+        if seen is None or dates is None:
+            return False
+        case = Case("", (), labels=self.dates, tolerance=self.tolerance)
+        return scoring.is_hit(case, Outcome(seen, *dates[:3]))
+
+
+def labels(file: Path) -> dict[str, Label]:
+    """Return the labels of ANNOTATIONS.csv by run."""
+    found = {}
+    for row in csv.DictReader(file.open()):
+        dates = ("length_reversal_step", "format_destab_step")
+        found[row["run_id"]] = Label(
+            row["has_transition"] or "unlabelled",
+            tuple(float(row[name]) for name in dates if row.get(name)),
+            float(row["format_onset_step"]) if row.get("format_onset_step") else None,
+            float(row.get("tolerance_steps") or 10),
+            row["has_transition"] == "yes" and row.get("confidence") in ("medium", "high"),
+        )
+    return found
+
+
+def held_out(file: Path) -> dict[str, dict[int, float]]:
+    """Return the accuracies of EVALS.csv by run and step."""
+    scores: dict[str, dict[int, float]] = {}
+    for row in csv.DictReader(file.open()):
+        scores.setdefault(row["run_id"], {})[int(float(row["step"]))] = float(row["eval_acc"])
+    return scores
+
+
+def judge(path: Path, label: Label, preset: str) -> dict[str, object]:
+    """Return what was said of one run and, where its label can be scored, whether that fits."""
+    row = {"run": path.stem, "kind": label.kind, "labels": label.dates, "onset_label": label.onset}
+    row |= replay(read(path), preset)
+    if label.sure and label.dates:
+        row["hit"] = label.hit(row["stop"], row["transition"])
+        row["reported"] = row["hit"] or any(
+            label.hit(max(dates), dates) for _, *dates in row["turns"]
+        )
+    if label.sure and label.onset is not None:
+        onset = row["onset"]
+        row["onset_hit"] = onset is not None and abs(onset - label.onset) <= 2 * label.tolerance
+    return row
+
+
+def line(row: dict) -> str:
+    """Return one run as a line of the table."""
+    dated, label = row["transition"] or row["at_watch"], row["onset_label"]
+    onset = f"{row['onset'] or '-'}{f' ({label:.0f})' if label else ''}"
+    date = f"{dated[0]} [{dated[1]}-{dated[2]}]" if dated else "-"
+    evidence = " ".join(f"{name[:6]} {score}" for name, score in row["evidence"].items())
+    turns = " ".join(f"{kind[:6]}@{step}[{low}-{high}]" for kind, step, low, high in row["turns"])
+    return (
+        f"{row['run'][:46]:46} {row['kind']:10} {row['steps']:>5} {onset:>14} {row['watch'] or '-':>5}"
+        f" {row['stop'] or '-':>5} {date:>18} {'/'.join(f'{e:.0f}' for e in row['labels']):>14}"
+        f" {row['top']:5.0f}  {outcome(row)} {evidence} {turns}"
+    )
+
+
+def outcome(row: dict) -> str:
+    """Return what the label says of the run's verdict, in a word or two."""
+    if row["kind"] == "no" and row["stop"]:
+        return "FALSE STOP"
+    if "hit" not in row:
+        return ""
+    return "hit" if row["hit"] else "reported" if row["reported"] else "missed"
+
+
+def kept(row: dict, scores: dict[int, float]) -> dict[str, object]:
+    """Return the evaluated checkpoint that following the verdict keeps, with its score."""
+    step = scoring.kept(scores, row["transition"][3] if row["transition"] else max(scores))
+    return {
+        "run": row["run"], "stop": row["stop"], "of": row["steps"], "kept": step,
+        "score": scores[step], "best": max(scores.values()), "last": scores[max(scores)],
+    }  # fmt: skip
+
+
+def summed(rows: list[dict]) -> dict[str, object]:
+    """Return the counts over all runs."""
+    negatives = [r for r in rows if r["kind"] == "no"]
+    dated = [r for r in rows if "hit" in r]
+    onsets = [r for r in rows if "onset_hit" in r]
+    return {
+        "negatives": len(negatives), "negative_steps": sum(r["steps"] for r in negatives),
+        "false_stops": [r["run"] for r in negatives if r["stop"]],
+        "false_watches": sum(bool(r["watch"]) for r in negatives),
+        "dated": len(dated), "hits": sum(r["hit"] for r in dated),
+        "reported": sum(r["reported"] for r in dated),
+        "onsets": len(onsets), "onset_hits": sum(r["onset_hit"] for r in onsets),
+        "unlabelled_stops": [r["run"] for r in rows if r["kind"] == "unlabelled" and r["stop"]],
+    }  # fmt: skip
+
+
+def show(rows: list[dict], evaluated: list[dict], summary: dict) -> None:
+    """Print the tables."""
+    print(
+        f"{'run':46} {'kind':10} {'steps':>5} {'onset (label)':>14} {'watch':>5} {'stop':>5}"
+        f" {'dated':>18} {'labels':>14} {'top':>5}"
+    )
+    print("\n".join(line(row) for row in rows))
+    head = ("evaluated runs", "stop", "of", "kept", "score", "best", "last")
+    print(f"\n{head[0]:46} {' '.join(f'{name:>5}' for name in head[1:])}")
+    for one in evaluated:
+        scores = " ".join(f"{one[name]:5.1f}" for name in ("score", "best", "last"))
+        print(
+            f"{one['run'][:46]:46} {one['stop'] or '-':>5} {one['of']:>5} {one['kept']:>5} {scores}"
+        )
+    stops, steps = len(summary["false_stops"]), summary["negative_steps"]
+    print(
+        f"\nnegatives: {stops} false stops and {summary['false_watches']} false watches in"
+        f" {summary['negatives']} runs, {steps} steps"
+        f" ({10_000 * stops / max(steps, 1):.2f} stops per 10,000 steps)"
+    )
+    print(
+        f"dated positives: {summary['hits']} of {summary['dated']} hit at the stop,"
+        f" {summary['reported']} by the stop or a change point of the report at the end"
+    )
+    print(f"onsets: {summary['onset_hits']} of {summary['onsets']} within twice the tolerance")
 
 
 def main() -> None:
@@ -89,125 +214,14 @@ def main() -> None:
         "--all", action="store_true", help="list every run, not only the telling ones"
     )
     args = parser.parse_args()
-    labels = {row["run_id"]: row for row in csv.DictReader((args.logs / "ANNOTATIONS.csv").open())}
-    scores: dict[str, dict[int, float]] = {}
-    for row in csv.DictReader((args.logs / "EVALS.csv").open()):
-        scores.setdefault(row["run_id"], {})[int(float(row["step"]))] = float(row["eval_acc"])
-    rows = []
+    known = labels(args.logs / "ANNOTATIONS.csv")
+    scores = held_out(args.logs / "EVALS.csv")
     paths = sorted((args.logs / "runs").glob("*.csv"))[:: 3 if args.quick else 1]
-    for path in paths:
-        row = {"run": path.stem, **replay(read(path), args.preset)}
-        label = labels.get(path.stem, {})
-        events = [
-            float(label[k]) for k in ("length_reversal_step", "format_destab_step") if label.get(k)
-        ]
-        tolerance = float(label.get("tolerance_steps") or 10)
-        sure = label.get("confidence") in ("medium", "high")
-        row["kind"] = label.get("has_transition", "unlabelled")
-        row["labels"] = events
-        row["tolerance"] = tolerance
-        row["onset_label"] = (
-            float(label["format_onset_step"]) if label.get("format_onset_step") else None
-        )
-        row["dated"] = row["kind"] == "yes" and sure and bool(events)
-        row["hit"] = (
-            _hit(row["transition"], row["stop"], events, tolerance) if row["dated"] else None
-        )
-        row["hit_watch"] = (
-            _hit(row["at_watch"], row["watch"], events, tolerance) if row["dated"] else None
-        )
-        row["hit_report"] = (
-            any(
-                scoring.is_hit(
-                    Case("", (), labels=tuple(events), tolerance=tolerance), Outcome(high, *dates)
-                )
-                for _, *dates in row["turns"]
-                for high in [max(dates)]
-            )
-            if row["dated"]
-            else None
-        )
-        row["scored_onset"] = row["kind"] == "yes" and sure and row["onset_label"] is not None
-        row["onset_hit"] = (
-            row["onset"] is not None and abs(row["onset"] - row["onset_label"]) <= 2 * tolerance
-            if row["scored_onset"] else None
-        )  # fmt: skip
-        rows.append(row)
-    negatives = [r for r in rows if r["kind"] == "no"]
-    dated = [r for r in rows if r["dated"]]
-    onsets = [r for r in rows if r["scored_onset"]]
-    print(
-        f"{'run':46} {'kind':10} {'steps':>5} {'onset (label)':>14} {'watch':>5} {'stop':>5}"
-        f" {'dated':>18} {'labels':>14} {'top':>5}"
-    )
-    for r in rows:
-        if not (args.all or r["dated"] or r["stop"] or r["watch"]):
-            continue
-        t = r["transition"] or r["at_watch"]
-        verdict = (
-            ""
-            if r["hit"] is None
-            else ("hit" if r["hit"] else "reported" if r["hit_report"] else "missed")
-        )
-        if r["kind"] == "no" and r["stop"]:
-            verdict = "FALSE STOP"
-        onset = (
-            f"{r['onset'] or '-'} ({r['onset_label']:.0f})"
-            if r["onset_label"]
-            else f"{r['onset'] or '-'}"
-        )
-        print(
-            f"{r['run'][:46]:46} {r['kind']:10} {r['steps']:>5} {onset:>14}"
-            f" {r['watch'] or '-':>5} {r['stop'] or '-':>5}"
-            f" {f'{t[0]} [{t[1]}-{t[2]}]' if t else '-':>18}"
-            f" {'/'.join(f'{e:.0f}' for e in r['labels']):>14} {r['top']:5.0f}"
-            f"  {verdict} {' '.join(f'{k[:6]} {v}' for k, v in r['evidence'].items())}"
-            f" {' '.join(f'{kind[:6]}@{step}[{low}-{high}]' for kind, step, low, high in r['turns'])}"
-        )
-    kept = []
-    print(
-        f"\n{'evaluated runs':46} {'stop':>5} {'of':>5} {'kept':>5} {'score':>6} {'best':>6} {'last':>6}"
-    )
-    for r in rows:
-        table = scores.get(r["run"])
-        if not table:
-            continue
-        safe = r["transition"][3] if r["transition"] else max(table)
-        step = scoring.kept(table, safe)
-        kept.append(
-            {
-                "run": r["run"],
-                "kept": step,
-                "score": table[step],
-                "best": max(table.values()),
-                "last": table[max(table)],
-                "stop": r["stop"],
-            }
-        )
-        print(
-            f"{r['run'][:46]:46} {r['stop'] or '-':>5} {r['steps']:>5} {step:>5}"
-            f" {table[step]:6.1f} {max(table.values()):6.1f} {table[max(table)]:6.1f}"
-        )
-    steps = sum(r["steps"] for r in negatives)
-    summary = {
-        "negatives": len(negatives), "negative_steps": steps,
-        "false_stops": [r["run"] for r in negatives if r["stop"]],
-        "false_watches": sum(bool(r["watch"]) for r in negatives),
-        "dated": len(dated), "hits": sum(r["hit"] for r in dated),
-        "reported": sum(r["hit"] or r["hit_report"] for r in dated),
-        "onsets": len(onsets), "onset_hits": sum(r["onset_hit"] for r in onsets), "evaluated": kept,
-        "unlabelled_stops": [r["run"] for r in rows if r["kind"] == "unlabelled" and r["stop"]],
-    }  # fmt: skip
-    print(
-        f"\nnegatives: {len(summary['false_stops'])} false stops and {summary['false_watches']} false watches in"
-        f" {len(negatives)} runs, {steps} steps"
-        f" ({10_000 * len(summary['false_stops']) / max(steps, 1):.2f} stops per 10,000 steps)"
-    )
-    print(
-        f"dated positives: {summary['hits']} of {len(dated)} hit at the stop,"
-        f" {summary['reported']} by the stop or a change point of the report at the end"
-    )
-    print(f"onsets: {summary['onset_hits']} of {len(onsets)} within twice the tolerance")
+    rows = [judge(path, known.get(path.stem, Label()), args.preset) for path in paths]
+    evaluated = [kept(row, scores[row["run"]]) for row in rows if row["run"] in scores]
+    summary = {**summed(rows), "evaluated": evaluated}
+    telling = [r for r in rows if args.all or "hit" in r or r["stop"] or r["watch"]]
+    show(telling, evaluated, summary)
     if args.json:
         args.json.write_text(json.dumps({"summary": summary, "rows": rows}, indent=1))
 
