@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.detect import PRESETS, Detector, RunShape, Sample
+from monitor.detect import PRESETS, Detector, RewardRange, RunShape, Sample
 from tests.unit.detect.runs import (
     SHAPE,
     fold,
@@ -50,6 +50,16 @@ def test_the_scale_of_length_does_not_matter(factor: float) -> None:
         assert a.transition == b.transition
         assert a.phase == b.phase
         assert a.score == pytest.approx(b.score, abs=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_the_scale_of_a_reward_does_not_matter_once_its_range_is_told(factor: float) -> None:
+    run = with_transition()
+    scaled = {**run, "format_reward": run["format_reward"] * factor}
+    told = replace(SHAPE, rewards={"format_reward": RewardRange(0.0, factor)})
+    plain, other = fold(samples(**run)), fold(samples(**scaled), told)
+    assert [(v.phase, v.transition) for v in plain] == [(v.phase, v.transition) for v in other]
+    assert [v.score for v in plain] == pytest.approx([v.score for v in other], abs=1e-6)
 
 
 def test_metrics_it_does_not_know_do_not_matter() -> None:
