@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +42,16 @@ class MonitorClient:
         self._http = httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=30.0)
         self._stopping = stopping
 
-    def claim(self, worker: str, kinds: Sequence[str]) -> Job | None:
-        """Return the next job of these kinds, or None when there is none."""
-        answer = self._post("/jobs/claim", {"worker": worker, "kinds": list(kinds)})
+    def waiting(self) -> list[tuple[str, str, str]]:
+        """Return (job id, kind, run id) of the jobs that could be claimed, oldest first."""
+        answer = self._until_answered(lambda: self._http.get("/jobs", params={"waiting": "true"}))
+        found = answer.json()["jobs"] if answer is not None else []
+        return [(str(one["id"]), str(one["kind"]), str(one["run_id"])) for one in found]
+
+    def claim(self, worker: str, kinds: Sequence[str], runs: Sequence[str]) -> Job | None:
+        """Return the next job of these kinds and runs, or None when there is none."""
+        asked = {"worker": worker, "kinds": list(kinds), "runs": list(runs)}
+        answer = self._post("/jobs/claim", asked)
         if answer is None or answer.status_code == httpx.codes.NO_CONTENT:
             return None
         content = answer.json()
@@ -79,11 +86,14 @@ class MonitorClient:
 
         All tries carry one Idempotency-Key: what an answer that was lost has done is not done again.
         """
-        wait_s = 0.2
         headers = {"Idempotency-Key": new_id()}
+        return self._until_answered(lambda: self._http.post(path, json=dict(body), headers=headers))
+
+    def _until_answered(self, ask: Callable[[], httpx.Response]) -> httpx.Response | None:
+        wait_s = 0.2
         while True:
             try:
-                answer = self._http.post(path, json=dict(body), headers=headers)
+                answer: httpx.Response | None = ask()
             except httpx.TransportError:
                 answer = None
             if answer is not None and answer.status_code < 500 and answer.status_code != 429:

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from cusp import checkpoints
 from cusp.config import RECIPE_FILE
+from cusp.ids import is_id
 from trainer.config import Recipe
 from trainer.recipe import RecipeError, load_recipe
+
+
+def has_folder(directory: Path, run_id: str) -> bool:
+    """Return whether the run was trained on this box, or its folder brought here."""
+    return is_id(run_id) and (directory / "runs" / run_id).is_dir()
 
 
 def local_recipe(root: Path) -> Recipe:

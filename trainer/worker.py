@@ -23,6 +23,7 @@ from cusp import orphans, settings
 from cusp.wire import first_problem
 from trainer.evaluate_job import evaluate_run
 from trainer.monitor_client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused
+from trainer.run_folder import has_folder
 from trainer.train import quieten
 from trainer.train_job import take_up
 
@@ -39,12 +40,13 @@ class Worker:
     stopping: threading.Event
     say: Say
     name: str
+    _left: set[str] = dataclasses.field(default_factory=set)  # jobs that were said to be for others
 
     def work(self, *, once: bool = False, exit_when_idle: bool = False, poll_s: float = 1.0) -> int:
         """Do jobs one after another; return how many were ended."""
         ended = 0
         while not self.stopping.is_set():
-            job = self.monitor.claim(self.name, KINDS)
+            job = self._claimed()
             if job is not None:
                 ended += self.do(job)
                 if once:
@@ -54,6 +56,19 @@ class Worker:
             else:
                 self.stopping.wait(poll_s)
         return ended
+
+    def _claimed(self) -> Job | None:
+        """Claim a job of a run whose folder is on this box; leave the others to their workers."""
+        waiting = [(job, run) for job, kind, run in self.monitor.waiting() if kind in KINDS]
+        here = {run for _, run in waiting if has_folder(self.directory, run)}
+        for job, run in waiting:
+            if run not in here and job not in self._left:
+                self._left.add(job)
+                self.say(
+                    f"job {job} waits: run {run} is not in {self.directory / 'runs'};"
+                    " start a worker on the box that trained it, or set CUSP_DIR"
+                )
+        return self.monitor.claim(self.name, KINDS, sorted(here)) if here else None
 
     def do(self, job: Job) -> bool:
         """Do one job; return whether it was ended here (a lost one is dropped)."""

@@ -51,9 +51,10 @@ class Request(BaseModel):
 
 
 class Claim(Request):
-    """Who asks for which kinds of job."""
+    """Who asks for which kinds of job; `runs`: only of these, whose folders the worker has."""
 
     worker: Name
+    runs: Annotated[list[Id], Field(max_length=1_000)] | None = None
     kinds: Annotated[
         list[Literal["train", "evaluate", "export"]], Field(min_length=1, max_length=3)
     ]
@@ -121,14 +122,20 @@ class Finish(Request):
 
 
 @router.get("/jobs", dependencies=[needs("read", filters=True)], responses=answers(shapes.Jobs))
-def list_jobs(service: ServiceDep, grant: GrantDep, run_id: Id | None = None) -> Json:
-    """Return jobs, newest first, of one run or of all; a limited token must name its run."""
+def list_jobs(
+    service: ServiceDep, grant: GrantDep, run_id: Id | None = None, waiting: bool = False
+) -> Json:
+    """Return jobs, newest first, of one run or of all; a limited token must name its run.
+
+    `waiting`: those that a worker could claim now, oldest first.
+    """
     with service.database.read() as tx:
         if run_id is None and grant.limited:
             raise Forbidden("the token is limited to some runs; ask with run_id")
         if run_id is not None:
             check_run(tx, grant, run_id)
-        return {"jobs": [views.job(row) for row in jobs.of_run(tx, run_id)]}
+        found = jobs.waiting(tx, service.clock()) if waiting else jobs.of_run(tx, run_id)
+        return {"jobs": [views.job(row) for row in found if run_id in (None, row.run_id)]}
 
 
 @router.post(
@@ -140,7 +147,7 @@ def claim_job(claim: Claim, service: ServiceDep, key: IdempotencyKey = None) -> 
     """Give the oldest waiting job to the worker; a repeat with the same key gets the same one."""
 
     def act(tx: Transaction) -> Json:
-        row = jobs.claim(tx, claim.worker, claim.kinds, service.clock())
+        row = jobs.claim(tx, claim.worker, claim.kinds, service.clock(), claim.runs)
         if row is None:
             raise NothingToDo
         feed.section_changed(tx, row.run_id, "jobs")

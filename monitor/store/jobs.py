@@ -37,18 +37,29 @@ def add(
     ).one()
 
 
-def claim(connection: Connection, worker: str, kinds: Sequence[str], now: float) -> Row[Any] | None:
-    """Give the oldest waiting job of these kinds to the worker, or None.
+def waiting(connection: Connection, now: float, most: int = 1_000) -> Sequence[Row[Any]]:
+    """Return the jobs that a worker could claim, oldest first."""
+    statement = select(jobs).where(_free(now), jobs.c.attempts < MOST_ATTEMPTS).limit(most)
+    return connection.execute(statement.order_by(jobs.c.created_at, jobs.c.id)).all()
 
-    Waiting is a queued job, or a leased one whose worker has not been heard of for a whole lease.
-    """
-    free = or_(jobs.c.state == "queued", and_(jobs.c.state == "leased", jobs.c.lease_until < now))
+
+def claim(
+    connection: Connection,
+    worker: str,
+    kinds: Sequence[str],
+    now: float,
+    only: Sequence[str] | None = None,
+) -> Row[Any] | None:
+    """Give the oldest waiting job of these kinds, and of `only` these runs, to the worker, or None."""
+    free = _free(now)
     oldest = (
         select(jobs.c.id)
         .where(jobs.c.kind.in_(list(kinds)), free, jobs.c.attempts < MOST_ATTEMPTS)
         .order_by(jobs.c.created_at, jobs.c.id)
         .limit(1)
     )
+    if only is not None:
+        oldest = oldest.where(jobs.c.run_id.in_(list(only)))
     if connection.dialect.name == "postgresql":
         oldest = oldest.with_for_update(skip_locked=True)
     return connection.execute(
@@ -65,6 +76,11 @@ def claim(connection: Connection, worker: str, kinds: Sequence[str], now: float)
         )
         .returning(jobs)
     ).one_or_none()
+
+
+def _free(now: float) -> ColumnElement[bool]:
+    """Queued, or leased by a worker that has not been heard of for a whole lease."""
+    return or_(jobs.c.state == "queued", and_(jobs.c.state == "leased", jobs.c.lease_until < now))
 
 
 def overdue(connection: Connection, now: float) -> Sequence[Row[Any]]:

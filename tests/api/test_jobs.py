@@ -146,3 +146,19 @@ def test_a_person_can_ask_for_an_evaluation_of_named_checkpoints(api: TestClient
     job = claim(api)
     assert job is not None
     assert [c["step"] for c in job["payload"]["candidates"]] == [0, 20]
+
+
+def test_a_worker_gets_jobs_of_the_runs_whose_folders_it_has_only(
+    api: TestClient, clock: Clock
+) -> None:
+    one, other = ended(api), ended(api)
+    waiting = api.get("/api/v1/jobs", params={"waiting": True}).json()["jobs"]
+    assert [job["run_id"] for job in waiting] == [one.run_id, other.run_id]
+    asked = {"worker": "w", "kinds": ["evaluate"], "runs": [other.run_id]}
+    got = api.post("/api/v1/jobs/claim", json=asked)
+    assert got.json()["run_id"] == other.run_id
+    assert api.post("/api/v1/jobs/claim", json=asked).status_code == 204
+    assert api.post("/api/v1/jobs/claim", json={**asked, "runs": []}).status_code == 204
+    clock.now += 61
+    waiting = api.get("/api/v1/jobs", params={"waiting": True}).json()["jobs"]
+    assert [job["run_id"] for job in waiting] == [one.run_id, other.run_id], "its lease ran out"

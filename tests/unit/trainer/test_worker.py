@@ -36,6 +36,11 @@ class Monitor:
                 monitor.tokens.add(self.headers["Authorization"])
                 self.answer(*monitor.reply(self.path.removeprefix("/api/v1"), body))
 
+            def do_GET(self) -> None:
+                names = ("id", "kind", "run_id")
+                waiting = [{name: job[name] for name in names} for job in monitor.jobs]
+                self.answer(200, {"jobs": waiting})
+
             def answer(self, status: int, content: object) -> None:
                 text = b"" if status == 204 else json.dumps(content).encode()
                 self.send_response(status)
@@ -197,10 +202,25 @@ def test_a_path_from_the_network_never_leads_out_of_the_runs_root(
     assert "Step 2 was left out" in finish["error"]
 
 
-def test_a_run_that_is_not_on_this_box_fails_in_a_sentence(
+def test_a_job_of_a_run_that_is_not_on_this_box_is_left_to_others_and_said_once(
     monitor: Monitor, cusp_dir: Path
 ) -> None:
-    monitor.jobs.append(job(new_id(), cusp_dir, steps=(0,)))
+    cusp_dir.mkdir(exist_ok=True)
+    elsewhere = job(new_id(), cusp_dir, steps=(0,))
+    monitor.jobs.append(elsewhere)
+    said: list[str] = []
+    idle = worker(monitor, cusp_dir, said)
+    assert [idle.work(exit_when_idle=True) for _ in range(3)] == [0, 0, 0]
+    assert monitor.posts == []
+    (sentence,) = said
+    assert elsewhere["run_id"] in sentence
+    assert "start a worker on the box that trained it, or set CUSP_DIR" in sentence
+
+
+def test_a_run_without_a_recipe_fails_in_a_sentence(monitor: Monitor, cusp_dir: Path) -> None:
+    run_id = new_id()
+    (cusp_dir / "runs" / run_id).mkdir(parents=True)
+    monitor.jobs.append(job(run_id, cusp_dir, steps=(0,)))
     worker(monitor, cusp_dir, []).work(once=True)
     (finish,) = monitor.posted("/finish")
     assert finish["state"] == "failed"
