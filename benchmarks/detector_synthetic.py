@@ -1,6 +1,7 @@
 """How often does the detector stop a healthy run, and how soon and how exactly does it see a transition?
 
     python benchmarks/detector_synthetic.py [--quick] [--json FILE] [--base SEED] [--null N --pos N]
+                                            [--length STEPS]
 
 Runs with known truth from the study's generator (../shared/detector_study/gen.py, imported, seeded).
 Seeds from 900000 are this script's held-out ones; develop with another --base. Null runs have 2,000
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--base", type=int, default=900_000)
     parser.add_argument("--null", type=int, default=40)
     parser.add_argument("--pos", type=int, default=30)
+    parser.add_argument("--length", type=int, help="steps of a null run (2,000)")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--metrics", choices=("format+length", "accuracy", "both"), default="both")
     parser.add_argument("--kinds", nargs="*")
@@ -91,7 +93,8 @@ def main() -> None:
         rows = []
         for kind in args.kinds or gen.KINDS:
             for j in range(nulls if kind not in gen.POSITIVE else positives):
-                run = gen.make_run(kind, args.base + j)
+                length = None if kind in gen.POSITIVE else args.length
+                run = gen.make_run(kind, args.base + j, T=length)
                 rows.append(
                     {
                         "kind": kind,
