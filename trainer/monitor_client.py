@@ -39,7 +39,10 @@ class MonitorClient:
 
     def __init__(self, url: str, token: str | None, stopping: threading.Event) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=30.0)
+        # Like the client's: no proxy of the environment is given the token.
+        self._http = httpx.Client(
+            base_url=f"{url}/api/v1", headers=headers, timeout=30.0, trust_env=False
+        )
         self._stopping = stopping
 
     def waiting(self) -> list[tuple[str, str, str]]:

@@ -1,0 +1,161 @@
+"""Every text that a page can show is shown as text: each string of each record is made hostile, one by one.
+
+No list of places: a field that is added to the records of `tests/unit/webui/shapes.py` is tried too.
+"""
+
+import copy
+import html
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import UndefinedError
+
+from tests.unit.webui import shapes
+from tests.unit.webui.markup import Page
+from webui import figures, pages
+
+HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(2)</script>"
+Place = tuple[Any, ...]
+# Made hostile was a word of the monitor's own, or a name that the page needs.
+UNKNOWN_SHAPE = (KeyError, TypeError, ValueError, AttributeError, UndefinedError)
+
+
+def places(value: Any, at: Place = ()) -> Iterator[Place]:
+    """Yield where texts stand in a record; a place that ends in `...` is a key."""
+    if isinstance(value, str):
+        yield at
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield (*at, key, ...)
+            yield from places(one, (*at, key))
+    elif isinstance(value, list | tuple):
+        for index, one in enumerate(value):
+            yield from places(one, (*at, index))
+
+
+def spoiled(record: Any, place: Place) -> Any:
+    """Return a copy with hostile text in one place."""
+    made = copy.deepcopy(record)
+    inner = made
+    *way, last = place
+    key = way.pop() if last is ... else None
+    for step in way:
+        inner = inner[step]
+    if last is ...:
+        inner[HOSTILE] = inner.pop(key)
+    else:
+        inner[last] = HOSTILE
+    return made
+
+
+def run_page(record: dict[str, Any]) -> str:
+    return pages.run_page(record["run"], **record["data"])
+
+
+def runs_page(record: dict[str, Any]) -> str:
+    return pages.runs_page([record["run"]], project=None)
+
+
+def records() -> dict[str, Any]:
+    run = shapes.run(tags=["a tag"], status_reason="a reason", config={"key": ["value"]})
+    run["set_aside"] = [{"attempt": 1, "seq": 3, "reason": "a reason"}]
+    run["commands"] = [shapes.command(state_reason="a reason")]
+    run["change_points"] = [*run.get("change_points", [])]
+    run["quarantined"] = 1
+    data = shapes.page_data()
+    data["jobs"] = [
+        {"id": "j", "kind": "train", "state": "failed", "error": "an error", "progress": None},
+        {"id": "k", "kind": "train", "state": "leased", "error": None,
+         "progress": {"done": 1, "total": 2, "text": "a text"}},
+    ]  # fmt: skip
+    data["samples"] = [{"step": 3, "prompt": "p", "completion": "c", "rewards": {"a reward": 1.0}}]
+    return {"run": run, "data": json.loads(json.dumps(data))}
+
+
+def clean(text: str) -> None:
+    """Fail when hostile text has become an element, or has ended one."""
+    page = Page(text)
+    assert page.all("img") == []
+    for script in page.all("script"):
+        assert script.attributes.get("src") or script.attributes.get("type") == "application/json"
+    names = {name for element in page.elements for name in element.attributes}
+    assert not any(name.startswith("on") for name in names), names
+
+
+@pytest.mark.parametrize("page", [run_page, runs_page])
+def test_no_text_of_any_record_becomes_an_element(page: Callable[[dict[str, Any]], str]) -> None:
+    shown = tried = 0
+    sane = records()
+    for place in places(sane):
+        if page is runs_page and place[0] == "data":
+            continue
+        try:
+            made = page(spoiled(sane, place))
+        except UNKNOWN_SHAPE:
+            continue
+        tried += 1
+        shown += "alert(1)" in html.unescape(made)
+        clean(made)
+    assert tried > (100 if page is run_page else 30)
+    assert shown > (40 if page is run_page else 5)
+
+
+def test_no_text_of_any_record_becomes_a_tag_in_a_chart() -> None:
+    """Plotly reads some tags, links among them, in what it draws."""
+    sane = records()
+    shown = 0
+    for place in places(sane):
+        try:
+            run, data = (spoiled(sane, place)[part] for part in ("run", "data"))
+            drawn = [
+                figures.run_figures(
+                    data["series"], data["verdicts"], run, data["checkpoints"], data["evaluations"]
+                ),
+                *figures.other_figures(data["series"]),
+            ]
+        except UNKNOWN_SHAPE:
+            continue
+        texts = [text for figure in drawn for text in drawn_texts(figure)]
+        shown += any("alert(1)" in html.unescape(text) for text in texts)
+        assert not any("<img" in text for text in texts), place
+    assert shown > 2
+
+
+def drawn_texts(figure: Any) -> Iterator[str]:
+    """Yield the texts of a figure that Plotly draws; `meta` and names of shapes are for our script."""
+    if isinstance(figure, dict):
+        for key, value in figure.items():
+            if key in ("text", "hovertemplate", "title") or (key == "name" and "x" in figure):
+                yield from (one for one in leaves(value))
+            elif key not in ("meta", "cusp"):
+                yield from drawn_texts(value)
+    elif isinstance(figure, list):
+        for one in figure:
+            yield from drawn_texts(one)
+
+
+def leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from leaves(one)
+
+
+def test_pages_for_strangers_show_what_was_sent_as_text() -> None:
+    clean(pages.login_page(HOSTILE))
+    clean(pages.error_page(404, HOSTILE, HOSTILE))
+    clean(pages.runs_page([], project=HOSTILE))
+
+
+def test_only_our_own_sections_are_put_into_a_page_unescaped() -> None:
+    found = {
+        line.strip()
+        for file in (Path(pages.__file__).parent / "templates").glob("*.html")
+        for line in file.read_text().splitlines()
+        if "safe }}" in line.replace("|", "| ").replace("safe}}", "safe }}") or "autoescape" in line
+    }
+    assert found == {f"{{{{ sections.{name}|safe }}}}" for name in pages.SECTIONS if name != "row"}
