@@ -10,6 +10,7 @@ from cusp.wire import Id
 from monitor import deletion, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
+from monitor.api.queries import Project
 from monitor.openapi import answers
 from monitor.problems import NotFound
 from monitor.service import Service, ServiceDep
@@ -158,7 +159,7 @@ def purge_run(
 @router.get(
     "/deleted-runs", dependencies=[needs("read", filters=True)], responses=answers(DeletedRuns)
 )
-def list_deleted_runs(service: ServiceDep, grant: GrantDep, project: str | None = None) -> Json:
+def list_deleted_runs(service: ServiceDep, grant: GrantDep, project: Project | None = None) -> Json:
     """Return the runs that can be restored, the last deleted first."""
     with service.database.read() as tx:
         found = store.listed(tx, project=grant.project or project, only=grant.run_id)

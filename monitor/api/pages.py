@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from cusp.wire import Id
 from monitor import auth, views
 from monitor.access import GrantDep, needs
+from monitor.api.queries import Project
 from monitor.api.runs import read_evaluations, read_series
 from monitor.problems import NotFound
 from monitor.service import ServiceDep, run_or_404
@@ -22,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
-def runs_page(service: ServiceDep, grant: GrantDep, project: str | None = None) -> str:
+def runs_page(service: ServiceDep, grant: GrantDep, project: Project | None = None) -> str:
     """The runs table."""
     with service.database.read() as tx:
         listed = runs.listed(tx, project=grant.project or project, only=grant.run_id)

@@ -11,6 +11,7 @@ from monitor import evaluate, possible, shapes, views
 from monitor.access import GrantDep, check_run, needs
 from monitor.aliases import usable
 from monitor.api.keys import IdempotencyKey
+from monitor.api.queries import Project
 from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
 from monitor.service import ServiceDep, run_or_404
@@ -77,7 +78,7 @@ def post_batch(run_id: Id, batch: Batch, service: ServiceDep) -> Reply:
 
 
 @router.get("/runs", dependencies=[needs("read", filters=True)], responses=answers(shapes.Runs))
-def list_runs(service: ServiceDep, grant: GrantDep, project: str | None = None) -> Json:
+def list_runs(service: ServiceDep, grant: GrantDep, project: Project | None = None) -> Json:
     """Return the runs, newest first."""
     with service.database.read() as tx:
         found = runs.listed(tx, project=grant.project or project, only=grant.run_id)

@@ -104,3 +104,16 @@ def test_every_variable_that_the_code_knows_stands_in_the_settings() -> None:
     assert len(known) > 10
     assert {name for name in known - told if not name.startswith("CUSP_TEST_")} == set()
     assert told - known == set(), "documented, and known to nothing"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/api/v1/deleted-runs", "/"])
+def test_a_project_that_no_database_could_name_is_refused_with_a_sentence(
+    database_url: str, path: str
+) -> None:
+    app = create_app(MonitorConfig(database_url))
+    client = TestClient(app, base_url="http://127.0.0.1:8787")
+    assert client.get(path, params={"project": "no such"}).status_code == 200
+    answer = client.get(path, params={"project": "a\0b"})
+    assert answer.status_code == 422
+    assert "NUL" in answer.text
+    app.state.service.database.close()
