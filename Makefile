@@ -35,10 +35,14 @@ test: setup browser  ## The whole suite
 
 soak: setup  ## 200 kills of monitor, trainers, worker on each database, many property examples (30 minutes)
 	CUSP_TEST_EXAMPLES=300 CUSP_TEST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/store/test_effectively_once.py --timeout 3600
+	CUSP_TEST_SLOW=1 $(BIN)/python -m pytest tests/e2e/test_fencing.py
 	$(BIN)/python -m tests.soak --kills 200 --seed $(or $(SEED),1) $(ARGS)
 
 fuzz: setup  ## schemathesis over the whole REST document, both databases, 20,000 requests (12 minutes)
 	$(BIN)/python -m tests.contract.fuzzing $(ARGS)
+
+mutants: setup browser  ## Remove every guard in turn; a test must notice (20 minutes; ARGS="--only cookie")
+	$(BIN)/python -m tests.security.mutants $(ARGS)
 
 check: setup  ## Lint, types, import rules, schema against migrations
 	$(BIN)/ruff check .

@@ -23,7 +23,8 @@ from monitor.config import MonitorConfig
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="cusp-tests-"))  # mode 0700
 for name in [name for name in os.environ if name.startswith("CUSP_")]:
-    del os.environ[name]  # a developer's own settings must not reach the tests
+    if not name.startswith("CUSP_TEST_"):
+        del os.environ[name]  # a developer's own settings must not reach the tests
 
 _numbers = count(1)
 

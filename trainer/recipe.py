@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -30,7 +30,7 @@ def load_recipe(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Reci
     raw = read_yaml(file)
     for override in overrides:
         _apply(raw, override, file)
-    return parse(raw, file)
+    return parse(raw, file, overrides)
 
 
 def find_recipe(path_or_name: str | Path) -> Path:
@@ -51,12 +51,12 @@ def recipe_names() -> list[str]:
     return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
 
 
-def parse(raw: object, file: Path) -> Recipe:
-    """Return `raw` as a recipe; `file` is named in errors."""
+def parse(raw: object, file: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Return `raw` as a recipe; `file`, or the override that it came with, is named in errors."""
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        raise RecipeError(_sentence(error, file)) from None
+        raise RecipeError(_sentence(error, file, overrides)) from None
 
 
 def write_recipe(recipe: Recipe, file: Path) -> None:
@@ -159,7 +159,7 @@ def _unknown(key: str, known: Sequence[str], file: Path) -> str:
     return f"unknown key {key!r} in {file}{hint}"
 
 
-def _sentence(error: ValidationError, file: Path) -> str:
+def _sentence(error: ValidationError, file: Path, overrides: Sequence[str]) -> str:
     """Return the first problem as a sentence with the key, the value and the way out."""
     problem = error.errors(include_url=False)[0]
     known, key = _resolve(problem["loc"])
@@ -167,10 +167,41 @@ def _sentence(error: ValidationError, file: Path) -> str:
         return _unknown(key, known, file)
     if problem["type"] == "missing":
         return f"the key {key!r} is missing in {file}; a recipe states every value"
-    message = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
-        return f"{file}: {message}"
-    return f"{key} = {problem['input']!r:.80} in {file} is not allowed: {message}"
+        return f"{file}: {_demand(problem)}"
+    wrong_kind = problem["type"] == "union_tag_invalid"
+    key, value = (f"{key}.kind", problem["ctx"]["tag"]) if wrong_kind else (key, problem["input"])
+    given = [one for one in overrides if f"{key}.".startswith(f"{one.partition('=')[0].strip()}.")]
+    place = f"the override {given[-1]!r}" if given else str(file)
+    shown = "" if isinstance(value, dict) else f" = {value!r:.80}"
+    return f"{key}{shown} in {place} is not allowed: {_demand(problem)}"
+
+
+# What pydantic says in the words of a programmer, by the beginning of its type.
+_DEMANDS = {
+    "union_tag_invalid": "it must be one of {expected_tags}",
+    "int_": "it must be a whole number",
+    "float_": "it must be a number",
+    "bool_": "it must be true or false",
+    "string_type": "it must be text",
+    "literal_error": "it must be {expected}",
+    "model_": "it must be a section with keys of its own",
+    "dict_type": "it must be a section with keys of its own",
+    "tuple_type": "it must be a list",
+    "too_short": "the list needs {min_length} or more",
+    "too_long": "the list holds {max_length} at most",
+    "greater_than_equal": "it must be at least {ge}",
+    "greater_than": "it must be more than {gt}",
+    "less_than_equal": "it must be at most {le}",
+    "less_than": "it must be less than {lt}",
+}
+
+
+def _demand(problem: Mapping[str, Any]) -> str:
+    for beginning, demand in _DEMANDS.items():
+        if problem["type"].startswith(beginning):
+            return demand.format(**problem.get("ctx", {}))
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _resolve(location: Sequence[str | int]) -> tuple[list[str], str]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cusp.client import Client, ClientError
+from cusp.client import Client
 from cusp.commands import runs
 from cusp.commands.output import AsJson, console, dash, print_json, print_table
 
@@ -97,12 +97,4 @@ def _deleted(project: str | None, as_json: bool) -> None:
 
 def _find_deleted(client: Client, text: str) -> dict[str, Any]:
     found = client.get("/deleted-runs")["deleted_runs"]
-    for run in found:
-        if text in (run["run_id"], run["name"]):
-            return dict(run)
-    upper = text.upper()
-    near = [r for r in found if r["run_id"].startswith(upper) or r["run_id"].endswith(upper)]
-    if len(near) == 1:
-        return dict(near[0])
-    problem = f"{len(near)} deleted runs match" if near else "no deleted run is called"
-    raise ClientError(f"{problem} {text!r} at {client.url}; `cusp runs --deleted` lists them")
+    return runs.matching(client, found, text, "deleted run", "cusp runs --deleted")

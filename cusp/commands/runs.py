@@ -146,16 +146,26 @@ def pin(
 
 def find(client: Client, text: str) -> dict[str, Any]:
     """Return the run whose id, name, or end or beginning of the id is `text`; the newest of a name."""
-    found = client.get("/runs")["runs"]
+    return matching(client, client.get("/runs")["runs"], text, "run", "cusp runs")
+
+
+def matching(
+    client: Client, found: list[dict[str, Any]], text: str, kind: str, lists_them: str
+) -> dict[str, Any]:
+    """Return the one that is meant by `text`; ClientError says how many match and what lists them."""
     for run in found:
-        if text in (run["id"], run["name"]):
-            return dict(run)
+        if text in (_id(run), run["name"]):
+            return run
     upper = text.upper()
-    near = [run for run in found if run["id"].startswith(upper) or run["id"].endswith(upper)]
+    near = [run for run in found if _id(run).startswith(upper) or _id(run).endswith(upper)]
     if len(near) == 1:
-        return dict(near[0])
-    problem = f"{len(near)} runs match" if near else "no run is called"
-    raise ClientError(f"{problem} {text!r} at {client.url}; `cusp runs` lists them")
+        return near[0]
+    problem = f"{len(near)} {kind}s match" if near else f"no {kind} is called"
+    raise ClientError(f"{problem} {text!r} at {client.url}; `{lists_them}` lists them")
+
+
+def _id(run: dict[str, Any]) -> str:
+    return str(run.get("run_id") or run["id"])
 
 
 def checkpoint_of(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""A real training, killed, is taken up again by a real worker from the checkpoint asked for."""
+"""A real training, killed, is taken up by a real worker; that one killed, too, by another one."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,11 +18,11 @@ from cusp.ids import new_id
 from cusp.settings import Settings
 from monitor.config import MonitorConfig
 from monitor.store import jobs
-from tests.serving import serving
+from tests.serving import Served, serving
 from tests.small import SMALL
 
 Json = dict[str, Any]
-LONGER = [*SMALL, "grpo.max_steps=20", "grpo.save_steps=5", "run.policy.evaluate=none"]
+LONGER = [*SMALL, "grpo.max_steps=40", "grpo.save_steps=5", "run.policy.evaluate=none"]
 
 
 class Box:
@@ -68,7 +69,7 @@ class Box:
 
 
 @pytest.mark.timeout(300)
-def test_a_killed_training_is_resumed_by_a_worker_and_repeats_itself_exactly(
+def test_a_killed_training_is_resumed_by_a_worker_and_by_another_when_that_is_killed_exactly(
     tmp_path: Path,
 ) -> None:
     with serving(MonitorConfig(str(tmp_path / "cusp.db"), lost_after_s=2.0)) as served:
@@ -94,27 +95,51 @@ def test_a_killed_training_is_resumed_by_a_worker_and_repeats_itself_exactly(
 
                 job = box.ask("resume", run_id, "--step", "10")
                 assert (job["kind"], job["state"]) == ("train", "queued")
-                assert box.start("worker", "worker", "--once").wait(200) == 0, box.logs()
+                for name in ("one", "other"):
+                    box.start(name, "worker")
+                wait(lambda: (root / f".resumed-{job['id']}").exists(), None, box)
+                wait(lambda: reached(root, 15), None, box)
+                os.kill(holder(served, run_id), signal.SIGKILL)
+                served.ahead_s += 61.0
+                wait(lambda: state_of(client, run_id) == "done", None, box)
 
                 run = client.get(f"/runs/{run_id}")
                 (job,) = client.get("/jobs", run_id=run_id)["jobs"]
                 with served.service.database.read() as tx:
-                    brought = jobs.of_run(tx, run_id)[0].result
+                    brought, claims = (
+                        jobs.of_run(tx, run_id)[0].result,
+                        jobs.of_run(tx, run_id)[0].token,
+                    )
                 series = client.get(
                     f"/runs/{run_id}/series", names="reward,completion_length,entropy"
                 )["series"]
         finally:
             box.end()
-    assert (job["state"], brought) == ("done", {"step": 20}), (job, box.logs())
-    assert (run["status"], run["step"]) == ("finished", 20)
+    assert (claims, brought) == (2, {"step": 40}), (job, box.logs())
+    assert (run["status"], run["step"]) == ("finished", 40)
     lives = [(a["status"], a["first_step"]) for a in run["attempt_list"]]
-    assert lives == [("lost", 1), ("finished", 11)]
+    assert lives[:2] == [("lost", 1), ("lost", 11)]
+    last_status, went_on_at = lives[2]
+    assert (last_status, len(lives)) == ("finished", 3)
+    assert went_on_at % 5 == 1, "right after a checkpoint"
+    assert went_on_at >= 16, "what the killed one had done is not done again"
     for one in series:
-        assert one["steps"] == list(range(1, 21)), f"{one['name']}: a step is lost or doubled"
+        assert one["steps"] == list(range(1, 41)), f"{one['name']}: a step is lost or doubled"
         old, again = one["superseded"], dict(zip(one["steps"], one["values"], strict=True))
         assert {11, 12, 13, 14, 15} <= set(old["steps"])
         assert [again[step] for step in old["steps"]] == old["values"], (one["name"], old, again)
-    assert checkpoints.verify(root / "checkpoint-20").step == 20
+    assert checkpoints.verify(root / "checkpoint-40").step == 40
+
+
+def state_of(client: Client, run_id: str) -> str:
+    (job,) = client.get("/jobs", run_id=run_id)["jobs"]
+    return str(job["state"])
+
+
+def holder(served: Served, run_id: str) -> int:
+    """Return the process id of the worker that has the run's job."""
+    with served.service.database.read() as tx:
+        return int(jobs.of_run(tx, run_id)[0].worker.rpartition("-")[2])
 
 
 def reached(root: Path, step: int) -> bool:

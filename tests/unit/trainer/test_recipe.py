@@ -68,6 +68,15 @@ def test_an_override_may_take_a_section_of_another_recipe() -> None:
         ("rewards=[{name: format, weight: 0}]", "nothing would be learnt"),
         ("data=@nowhere", "there is no recipe 'nowhere'"),
         ("seed", "write key=value"),
+        (
+            "grpo.max_steps=abc",
+            "in the override 'grpo.max_steps=abc' is not allowed: it must be a whole",
+        ),
+        ("model.kind=big", "model.kind = 'big' in the override 'model.kind=big' is not allowed"),
+        ("model.kind=big", "it must be one of 'tiny', 'pretrained'"),
+        ("grpo=5", "it must be a section with keys of its own"),
+        ("rewards=[]", "the list needs 1 or more"),
+        ("run.policy.action=halt", "it must be 'stop', 'propose' or 'watch'"),
     ],
 )
 def test_a_bad_override_is_refused_with_the_way_out(override: str, words: str) -> None:
