@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import plotly
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, checkpoint, point, status, transition
@@ -146,3 +146,37 @@ def test_metrics_called_like_parts_of_the_language_get_charts_like_any_other(
         trainer.send(point(2, **dict.fromkeys(names, 1.0)))
         for name in names:
             page.wait_for_selector(f'.small-chart[data-metric="{name}"]', state="attached")
+
+
+def test_live_changes_are_text_too(browser: Browser, monitor_process: MonitorProcess) -> None:
+    """What a script puts into the page: a new metric's chart, a reason, an answer of the monitor."""
+    page = browser.new_page()  # the other fixture takes the 409 below for an error of the page
+    stopped: list[str] = []
+    page.on("console", lambda m: stopped.append(m.text) if "Content Security" in m.text else None)
+    monitor_process.start()
+    with httpx.Client(base_url=monitor_process.url) as client:
+        trainer = Trainer(client)  # type: ignore[arg-type]  # asks alike
+        trainer.send(point(1, format_reward=0.4))
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.wait_for_selector("#live[data-state=on]")
+        page.locator("#others").evaluate(
+            "details => { details.hidden = false; details.open = true }"
+        )
+        trainer.send(point(2, **{HOSTILE: 1.0}))
+        page.wait_for_selector(".small-chart", state="attached")
+        page.locator(".small-chart").last.scroll_into_view_if_needed()
+        title = page.locator(".small-chart .gtitle").last
+        title.wait_for(state="attached")
+        assert "window.hurt" in (title.text_content() or "")
+        page.route("**/stop", lambda route: route.fulfill(status=409, json={"detail": HOSTILE}))
+        page.get_by_role("button", name="Stop", exact=True).click()
+        page.get_by_role("button", name="Stop the run").click()
+        expect(page.locator("#said")).to_contain_text("window.hurt")
+        assert page.locator("#said").inner_text() == HOSTILE
+        trainer.send(status("failed", reason=HOSTILE))
+        expect(page.locator('[data-f="status_reason"]')).to_contain_text("window.hurt")
+    page.wait_for_timeout(300)
+    assert page.evaluate("() => window.hurt") is None
+    assert page.evaluate("() => document.querySelectorAll('main img, #said img').length") == 0
+    assert stopped == []
+    page.close()

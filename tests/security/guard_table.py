@@ -1,0 +1,236 @@
+"""The guards and how to remove each: (what it guards, file, text, replacement, tests that must notice).
+
+A replacement keeps the program running and takes exactly the guard away. Webhooks have a table of their own
+(docs/reference/webhooks.md).
+"""
+
+# ruff: noqa: E501  (one guard a line)
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`old` stands exactly once in `file`; with `new` in its place one of `tests` must fail."""
+
+    guard: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+TOKENS, GUARDS = "tests/security/test_tokens.py", "tests/security/test_guards.py"
+ACCESS, LIMITS = "tests/security/test_access.py", "tests/security/test_limits.py"
+BOMBS, ESCAPING = "tests/security/test_bombs.py", "tests/security/test_escaping.py"
+POLICY, FIGURES = "tests/browser/test_policy.py", "tests/unit/webui/test_figures.py"
+CHECKPOINTS, RUN = "tests/unit/cusp/test_checkpoints.py", "tests/unit/cusp/test_run.py"
+WORKER, EVALUATION = "tests/unit/trainer/test_worker.py", "tests/unit/trainer/test_evaluation.py"
+WIRE, BATCHES = "tests/unit/cusp/test_wire.py", "tests/api/test_batches.py"
+LIMITED_RUN = f"{TOKENS}::test_a_token_limited_to_a_run_reaches_no_other_by_any_route[sqlite]"
+LIMITED_PROJECT = f"{TOKENS}::test_a_token_limited_to_a_project_sees_and_feeds_only_that[sqlite]"
+OWN_SCOPE = f"{TOKENS}::test_a_scope_opens_its_own_routes_and_no_other[sqlite-read]"
+DECLARED = f"{TOKENS}::test_every_route_declares_one_scope[sqlite]"
+REVOKED = f"{TOKENS}::test_a_revoked_token_is_refused_at_once_here_and_soon_elsewhere[sqlite]"
+CONSTANT_TIME = f"{GUARDS}::test_every_secret_is_compared_in_constant_time"
+HEADERS = f"{GUARDS}::test_every_answer_carries_the_security_headers"
+DIRECTIVES = f"{GUARDS}::test_the_policy_allows_our_files_and_nothing_else"
+COOKIE = f"{GUARDS}::test_the_cookie_is_out_of_reach_of_scripts_other_sites_and_plain_http"
+FOREIGN = f"{GUARDS}::test_a_page_of_another_site_cannot_act_with_the_browsers_cookie"
+FORGED = f"{GUARDS}::test_a_cookie_made_for_one_token_cannot_be_turned_into_anothers"
+STREAM = (
+    f"{GUARDS}::test_a_stream_ends_with_its_token_and_shows_a_limited_one_only_its_runs[sqlite]"
+)
+KINDS = f"{GUARDS}::test_each_kind_of_thing_in_a_run_is_bounded_and_the_rest_is_stored[sqlite]"
+BODY = f"{GUARDS}::test_a_body_is_limited_by_what_arrives_whatever_its_head_says"
+FULL = f"{LIMITS}::test_a_full_project_and_a_full_run_refuse_with_the_way_out[sqlite]"
+AUDITED = f"{LIMITS}::test_every_acting_request_is_audited_with_who_where_and_outcome[sqlite]"
+FIELDS = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element"
+CHARTS = f"{ESCAPING}::test_no_text_of_any_record_becomes_a_tag_in_a_chart"
+HOSTILE_PAGE = f"{POLICY}::test_hostile_names_metrics_and_completions_are_shown_as_text"
+REDIRECT = f"{GUARDS}::test_a_token_follows_no_redirect_and_no_proxy"
+NOT_DONE = f"{GUARDS}::test_nothing_unpickles_evaluates_or_trusts_code_of_others"
+
+WHO_MAY = [
+    Mutant("a route asks for its scope", "monitor/access.py", "if not grant.has(scope):", "if False:", (OWN_SCOPE,)),
+    Mutant("a scope is no other scope", "monitor/auth.py", 'return scope in self.scopes or "admin" in self.scopes', "return True", (OWN_SCOPE,)),
+    Mutant("a limited token reaches no route without a run of its own", "monitor/access.py", "if grant.limited and not filters:", "if False:", (LIMITED_RUN,)),
+    Mutant("a limited token reaches its own run only", "monitor/access.py", "if not grant.reaches(run_id, run.project if run else project):", "if False:", (LIMITED_RUN,)),
+    Mutant("the limit to a run", "monitor/auth.py", "return self.run_id in (None, run_id) and self.project in (None, project)", "return self.project in (None, project)", (LIMITED_RUN,)),
+    Mutant("the limit to a project", "monitor/auth.py", "return self.run_id in (None, run_id) and self.project in (None, project)", "return self.run_id in (None, run_id)", (LIMITED_PROJECT,)),
+    Mutant("a run is announced within the token's limits", "monitor/api/runs.py", "check_run(tx, grant, start.run_id, start.project)", "pass", (f"{TOKENS}::test_a_trainers_token_can_only_feed_its_own_run[sqlite]", LIMITED_PROJECT)),
+    Mutant("the list of runs shows a limited token its run", "monitor/api/runs.py", "project=grant.project or project, only=grant.run_id", "project=grant.project or project", (LIMITED_RUN,)),
+    Mutant("the list of runs shows a limited token its project", "monitor/api/runs.py", "project=grant.project or project, only=grant.run_id", "project=project, only=grant.run_id", (LIMITED_PROJECT,)),
+    Mutant("the page of runs shows a limited token its run", "monitor/api/pages.py", "project=grant.project or project, only=grant.run_id", "project=grant.project or project", (LIMITED_RUN,)),
+    Mutant("jobs of all runs are not for a limited token", "monitor/api/jobs.py", "if run_id is None and grant.limited:", "if False:", (LIMITED_RUN,)),
+    Mutant("jobs of another run are not for a limited token", "monitor/api/jobs.py", "            check_run(tx, grant, run_id)\n", "            pass\n", (LIMITED_RUN,)),
+    Mutant("the stream of the table shows a limited token its runs", "monitor/api/stream.py", "service.table.follow(grant.reaches)", "service.table.follow(lambda *_: True)", (STREAM,)),
+    Mutant("a stream ends when its token is revoked", "monitor/tokens.py", "return grant.token_id is None or self._row(grant.token_id) is not None", "return True", (STREAM,)),
+    Mutant("a route without a scope is found (REST)", "monitor/api/tokens.py", '@router.get("/tokens", dependencies=[needs("admin")],', '@router.get("/tokens",', (DECLARED,)),
+    Mutant("a route without a scope is found (pages)", "monitor/api/pages.py", '@router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])', '@router.get("/runs/{run_id}", response_class=HTMLResponse)', (f"{TOKENS}::test_pages_that_are_not_in_the_document_declare_one_too[sqlite]",)),
+    Mutant("only health checks and the log-in are open", "monitor/auth.py", 'return path in OPEN_PATHS or path.startswith("/static/")', "return True", (f"{ACCESS}::test_every_route_but_the_health_checks_needs_the_token",)),
+]  # fmt: skip
+
+SECRETS = [
+    Mutant("a token is 256 random bits", "monitor/auth.py", "return secrets.token_urlsafe(32)", "return secrets.token_urlsafe(16)", (f"{TOKENS}::test_the_secret_is_shown_once_and_kept_nowhere[sqlite]",)),
+    Mutant("only a hash of a token is stored", "monitor/auth.py", 'return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()', "return secret", (f"{TOKENS}::test_the_secret_is_shown_once_and_kept_nowhere[sqlite]",)),
+    Mutant("secrets are compared in constant time", "monitor/auth.py", 'return hmac.compare_digest(token.encode(), given.strip().encode("utf-8", "replace"))', "return token == given.strip()", (CONSTANT_TIME,)),
+    Mutant("an unknown id costs a comparison, too", "monitor/tokens.py", 'right = auth.matches(row.hash if row else "", auth.hashed(parts[1]))', "right = row is not None and auth.matches(row.hash, auth.hashed(parts[1]))", (CONSTANT_TIME,)),
+    Mutant("the secret of a token is checked", "monitor/tokens.py", 'right = auth.matches(row.hash if row else "", auth.hashed(parts[1]))', "right = True", (f"{TOKENS}::test_a_damaged_token_is_refused[sqlite-x]",)),
+    Mutant("CUSP_TOKEN is checked whole", "monitor/tokens.py", "if self._key is not None and auth.matches(self._key, given):", "if self._key is not None and given and self._key.startswith(given):", (f"{ACCESS}::test_every_route_but_the_health_checks_needs_the_token",)),
+    Mutant("a revoked token is refused", "monitor/tokens.py", "if row is None or row.revoked_at is not None:", "if row is None:", (REVOKED,)),
+    Mutant("a revoked token is refused here at once", "monitor/api/tokens.py", "service.tokens.forget(token_id)", "pass", (REVOKED,)),
+    Mutant("a revoked token is refused elsewhere within seconds", "monitor/tokens.py", "REMEMBERED_S = 3.0", "REMEMBERED_S = 3_000.0", (f"{GUARDS}::test_a_revoked_token_is_good_for_seconds_elsewhere_and_no_longer",)),
+    Mutant("what was looked up is forgotten in time", "monitor/tokens.py", "if known is None or known.until < self._ticks():", "if known is None:", (REVOKED,)),
+    Mutant("made-up tokens cost bounded memory", "monitor/tokens.py", "while len(self._known) > MOST_REMEMBERED:", "while False:", (f"{GUARDS}::test_made_up_tokens_cost_bounded_memory",)),
+    Mutant("no token is called like another author", "monitor/api/tokens.py", "if asked.name in _RESERVED:", "if False:", (f"{TOKENS}::test_no_token_may_be_called_like_the_policy[sqlite]",)),
+    Mutant("beyond loopback a token is needed", "monitor/config.py", "if not is_loopback(config.host) and not config.token:", "if False:", (f"{ACCESS}::test_beyond_loopback_a_token_is_needed",)),
+    Mutant("cusp serve checks where it listens", "cusp/commands/processes.py", "config = checked(dataclasses.replace(given, port=port))", "config = dataclasses.replace(given, port=port)", ("tests/contract/test_command_line.py::test_listening_beyond_loopback_without_a_token_is_refused",)),
+    Mutant("a short CUSP_TOKEN is refused", "monitor/config.py", "if config.token is not None and len(config.token) < 16:", "if False:", (f"{ACCESS}::test_beyond_loopback_a_token_is_needed",)),
+    Mutant("only loopback addresses are loopback", "monitor/config.py", "return ipaddress.ip_address(host).is_loopback", "return ipaddress.ip_address(host).is_loopback or host.startswith(('0.', '192.168.'))", (f"{GUARDS}::test_only_this_machine_is_this_machine",)),
+    Mutant("a config's credentials stay at home", "cusp/config.py", "if not _SECRET.search(str(key)) or isinstance(value, int | float | bool)", "if True", (f"{RUN}::test_credentials_in_the_config_stay_at_home",)),
+    Mutant("no token in the monitor's log", "monitor/guard.py", "        if grant is None:\n            self._strangers.take(asker)\n", "        if grant is None:\n            print(bearer, flush=True)\n            self._strangers.take(asker)\n", (f"{GUARDS}::test_no_token_is_in_a_log_or_in_the_database",)),
+    Mutant("a defect is answered without what happened", "monitor/problems.py", '"the monitor failed on this; its log says how"', "str(error)", (f"{GUARDS}::test_a_defect_is_answered_without_what_happened",)),
+    Mutant("what was sent is not sent back", "monitor/problems.py", "f\"{place}: {first['msg']}\"", "f\"{place}: {first['msg']} {first['input']}\"", (f"{GUARDS}::test_what_was_sent_is_not_sent_back_in_an_error",)),
+    Mutant("a trainer's token follows no redirect", "cusp/sender.py", "            trust_env=False,\n", "            trust_env=False,\n            follow_redirects=True,\n", (f"{REDIRECT}[by_run]",)),
+    Mutant("a command's token follows no redirect", "cusp/client.py", "trust_env=False", "trust_env=False, follow_redirects=True", (f"{REDIRECT}[by_client]",)),
+    Mutant("a worker's token follows no redirect", "trainer/monitor_client.py", "trust_env=False", "trust_env=False, follow_redirects=True", (f"{REDIRECT}[by_worker]",)),
+    Mutant("a trainer's token goes to no proxy", "cusp/sender.py", "            trust_env=False,\n", "", (f"{REDIRECT}[by_run]",)),
+    Mutant("a worker's token goes to no proxy", "trainer/monitor_client.py", ", trust_env=False", "", (f"{REDIRECT}[by_worker]",)),
+]  # fmt: skip
+
+BROWSERS = [
+    Mutant("cookie: HttpOnly", "monitor/api/pages.py", "httponly=True", "httponly=False", (COOKIE,)),
+    Mutant("cookie: SameSite=Strict", "monitor/api/pages.py", 'samesite="strict"', 'samesite="lax"', (COOKIE,)),
+    Mutant("cookie: Secure over https", "monitor/api/pages.py", 'secure=request.url.scheme == "https"', "secure=False", (COOKIE,)),
+    Mutant("the cookie is signed", "monitor/auth.py", "return token_id if matches(session_of(key, token_id), cookie) else None", "return token_id", (f"{TOKENS}::test_a_browser_logged_in_with_a_token_has_its_limits[sqlite]",)),
+    Mutant("the cookie's signature holds its token's id", "monitor/auth.py", 'f"cusp session {token_id}".encode()', 'b"cusp session"', (FORGED,)),
+    Mutant("only a right token gets a cookie", "monitor/tokens.py", "if self._key is None or self.of_bearer(given) is None:", "if self._key is None:", (f"{ACCESS}::test_a_browser_logs_in_once_and_the_cookie_is_not_the_token",)),
+    Mutant("a page of another site cannot act", "monitor/guard.py", "if auth.is_foreign(request.method, request.headers):", "if False:", (FOREIGN,)),
+    Mutant("a page of another site: POST acts", "monitor/auth.py", '_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")', '_SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "POST")', (FOREIGN,)),
+    Mutant("a page of another site: DELETE acts", "monitor/auth.py", '_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")', '_SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")', (FOREIGN,)),
+    Mutant("a page of another site: whole origin", "monitor/auth.py", 'return urlsplit(origin).netloc != headers.get("host", "")', 'return not urlsplit(origin).netloc.startswith(headers.get("host", ""))', (FOREIGN,)),
+    Mutant("a rebound name is refused", "monitor/guard.py", "if self._tokens.is_open and auth.is_strange_host(host):", "if False:", (f"{ACCESS}::test_without_a_token_only_this_machines_names_are_answered",)),
+    Mutant("headers on every answer", "monitor/guard.py", "await (refusal or self._app)(scope, receive, send_with_headers)", "await (refusal or self._app)(scope, receive, send)", (HEADERS,)),
+    Mutant("header: Content-Security-Policy", "monitor/guard.py", '    "Content-Security-Policy": static.CONTENT_SECURITY_POLICY,\n', "", (HEADERS,)),
+    Mutant("header: nosniff", "monitor/guard.py", '    "X-Content-Type-Options": "nosniff",\n', "", (HEADERS,)),
+    Mutant("header: Referrer-Policy", "monitor/guard.py", '    "Referrer-Policy": "no-referrer",\n', "", (HEADERS,)),
+    Mutant("header: Cross-Origin-Opener-Policy", "monitor/guard.py", '    "Cross-Origin-Opener-Policy": "same-origin",\n', "", (HEADERS,)),
+    Mutant("header: Cross-Origin-Resource-Policy", "monitor/guard.py", '    "Cross-Origin-Resource-Policy": "same-origin",\n', "", (HEADERS,)),
+    Mutant("header: Cache-Control", "monitor/guard.py", '    "Cache-Control": "no-store",\n', "", (HEADERS,)),
+    Mutant("policy: default-src", "webui/static.py", "default-src 'none'; ", "", (DIRECTIVES,)),
+    Mutant("policy: script-src", "webui/static.py", "script-src 'self'; ", "script-src 'self' 'unsafe-inline'; ", (DIRECTIVES,)),
+    Mutant("policy: style-src", "webui/static.py", "style-src 'self'; ", "style-src 'self' 'unsafe-inline'; ", (DIRECTIVES,)),
+    Mutant("policy: img-src", "webui/static.py", "img-src 'self' data: blob:; ", "img-src *; ", (DIRECTIVES,)),
+    Mutant("policy: connect-src", "webui/static.py", "connect-src 'self'; ", "connect-src *; ", (DIRECTIVES,)),
+    Mutant("policy: form-action", "webui/static.py", "form-action 'self'; ", "", (DIRECTIVES,)),
+    Mutant("policy: frame-ancestors", "webui/static.py", "frame-ancestors 'none'; ", "", (DIRECTIVES,)),
+    Mutant("policy: base-uri", "webui/static.py", "; base-uri 'none'", "", (DIRECTIVES,)),
+    Mutant("a browser keeps to the policy", "webui/static.py", "style-src 'self'; ", "style-src 'self' 'unsafe-inline'; ", (f"{POLICY}::test_the_policy_stops_inline_scripts_and_styles_and_leaves_the_charts_their_style",)),
+    Mutant("what was set aside is a download", "monitor/api/quarantine.py", "media_type=MEDIA_TYPE, headers=headers", 'media_type="text/html"', (f"{GUARDS}::test_what_was_set_aside_is_a_download_and_never_a_page[sqlite]",)),
+    Mutant("only shipped files are served", "webui/static.py", "if name not in names():", "if False:", ("tests/unit/webui/test_static.py::test_nothing_else_can_be_read",)),
+]  # fmt: skip
+
+TEXTS = [
+    Mutant("templates escape", "webui/templating.py", "autoescape=True", "autoescape=False", (FIELDS,)),
+    Mutant("figures in a page cannot end their element", "webui/templates/run.html", "{{ figure|tojson }}", "{{ figure|string|safe }}", (HOSTILE_PAGE, FIELDS)),
+    Mutant("small figures cannot end their element", "webui/templates/run.html", "{{ others|tojson }}", "{{ others|string|safe }}", (FIELDS,)),
+    Mutant("marks cannot end their element", "webui/templates/section_marks.html", "{{ marks|tojson }}", "{{ marks|string|safe }}", (FIELDS,)),
+    Mutant("a replay's figures cannot end their element", "monitor/replay_page.py", '.replace("<", "\\\\u003c")', "", ("tests/unit/replay/test_replay.py::test_the_page_loads_nothing_and_a_hostile_file_name_is_text",)),
+    Mutant("names of metrics are text for Plotly", "webui/words.py", 'return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")', "return value", (CHARTS,)),
+    Mutant("a metric's title is text for Plotly", "webui/figures.py", "label = words.charted(words.metric(name))", "label = words.metric(name)", (CHARTS,)),
+    Mutant("a small chart's title is text for Plotly", "webui/figures.py", '"text": words.charted(words.metric(name)),', '"text": words.metric(name),', (CHARTS,)),
+    Mutant("aliases of a flag are text for Plotly", "webui/charts.py", "{words.charted(named)}", "{named}", (CHARTS,)),
+    Mutant("the name of evidence is text for Plotly", "webui/evidence.py", "{words.charted(words.short_metric(name))}", "{words.short_metric(name)}", (CHARTS,)),
+    *(
+        Mutant(f"{name}: {what}", f"webui/templates/{name}", what, what.replace(" }}", "|safe }}"), (FIELDS,))
+        for name, what in (
+            ("run.html", "{{ config_text }}"),
+            ("run.html", 'data-metric="{{ figure.name }}"'),
+            ("run.html", "Chart of {{ figure.name|metric_words }}"),
+            ("dialogs.html", "<h2 id=\"stop-title\">Stop {{ run.name }}"),
+            ("section_header.html", "</i>{{ run.name }}</h1>"),
+            ("section_header.html", '">{{ run.project }}</a>'),
+            ("section_header.html", ">{{ reason or '' }}"),
+            ("section_header.html", "{{ (run.words or run.phase_words)|text }}"),
+            ("section_header.html", "{{ one.reason }}"),
+            ("section_row.html", 'title="{{ run.name }}"'),
+            ("section_row.html", '">{{ run.name }}</a>'),
+            ("section_row.html", '">{{ run.project }}</a>'),
+            ("section_row.html", "{{ tag }}"),
+            ("macros.html", "title=\"{{ run.status_reason or '' }}\""),
+            ("section_commands.html", "asked by {{ c.author|text }}"),
+            ("section_commands.html", '<span class="small">{{ c.reason }}'),
+            ("section_commands.html", "{{ c.state_reason }}"),
+            ("section_samples.html", "{{ s.prompt|text }}"),
+            ("section_samples.html", "{{ s.completion|text }}"),
+            ("section_samples.html", "{{ reward|short_metric }}"),
+            ("section_decisions.html", "{{ d.reason|text }}"),
+            ("section_decisions.html", "{{ a.actor|text }}"),
+            ("section_decisions.html", "{{ a.action|text }}"),
+            ("section_decisions.html", "{{ a.target|text }}"),
+            ("section_decisions.html", "{{ v|text }}"),
+            ("section_decisions.html", '<span class="dim">{{ k }}'),
+            ("section_checkpoints.html", "· {{ c.path }}"),
+            ("section_evaluations.html", "<h3>{{ task }}"),
+            ("section_evaluations.html", "{{ words }}"),
+            ("section_jobs.html", "{{ p.text or '' }}"),
+            ("section_jobs.html", "{{ j.error }}"),
+            ("section_transition.html", '<p class="lead">{{ words }}'),
+            ("section_transition.html", '<span class="small">{{ c.words }}'),
+        )
+    ),
+    Mutant("a stranger's error is text", "webui/templates/error.html", "<p>{{ detail }}</p>", "<p>{{ detail|safe }}</p>", (f"{ESCAPING}::test_pages_for_strangers_show_what_was_sent_as_text",)),
+    Mutant("a new metric's title is text for Plotly (script)", "webui/static/run.js", '.replaceAll("<", "&lt;")', "", (f"{POLICY}::test_live_changes_are_text_too",)),
+    Mutant("live texts are text (script)", "webui/static/patch.js", "el.textContent = run.status_reason", "el.innerHTML = run.status_reason", (f"{POLICY}::test_live_changes_are_text_too",)),
+    Mutant("what the monitor says is text (script)", "webui/static/api.js", "  said.textContent = text;\n", "  said.innerHTML = text;\n", (f"{POLICY}::test_live_changes_are_text_too",)),
+]  # fmt: skip
+
+AMOUNTS = [
+    Mutant("a body is limited", "monitor/limits.py", "            if size > self._limit:\n", "            if False:\n", (BODY,)),
+    Mutant("a packed body is unpacked within the limit", "monitor/limits.py", "part = unpack.decompress(part, self._limit + 1 - size)", "part = unpack.decompress(part)", (f"{BOMBS}::test_a_packed_bomb_ends_at_the_limit_in_little_memory",)),
+    Mutant("bodies of every method are limited", "monitor/limits.py", 'scope["method"] in ("GET", "HEAD")', 'scope["method"] in ("GET", "HEAD", "DELETE")', (BODY,)),
+    Mutant("a config's depth is limited", "cusp/wire.py", "if _deeper_than(value, MAX_DEPTH):", "if False:", (f"{BOMBS}::test_a_config_is_as_deep_as_can_be_read_back_and_no_deeper[sqlite]",)),
+    Mutant("a config that holds itself is cut", "cusp/config.py", "and left <= 0:", "and False:", (f"{BOMBS}::test_a_config_that_holds_itself_is_cut_by_the_client[sqlite]",)),
+    Mutant("numbers are bounded for the detector", "monitor/detect/metrics.py", "return min(_MOST, max(-_MOST, value))", "return value", (f"{BOMBS}::test_extreme_numbers_are_stored_and_neither_break_the_detector_nor_an_answer",)),
+    Mutant("NaN is no number", "cusp/wire.py", "        if not math.isfinite(value):\n            return (\n", "        if False:\n            return (\n", (f"{BOMBS}::test_what_is_no_finite_number_costs_its_message_only[sqlite]",)),
+    Mutant("steps are bounded", "cusp/wire.py", "if type(step) is not int or not 0 <= step <= MAX_STEP:", "if type(step) is not int:", (f"{BOMBS}::test_a_step_beyond_what_is_counted_costs_its_message_only[sqlite]",)),
+    Mutant("metrics of a point are bounded", "cusp/wire.py", "if not isinstance(metrics, dict) or len(metrics) > MAX_METRICS:", "if not isinstance(metrics, dict):", (f"{BOMBS}::test_a_point_of_a_hundred_thousand_metrics_is_set_aside_whole[sqlite]",)),
+    Mutant("messages of a batch are bounded", "cusp/wire.py", "Field(max_length=MAX_MESSAGES)", "Field()", (f"{BOMBS}::test_a_huge_array_is_refused_without_being_looked_at",)),
+    Mutant("names are bounded", "cusp/wire.py", "not 0 < len(name) <= MAX_NAME_LENGTH:", "not 0 < len(name):", (f"{BOMBS}::test_a_huge_text_is_set_aside_and_kept_short[sqlite]", WIRE)),
+    Mutant("what is set aside is kept short", "monitor/aside.py", "json.dumps(raw, default=str)[:BODY_LIMIT]", "json.dumps(raw, default=str)", (f"{BOMBS}::test_a_huge_text_is_set_aside_and_kept_short[sqlite]",)),
+    Mutant("how much is set aside is bounded", "monitor/aside.py", "if self._kept >= KEPT_ASIDE:", "if False:", (f"{LIMITS}::test_beyond_what_is_kept_messages_are_only_counted[sqlite]",)),
+    Mutant("metrics of a run are bounded", "monitor/messages.py", "refused = {name: message.metrics.pop(name) for name in new[room:]}\n        added = new[:room]", "refused: dict[str, float] = {}\n        added = new", (f"{LIMITS}::test_only_the_metric_beyond_the_limit_is_set_aside[sqlite]",)),
+    Mutant("runs of a project are bounded", "monitor/room.py", "if room.of_project(tx, project) >= RUNS_OF_A_PROJECT:", "if False:", (FULL,)),
+    Mutant("attempts of a run are bounded", "monitor/room.py", 'if room.of_run(tx, run_id, "attempts") >= ATTEMPTS_OF_A_RUN:', "if False:", (FULL,)),
+    Mutant("samples, checkpoints, boundaries are bounded", "monitor/room.py", "if self._there[kind] >= OF_A_RUN[kind]:", "if False:", (KINDS,)),
+    Mutant("they are counted within a batch", "monitor/room.py", "self._there[kind] += 1", "pass", (KINDS,)),
+    Mutant("waiting jobs are bounded", "monitor/room.py", "if room.waiting_jobs(tx, run_id) >= WAITING_JOBS_OF_A_RUN:", "if False:", (f"{LIMITS}::test_a_run_with_too_many_waiting_jobs_takes_no_more_until_one_is_done[sqlite]",)),
+    Mutant("open commands are bounded", "monitor/room.py", "if len(commands.pending(tx, run_id)) >= OPEN_COMMANDS_OF_A_RUN:", "if False:", (f"{LIMITS}::test_a_trainer_is_not_sent_commands_without_end[sqlite]",)),
+    Mutant("a token's requests are limited", "monitor/guard.py", 'return _hurried(self._rates.take(f"{grant.token_id} {asker}"))', "return None", (f"{LIMITS}::test_a_token_that_asks_too_often_is_told_when_to_ask_again",)),
+    Mutant("guesses at the log-in are limited", "monitor/guard.py", "return _hurried(self._strangers.take(asker)) if tries else None", "return None", (f"{LIMITS}::test_guessing_tokens_is_slowed_down_by_address",)),
+    Mutant("guesses by header are limited", "monitor/guard.py", "        if grant is None:\n            self._strangers.take(asker)\n", "        if grant is None:\n", (f"{GUARDS}::test_guessing_by_header_is_slowed_down_by_address",)),
+    Mutant("addresses cost bounded memory", "monitor/rate.py", "while len(self._levels) > self._most:", "while False:", ("tests/security/test_rate.py",)),
+    Mutant("an IPv6 network is one asker", "monitor/rate.py", "return str(ipaddress.ip_network((found, 64), strict=False))", "return address", ("monitor/rate.py",)),
+    Mutant("a sender waits when it is asked to", "cusp/patience.py", "return min(MOST_S, float(said[:9]))", "return 0.0", ("tests/faults/test_busy_monitor.py::test_the_sender_waits_as_long_as_it_was_asked_to",)),
+    Mutant("a sender is not silenced for a day", "cusp/patience.py", "return min(MOST_S, float(said[:9]))", "return float(said[:9])", ("cusp/patience.py",)),
+]  # fmt: skip
+
+ACTS_AND_FILES = [
+    Mutant("every acting request has its row", "monitor/acts.py", "await to_thread.run_sync(self._write, scope, status)", "pass", (AUDITED,)),
+    Mutant("the row names who asked", "monitor/acts.py", "actor=grant.name if grant else NOBODY", "actor=NOBODY", (AUDITED,)),
+    Mutant("the row names the address", "monitor/guard.py", "origin.ADDRESS.set(_address(request))", "pass", (AUDITED,)),
+    Mutant("refusals do not fill the log", "monitor/acts.py", 'and not (status >= 400 and self._refused.take("all"))', "", (f"{GUARDS}::test_refused_requests_do_not_fill_the_audit_log",)),
+    Mutant("making a token has its row", "monitor/api/tokens.py", '_note(tx, service.clock(), grant, "create token", made.id, detail)', "pass", (AUDITED,)),
+    Mutant("a promotion has its row", "monitor/api/checkpoints.py", 'tx, row.run_id, now, actor=grant.name, action="promote", target=row.id, detail=detail', 'tx, row.run_id, now, actor="", action="", target="", detail={}', ("tests/api/test_checkpoints.py::test_promotion_moves_the_alias_with_an_audit_row[sqlite]",)),
+    Mutant("no path leads out of the root", "cusp/checkpoints.py", 'or ".." in parts', "", (f"{CHECKPOINTS}::test_a_path_that_leads_out_of_the_root_is_refused",)),
+    Mutant("no path is absolute", "cusp/checkpoints.py", "or Path(relative).is_absolute()", "", (f"{CHECKPOINTS}::test_a_path_that_leads_out_of_the_root_is_refused",)),
+    Mutant("no path goes through a link", "cusp/checkpoints.py", "        if path.is_symlink():\n            raise CheckpointError(f\"{relative!r} passes", "        if False:\n            raise CheckpointError(f\"{relative!r} passes", (f"{CHECKPOINTS}::test_a_symbolic_link_is_refused",)),
+    Mutant("a linked file is no file of a checkpoint", "cusp/checkpoints.py", "if file.is_symlink() or not file.is_file():", "if not file.is_file():", (CHECKPOINTS,)),
+    Mutant("every file is hashed", "cusp/checkpoints.py", "if (actual := _sha256(file)) != digest:", "if (actual := digest) != digest:", (f"{CHECKPOINTS}::test_a_flipped_bit_is_found",)),
+    Mutant("a checkpoint is the one that was registered", "trainer/run_folder.py", "if manifest.sha256 != sha256:", "if False:", (WORKER,)),
+    Mutant("an adapter is safetensors", "trainer/evaluation/backends/hf.py", "if not (path / ADAPTER).is_file():", "if False:", (f"{EVALUATION}::test_an_adapter_is_loaded_into_a_copy_and_a_pickle_is_never_opened",)),
+    Mutant("an adapter is loaded from safetensors only", "trainer/evaluation/backends/hf.py", ", use_safetensors=True", "", (f"{NOT_DONE}[trainer]",)),
+    Mutant("a model's own code is not run", "trainer/model.py", "trust_remote_code=False,\n", "trust_remote_code=True,\n", (f"{NOT_DONE}[trainer]",)),
+    Mutant("a recipe is plain YAML", "trainer/recipe.py", "class _StrictLoader(yaml.SafeLoader):", "class _StrictLoader(yaml.UnsafeLoader):", ("tests/unit/trainer/test_recipe.py",)),
+]  # fmt: skip
+
+MUTANTS = [*WHO_MAY, *SECRETS, *BROWSERS, *TEXTS, *AMOUNTS, *ACTS_AND_FILES]
