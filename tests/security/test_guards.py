@@ -519,3 +519,21 @@ def broken_rules(tree: ast.AST) -> Iterator[str]:
 def test_nothing_unpickles_evaluates_or_trusts_code_of_others(package: str) -> None:
     for file in (ROOT / package).rglob("*.py"):
         assert list(broken_rules(ast.parse(file.read_text()))) == [], file
+
+
+# --- behind a proxy ------------------------------------------------------------------------------
+
+
+def test_a_proxy_on_this_machine_says_who_asked_and_that_it_was_by_https(
+    monitor_process: MonitorProcess,
+) -> None:
+    """As docs/explanation/security.md tells how to set it up."""
+    monitor_process.token = KEY
+    monitor_process.start()
+    forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https", "Host": "m.example"}
+    with httpx.Client(base_url=monitor_process.url, headers=forwarded) as client:
+        answer = client.post("/login", data={"token": KEY}, headers={"Origin": "https://m.example"})
+        assert answer.status_code == 303
+        assert "secure" in answer.headers["set-cookie"].lower().split("; ")
+        rows = client.get("/api/v1/audit?requests=true", headers=BEARER).json()["audit"]
+        assert [row["detail"]["from"] for row in rows] == ["192.0.2.7"]
