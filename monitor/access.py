@@ -7,6 +7,7 @@ whose path names one of its runs (or something of one); a route that lists or an
 
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 
@@ -15,14 +16,15 @@ from monitor.auth import Grant, Scope
 from monitor.problems import Forbidden
 from monitor.service import ServiceDep
 from monitor.store import checkpoints, findings, jobs, runs
-from monitor.store.database import Transaction
+from monitor.store.database import Database, Transaction
 
 _BEARER = HTTPBearer(
     scheme_name="token", auto_error=False, description="CUSP_TOKEN, or one of `cusp token create`"
 )
 
 
-def _grant(request: Request) -> Grant:
+# These run at every request: as coroutines they cost no turn in a thread.
+async def _grant(request: Request) -> Grant:
     grant: Grant = request.state.grant
     return grant
 
@@ -33,7 +35,7 @@ GrantDep = Annotated[Grant, Depends(_grant)]
 def needs(scope: Scope, *, filters: bool = False) -> Any:
     """Return the dependency that refuses a grant without the scope, or one limited to other runs."""
 
-    def check(
+    async def check(
         request: Request,
         service: ServiceDep,
         grant: GrantDep,
@@ -44,8 +46,7 @@ def needs(scope: Scope, *, filters: bool = False) -> Any:
             has = ", ".join(sorted(grant.scopes)) or "none"
             raise Forbidden(f"this needs the scope {scope!r}; the token {grant.name!r} has {has}")
         if grant.limited and not filters:
-            with service.database.read() as tx:
-                _check_reach(tx, grant, request.path_params)
+            await to_thread.run_sync(_check_reach, service.database, grant, request.path_params)
 
     return Security(check, scopes=[scope])
 
@@ -59,13 +60,14 @@ def check_run(tx: Transaction, grant: Grant, run_id: str, project: str | None = 
         raise Forbidden(f"the token {grant.name!r} is limited to {_limits(grant)}")
 
 
-def _check_reach(tx: Transaction, grant: Grant, path: dict[str, Any]) -> None:
-    run_id = _run_of(tx, path)
-    if run_id is None:
-        raise Forbidden(
-            f"the token {grant.name!r} is limited to {_limits(grant)}; this needs one without limits"
-        )
-    check_run(tx, grant, run_id)
+def _check_reach(database: Database, grant: Grant, path: dict[str, Any]) -> None:
+    with database.read() as tx:
+        run_id = _run_of(tx, path)
+        if run_id is None:
+            raise Forbidden(
+                f"the token {grant.name!r} is limited to {_limits(grant)}; this needs one without limits"
+            )
+        check_run(tx, grant, run_id)
 
 
 def _run_of(tx: Transaction, path: dict[str, Any]) -> str | None:

@@ -10,9 +10,10 @@ memory. The hub only wakes: channels of other processes, and channels that were 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 from anyio import to_thread
@@ -26,6 +27,8 @@ COALESCE_S = 0.1  # from one reading to the next; the first of a run at rest is 
 LOOK_EVERY_S = 5.0
 PING_EVERY_S = 15.0
 KEPT_PARTS, KEPT_BYTES = 256, 1 << 20
+READERS = 2  # threads that read at once; the others are for requests
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +48,7 @@ class Channels:
         self._hub = hub
         self._reader = reader
         self._open: dict[str, Channel] = {}
+        self._threads = anyio.CapacityLimiter(READERS)
 
     async def follow(self, run_id: str, cursor: int) -> AsyncGenerator[bytes]:
         """Yield the encoded changes of the run after `cursor` until the monitor closes.
@@ -53,7 +57,7 @@ class Channels:
         """
         channel = self._open.get(run_id)
         if channel is None or channel.ended:
-            channel = self._open[run_id] = Channel(self._hub, run_id, self._reader)
+            channel = self._open[run_id] = Channel(self._hub, run_id, self._reader, self._threads)
         channel.viewers += 1
         try:
             async for content in channel.follow(cursor):
@@ -73,13 +77,16 @@ class Channels:
 class Channel:
     """One run: the task that reads it, and its last parts."""
 
-    def __init__(self, hub: Hub, run_id: str, reader: Reader) -> None:
+    def __init__(
+        self, hub: Hub, run_id: str, reader: Reader, threads: anyio.CapacityLimiter
+    ) -> None:
         self.viewers = 0
         self.ended = False
         self._closing = hub.closing
         self._listener = hub.listen(run_id)
         self._run_id = run_id
         self._reader = reader
+        self._threads = threads
         self._head = -1  # the last cursor read; unknown at first
         self._parts: deque[Part] = deque()
         self._first = 0  # the number of the oldest part kept
@@ -138,13 +145,13 @@ class Channel:
 
     async def _keep_reading(self) -> None:
         with self._listener:
-            self._head = await to_thread.run_sync(self._reader.head, self._run_id)
+            self._head = await self._in_thread(self._reader.head)
             self._tell()
             while self.viewers and not self._closing.is_set():
                 heard = bool(await self._listener.wait(LOOK_EVERY_S))
                 new = await self._read_new()
                 if heard and not new:  # a heartbeat: only the time of the last contact is new
-                    _, content = await to_thread.run_sync(self._reader.summary, self._run_id)
+                    _, content = await self._in_thread(self._reader.summary)
                     self._add(Part(self._head, self._head, content))
                 await asyncio.sleep(COALESCE_S if heard else 0)
 
@@ -152,14 +159,16 @@ class Channel:
         """Read until there is nothing more; return whether there was anything."""
         began = self._head
         while True:
-            upto, content = await to_thread.run_sync(
-                self._reader.read, self._run_id, self._head, NO_END
-            )
+            upto, content = await self._in_thread(self._reader.read, self._head, NO_END)
             if upto == self._head:
                 return upto != began
             part = Part(self._head, upto, content)
             self._head = upto
             self._add(part)
+
+    async def _in_thread(self, read: Callable[..., T], *given: int) -> T:
+        """Return what a reading of the run gives, as one of the few that go on at once."""
+        return await to_thread.run_sync(read, self._run_id, *given, limiter=self._threads)
 
     def _add(self, part: Part) -> None:
         self._parts.append(part)

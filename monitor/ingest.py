@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cusp.wire import Batch, Command, Message, PointMessage, Reply, RunStart, read_message
-from monitor import conclude
+from cusp.wire import Batch, Message, PointMessage, Reply, RunStart, read_message
+from monitor import conclude, heartbeat
 from monitor.aside import Aside
 from monitor.deletion import refuse_deleted, refuse_purged
 from monitor.detect import Verdict
@@ -96,6 +96,12 @@ class Ingest:
         UnknownRun is raised when the run or the attempt was not announced here.
         """
         started = time.perf_counter()
+        if not batch.messages:
+            with self._database.read() as tx:
+                reply = heartbeat.answered(tx, run_id, batch, self._clock())
+            if reply is not None:
+                self._took(0, 0, time.perf_counter() - started)
+                return reply
         messages = [read_message(raw) for raw in batch.messages]
         ends, start, new, quarantined = endings(messages), 0, 0, 0
         while True:
@@ -168,9 +174,9 @@ class Ingest:
         else:
             feed.add_all(tx, run_id, [], {"last_contact_at": now})
         # Only the latest attempt is told anything.
-        told = commands.pending(tx, run_id) if attempt is attempts[-1] else []
+        told = heartbeat.pending(tx, run_id) if attempt is attempts[-1] else []
         silent_s = now - run.last_contact_at
-        reply = Reply(next_seq=next_seq, commands=[_command(row) for row in told])
+        reply = Reply(next_seq=next_seq, commands=told)
         state = followed.state if followed else None
         return Taken(reply, len(new), state, bool(new) or silent_s > SILENT_S, touched.quarantined)
 
@@ -281,9 +287,3 @@ def _verdict(run: Any) -> Verdict | None:
 def _meaning(run: Any) -> tuple[Any, Any]:
     """Return what the detector knows of a run besides its series."""
     return run.metadata, run.policy.get("preset")
-
-
-def _command(row: Any) -> Command:
-    return Command(
-        command_id=row.id, kind=row.kind, mode=row.mode, steps=row.steps, reason=row.reason
-    )

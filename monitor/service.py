@@ -123,7 +123,7 @@ def run_or_404(tx: Transaction, run_id: str, *, locked: bool = False) -> Any:
     return run
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # a coroutine, as it costs no turn in a thread
     service: Service = request.app.state.service
     return service
 

@@ -14,6 +14,25 @@ from monitor.store.schema import attempts, runs
 
 # SQLite knows no FOR UPDATE and needs none: it has one writer.
 _LOCKED_RUN = select(runs).where(runs.c.id == bindparam("run")).with_for_update()
+_NEWEST = (
+    select(
+        attempts.c.id,
+        attempts.c.next_seq,
+        attempts.c.dropped,
+        runs.c.last_contact_at,
+        runs.c.deleted_at,
+        runs.c.status,
+    )
+    .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
+    .where(attempts.c.run_id == bindparam("run"))
+    .order_by(attempts.c.id.desc())
+    .limit(1)
+)
+
+
+def newest_attempt(connection: Connection, run_id: str) -> Any:
+    """Return the run's latest attempt with what a heartbeat asks of both, or None."""
+    return connection.execute(_NEWEST, {"run": run_id}).one_or_none()
 
 
 def locked_run(connection: Connection, run_id: str) -> Row[Any] | None:
