@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 
 from monitor.app import create_app
 from monitor.config import MonitorConfig
+from monitor.store.database import Database
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="cusp-tests-"))  # mode 0700
@@ -45,25 +46,59 @@ def postgres() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def sqlite_ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database of this version's schema, to be copied: that is faster than to migrate."""
+    file = tmp_path_factory.mktemp("ready") / "cusp.db"
+    migrate(str(file))
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_ready(postgres: str) -> str:
+    """The name of such a database on the session's PostgreSQL."""
+    name = f"cusp_{os.getpid()}_ready"
+    migrate(create_database(postgres, name))
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, sqlite_ready: Path
+) -> Iterator[str]:
+    """A database of each kind, with the schema of this version and nothing in it."""
     if request.param == "sqlite":
-        yield str(tmp_path / "cusp.db")
+        yield str(shutil.copy(sqlite_ready, tmp_path / "cusp.db"))
         return
     yield request.getfixturevalue("postgres_database")
 
 
 @pytest.fixture
-def postgres_database(postgres: str) -> Iterator[str]:
-    """An empty database on the session's PostgreSQL."""
-    uri = postgres
+def postgres_database(postgres: str, postgres_ready: str) -> Iterator[str]:
+    """A database on the session's PostgreSQL, with the schema of this version."""
     name = f"cusp_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield urlunsplit(urlsplit(uri)._replace(path=f"/{name}"))
-    with psycopg.connect(uri, autocommit=True) as connection:
+    yield create_database(postgres, name, postgres_ready)
+    drop_database(postgres, name)
+
+
+def create_database(server: str, name: str, template: str = "template1") -> str:
+    """Make a database on a server, as a copy of another one, and return its URL."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+
+
+def drop_database(server: str, name: str) -> None:
+    """Remove a database, whoever is connected to it."""
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def migrate(url: str) -> None:
+    """Bring a database to this version's schema."""
+    database = Database(url)
+    database.upgrade()
+    database.close()
 
 
 class Clock:
