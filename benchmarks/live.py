@@ -258,7 +258,7 @@ def main() -> None:
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     given = parser.parse_args()
     chosen = ["sqlite", "postgresql"] if given.database == "both" else [given.database]
-    seconds, times = (20.0, {0.5: 3}) if given.quick else (90.0, {0.5: 20, 3.0: 8})
+    seconds, times = (20.0, {0.5: 3}) if given.quick else (60.0, {0.5: 15, 3.0: 6})
     found = {database: measured(database, seconds, times) for database in chosen}
     print(f"Live, {machine()}; {RUNS} runs, a step of 20 values every {EVERY_S:g} s each.\n")
     print(table(found))
