@@ -149,6 +149,7 @@ class Run(RunSummary):
     policy: Policy
     metadata: RunMetadata
     no_evaluation: str | None
+    no_resume: str | None
     evidence: list[Evidence]
     score_now: float
     watch: float | None

@@ -94,12 +94,14 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
     """Return the `Run` with everything its page shows in words."""
     attempts = runs.attempts_of(tx, run.id)
     numbers = attempt_numbers(attempts)
+    shown = summary(tx, run, now, lost_after_s, attempts)
     return {
-        **summary(tx, run, now, lost_after_s, attempts),
+        **shown,
         "config": run.config,
         "policy": run.policy,
         "metadata": run.metadata,
         "no_evaluation": possible.no_evaluation(run.id, run.metadata),
+        "no_resume": possible.no_resume(run, shown["status"], step=0),
         "evidence": (run.verdict or {}).get("evidence", []),
         "score_now": (run.verdict or {}).get("score", 0.0),
         "watch": (run.verdict or {}).get("watch"),

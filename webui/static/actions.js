@@ -1,5 +1,5 @@
-// Stop, promote, pin, evaluate: ask where it matters, post, say what happened.
-import { getJson, post, say } from "./api.js";
+// Stop, resume, promote, pin, evaluate, delete: ask where it matters, post, say what happened.
+import { getJson, post, remove, say } from "./api.js";
 
 const FINAL = ["done", "refused", "expired"];
 const STATES = {
@@ -39,6 +39,17 @@ export function listen({ refresh }) {
         ? `production is now checkpoint ${productionStep}. The change is kept in the audit log.`
         : "No checkpoint is in production now. The change is kept in the audit log.";
     },
+    resume: () => {
+      const steps = [...section().querySelectorAll('[data-action="evaluate"]:not([disabled])')].map((el) => el.dataset.step);
+      const finished = document.querySelector('#section-header [data-f="status"]').textContent === "finished";
+      const choices = finished ? [] : [new Option("where it ended", "")];
+      choices.push(...steps.map((step) => new Option(`checkpoint ${step}`, step)));
+      open("resume-dialog").querySelector("select").replaceChildren(...choices);
+    },
+    delete: () => {
+      const dialog = open("delete-dialog");
+      dialog.querySelector('[data-slot="promoted"]').hidden = !section().querySelector("tr.marked");
+    },
     pin: async (button) => {
       const command = await post(`/api/v1/checkpoints/${button.dataset.checkpoint}/pin`);
       watched.set(command.id, command.state);
@@ -60,6 +71,16 @@ export function listen({ refresh }) {
       watched.set(command.id, command.state);
       say(`Stop: ${STATES[command.state]}.`);
       refresh("commands");
+    },
+    resume: async (form) => {
+      const step = form.elements.step.value;
+      await post(`/api/v1/runs/${runId()}/resume`, step ? { step: Number(step) } : {});
+      say(`Resume from ${step ? `checkpoint ${step}` : "where it ended"} is queued; it begins when a worker takes it.`);
+      refresh("jobs", "header");
+    },
+    delete: async (form) => {
+      await remove(`/api/v1/runs/${runId()}${form.elements.promoted.checked ? "?confirm_promoted=true" : ""}`);
+      location.assign("/#deleted");
     },
     promote: async (_, dialog) => {
       const { checkpoint, expected } = dialog.dataset;

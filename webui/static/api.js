@@ -18,6 +18,8 @@ export async function post(path, body = {}) {
   });
 }
 
+export const remove = (path) => call(path, { method: "DELETE", headers: { "Idempotency-Key": key() } });
+
 // crypto.randomUUID exists only on https and localhost; a monitor on a LAN has neither.
 function key() {
   if (crypto.randomUUID) return crypto.randomUUID();

@@ -119,6 +119,9 @@ function patchHeader(run) {
   const header = document.getElementById("section-header");
   patchRun(header, run);
   header.querySelector('[data-action="stop"]').disabled = !["running", "lost"].includes(run.status);
+  const trained = ["running", "stopping"].includes(run.status);
+  header.querySelector('[data-action="delete"]').disabled = trained;
+  if (trained) header.querySelector('[data-action="resume"]').disabled = true; // read anew when it has ended
 }
 
 // A resumed attempt superseded steps, or steps came late: what is stored now is read once.

@@ -1,5 +1,6 @@
 // The table of runs: live rows, search, sort.
 import { getFragment, getJson, say } from "./api.js";
+import { listDeleted } from "./deleted.js";
 import { follow } from "./live.js";
 import { patchRun, patchSortKeys, tickRelativeTimes } from "./patch.js";
 
@@ -97,6 +98,7 @@ body.addEventListener("click", (event) => {
 search.value = new URL(location).searchParams.get("q") || "";
 document.querySelectorAll("[data-origin]").forEach((el) => { el.textContent = location.origin; });
 filter();
+listDeleted(table.dataset.project);
 tickRelativeTimes();
 setInterval(tickRelativeTimes, 1000);
 // A long list is cut at its old end; what was cut stays away.
