@@ -237,6 +237,8 @@ def test_a_stream_ends_with_its_token_and_shows_a_limited_one_only_its_runs(
             own.send(point(own.seq + 1))
             assert time.monotonic() < until
             time.sleep(0.3)
+        other.send(point(other.seq + 1))
+        time.sleep(1.0)  # changes come together, in any order
         assert not any(other.run_id in line for line in seen)
         admin.delete(f"/api/v1/tokens/{made['id']}")
         while not ended.is_set():
