@@ -70,7 +70,8 @@ WHO_MAY = [
 ]  # fmt: skip
 
 SECRETS = [
-    Mutant("a token is 256 random bits", "monitor/auth.py", "return secrets.token_urlsafe(32)", "return secrets.token_urlsafe(16)", (f"{TOKENS}::test_the_secret_is_shown_once_and_kept_nowhere[sqlite]",)),
+    Mutant("a token is 256 bits", "monitor/auth.py", "base64.urlsafe_b64encode(made.digest())", "base64.urlsafe_b64encode(made.digest()[:16])", (f"{TOKENS}::test_the_secret_is_shown_once_and_kept_nowhere[sqlite]",)),
+    Mutant("a token's secret needs CUSP_TOKEN", "monitor/auth.py", 'made = hmac.new(key.encode(), f"cusp token', 'made = hmac.new(b"", f"cusp token', (f"{GUARDS}::test_a_tokens_secret_cannot_be_made_by_who_knows_its_request",)),
     Mutant("only a hash of a token is stored", "monitor/auth.py", 'return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()', "return secret", (f"{TOKENS}::test_the_secret_is_shown_once_and_kept_nowhere[sqlite]",)),
     Mutant("secrets are compared in constant time", "monitor/auth.py", 'return hmac.compare_digest(token.encode(), given.strip().encode("utf-8", "replace"))', "return token == given.strip()", (CONSTANT_TIME,)),
     Mutant("an unknown id costs a comparison, too", "monitor/tokens.py", 'right = auth.matches(row.hash if row else "", auth.hashed(parts[1]))', "right = row is not None and auth.matches(row.hash, auth.hashed(parts[1]))", (CONSTANT_TIME,)),

@@ -127,7 +127,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.security.mutants")
     parser.add_argument("--only", default="", metavar="WORD", help="guards with this word")
     parser.add_argument("--at-once", action="store_true", help="the tests are known to pass")
-    parser.add_argument("--start", type=int, default=0, help="leave out so many guards of the table")
+    parser.add_argument(
+        "--start", type=int, default=0, help="leave out so many guards of the table"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     for name in _THIRD_PARTY.split():
