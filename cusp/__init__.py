@@ -7,7 +7,8 @@ run.finish()
 
 from typing import TYPE_CHECKING, Any
 
-from cusp.run import Run, init
+from cusp.run import Run
+from cusp.start import init
 from cusp.wire import Policy, RewardSpec, RunMetadata
 
 if TYPE_CHECKING:

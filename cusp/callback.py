@@ -13,7 +13,8 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cusp import checkpoints, held
-from cusp.run import Run, init
+from cusp.run import Run
+from cusp.start import init
 from cusp.wire import Command, Policy, RunMetadata
 
 log = logging.getLogger("cusp")

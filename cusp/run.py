@@ -1,4 +1,4 @@
-"""The client: `init()`, then `log()`, `checkpoint()`, `should_stop()`, `finish()`.
+"""The client of a training: `log()`, `checkpoint()`, `should_stop()`, `finish()`; `start.init` makes it.
 
 None of these raises or blocks on the network once a run exists: what they are told goes to a spool on
 disk, and a thread ships it. Hashing and pinning happen in a thread of their own.
@@ -8,37 +8,28 @@ import atexit
 import json
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
-
-from pydantic import ValidationError
+from typing import Literal
 
 from cusp import crash, locks, settings
-from cusp.config import RECIPE_FILE, storable_config
-from cusp.ids import is_id, new_id
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
 from cusp.shelf import Shelf
 from cusp.spool import Spool
-from cusp.wire import MAX_STEP, Command, Policy, RunMetadata, RunStart, first_problem
+from cusp.wire import MAX_STEP, Command, RunStart
 
 log = logging.getLogger("cusp")
 
 FinalStatus = Literal["finished", "failed", "stopped"]
 
 
-class RunInUse(ValueError):
-    """Another live process on this box is training the run."""
-
-
 class Run:
-    """One attempt of a run, as the training process sees it. Made by `init`."""
+    """One attempt of a run, as the training process sees it. Made by `cusp.init`."""
 
     def __init__(
         self,
@@ -86,9 +77,7 @@ class Run:
         if known is None:
             log.warning("Cusp left out a point: the step must be a number from 0 on, not %r", step)
         elif values or skipped:
-            if (
-                self._last_step < 0
-            ):  # the first step tells which of the old checkpoints it stands on
+            if self._last_step < 0:  # the first step tells which old checkpoints it stands on
                 self._shelf.stand_on(known)
             self._last_step = known
             point = {"kind": "point", "step": known, "metrics": values, "at": time.time()}
@@ -297,90 +286,12 @@ class Run:
             self.finish("failed", reason, drain_s=3.0)
 
 
-def init(
-    project: str | None = None,
-    name: str | None = None,
-    config: Mapping[str, Any] | None = None,
-    *,
-    run_id: str | None = None,
-    policy: Policy | None = None,
-    metadata: RunMetadata | None = None,
-    root: str | os.PathLike[str] | None = None,
-    tags: list[str] | None = None,
-    must_own: bool = False,
-) -> Run:
-    """Return a new attempt of a run (a new run unless `run_id` or CUSP_RUN_ID names one).
-
-    `root` is the folder the checkpoints are saved below (default: the run's own folder). When
-    another live process on this box trains the same run, RunInUse is raised if `must_own`;
-    otherwise this training is recorded as a new run, so that nothing is lost or mixed.
-    """
-    given = settings.from_environment()
-    run_id = run_id or given.run_id or new_id()
-    if not is_id(run_id):
-        raise ValueError(
-            f"run id {run_id!r} is not a ULID of 26 characters; leave it out for a new run"
-        )
-    home_lock = None
-    if given.mode != "disabled":
-        home_lock = _claim(given.directory / "runs" / run_id)
-        if home_lock is None and must_own:
-            raise RunInUse(_in_use(given.directory, run_id))
-        if home_lock is None:
-            log.warning(
-                "%s This training is recorded as a new run.", _in_use(given.directory, run_id)
-            )
-            run_id = new_id()
-            home_lock = _claim(given.directory / "runs" / run_id)
-    folder = Path(root) if root else given.directory / "runs" / run_id
-    start = _start(
-        run_id=run_id,
-        attempt_id=new_id(),
-        project=(project or given.project)[:200],
-        name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
-        config=storable_config(config or {}),
-        policy=policy or Policy(),
-        metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd),
-        host=socket.gethostname()[:200] or None,
-        tags=(tags or [])[:32],
-    )
-    return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
-
-
-def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> RunMetadata:
-    """Return the metadata with what is known here: the price, and whether a worker has a recipe."""
-    there = (root / RECIPE_FILE).is_file()
-    known = {"gpu_hourly_usd": price_usd, "recipe": there, "evaluable": there}
-    missing = {name: value for name, value in known.items() if getattr(metadata, name) is None}
-    return metadata.model_copy(update=missing)
-
-
 def _whole(step: object) -> int | None:
     try:
         number = int(step)  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number <= MAX_STEP else None
-
-
-def _start(**fields: Any) -> RunStart:
-    try:
-        return RunStart(**fields)
-    except ValidationError as error:
-        raise ValueError(f"this run cannot be announced: {first_problem(error)}") from error
-
-
-def _claim(home: Path) -> int | None:
-    home.mkdir(parents=True, exist_ok=True)
-    return locks.take(home / "lock")
-
-
-def _in_use(directory: Path, run_id: str) -> str:
-    owner = locks.owner(directory / "runs" / run_id / "lock")
-    return (
-        f"Run {run_id} is being trained by process {owner} on this box;"
-        " stop that one first, or leave the run id out to start a new run."
-    )
 
 
 def _leftover(attempts: Path, own: str) -> list[Attempt]:

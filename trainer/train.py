@@ -19,7 +19,7 @@ import cusp
 from cusp import checkpoints, crash, orphans, settings
 from cusp.config import RECIPE_FILE
 from cusp.ids import is_id, new_id
-from cusp.run import RunInUse
+from cusp.start import RunInUse
 from cusp.wire import RunMetadata
 from trainer.config import Recipe
 from trainer.recipe import RecipeError, load_recipe, write_recipe

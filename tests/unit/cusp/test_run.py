@@ -9,7 +9,7 @@ import pytest
 
 import cusp
 from cusp import checkpoints
-from cusp.run import RunInUse
+from cusp.start import RunInUse
 
 
 @pytest.fixture(autouse=True)

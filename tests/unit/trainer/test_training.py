@@ -13,7 +13,7 @@ import cusp
 from cusp import checkpoints
 from cusp.config import RECIPE_FILE
 from cusp.ids import new_id
-from cusp.run import RunInUse
+from cusp.start import RunInUse
 from trainer.config import Recipe
 from trainer.data import DataError
 from trainer.recipe import load_recipe
