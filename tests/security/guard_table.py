@@ -102,7 +102,7 @@ BROWSERS = [
     Mutant("cookie: HttpOnly", "monitor/api/pages.py", "httponly=True", "httponly=False", (COOKIE,)),
     Mutant("cookie: SameSite=Strict", "monitor/api/pages.py", 'samesite="strict"', 'samesite="lax"', (COOKIE,)),
     Mutant("cookie: Secure over https", "monitor/api/pages.py", 'secure=request.url.scheme == "https"', "secure=False", (COOKIE,)),
-    Mutant("the cookie is signed", "monitor/auth.py", "return token_id if matches(session_of(key, token_id), cookie) else None", "return token_id", (f"{TOKENS}::test_a_browser_logged_in_with_a_token_has_its_limits[sqlite]",)),
+    Mutant("the cookie is signed", "monitor/auth.py", "return token_id if matches(session_of(key, token_id), cookie) else None", "return token_id", (FORGED,)),
     Mutant("the cookie's signature holds its token's id", "monitor/auth.py", 'f"cusp session {token_id}".encode()', 'b"cusp session"', (FORGED,)),
     Mutant("only a right token gets a cookie", "monitor/tokens.py", "if self._key is None or self.of_bearer(given) is None:", "if self._key is None:", (f"{ACCESS}::test_a_browser_logs_in_once_and_the_cookie_is_not_the_token",)),
     Mutant("a page of another site cannot act", "monitor/guard.py", "if auth.is_foreign(request.method, request.headers):", "if False:", (FOREIGN,)),
@@ -134,15 +134,15 @@ TEXTS = [
     Mutant("templates escape", "webui/templating.py", "autoescape=True", "autoescape=False", (FIELDS,)),
     Mutant("figures in a page cannot end their element", "webui/templates/run.html", "{{ figure|tojson }}", "{{ figure|string|safe }}", (FIELDS,)),
     Mutant("small figures cannot end their element", "webui/templates/run.html", "{{ others|tojson }}", "{{ others|string|safe }}", (FIELDS,)),
-    Mutant("marks cannot end their element", "webui/templates/section_marks.html", "{{ marks|tojson }}", "{{ marks|string|safe }}", (FIELDS,)),
-    Mutant("a replay's figures cannot end their element", "monitor/replay_page.py", '.replace("<", "\\\\u003c")', "", ("tests/unit/replay/test_replay.py::test_the_page_loads_nothing_and_a_hostile_file_name_is_text",)),
+    Mutant("marks cannot end their element", "webui/templates/section_marks.html", "{{ marks|tojson }}", "{{ marks|string|safe }}", (f"{ESCAPING}::test_marks_cannot_end_the_element_they_stand_in",)),
+    Mutant("a replay's figures cannot end their element", "monitor/replay_page.py", '.replace("<", "\\\\u003c")', "", (f"{ESCAPING}::test_metrics_of_a_replayed_log_are_text_in_its_page",)),
     Mutant("names of metrics are text for Plotly", "webui/words.py", 'return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")', "return value", (CHARTS,)),
     Mutant("a metric's title is text for Plotly", "webui/figures.py", "label = words.charted(words.metric(name))", "label = words.metric(name)", (CHARTS,)),
     Mutant("a small chart's title is text for Plotly", "webui/figures.py", '"text": words.charted(words.metric(name)),', '"text": words.metric(name),', (CHARTS,)),
     Mutant("aliases of a flag are text for Plotly", "webui/charts.py", "{words.charted(named)}", "{named}", (CHARTS,)),
     Mutant("the name of evidence is text for Plotly", "webui/evidence.py", "{words.charted(words.short_metric(name))}", "{words.short_metric(name)}", (CHARTS,)),
     *(
-        Mutant(f"{name}: {what}", f"webui/templates/{name}", what, what.replace(" }}", "|safe }}"), (ROWS if name == "section_row.html" else FIELDS,))
+        Mutant(f"{name}: {what}", f"webui/templates/{name}", what, what.replace(" or '' }}", " }}").replace(" }}", "|safe }}"), (ROWS if name == "section_row.html" else FIELDS,))
         for name, what in (
             ("run.html", "{{ config_text }}"),
             ("run.html", 'data-metric="{{ figure.name }}"'),

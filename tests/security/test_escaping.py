@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
+from monitor.detect import Sample
+from monitor.replay import replay
+from monitor.replay_page import page
 from tests.unit.webui import shapes
 from tests.unit.webui.markup import Page
 from webui import figures, pages
+from webui.templating import render
 
 HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(2)</script>"
 Place = tuple[Any, ...]
@@ -85,22 +89,22 @@ def clean(text: str) -> None:
     assert not any(name.startswith("on") for name in names), names
 
 
-@pytest.mark.parametrize("page", [run_page, runs_page])
-def test_no_text_of_any_record_becomes_an_element(page: Callable[[dict[str, Any]], str]) -> None:
+@pytest.mark.parametrize("page_of", [run_page, runs_page])
+def test_no_text_of_any_record_becomes_an_element(page_of: Callable[[dict[str, Any]], str]) -> None:
     shown = tried = 0
     sane = records()
     for place in places(sane):
-        if page is runs_page and place[0] == "data":
+        if page_of is runs_page and place[0] == "data":
             continue
         try:
-            made = page(spoiled(sane, place))
+            made = page_of(spoiled(sane, place))
         except UNKNOWN_SHAPE:
             continue
         tried += 1
         shown += "alert(1)" in html.unescape(made)
         clean(made)
-    assert tried > (100 if page is run_page else 30)
-    assert shown > (40 if page is run_page else 5)
+    assert tried > (100 if page_of is run_page else 30)
+    assert shown > (40 if page_of is run_page else 5)
 
 
 def test_no_text_of_any_record_becomes_a_tag_in_a_chart() -> None:
@@ -149,6 +153,24 @@ def test_pages_for_strangers_show_what_was_sent_as_text() -> None:
     clean(pages.login_page(HOSTILE))
     clean(pages.error_page(404, HOSTILE, HOSTILE))
     clean(pages.runs_page([], project=HOSTILE))
+
+
+def test_marks_cannot_end_the_element_they_stand_in() -> None:
+    """They hold charted names only, today; the template does not rely on it."""
+    found = Page(render("section_marks.html", marks={HOSTILE: [HOSTILE]}))
+    (script,) = found.all("script")
+    assert json.loads(script.text) == {HOSTILE: [HOSTILE]}
+
+
+def test_metrics_of_a_replayed_log_are_text_in_its_page() -> None:
+    samples = [Sample(step, {"format_reward": 0.5, HOSTILE: 1.0 * step}) for step in range(1, 40)]
+    text = page([("log.csv", replay(samples))])
+    # plotly.js and our own script stand in it, too; what the log says begins after the first figure.
+    said = text[text.index("<body") : text.index("<script>")]
+    shown = Page(said)
+    assert shown.all("img") == []
+    found = [json.loads(one.text) for one in shown.all("script")]
+    assert any(figure["name"] == HOSTILE for figure in found if "name" in figure)
 
 
 def test_only_our_own_sections_are_put_into_a_page_unescaped() -> None:
