@@ -292,7 +292,9 @@ def main() -> None:
     rounds, steps = given.rounds, 200 if given.quick else 500
     with places(given.names) as opened:
         calls = log_calls(opened, rounds, steps)
+        keep(given.json, calls=calls)  # on a busy machine the rest takes long
         away = outages({n: p for n, p in opened.items() if n in ("cusp", "trackio")}, rounds)
+        keep(given.json, calls=calls, outages=away)
         say("a real training, with and without the callback in turn")
         trained = trainings(opened["cusp"], rounds, 20 if given.quick else 30)
     print(f"In the training loop, {machine()}; {rounds} interleaved rounds.\n")

@@ -40,9 +40,13 @@ class Relay:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._upstream), timeout=10)
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._upstream), timeout=10)
+            except OSError:
+                client.close()
+                continue
             server.settimeout(None)
             self._open |= {client, server}
             for pair in ((client, server), (server, client)):
