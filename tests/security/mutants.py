@@ -35,7 +35,7 @@ _PYTEST = (
 # What every test needs and no mutant touches: imported once, here, for all the forks.
 _THIRD_PARTY = (
     "alembic.command anyio._backends._asyncio fastapi.testclient fastapi.sse httpx hypothesis jinja2 numpy"
-    " playwright.sync_api plotly prometheus_client psycopg pydantic ruptures schemathesis.pytest.plugin"
+    " plotly prometheus_client psycopg pydantic ruptures schemathesis.pytest.plugin"
     " sqlalchemy.dialects.sqlite typer uvicorn"
 )
 
