@@ -66,6 +66,12 @@ def drop(root: Path, step: int) -> None:
     shutil.rmtree(root / HELD / f"checkpoint-{step}", ignore_errors=True)
 
 
+def clear(root: Path) -> None:
+    """Remove what a killed process had reserved and not finished."""
+    for part in (root / HELD).glob(".checkpoint-*"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def sizes(root: Path) -> dict[int, int]:
     """Return the bytes of every held checkpoint by step."""
     found = checkpoints.found_in(root / HELD)

@@ -29,6 +29,7 @@ class Shelf:
     def hold(self) -> None:
         """From now on hold the weights of what is registered: the trainer deletes its checkpoints."""
         self._holds = True
+        held.clear(self.root)
 
     def recall(self) -> None:
         """Remember the checkpoints that earlier attempts left, so that they can still be pinned."""

@@ -143,7 +143,9 @@ def test_a_resumed_training_can_keep_what_an_earlier_attempt_held_and_drops_the_
     for step in (10, 30):
         shutil.rmtree(root / f"checkpoint-{step}")
     first.finish("failed", "a crash")
+    held.reserve(root / "checkpoint-20", root, 25, copy=False)  # it was killed just then
     second = rotating(root, first.id)
+    assert not list((root / "held").glob(".*"))
     second.log({"reward": 1.0}, 21)
     second.keep([10, 30])
     second.settle()
