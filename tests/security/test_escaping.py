@@ -69,12 +69,25 @@ def records() -> dict[str, Any]:
     run["commands"] = [shapes.command(state_reason="a reason")]
     run["change_points"] = [*run.get("change_points", [])]
     run["quarantined"] = 1
+    run["decisions"] = [
+        {"kind": "stop", "reason": "a reason", "author": "policy", "created_at": "2026-11-21T00:00:00Z",
+         "checkpoint_step": 10, "step": 12},
+    ]  # fmt: skip
     data = shapes.page_data()
     data["jobs"] = [
         {"id": "j", "kind": "train", "state": "failed", "error": "an error", "progress": None},
         {"id": "k", "kind": "train", "state": "leased", "error": None,
          "progress": {"done": 1, "total": 2, "text": "a text"}},
     ]  # fmt: skip
+    data["audit"] = [
+        {
+            "at": "2026-11-21T00:00:00Z",
+            "actor": "a",
+            "action": "b",
+            "target": "c",
+            "detail": {"k": "v"},
+        }
+    ]
     data["samples"] = [{"step": 3, "prompt": "p", "completion": "c", "rewards": {"a reward": 1.0}}]
     return {"run": run, "data": json.loads(json.dumps(data))}
 

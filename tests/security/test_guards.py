@@ -16,6 +16,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import cusp
+from cusp import checkpoints
 from cusp.client import Client, ClientError
 from cusp.ids import new_id
 from cusp.settings import Settings
@@ -535,6 +536,37 @@ def broken_rules(tree: ast.AST) -> Iterator[str]:
 def test_nothing_unpickles_evaluates_or_trusts_code_of_others(package: str) -> None:
     for file in (ROOT / package).rglob("*.py"):
         assert list(broken_rules(ast.parse(file.read_text()))) == [], file
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def saved(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    checkpoints.write_manifest(folder, 1)
+    return folder
+
+
+def test_a_checkpoint_of_another_run_is_not_reached_by_a_way_up(tmp_path: Path) -> None:
+    root, other = tmp_path / "own", tmp_path / "other"
+    saved(root / "checkpoint-1")
+    saved(other / "checkpoint-1")
+    assert checkpoints.resolve(root, "checkpoint-1") == root / "checkpoint-1"
+    for way in ("../other/checkpoint-1", "checkpoint-1/../../other/checkpoint-1"):
+        with pytest.raises(checkpoints.CheckpointError, match="below the run's root"):
+            checkpoints.resolve(root, way)
+
+
+def test_a_file_that_is_a_link_is_none_of_the_checkpoints_even_with_the_right_content(
+    tmp_path: Path,
+) -> None:
+    path = saved(tmp_path / "checkpoint-1")
+    outside = tmp_path / "outside"
+    (path / "adapter_model.safetensors").rename(outside)
+    (path / "adapter_model.safetensors").symlink_to(outside)
+    with pytest.raises(checkpoints.CheckpointError, match="is missing"):
+        checkpoints.verify(path)
 
 
 # --- behind a proxy ------------------------------------------------------------------------------
