@@ -27,6 +27,9 @@ log = logging.getLogger("cusp")
 HEARTBEAT_S = 0.5  # a stop is known that soon, so it takes at most this long and one step
 COALESCE_S = 0.02  # a step logs several messages at once: they travel together
 GAP_S = 0.2  # from one request to the next: so do the steps of a fast loop
+# A request holds the interpreter for milliseconds. In a loop of dozens of steps a second one of a hundred
+# calls of log() would meet that; with fewer requests it is one of several hundred.
+MANY, GAP_OF_MANY_S = 10, 0.5
 FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 10.0
 TIMEOUT_S = 10.0  # without a byte of the answer
@@ -101,6 +104,7 @@ class Sender:
         self._closing = threading.Event()
         self._hurry = threading.Event()  # the training has ended: nothing more to wait for
         self._retry_s = self._backoff_s = 0.0
+        self._gap_s = GAP_S
         self._silent_for = 0
         self._refused_seq, self._refusals = -1, 0
         self.failures = 0
@@ -133,7 +137,7 @@ class Sender:
                 self._wake.clear()
                 since_s = time.monotonic() - shipped_at
                 ends = self._closing if resting_s else self._hurry
-                ends.wait(max(COALESCE_S, (resting_s or GAP_S) - since_s))
+                ends.wait(max(COALESCE_S, (resting_s or self._gap_s) - since_s))
             try:
                 self._ship_everything()
             except Exception as error:  # the one broad except: nothing here may hurt the training
@@ -172,6 +176,7 @@ class Sender:
             self._post("/runs", attempt.start)
             attempt.announced = True
         first, upto = True, attempt.spool.next_seq
+        self._gap_s = GAP_OF_MANY_S if attempt.spool.pending() > MANY else GAP_S
         while (first or attempt.spool.acked < upto) and not self._closing.is_set():
             first, before = False, attempt.spool.acked
             self._ship_batch(attempt)
