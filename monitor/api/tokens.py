@@ -64,7 +64,7 @@ def create_token(
         _note(tx, service.clock(), grant, "create token", made.id, detail)
         return views.token(made)
 
-    request = key or new_id()
+    request = key or auth.new_secret()  # without a key the secret is as random as this
     answer = service.once(key, ["create token", asked.model_dump()], act)
     return {**answer, "token": auth.written(answer["id"], _shown(service, answer["id"], request))}
 
