@@ -112,10 +112,10 @@ def plain(tmp_path: Path) -> Iterator[TestClient]:
 def test_a_huge_array_is_refused_without_being_looked_at(plain: TestClient, part: str) -> None:
     api, trainer = plain, Trainer(plain)
     body = batch(trainer, part * (4_000_000 // len(part)) + "1")
-    began = time.perf_counter()
+    began = time.process_time()  # of a machine with other work, too
     answer = posted(api, f"/api/v1/runs/{trainer.run_id}/batches", body)
     assert (answer.status_code, "at most 5000" in answer.text) == (422, True)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert trainer.get()["quarantined"] == 0
 
 
