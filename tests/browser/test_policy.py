@@ -72,7 +72,7 @@ def test_hostile_names_metrics_and_completions_are_shown_as_text(page: Page, run
     for where in ("h1", "#section-samples", "#config", "#section-header .aside"):
         assert "window.hurt=1" in (page.locator(where).first.text_content() or ""), where
     page.goto(run_url.partition("/runs/")[0])
-    assert HOSTILE in (page.locator("tbody").inner_text())
+    assert HOSTILE in (page.locator("tbody").first.inner_text())
     assert page.evaluate("() => window.hurt") is None
 
 
