@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from cusp import locks
 from monitor.app import create_app
@@ -92,17 +93,30 @@ def alone(database_url: str) -> None:
         time.sleep(0.1)
 
 
+# Longer than any client keeps an idle connection (httpx: 5 s, nginx: 60 s). With uvicorn's own 5 s
+# both ends may close in the same instant, and a request then meets a reset connection.
+KEEP_ALIVE_S = 75
+
+
+def served_by(app: FastAPI) -> uvicorn.Config:
+    """Return how the app is served: quietly, without websockets, idle connections kept."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+
+
 def serve(
     config: MonitorConfig, listener: socket.socket, ready: Callable[[], None] = lambda: None
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; `ready` is called once the database is open and requests answered."""
     alone(config.database_url)
     app = create_app(config)
-    server = Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none"),
-        app.state.service,
-        ready,
-    )
+    server = Server(served_by(app), app.state.service, ready)
     # What is there by now stays; without this a long answer, which is many objects, has the garbage
     # collector look at all of it again and again.
     gc.collect()

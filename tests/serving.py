@@ -9,7 +9,7 @@ import uvicorn
 
 from monitor.app import create_app
 from monitor.config import MonitorConfig
-from monitor.serve import bound
+from monitor.serve import bound, served_by
 from monitor.service import Service
 
 
@@ -29,7 +29,7 @@ def serving(config: MonitorConfig) -> Iterator[Served]:
     app = create_app(config)
     listener = bound("127.0.0.1", 0)
     listener.listen(128)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", ws="none"))
+    server = uvicorn.Server(served_by(app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:

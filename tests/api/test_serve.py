@@ -1,16 +1,20 @@
 """How the monitor listens."""
 
 import asyncio
+import http.client
 import os
 import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
 
+from monitor.config import MonitorConfig
 from monitor.serve import bound
+from tests.serving import serving
 
 
 def test_an_answer_does_not_wait_for_a_delayed_acknowledgement() -> None:
@@ -46,6 +50,20 @@ def served(folder: Path, **environment: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def test_an_idle_connection_outlives_the_five_seconds_of_the_clients(tmp_path: Path) -> None:
+    """httpx keeps one for 5 s: where the server does, too, now and then a request meets a reset."""
+    with serving(MonitorConfig(database_url=f"sqlite:///{tmp_path / 'cusp.db'}")) as monitor:
+        client = http.client.HTTPConnection(monitor.url.removeprefix("http://"), timeout=30)
+        client.auto_open = 0
+        client.connect()
+        for idle_s in (5.5, 0):
+            client.request("GET", "/healthz")
+            answer = client.getresponse()
+            assert (answer.status, answer.read() != b"") == (200, True)
+            time.sleep(idle_s)
+        client.close()
 
 
 def test_the_address_is_said_once_requests_are_answered(tmp_path: Path) -> None:
