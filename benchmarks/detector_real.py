@@ -9,7 +9,8 @@ transition or a collapse.
   dated       positives of medium or high confidence with a length reversal or destabilisation
               date: hit = the dated interval or step lies within twice the tolerance of a label and
               the stop is not more than that before it; `reported` = a change point `length_turn`,
-              `destabilisation` or `collapse` of the verdict at the end lies there, stopped or not
+              `destabilisation` or `collapse` of the verdict at the end lies there, stopped or not,
+              faded ones (suspected, then died out) apart
   onsets      positives with an onset label: the change point `onset` within twice the tolerance
   evaluated   runs with MATH-500 accuracy per checkpoint: the one kept against the best and the last
 """
@@ -62,7 +63,7 @@ def replay(samples: list[Sample], preset: str) -> dict[str, object]:
         "saturation": next((p.step for p in points if p.kind == "saturation"), None),
         "phase": verdict.phase,
         "turns": [
-            [p.kind, p.step, p.low, p.high] for p in points
+            [p.kind, p.step, p.low, p.high, p.state] for p in points
             if p.kind in ("length_turn", "destabilisation", "collapse")
         ],
     }  # fmt: skip
@@ -119,9 +120,9 @@ def judge(path: Path, label: Label, preset: str) -> dict[str, object]:
     row |= replay(read(path), preset)
     if label.sure and label.dates:
         row["hit"] = label.hit(row["stop"], row["transition"])
-        row["reported"] = row["hit"] or any(
-            label.hit(max(dates), dates) for _, *dates in row["turns"]
-        )
+        near = {state for _, *dates, state in row["turns"] if label.hit(max(dates), dates)}
+        row["reported"] = row["hit"] or bool(near - {"faded"})
+        row["noted"] = row["reported"] or bool(near)
     if label.sure and label.onset is not None:
         onset = row["onset"]
         row["onset_hit"] = onset is not None and abs(onset - label.onset) <= 2 * label.tolerance
@@ -134,7 +135,10 @@ def line(row: dict) -> str:
     onset = f"{row['onset'] or '-'}{f' ({label:.0f})' if label else ''}"
     date = f"{dated[0]} [{dated[1]}-{dated[2]}]" if dated else "-"
     evidence = " ".join(f"{name[:6]} {score}" for name, score in row["evidence"].items())
-    turns = " ".join(f"{kind[:6]}@{step}[{low}-{high}]" for kind, step, low, high in row["turns"])
+    turns = " ".join(
+        f"{kind[:6]}@{step}[{low}-{high}]{' faded' if state == 'faded' else ''}"
+        for kind, step, low, high, state in row["turns"]
+    )
     return (
         f"{row['run'][:46]:46} {row['kind']:10} {row['steps']:>5} {onset:>14} {row['watch'] or '-':>5}"
         f" {row['stop'] or '-':>5} {date:>18} {'/'.join(f'{e:.0f}' for e in row['labels']):>14}"
@@ -148,7 +152,8 @@ def outcome(row: dict) -> str:
         return "FALSE STOP"
     if "hit" not in row:
         return ""
-    return "hit" if row["hit"] else "reported" if row["reported"] else "missed"
+    words = {"hit": "hit", "reported": "reported", "noted": "faded"}
+    return next((word for key, word in words.items() if row[key]), "missed")
 
 
 def kept(row: dict, scores: dict[int, float]) -> dict[str, object]:
@@ -171,6 +176,8 @@ def summed(rows: list[dict]) -> dict[str, object]:
         "false_watches": sum(bool(r["watch"]) for r in negatives),
         "dated": len(dated), "hits": sum(r["hit"] for r in dated),
         "reported": sum(r["reported"] for r in dated),
+        "noted": sum(r["noted"] for r in dated),
+        "negatives_noted": sum(bool(r["turns"]) for r in negatives),
         "onsets": len(onsets), "onset_hits": sum(r["onset_hit"] for r in onsets),
         "unlabelled_stops": [r["run"] for r in rows if r["kind"] == "unlabelled" and r["stop"]],
     }  # fmt: skip
@@ -198,7 +205,9 @@ def show(rows: list[dict], evaluated: list[dict], summary: dict) -> None:
     )
     print(
         f"dated positives: {summary['hits']} of {summary['dated']} hit at the stop,"
-        f" {summary['reported']} by the stop or a change point of the report at the end"
+        f" {summary['reported']} by the stop or a change point of the report at the end,"
+        f" {summary['noted']} with those that faded"
+        f" ({summary['negatives_noted']} of the negatives have any)"
     )
     print(f"onsets: {summary['onset_hits']} of {summary['onsets']} within twice the tolerance")
 

@@ -7,11 +7,11 @@ Runs with known truth from the study's generator (../shared/detector_study/gen.p
 Seeds from 900000 are this script's held-out ones; develop with another --base. Null runs have 2,000
 steps. There are two levels: `found` = a transition is reported (provisional or confirmed: watch and
 evaluate), `stopped` = it is confirmed and ends the run. Each with its own false ones and delay; one
-more than 20 steps before the true transition is early and counts as neither. `kink_only` (length
-alone turns) can be found, but not stopped: length alone never stops a run. Date and interval are
-those at the stop, or the last ones reported. `coverage` = the interval holds the true step (plus or
-minus one logged point). `data_shift` (length and accuracy jump with the data) is a hard null and
-reported apart.
+more than 20 steps before the true transition is early and counts as neither. `faded` = a suspicion
+that died out is noted. `kink_only` (length alone turns) can be found, but not stopped: length alone
+never stops a run. Date and interval are those at the stop, or the last ones reported. `coverage` =
+the interval holds the true step (plus or minus one logged point). `data_shift` (length and accuracy
+jump with the data) is a hard null and reported apart.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def replay(run: dict, with_accuracy: bool, preset: str) -> dict:
         run[k].tolist() for k in ("steps", "format", "length", "accuracy")
     )
     begin = time.process_time()
-    result = {"stop": None, "points": len(steps)}
+    result = {"stop": None, "faded": None, "points": len(steps)}
     for i, step in enumerate(steps):
         metrics = {"format_reward": format_[i], "completion_length": length[i]}
         if with_accuracy:
@@ -66,6 +66,8 @@ def replay(run: dict, with_accuracy: bool, preset: str) -> dict:
                 result.update(stop=step, points=i + 1)
                 break
     result.update(top=top, watch=watch, seconds=time.process_time() - begin)
+    faded = [point.seen_at_step for point in verdict.change_points if point.state == "faded"]
+    result["faded"] = min(faded, default=None)
     return result
 
 
@@ -116,14 +118,16 @@ def count(rows: list[dict], key: str) -> int:
 def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
     """Print one table and return its numbers."""
     print(f"\n== {name}")
-    print(f"{'null kind':14} {'stopped':>9} {'found':>9} {'top score: median':>18} {'99 %':>6}")
+    print(
+        f"{'null kind':14} {'stopped':>9} {'found':>9} {'faded':>9} {'top score: median':>18} {'99 %':>6}"
+    )
     for kind in (*gen.NULL, *gen.HARD_NULL):
         part = [r for r in rows if r["kind"] == kind]
         if part:
             tops, n = [r["top"] for r in part], len(part)
             print(
                 f"{kind:14} {count(part, 'stop'):>4} /{n:>3} {count(part, 'watch'):>4} /{n:>3}"
-                f" {np.median(tops):18.1f} {np.quantile(tops, 0.99):6.1f}"
+                f" {count(part, 'faded'):>4} /{n:>3} {np.median(tops):18.1f} {np.quantile(tops, 0.99):6.1f}"
             )
     print(
         f"{'positive kind':14} {'found':>7} {'delay: 50 %':>12} {'90 %':>6} {'stopped':>8}"
@@ -145,7 +149,8 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
     stops, nulls = count(plain, "stop"), max(len(plain), 1)
     print(
         f"all nulls: {stops} of {len(plain)} stopped ({stops / nulls:.2%}),"
-        f" found {count(plain, 'watch') / nulls:.1%};"
+        f" found {count(plain, 'watch') / nulls:.1%}, a faded suspicion noted in"
+        f" {count(plain, 'faded') / nulls:.1%};"
         f" hard nulls: {count(hard, 'stop')} of {len(hard)}; {us:.0f} us a point"
     )
     return {

@@ -113,7 +113,7 @@ class ChangePoint(Shape):
     step: int
     low: int
     high: int
-    state: Literal["provisional", "confirmed", "revised", "dismissed"]
+    state: Literal["provisional", "confirmed", "faded", "revised", "dismissed"]
     seen_at_step: int
     words: str
     evidence: dict[str, float]

@@ -13,11 +13,12 @@
 ('past', True)
 """
 
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from monitor.detect.collapse import CollapseWatch, Failure
+from monitor.detect.dating import DatedChange, dated_change
 from monitor.detect.format_course import Crossing, FormatLevel, rise_in
 from monitor.detect.gates import open_gates
 from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS, VOLATILITY, measured
@@ -35,17 +36,13 @@ from monitor.detect.verdict import (
     Transition,
     Verdict,
 )
-from monitor.detect.words import change, joined, sources, why_not_armed
+from monitor.detect.words import change, sources, why_not_armed
 
 _LEAST_POINTS = 24
 _DIES_OUT = 0.5
+_SUSPECT = 0.5  # of what confirms: noted where it faded, though it may never have reached `watch`
+_MOST_FADED = 8
 _LEAST_RISE = 0.06
-_LEAST_TURN_Z = 3.0
-_WITNESS_Z = 3.0
-_SPEAK_FOR: Mapping[Kind, tuple[int, ...]] = {
-    "length_turn": (LENGTH,),
-    "destabilisation": tuple(row for row in range(ROWS) if row != LENGTH),
-}
 _QUIET = tuple(
     Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
     for metric in METRICS
@@ -69,6 +66,8 @@ class Detector:
         self._transition: Transition | None = None
         self._collapsed = False
         self._best_seen = 0.0
+        self._suspected: tuple[ChangePoint, ...] = ()
+        self._faded: tuple[ChangePoint, ...] = ()
         self._sentence = ""
         self._restart()
 
@@ -118,15 +117,36 @@ class Detector:
         score = moment.score if moment else 0.0
         if score >= self._preset.confirm:
             self._date("confirmed", moment)
-        elif score >= self._preset.watch:
-            if self._transition is None or score > self._best_seen * 1.1:
-                self._date("provisional", moment)
-                self._best_seen = score
+        elif score >= self._preset.confirm * _SUSPECT:
+            self._suspect(moment, score)
         elif score < self._preset.watch * _DIES_OUT:
+            self._fade()
             self._drop_provisional()
 
+    def _suspect(self, moment: Moment | None, score: float) -> None:
+        """Date what is suspected whenever the evidence for it has grown; beyond `watch` it is shown."""
+        shown = score >= self._preset.watch
+        if score <= self._best_seen * 1.1 and not (shown and self._transition is None):
+            return
+        dated = dated_change(self._scan, self._now, "provisional")
+        if dated is None:
+            return
+        self._best_seen, self._suspected = score, dated.changes
+        if shown:
+            self._take(dated, moment)
+
+    def _fade(self) -> None:
+        """What was suspected died out: it stays on record, as a change that did not last."""
+        gone = (
+            f" The evidence reached {self._best_seen:.0f} of {self._preset.confirm:.0f} and had died"
+            f" out by step {self._now}."
+        )
+        new = (replace(one, state="faded", words=one.words + gone) for one in self._suspected)
+        self._faded = (*self._faded, *new)[-_MOST_FADED:]
+        self._suspected = ()
+
     def _drop_provisional(self) -> None:
-        self._best_seen = 0.0
+        self._best_seen, self._suspected = 0.0, ()
         if self._transition and self._transition.state == "provisional":
             self._transition = None
             self._forget_change()
@@ -136,43 +156,15 @@ class Detector:
             self._found.pop(kind, None)
 
     def _date(self, state: State, moment: Moment | None) -> None:
-        """Date the change, at full resolution, on what is known now."""
-        date = self._scan.date()
-        if date is None:
-            return
-        safest = int(min(date.safe, self._accuracy_fell(date.moment)))
-        step, low, high, safe = (
-            self._scan.history.step(index) for index in (date.index, date.low, date.high, safest)
-        )
-        self._transition = Transition(step, low, high, max(safe - 1, 0), self._now, state)
+        if dated := dated_change(self._scan, self._now, state):
+            self._take(dated, moment)
+
+    def _take(self, dated: DatedChange, moment: Moment | None) -> None:
+        """Make this the transition in force."""
+        self._transition = dated.transition
+        self._sentence = f"{dated.words} {self._sum(moment)}" if moment else dated.words
         self._forget_change()
-        since = self._since(date.moment, step, low, high)
-        self._sentence = f"{since} {self._sum(moment)}" if moment else since
-        z = date.moment.z
-        evidence = {
-            metric.name: round(value**2, 1)
-            for metric, value in zip(METRICS, z, strict=True)
-            if value > 0
-        }
-        found: list[Kind] = ["length_turn"] if z[LENGTH] >= _LEAST_TURN_Z else []
-        if len(evidence) > 1 or not found:
-            found.append("destabilisation")
-        for kind in found:
-            own = self._scan.date(_SPEAK_FOR[kind]) or date
-            at, low, high = (self._scan.history.step(i) for i in (own.index, own.low, own.high))
-            spoke = {METRICS[row].name for row in _SPEAK_FOR[kind]}
-            own_evidence = {name: value for name, value in evidence.items() if name in spoke}
-            self._found[kind] = ChangePoint(
-                kind, at, low, high, state, self._now, own_evidence, since
-            )
-
-    def _accuracy_fell(self, moment: Moment) -> float:
-        """Return the point before accuracy itself began to fall, infinity if it bears no witness.
-
-        Accuracy often sinks before format breaks, and accuracy is what a checkpoint is kept for.
-        """
-        own = self._scan.date((ACCURACY,)) if moment.z[ACCURACY] >= _WITNESS_Z else None
-        return own.safe if own else math.inf
+        self._found.update({one.kind: one for one in dated.changes})
 
     @property
     def _now(self) -> int:
@@ -181,14 +173,6 @@ class Detector:
     def _sum(self, moment: Moment) -> str:
         confirm = f"confirmed at {self._preset.confirm:.0f}"
         return f"Evidence {moment.score:.0f} ({sources(moment)}; {confirm})."
-
-    def _since(self, moment: Moment, step: int, low: int, high: int) -> str:
-        clauses = [
-            change(row, moment, self._scan.readings[row])
-            for row in range(ROWS)
-            if moment.z[row] >= 1
-        ]
-        return f"Since step {step} (likely {low}-{high}) {joined(clauses)}."
 
     def _follow_format(self, raw: float | None) -> None:
         if self._scan.armed[FORMAT] is None or raw is None:
@@ -278,7 +262,7 @@ class Detector:
             self._preset.watch,
             self._preset.confirm,
             tuple(self._evidence(row, moment) for row in range(ROWS)),
-            tuple(self._found.values()),
+            (*self._faded, *self._found.values()),
             self._transition,
             self._words(phase, score),
         )

@@ -6,7 +6,7 @@ from typing import Literal
 
 Phase = Literal["warming_up", "adapting", "adapted", "turning", "past", "collapsed"]
 Kind = Literal["onset", "saturation", "length_turn", "destabilisation", "collapse"]
-State = Literal["provisional", "confirmed"]
+State = Literal["provisional", "confirmed", "faded"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class ChangePoint:
-    """A dated change: `step` is the last step before it, `[low, high]` holds it with about 95 %."""
+    """A dated change: `step` is the last step before it, `[low, high]` holds it with about 95 %.
+
+    `faded`: it was suspected and died out again; nothing follows from it.
+    """
 
     kind: Kind
     step: int

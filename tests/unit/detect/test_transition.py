@@ -79,7 +79,7 @@ def test_recovery_of_format_alone_does_not_clear_the_verdict() -> None:
     assert fold(samples(**run))[-1].phase == "past"
 
 
-def test_a_false_start_that_dies_out_is_withdrawn() -> None:
+def test_a_false_start_that_dies_out_is_withdrawn_and_stays_on_record() -> None:
     steps = 600
     bump = ramp(steps, 200, 220) - ramp(steps, 240, 260)
     length = 600 - 200 * ramp(steps, 20, 120) + 80 * bump
@@ -88,7 +88,38 @@ def test_a_false_start_that_dies_out_is_withdrawn() -> None:
     assert any(v.phase == "turning" for v in verdicts)
     assert verdicts[-1].phase == "adapted"
     assert verdicts[-1].transition is None
-    assert [p.kind for p in verdicts[-1].change_points] == []
+    (turn,) = verdicts[-1].change_points
+    assert (turn.kind, turn.state) == ("length_turn", "faded")
+    assert turn.low <= 210 <= turn.high < turn.seen_at_step < 260
+    assert "died out by step" in turn.words
+
+
+def test_a_suspicion_too_weak_to_be_shown_is_noted_once_it_has_faded() -> None:
+    steps = 400
+    bump = ramp(steps, 200, 210) - ramp(steps, 226, 236)
+    length = 600 - 200 * ramp(steps, 20, 120) + 42 * bump
+    verdicts = fold(
+        samples(completion_length=noisy_factor(length, 1, 0.08), format_reward=np.ones(steps))
+    )
+    best = max(v.score for v in verdicts)
+    assert verdicts[-1].confirm / 2 <= best < verdicts[-1].watch
+    assert {v.phase for v in verdicts} <= {"warming_up", "adapting", "adapted"}
+    (turn,) = verdicts[-1].change_points
+    assert (turn.kind, turn.state) == ("length_turn", "faded")
+
+
+def test_what_faded_is_bounded() -> None:
+    steps = 6000
+    bumps = sum(
+        ramp(steps, a, a + 20) - ramp(steps, a + 40, a + 60) for a in range(200, steps, 250)
+    )
+    length = 600 - 200 * ramp(steps, 20, 120) + 120 * bumps
+    verdicts = fold(
+        samples(completion_length=noisy_factor(length, 1, 0.05), format_reward=np.ones(steps))
+    )
+    faded = [p for p in verdicts[-1].change_points if p.state == "faded"]
+    assert 2 <= len(faded) <= 8
+    assert len({(p.kind, p.seen_at_step) for p in faded}) == len(faded)
 
 
 def test_length_alone_is_watched_but_never_stops() -> None:
