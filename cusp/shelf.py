@@ -1,6 +1,7 @@
 """The checkpoints of a run on this box: hashed, announced, held and pinned in the background."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,10 @@ from cusp.checkpoints import Manifest
 from cusp.keeper import Keeper
 
 log = logging.getLogger("cusp")
+
+# A held checkpoint that has to go is announced as missing first and deleted this much later: a command
+# to keep it may be on its way, from when it was not known to go.
+GRACE_S = 30.0
 
 
 class Shelf:
@@ -23,6 +28,7 @@ class Shelf:
         self.root = root
         self._send = send
         self._known: dict[int, tuple[Manifest, Path]] = {}  # by step: what it is and where
+        self._leaving: dict[int, tuple[Manifest, float]] = {}  # by step: and since when
         self._holds = False
         self._keeper = Keeper()
 
@@ -63,7 +69,8 @@ class Shelf:
         return self._keeper.settle(timeout_s)
 
     def close(self) -> None:
-        """End the background thread."""
+        """Let go of what was to be deleted, and end the background thread."""
+        self._keeper.submit(partial(self._let_go, 0.0))
         self._keeper.close()
 
     def _reserved(self, path: Path, step: int) -> Path | None:
@@ -104,6 +111,7 @@ class Shelf:
             self._look_around()
 
     def _hold(self, path: Path, step: int, part: Path | None, manifest: Manifest | None) -> None:
+        self._leaving.pop(step, None)
         try:
             part = part or held.reserve(path, self.root, step, copy=True)
             found, place = held.seal(part, step, manifest)
@@ -114,8 +122,27 @@ class Shelf:
             self._know(step, found, place, "present")
 
     def _keep_within_bounds(self) -> None:
-        for step in held.surplus(held.sizes(self.root)):
-            held.drop(self.root, step)
+        """Announce as missing what is too much, and delete what was so for a while."""
+        sizes = held.sizes(self.root)
+        for step in held.surplus({k: v for k, v in sizes.items() if k not in self._leaving}):
+            if step in self._known and self._known[step][1].parent.name == held.HELD:
+                self._leaving[step] = self._known[step][0], time.monotonic()
+                self._forget(step)
+            else:
+                held.drop(self.root, step)
+        self._let_go(0.0 if sum(sizes.values()) > held.MOST_BYTES else GRACE_S)
+
+    def _let_go(self, after_s: float) -> None:
+        for step, (_, since) in list(self._leaving.items()):
+            if time.monotonic() - since >= after_s:
+                del self._leaving[step]
+                held.drop(self.root, step)
+
+    def _brought_back(self, step: int) -> None:
+        """Know a checkpoint again that was about to be deleted."""
+        place = self.root / held.HELD / f"checkpoint-{step}"
+        if step in self._leaving and _is_there(place, step):
+            self._known[step] = self._leaving.pop(step)[0], place
 
     def _look_around(self) -> None:
         """Say where checkpoints are that the trainer has deleted: held, or nowhere any more."""
@@ -130,13 +157,15 @@ class Shelf:
 
     def _forget(self, step: int) -> None:
         manifest, path = self._known.pop(step)
-        held.drop(self.root, step)
+        if step not in self._leaving:
+            held.drop(self.root, step)
         self._announce(manifest, path, "missing")
 
     def _pin(self, step: int) -> bool:
         why = "no checkpoint of it is here"
         for _ in range(2):  # the trainer may delete it just then; it is held still
             self._look_around()
+            self._brought_back(step)
             if step not in self._known:
                 break
             manifest, path = self._known[step]

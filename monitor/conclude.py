@@ -77,6 +77,7 @@ class Standing:
         self._attempts = runs.attempts_of(tx, run_id)
         self._known = {(row.finding, row.kind) for row in findings.decisions_of(tx, run_id)}
         self._lapsed = commands.lapsed(tx, run_id, POLICY, self._attempts[-1].started_at)
+        self._not_kept = commands.not_kept(tx, run_id, POLICY)
 
     def new(self, verdict: Verdict, saved: Sequence[Saved], policy: Policy) -> list[Decision]:
         """Return what follows from the verdict and was not decided before."""
@@ -87,6 +88,7 @@ class Standing:
         newest = self._attempts[-1]
         if newest.first_step is not None and verdict.step >= newest.first_step:
             found = decide.repeated(found, self._known, self._lapsed, newest.id)
+        found = decide.instead(found, self._known, self._not_kept)
         return [one for one in found if (one.finding, one.kind) not in self._known]
 
 

@@ -102,6 +102,29 @@ def repeated(
     ]
 
 
+def instead(
+    decisions: Sequence[Decision], known: Collection[tuple[str, str]], refused: Collection[int]
+) -> list[Decision]:
+    """Return the decisions, a known one to keep a checkpoint anew if that one turned out to be gone.
+
+    `refused` are the steps that the trainer could not keep. Each leads to one more try at most.
+    """
+    return [
+        replace(
+            one,
+            finding=f"{one.finding}, {len(refused)} gone",
+            reason=f"The checkpoint of step {max(refused)} could not be kept. {one.reason}",
+        )
+        if one.kind == "keep"
+        and (one.finding, one.kind) in known
+        and one.checkpoint
+        and refused
+        and one.checkpoint.step not in refused
+        else one
+        for one in decisions
+    ]
+
+
 def before(transition: Transition, saved: Sequence[Saved]) -> Saved | None:
     """Return the last checkpoint considered safe, or None when all came later."""
     safe = [one for one in saved if one.step <= transition.safe_step]

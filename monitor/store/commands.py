@@ -161,6 +161,19 @@ def lapsed(connection: Connection, run_id: str, author: str, since: float) -> se
     }
 
 
+def not_kept(connection: Connection, run_id: str, author: str) -> set[int]:
+    """Return the steps whose checkpoints the author asked to keep and the trainer refused to."""
+    rows = connection.execute(
+        select(commands.c.steps).where(
+            commands.c.run_id == run_id,
+            commands.c.author == author,
+            commands.c.kind == "keep",
+            commands.c.state == "refused",
+        )
+    )
+    return {step for row in rows for step in row.steps}
+
+
 def counts(connection: Connection) -> dict[tuple[str, str], int]:
     """Return how many commands there are of each (kind, state)."""
     kind, state = commands.c.kind, commands.c.state

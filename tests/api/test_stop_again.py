@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.conftest import Clock
-from tests.messages import Trainer, point, status, transition
+from tests.messages import Trainer, checkpoint, point, status, transition
 
 Json = dict[str, Any]
 
@@ -123,3 +123,28 @@ def test_a_dismissed_transition_is_not_asked_for_again(api: TestClient, clock: C
         api.patch(f"/api/v1/change-points/{one['id']}", json={"state": "dismissed"})
     second = again(first, clock)
     assert second.send(past(seen + 1))["commands"] == []
+
+
+def test_a_checkpoint_that_is_gone_when_it_is_to_be_kept_is_replaced_by_the_one_before(
+    api: TestClient,
+) -> None:
+    trainer = Trainer(api)
+    told = {c["kind"]: c for c in transition(trainer)}
+    (gone,) = told["keep"]["steps"]
+    here = {c["step"]: c for c in trainer.get("/checkpoints")["checkpoints"]}
+    rotated = checkpoint(gone, here[gone]["id"], state="missing")
+    seq = trainer.seq
+    refusal = {"kind": "ack", "command_id": told["keep"]["command_id"], "state": "refused"}
+    told_again = trainer.send(rotated, {**refusal, "reason": "no checkpoint of it is here"})
+    (keep,) = [c for c in told_again["commands"] if c["kind"] == "keep"]
+    assert keep["steps"] == [gone - 10]
+    assert f"step {gone} could not be kept" in keep["reason"]
+    named = {a: c["step"] for c in trainer.get("/checkpoints")["checkpoints"] for a in c["aliases"]}
+    assert named == {"pre-transition": gone - 10}
+    assert trainer.send(rotated, refusal, first_seq=seq)["commands"] == told_again["commands"]
+    trainer.ack(keep, "done")
+    trainer.send(past(trainer.get()["step"] + 1))
+    assert [c["state"] for c in trainer.get()["commands"] if c["kind"] == "keep"] == [
+        "refused",
+        "done",
+    ]

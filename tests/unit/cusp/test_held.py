@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,40 @@ def test_a_checkpoint_that_was_rotated_away_can_be_kept_and_what_is_gone_is_told
     kept = checkpoints.verify(root / "pinned" / "checkpoint-10")
     assert kept.files.keys() == {"adapter_model.safetensors", "adapter_config.json"}
     run.finish()
+
+
+def saved_and_rotated(run: cusp.Run, root: Path, steps: range) -> None:
+    for step in steps:
+        run.checkpoint(save(root, step), step)
+        run.settle()
+        shutil.rmtree(root / f"checkpoint-{step - 1}", ignore_errors=True)
+
+
+def test_what_must_go_is_told_first_and_can_be_kept_a_while_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command to keep it may have been on its way when the trainer chose to give it up."""
+    monkeypatch.setattr(held, "MOST", 6)
+    monkeypatch.setattr(held, "surplus", partial(held.surplus, most=6, newest=3))
+    root = tmp_path / "out"
+    run = rotating(root)
+    saved_and_rotated(run, root, range(1, 10))
+    gone = [step for step, (state, _) in last_words(run).items() if state == "missing"]
+    assert len(gone) >= 2
+    run.keep([gone[0]])
+    run.settle()
+    assert last_words(run)[gone[0]] == ("pinned", f"pinned/checkpoint-{gone[0]}")
+    assert checkpoints.verify(root / "pinned" / f"checkpoint-{gone[0]}").step == gone[0]
+
+    monkeypatch.setattr("cusp.shelf.GRACE_S", 0.0)
+    saved_and_rotated(run, root, range(10, 12))
+    run.keep([gone[1]])
+    run.settle()
+    assert last_words(run)[gone[1]][0] == "missing"
+    monkeypatch.setattr("cusp.shelf.GRACE_S", 60.0)
+    saved_and_rotated(run, root, range(12, 14))
+    run.finish()
+    assert len(held.sizes(root)) == 6, "nothing that was given up stays after the run"
 
 
 def test_the_next_save_may_delete_a_checkpoint_before_it_is_hashed(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from cusp.wire import Policy
-from monitor.decide import Saved, before, candidates, decide, reference_step, repeated
+from monitor.decide import Saved, before, candidates, decide, instead, reference_step, repeated
 from monitor.detect import Transition, Verdict
 
 FOUND = Transition(step=55, low=48, high=62, safe_step=54, seen_at_step=80, state="confirmed")
@@ -69,6 +69,20 @@ def test_what_lapsed_is_decided_once_more_for_an_attempt_and_the_rest_stays_know
     assert for_b[1].reason.endswith(found[1].reason)
     assert repeated(found, set(), {"stop"}, "B") == found, "it was never asked"
     assert repeated(found, known, set(), "B") == found, "it was done"
+
+
+def test_another_checkpoint_is_kept_once_for_each_that_turned_out_to_be_gone() -> None:
+    found = decide(VERDICT, saved(40, 50), Policy(), "A")
+    known = {(d.finding, d.kind) for d in found}
+    left = decide(VERDICT, saved(40), Policy(), "A")
+    keep, stop = instead(left, known, {50})
+    assert (keep.checkpoint, stop) == (left[0].checkpoint, left[1])
+    assert (keep.finding, keep.kind) not in known
+    assert "step 50 could not be kept" in keep.reason
+    assert instead(left, known | {(keep.finding, "keep")}, {50})[0] == keep
+    assert instead(found, known, {50}) == found, "it is there, and could not be kept"
+    assert instead(left, set(), {50}) == left, "nothing was asked yet"
+    assert instead(left, known, set()) == left
 
 
 def test_candidates_are_the_kept_one_its_neighbours_a_ladder_the_last_and_the_base() -> None:
