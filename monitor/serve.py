@@ -2,7 +2,9 @@
 
 import errno
 import gc
+import importlib
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +42,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+            # The first transition needs it: a second of importing inside a transaction otherwise.
+            threading.Thread(target=importlib.import_module, args=["ruptures"], daemon=True).start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End the event streams, then the server."""

@@ -133,7 +133,7 @@ async function readAgain() {
   reading = false; // a rewind from here on needs another reading
   try {
     const path = `/api/v1/runs/${encodeURIComponent(id)}`;
-    const [{ series }, verdicts] = await Promise.all([getJson(`${path}/series`), getJson(`${path}/verdicts`)]);
+    const [{ series }, verdicts] = await Promise.all([getJson(`${path}/series?max_points=3000`), getJson(`${path}/verdicts`)]);
     main.replace(series, verdicts);
     others.forEach((chart) => chart.replace(series, null));
   } catch (error) {
