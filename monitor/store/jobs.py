@@ -152,6 +152,13 @@ def finish(
     return row
 
 
+def lock(connection: Connection, run_id: str) -> None:
+    """Lock the run's jobs, before the run itself: the order in which claims and workers take both."""
+    if connection.dialect.name == "postgresql":
+        statement = select(jobs.c.id).where(jobs.c.run_id == run_id).order_by(jobs.c.id)
+        connection.execute(statement.with_for_update())
+
+
 def get(connection: Connection, job_id: str) -> Row[Any] | None:
     """Return the job or None."""
     return connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()

@@ -1,6 +1,7 @@
 """Deleting a run: hidden and restorable, then purged in chunks, and never back by a late message."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from monitor.config import MonitorConfig
 from monitor.deletion import DAY_S
 from monitor.retention import Retention
 from monitor.service import Service
-from monitor.store import deletion
+from monitor.store import deletion, jobs, runs
 from monitor.store.schema import metadata
 from tests.api.test_jobs import claim, ended, scored
 from tests.conftest import Clock
@@ -134,6 +135,23 @@ def test_a_run_that_a_worker_is_busy_with_cannot_be_deleted(api: TestClient) -> 
     trainer = ended(api)
     assert claim(api, "box 7") is not None
     assert "the worker 'box 7' is busy" in delete(api, trainer, 409)["detail"]
+
+
+def test_a_deletion_waits_for_a_claim_that_is_under_way(api: TestClient) -> None:
+    """Both take the run and its job: in another order one of them would be a deadlock's victim."""
+    trainer, service, answers = ended(api), service_of(api), []
+    with service.database.write() as tx:
+        claimed = jobs.claim(tx, "box 7", ["evaluate"], service.clock())
+        deletes = threading.Thread(
+            target=lambda: answers.append(api.delete(f"/api/v1/runs/{trainer.run_id}"))
+        )
+        deletes.start()
+        time.sleep(0.3)
+        assert runs.lock(tx, trainer.run_id) is not None
+    deletes.join(20)
+    assert claimed is not None
+    assert [answer.status_code for answer in answers] == [409], answers[0].text
+    assert "the worker 'box 7' is busy" in answers[0].json()["detail"]
 
 
 def test_jobs_that_wait_for_a_deleted_run_are_not_given_to_a_worker(api: TestClient) -> None:
@@ -339,8 +357,8 @@ def test_several_monitors_purge_one_run_together(
     api: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retaining, "CHUNK_ROWS", 50)
-    runs = [full(api) for _ in range(2)]
-    for trainer in runs:
+    purged = [full(api) for _ in range(2)]
+    for trainer in purged:
         delete(api, trainer)
         act(api, trainer, "purge", 202)
     removed: list[int] = []
@@ -355,7 +373,7 @@ def test_several_monitors_purge_one_run_together(
     assert len(removed) == 3, "one of them failed"
     assert counted(api)["runs"] == 0
     with service_of(api).database.read() as tx:
-        stones = [deletion.tombstone(tx, trainer.run_id) for trainer in runs]
+        stones = [deletion.tombstone(tx, trainer.run_id) for trainer in purged]
     assert sum(stone.rows for stone in stones if stone) == sum(removed)
 
 
