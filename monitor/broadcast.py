@@ -3,8 +3,9 @@
 A channel lives in the event loop as long as somebody follows its run. It reads what is new by cursor, once,
 and keeps the last parts of the encoded stream; each viewer holds only its place among them. A viewer that
 comes with an older cursor, or was so slow that its next part is not kept any more, reads from the database
-up to where the channel is, and goes on with it. So nothing is lost or repeated, and a slow viewer costs no
-memory. The hub only wakes: channels of other processes, and channels that were not woken, look by cursor.
+up to where the channel is, and goes on with it; those who come with one cursor at once share the reading.
+So nothing is lost or repeated, and a slow viewer costs no memory. The hub only wakes: channels of other
+processes, and channels that were not woken, look by cursor.
 """
 
 import asyncio
@@ -27,7 +28,9 @@ COALESCE_S = 0.1  # from one reading to the next; the first of a run at rest is 
 LOOK_EVERY_S = 5.0
 PING_EVERY_S = 15.0
 KEPT_PARTS, KEPT_BYTES = 256, 1 << 20
-READERS = 2  # threads that read at once; the others are for requests
+READERS = (
+    2  # threads that read what is new, and as many what was before; the others are for requests
+)
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Channels:
         self._reader = reader
         self._open: dict[str, Channel] = {}
         self._threads = anyio.CapacityLimiter(READERS)
+        self._behind = anyio.CapacityLimiter(READERS)
 
     async def follow(self, run_id: str, cursor: int) -> AsyncGenerator[bytes]:
         """Yield the encoded changes of the run after `cursor` until the monitor closes.
@@ -57,7 +61,9 @@ class Channels:
         """
         channel = self._open.get(run_id)
         if channel is None or channel.ended:
-            channel = self._open[run_id] = Channel(self._hub, run_id, self._reader, self._threads)
+            channel = self._open[run_id] = Channel(
+                self._hub, run_id, self._reader, self._threads, self._behind
+            )
         channel.viewers += 1
         try:
             async for content in channel.follow(cursor):
@@ -78,7 +84,12 @@ class Channel:
     """One run: the task that reads it, and its last parts."""
 
     def __init__(
-        self, hub: Hub, run_id: str, reader: Reader, threads: anyio.CapacityLimiter
+        self,
+        hub: Hub,
+        run_id: str,
+        reader: Reader,
+        threads: anyio.CapacityLimiter,
+        behind: anyio.CapacityLimiter,
     ) -> None:
         self.viewers = 0
         self.ended = False
@@ -87,6 +98,8 @@ class Channel:
         self._run_id = run_id
         self._reader = reader
         self._threads = threads
+        self._behind = behind
+        self._catching: dict[tuple[int, int], asyncio.Task[tuple[int, bytes]]] = {}
         self._head = -1  # the last cursor read; unknown at first
         self._parts: deque[Part] = deque()
         self._first = 0  # the number of the oldest part kept
@@ -130,11 +143,27 @@ class Channel:
 
     async def _catch_up(self, cursor: int, upto: int) -> AsyncGenerator[bytes]:
         while cursor < upto:
-            cursor, content = await to_thread.run_sync(
-                self._reader.read, self._run_id, cursor, upto
-            )
+            cursor, content = await asyncio.shield(self._read_before(cursor, upto))
             if content:
                 yield content
+
+    def _read_before(self, cursor: int, upto: int) -> "asyncio.Task[tuple[int, bytes]]":
+        """Return the reading of what a viewer missed, the one under way if there is one.
+
+        A hundred viewers who come at once with an old cursor would take all threads, and the
+        trainers' requests would time out.
+        """
+        key = (cursor, upto)
+        if key not in self._catching:
+            reading = self._in_thread(self._behind, self._reader.read, *key)
+            self._catching[key] = asyncio.create_task(reading, name=f"reading-{self._run_id}")
+            self._catching[key].add_done_callback(lambda task: self._caught_up(key, task))
+        return self._catching[key]
+
+    def _caught_up(self, key: tuple[int, int], task: "asyncio.Task[tuple[int, bytes]]") -> None:
+        del self._catching[key]
+        if not task.cancelled():
+            task.exception()  # who waited for it has met it
 
     async def _wait(self) -> bool:
         """Return whether there is news; not, when none came for a while."""
@@ -145,13 +174,13 @@ class Channel:
 
     async def _keep_reading(self) -> None:
         with self._listener:
-            self._head = await self._in_thread(self._reader.head)
+            self._head = await self._in_thread(self._threads, self._reader.head)
             self._tell()
             while self.viewers and not self._closing.is_set():
                 heard = bool(await self._listener.wait(LOOK_EVERY_S))
                 new = await self._read_new()
                 if heard and not new:  # a heartbeat: only the time of the last contact is new
-                    _, content = await self._in_thread(self._reader.summary)
+                    _, content = await self._in_thread(self._threads, self._reader.summary)
                     self._add(Part(self._head, self._head, content))
                 await asyncio.sleep(COALESCE_S if heard else 0)
 
@@ -159,16 +188,20 @@ class Channel:
         """Read until there is nothing more; return whether there was anything."""
         began = self._head
         while True:
-            upto, content = await self._in_thread(self._reader.read, self._head, NO_END)
+            upto, content = await self._in_thread(
+                self._threads, self._reader.read, self._head, NO_END
+            )
             if upto == self._head:
                 return upto != began
             part = Part(self._head, upto, content)
             self._head = upto
             self._add(part)
 
-    async def _in_thread(self, read: Callable[..., T], *given: int) -> T:
+    async def _in_thread(
+        self, threads: anyio.CapacityLimiter, read: Callable[..., T], *given: int
+    ) -> T:
         """Return what a reading of the run gives, as one of the few that go on at once."""
-        return await to_thread.run_sync(read, self._run_id, *given, limiter=self._threads)
+        return await to_thread.run_sync(read, self._run_id, *given, limiter=threads)
 
     def _add(self, part: Part) -> None:
         self._parts.append(part)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
@@ -26,13 +27,18 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 class Counting(Reader):
-    """Counts the readings that brought something."""
+    """Counts the readings that brought something, and how many there were at once."""
 
-    fruitful = 0
+    fruitful = at_once = most_at_once = 0
+    takes_s = 0.0
 
     def read(self, run_id: str, cursor: int, upto: int) -> tuple[int, bytes]:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        time.sleep(self.takes_s)
         found = super().read(run_id, cursor, upto)
         self.fruitful += found[0] > cursor
+        self.at_once -= 1
         return found
 
 
@@ -119,6 +125,46 @@ def test_viewers_from_any_cursor_see_the_rest_once_and_in_order(database: Databa
         assert found[-1][0] == 11
         for stream in [first, *streams]:
             await stream.aclose()
+        await it.end()
+
+    asyncio.run(scene())
+
+
+def test_viewers_who_come_at_once_with_an_old_cursor_share_the_reading(database: Database) -> None:
+    async def scene() -> None:
+        it = Scene(database)
+        for _ in range(10):
+            await it.log(5)
+        it.reader.takes_s = 0.05
+        viewers = [it.channels.follow(it.run_id, 0) for _ in range(60)]
+        following = [asyncio.create_task(it.steps(viewer, 50)) for viewer in viewers]
+        leaving = following.pop()
+        await asyncio.sleep(0.12)
+        leaving.cancel()  # the others still get what it waited for
+        found = await asyncio.wait_for(asyncio.gather(*following), 20)
+        assert all(steps == list(range(1, 51)) for steps in found)
+        assert it.reader.fruitful <= 4
+        for viewer in viewers:
+            await viewer.aclose()
+        await it.end()
+
+    asyncio.run(scene())
+
+
+def test_viewers_far_behind_take_few_threads_from_the_trainers(database: Database) -> None:
+    async def scene() -> None:
+        it = Scene(database)
+        for _ in range(30):
+            await it.log()
+        it.reader.takes_s = 0.02
+        cursors = range(it.reader.head(it.run_id) // 2)
+        assert len(cursors) >= 15
+        viewers = [it.channels.follow(it.run_id, cursor) for cursor in cursors]
+        following = [asyncio.create_task(it.steps(viewer, 30)) for viewer in viewers]
+        await asyncio.wait_for(asyncio.gather(*following), 20)
+        assert it.reader.most_at_once <= 2 * broadcast.READERS
+        for viewer in viewers:
+            await viewer.aclose()
         await it.end()
 
     asyncio.run(scene())
