@@ -88,6 +88,7 @@ def records() -> dict[str, Any]:
             "detail": {"k": "v"},
         }
     ]
+    data["comparison"] = {**data["comparison"], "reason": "a reason"}
     data["samples"] = [{"step": 3, "prompt": "p", "completion": "c", "rewards": {"a reward": 1.0}}]
     return {"run": run, "data": json.loads(json.dumps(data))}
 
@@ -182,7 +183,9 @@ def test_metrics_of_a_replayed_log_are_text_in_its_page() -> None:
     said = text[text.index("<body") : text.index("<script>")]
     shown = Page(said)
     assert shown.all("img") == []
-    found = [json.loads(one.text) for one in shown.all("script")]
+    texts = [one.text for one in shown.all("script")]
+    assert not any("<" in text for text in texts), "`</script ` ends a script, too"
+    found = [json.loads(text) for text in texts]
     assert any(figure["name"] == HOSTILE for figure in found if "name" in figure)
 
 
