@@ -167,7 +167,12 @@ def test_live_changes_are_text_too(browser: Browser, monitor_process: MonitorPro
         page.locator(".small-chart").last.scroll_into_view_if_needed()
         title = page.locator(".small-chart .gtitle").last
         title.wait_for(state="attached")
-        assert "window.hurt" in (title.text_content() or "")
+        assert title.text_content() == HOSTILE
+        trainer.send(point(3, **{"<b>a tag</b>": 1.0}))  # one that Plotly knows
+        tagged = page.locator('.small-chart[data-metric="<b>a tag</b>"]')
+        tagged.wait_for(state="attached")
+        tagged.scroll_into_view_if_needed()
+        expect(tagged.locator(".gtitle")).to_have_text("<b>a tag</b>")
         page.route("**/stop", lambda route: route.fulfill(status=409, json={"detail": HOSTILE}))
         page.get_by_role("button", name="Stop", exact=True).click()
         page.get_by_role("button", name="Stop the run").click()

@@ -45,6 +45,8 @@ FULL = f"{LIMITS}::test_a_full_project_and_a_full_run_refuse_with_the_way_out[sq
 AUDITED = f"{LIMITS}::test_every_acting_request_is_audited_with_who_where_and_outcome[sqlite]"
 FIELDS = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[run_page]"
 ROWS = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[runs_page]"
+SAID = f"{ESCAPING}::test_what_is_said_of_a_transition_is_text"
+OTHER_PAGES = {"section_row.html": ROWS, "section_transition.html": SAID}  # the others: FIELDS
 CHARTS = f"{ESCAPING}::test_no_text_of_any_record_becomes_a_tag_in_a_chart"
 REDIRECT = f"{GUARDS}::test_a_token_follows_no_redirect_and_no_proxy"
 NOT_DONE = f"{GUARDS}::test_nothing_unpickles_evaluates_or_trusts_code_of_others"
@@ -142,7 +144,7 @@ TEXTS = [
     Mutant("aliases of a flag are text for Plotly", "webui/charts.py", "{words.charted(named)}", "{named}", (CHARTS,)),
     Mutant("the name of evidence is text for Plotly", "webui/evidence.py", "{words.charted(words.short_metric(name))}", "{words.short_metric(name)}", (CHARTS,)),
     *(
-        Mutant(f"{name}: {what}", f"webui/templates/{name}", what, what.replace(" or '' }}", " }}").replace(" }}", "|safe }}"), (ROWS if name == "section_row.html" else FIELDS,))
+        Mutant(f"{name}: {what}", f"webui/templates/{name}", what, what.replace(" or '' }}", " }}").replace(" }}", "|safe }}"), (OTHER_PAGES.get(name, FIELDS),))
         for name, what in (
             ("run.html", "{{ config_text }}"),
             ("run.html", 'data-metric="{{ figure.name }}"'),
@@ -227,7 +229,7 @@ ACTS_AND_FILES = [
     Mutant("no path goes through a link", "cusp/checkpoints.py", "        if path.is_symlink():\n            raise CheckpointError(f\"{relative!r} passes", "        if False:\n            raise CheckpointError(f\"{relative!r} passes", (f"{CHECKPOINTS}::test_a_symbolic_link_is_refused",)),
     Mutant("a linked file is no file of a checkpoint", "cusp/checkpoints.py", "if file.is_symlink() or not file.is_file():", "if not file.is_file():", (f"{GUARDS}::test_a_file_that_is_a_link_is_none_of_the_checkpoints_even_with_the_right_content",)),
     Mutant("every file is hashed", "cusp/checkpoints.py", "if (actual := _sha256(file)) != digest:", "if (actual := digest) != digest:", (f"{CHECKPOINTS}::test_a_flipped_bit_is_found",)),
-    Mutant("a checkpoint is the one that was registered", "trainer/run_folder.py", "if manifest.sha256 != sha256:", "if False:", (WORKER,)),
+    Mutant("a checkpoint is the one that was registered", "trainer/run_folder.py", "if manifest.sha256 != sha256:", "if False:", (f"{WORKER}::test_a_checkpoint_that_was_replaced_by_another_whole_one_is_not_taken",)),
     Mutant("an adapter is safetensors", "trainer/evaluation/backends/hf.py", "if not (path / ADAPTER).is_file():", "if False:", (f"{EVALUATION}::test_an_adapter_is_loaded_into_a_copy_and_a_pickle_is_never_opened",)),
     Mutant("an adapter is loaded from safetensors only", "trainer/evaluation/backends/hf.py", ", use_safetensors=True", "", (f"{NOT_DONE}[trainer]",)),
     Mutant("a model's own code is not run", "trainer/model.py", "trust_remote_code=False,\n", "trust_remote_code=True,\n", (f"{NOT_DONE}[trainer]",)),

@@ -18,7 +18,7 @@ from monitor.replay import replay
 from monitor.replay_page import page
 from tests.unit.webui import shapes
 from tests.unit.webui.markup import Page
-from webui import figures, pages
+from webui import figures, pages, sentences
 from webui.templating import render
 
 HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(2)</script>"
@@ -119,6 +119,19 @@ def test_no_text_of_any_record_becomes_an_element(page_of: Callable[[dict[str, A
         clean(made)
     assert tried > (100 if page_of is run_page else 30)
     assert shown > (40 if page_of is run_page else 5)
+
+
+def test_what_is_said_of_a_transition_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Today these sentences hold nothing but our words and numbers; tomorrow they may hold a name."""
+    monkeypatch.setattr(sentences, "transition", lambda *_: HOSTILE)
+    sane = records()
+    sane["run"]["change_points"] = [
+        {"kind": "length_turn", "step": 3, "low": 1, "high": 5, "state": "faded",
+         "seen_at_step": 9, "words": f"c {HOSTILE}", "evidence": {}},
+    ]  # fmt: skip
+    made = run_page(sane)
+    assert html.unescape(made).count("alert(1)") >= 2
+    clean(made)
 
 
 def test_no_text_of_any_record_becomes_a_tag_in_a_chart() -> None:

@@ -118,3 +118,17 @@ def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(RecipeError, match="tiny"):
         load_recipe("no_such_recipe")
+
+
+def test_a_recipe_is_data_and_cannot_run_anything(tmp_path: Path) -> None:
+    hurt = tmp_path / "hurt"
+    text = find_recipe("tiny").read_text()
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f'{text}\nnote: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ["{hurt}"]]\n'
+    )
+    with pytest.raises(RecipeError, match="python/object/apply"):
+        load_recipe(file)
+    with pytest.raises(RecipeError):
+        load_recipe(find_recipe("tiny"), [f'run.name=!!python/object/apply:os.mkdir ["{hurt}"]'])
+    assert not hurt.exists()

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from cusp import checkpoints
+from cusp.checkpoints import CheckpointError
 from cusp.ids import new_id
 from trainer.config import Recipe
 from trainer.monitor_client import Heartbeat, Job, JobLost, MonitorClient
+from trainer.run_folder import verified
 from trainer.train import train
 from trainer.worker import Worker
 
@@ -289,3 +291,15 @@ def report_for(seconds: float, heartbeat: Heartbeat) -> None:
     while time.monotonic() < end:
         heartbeat.report(2, 4, "scoring step 20")
         time.sleep(0.01)
+
+
+def test_a_checkpoint_that_was_replaced_by_another_whole_one_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint-10"
+    path.mkdir()
+    (path / "adapter_model.safetensors").write_bytes(b"weights")
+    registered = checkpoints.write_manifest(path, 10)
+    assert verified(tmp_path, "checkpoint-10", registered.sha256) == path
+    (path / "adapter_model.safetensors").write_bytes(b"others")
+    assert checkpoints.write_manifest(path, 10) != registered
+    with pytest.raises(CheckpointError, match="another checkpoint now"):
+        verified(tmp_path, "checkpoint-10", registered.sha256)
