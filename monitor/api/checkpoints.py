@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from cusp.wire import Id
+from cusp.wire import Body, Id
 from monitor import room, shapes, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
@@ -20,10 +20,8 @@ router = APIRouter(tags=["checkpoints"])
 Json = dict[str, Any]
 
 
-class PromoteRequest(BaseModel):
+class PromoteRequest(Body):
     """Which alias to move, and where the caller believes it points (absent: does not matter)."""
-
-    model_config = ConfigDict(extra="forbid")
 
     alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = "production"
     expected_current: Id | None = None

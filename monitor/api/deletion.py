@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
 
-from cusp.wire import Id
+from cusp.wire import Body, Id
 from monitor import deletion, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
@@ -25,10 +24,8 @@ Confirm = Annotated[
 ]
 
 
-class PurgeRequest(BaseModel):
+class PurgeRequest(Body):
     """Whether a run whose checkpoints somebody promoted may go, too."""
-
-    model_config = ConfigDict(extra="forbid")
 
     confirm_promoted: bool = False
 

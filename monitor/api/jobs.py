@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WrapValidator
 
-from cusp.wire import NUMBER, PLAIN_OBJECT, Finite, Id, Name, Object, Step, Text
+from cusp.wire import NUMBER, PLAIN_OBJECT, Body, Finite, Id, Name, Object, Step, Text
 from monitor import evaluate, shapes, views
 from monitor.access import GrantDep, check_run, needs
 from monitor.api.keys import IdempotencyKey
@@ -44,13 +44,7 @@ class NothingToDo(LookupError):
     """No job waits. Nothing is remembered of the asking, so a repeat may get one."""
 
 
-class Request(BaseModel):
-    """Base of the bodies here: no unknown field."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class Claim(Request):
+class Claim(Body):
     """Who asks for which kinds of job; `runs`: only of these, whose folders the worker has."""
 
     worker: Name
@@ -60,7 +54,7 @@ class Claim(Request):
     ]
 
 
-class Progress(Request):
+class Progress(Body):
     """How far a job is."""
 
     done: Count
@@ -68,14 +62,14 @@ class Progress(Request):
     text: Annotated[Text, Field(max_length=500)] = ""
 
 
-class Heartbeat(Request):
+class Heartbeat(Body):
     """The worker is alive."""
 
     token: Token
     progress: Progress | None = None
 
 
-class Evaluation(Request):
+class Evaluation(Body):
     """One scored checkpoint and split."""
 
     checkpoint_id: Id | None
@@ -95,7 +89,7 @@ class Evaluation(Request):
     rows: Annotated[list[Row], Field(max_length=200_000)]
 
 
-class EvaluationPost(Request):
+class EvaluationPost(Body):
     """An evaluation, with the right to bring it."""
 
     token: Token
@@ -112,7 +106,7 @@ class Result(BaseModel):
     comparison: shapes.Comparison | None = None
 
 
-class Finish(Request):
+class Finish(Body):
     """How a job ended."""
 
     token: Token

@@ -3,9 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
-from cusp.wire import Id, Step
+from cusp.wire import Body, Id, Step
 from monitor import resume, shapes, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
@@ -17,10 +16,8 @@ router = APIRouter(tags=["runs"])
 Json = dict[str, Any]
 
 
-class ResumeRequest(BaseModel):
+class ResumeRequest(Body):
     """From which step; none named means where the run ended."""
-
-    model_config = ConfigDict(extra="forbid")
 
     step: Step | None = None
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from cusp.wire import Batch, Id, Reply, RunStart, Text
+from cusp.wire import Batch, Body, Id, Reply, RunStart, Text
 from monitor import evaluate, possible, shapes, views
 from monitor.access import GrantDep, check_run, needs
 from monitor.aliases import usable
@@ -29,31 +29,25 @@ MaxPoints = Annotated[
 ]
 
 
-class StopRequest(BaseModel):
+class StopRequest(Body):
     """Why and how to stop."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Text = "stopped by a person"
     mode: Literal["graceful", "after_save"] = "graceful"
 
 
-class EvaluateRequest(BaseModel):
+class EvaluateRequest(Body):
     """Which checkpoints to score; none named means the candidates.
 
     `recipe_given` says that a recipe with an evaluation section was put into the run's folder.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    checkpoints: Annotated[list[Id], Field(max_length=200)] = []
+    checkpoints: list[Id] = Field(default=[], max_length=200)
     recipe_given: bool = False
 
 
-class Judgement(BaseModel):
+class Judgement(Body):
     """A person's word on a change point."""
-
-    model_config = ConfigDict(extra="forbid")
 
     state: Literal["confirmed", "dismissed"]
 

@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cusp.ids import new_id
-from cusp.wire import Id, Name
+from cusp.wire import Body, Id, Name
 from monitor import auth, shapes, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
@@ -23,10 +23,8 @@ _RESERVED = (auth.PERSON, "policy")
 _OF_THIS_PROCESS = auth.new_secret()  # in place of CUSP_TOKEN where there is none
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(Body):
     """What the token is for, what it may do, and the project or run it is limited to."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]

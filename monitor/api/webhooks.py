@@ -1,12 +1,12 @@
 """Webhooks: adding, listing, removing, trying; the secret is in the answer that makes one, nowhere else."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cusp.ids import new_id
-from cusp.wire import Id, Name
+from cusp.wire import Body, Id, Name
 from monitor import views, webhooks
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
@@ -29,14 +29,12 @@ MOST_WEBHOOKS = 50
 LOOK_UP_S = 5.0
 
 
-class WebhookRequest(BaseModel):
+class WebhookRequest(Body):
     """Where to tell of which topics (default: all), of all runs or those of one project."""
 
-    model_config = ConfigDict(extra="forbid")
-
     url: Url
-    topics: Annotated[list[Topic], Field(min_length=1, max_length=len(webhooks.TOPICS))] = list(
-        webhooks.TOPICS
+    topics: list[Topic] = Field(
+        default=list(webhooks.TOPICS), min_length=1, max_length=len(webhooks.TOPICS)
     )
     project: Name | None = None
 

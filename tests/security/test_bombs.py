@@ -119,6 +119,26 @@ def test_a_huge_array_is_refused_without_being_looked_at(plain: TestClient, part
     assert trainer.get()["quarantined"] == 0
 
 
+def test_an_object_of_countless_unknown_fields_is_refused_before_each_is_complained_of(
+    plain: TestClient,
+) -> None:
+    trainer = Trainer(plain)
+    many = ",".join(f'"{number}":0' for number in range(300_000))
+    took_s = []
+    for body, path in (
+        (batch(trainer, "")[:-1] + f",{many}}}", f"/api/v1/runs/{trainer.run_id}/batches"),
+        (f"{{{many}}}", "/api/v1/runs"),
+        (f"{{{many}}}", "/api/v1/jobs/claim"),
+    ):
+        began = time.process_time()
+        answer = posted(plain, path, body)
+        took_s.append(time.process_time() - began)
+        assert (answer.status_code, "there can be 100" in answer.text) == (422, True)
+    began = time.process_time()
+    json.loads(f"{{{many}}}")
+    assert min(took_s) < 6 * (time.process_time() - began) + 0.1
+
+
 def test_a_point_of_a_hundred_thousand_metrics_is_set_aside_whole(api: TestClient) -> None:
     trainer = Trainer(api)
     trainer.send(point(1, **{f"m{number}": 1.0 for number in range(100_000)}), point(2, a=1.0))
