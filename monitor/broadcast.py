@@ -20,7 +20,7 @@ import anyio
 from anyio import to_thread
 from fastapi.sse import KEEPALIVE_COMMENT
 
-from monitor.events import Hub, Reader
+from monitor.events import Hub, Reader, Reading
 from monitor.store.feed import NO_END
 
 COALESCE_S = 0.1  # from one reading to the next; the first of a run at rest is at once
@@ -99,7 +99,7 @@ class Channel:
         self._reader = reader
         self._threads = threads
         self._behind = behind
-        self._catching: dict[tuple[int, int], asyncio.Task[tuple[int, bytes]]] = {}
+        self._catching: dict[tuple[int, int], asyncio.Task[Reading]] = {}
         self._head = -1  # the last cursor read; unknown at first
         self._parts: deque[Part] = deque()
         self._first = 0  # the number of the oldest part kept
@@ -143,11 +143,11 @@ class Channel:
 
     async def _catch_up(self, cursor: int, upto: int) -> AsyncGenerator[bytes]:
         while cursor < upto:
-            cursor, content = await asyncio.shield(self._read_before(cursor, upto))
+            cursor, content, _ = await asyncio.shield(self._read_before(cursor, upto))
             if content:
                 yield content
 
-    def _read_before(self, cursor: int, upto: int) -> "asyncio.Task[tuple[int, bytes]]":
+    def _read_before(self, cursor: int, upto: int) -> "asyncio.Task[Reading]":
         """Return the reading of what a viewer missed, the one under way if there is one.
 
         A hundred viewers who come at once with an old cursor would take all threads, and the
@@ -160,7 +160,7 @@ class Channel:
             self._catching[key].add_done_callback(lambda task: self._caught_up(key, task))
         return self._catching[key]
 
-    def _caught_up(self, key: tuple[int, int], task: "asyncio.Task[tuple[int, bytes]]") -> None:
+    def _caught_up(self, key: tuple[int, int], task: "asyncio.Task[Reading]") -> None:
         del self._catching[key]
         if not task.cancelled():
             task.exception()  # who waited for it has met it
@@ -186,16 +186,16 @@ class Channel:
 
     async def _read_new(self) -> bool:
         """Read until there is nothing more; return whether there was anything."""
-        began = self._head
-        while True:
-            upto, content = await self._in_thread(
+        began, more = self._head, True
+        while more:
+            upto, content, more = await self._in_thread(
                 self._threads, self._reader.read, self._head, NO_END
             )
-            if upto == self._head:
-                return upto != began
-            part = Part(self._head, upto, content)
-            self._head = upto
-            self._add(part)
+            if upto != self._head:
+                part = Part(self._head, upto, content)
+                self._head = upto
+                self._add(part)
+        return self._head != began
 
     async def _in_thread(
         self, threads: anyio.CapacityLimiter, read: Callable[..., T], *given: int

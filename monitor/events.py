@@ -7,7 +7,7 @@ reconnects, or one of another process, misses nothing.
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 from fastapi.sse import format_sse_event
@@ -87,6 +87,14 @@ class Listener:
         return changed
 
 
+class Reading(NamedTuple):
+    """The encoded changes up to a cursor, and whether there are more at once."""
+
+    upto: int
+    content: bytes
+    more: bool
+
+
 class Reader:
     """Reads a run's changes from the database, encoded as the stream sends them."""
 
@@ -99,8 +107,8 @@ class Reader:
         with self._database.read() as tx:
             return feed.last(tx, run_id)
 
-    def read(self, run_id: str, cursor: int, upto: int) -> tuple[int, bytes]:
-        """Return the changes after `cursor`, at most up to `upto`, and the cursor of the last one.
+    def read(self, run_id: str, cursor: int, upto: int) -> Reading:
+        """Return the changes after `cursor`, at most up to `upto`, with the cursor of the last one.
 
         The cursor goes out with the last event of a change: one that breaks off in between is repeated.
         """
@@ -113,7 +121,8 @@ class Reader:
             cursor = changes[-1].cursor
         if any(change.kind == "run" for change in changes):
             found.append((cursor, "run", self._summarise(run_id)))
-        return cursor, b"".join(encoded(*one) for one in found)
+        content = b"".join(encoded(*one) for one in found)
+        return Reading(cursor, content, len(changes) == MOST_CHANGES)
 
     def summary(self, run_id: str) -> tuple[Any, bytes]:
         """Return the run as the runs table shows it, None if it is not there, and its event."""

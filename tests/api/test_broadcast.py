@@ -12,7 +12,7 @@ from cusp.ids import new_id
 from cusp.wire import Batch, RunStart
 from monitor import broadcast
 from monitor.broadcast import Channels
-from monitor.events import Hub, Reader
+from monitor.events import Hub, Reader, Reading
 from monitor.ingest import Ingest
 from monitor.store.database import Database
 from tests.messages import point
@@ -32,12 +32,12 @@ class Counting(Reader):
     fruitful = at_once = most_at_once = 0
     takes_s = 0.0
 
-    def read(self, run_id: str, cursor: int, upto: int) -> tuple[int, bytes]:
+    def read(self, run_id: str, cursor: int, upto: int) -> Reading:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         time.sleep(self.takes_s)
         found = super().read(run_id, cursor, upto)
-        self.fruitful += found[0] > cursor
+        self.fruitful += found.upto > cursor
         self.at_once -= 1
         return found
 
