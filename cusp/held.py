@@ -61,9 +61,14 @@ def seal(part: Path, step: int, whole: Manifest | None) -> tuple[Manifest, Path]
     return manifest, target
 
 
+def place(root: Path, step: int) -> Path:
+    """Return where the held checkpoint of a step is, if there is one."""
+    return root / HELD / f"checkpoint-{step}"
+
+
 def drop(root: Path, step: int) -> None:
     """Forget the held checkpoint of a step; nothing if there is none."""
-    shutil.rmtree(root / HELD / f"checkpoint-{step}", ignore_errors=True)
+    shutil.rmtree(place(root, step), ignore_errors=True)
 
 
 def clear(root: Path) -> None:

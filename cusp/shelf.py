@@ -28,7 +28,7 @@ class Shelf:
         self.root = root
         self._send = send
         self._known: dict[int, tuple[Manifest, Path]] = {}  # by step: what it is and where
-        self._leaving: dict[int, tuple[Manifest, float]] = {}  # by step: and since when
+        self._leaving: dict[int, float] = {}  # by step: since when
         self._holds = False
         self._keeper = Keeper()
 
@@ -126,30 +126,31 @@ class Shelf:
         sizes = held.sizes(self.root)
         for step in held.surplus({k: v for k, v in sizes.items() if k not in self._leaving}):
             if step in self._known and self._known[step][1].parent.name == held.HELD:
-                self._leaving[step] = self._known[step][0], time.monotonic()
+                self._leaving[step] = time.monotonic()
                 self._forget(step)
             else:
                 held.drop(self.root, step)
         self._let_go(0.0 if sum(sizes.values()) > held.MOST_BYTES else GRACE_S)
 
     def _let_go(self, after_s: float) -> None:
-        for step, (_, since) in list(self._leaving.items()):
+        for step, since in list(self._leaving.items()):
             if time.monotonic() - since >= after_s:
                 del self._leaving[step]
                 held.drop(self.root, step)
 
     def _brought_back(self, step: int) -> None:
         """Know a checkpoint again that was about to be deleted."""
-        place = self.root / held.HELD / f"checkpoint-{step}"
+        place = held.place(self.root, step)
         if step in self._leaving and _is_there(place, step):
-            self._known[step] = self._leaving.pop(step)[0], place
+            del self._leaving[step]
+            self._known[step] = checkpoints.read_manifest(place), place
 
     def _look_around(self) -> None:
         """Say where checkpoints are that the trainer has deleted: held, or nowhere any more."""
         for step, (_, path) in sorted(self._known.items()):
             if _is_there(path, step):
                 continue
-            place = self.root / held.HELD / f"checkpoint-{step}"
+            place = held.place(self.root, step)
             if _is_there(place, step):
                 self._know(step, checkpoints.read_manifest(place), place, "present")
             else:

@@ -76,8 +76,9 @@ class Standing:
     def __init__(self, tx: Transaction, run_id: str) -> None:
         self._attempts = runs.attempts_of(tx, run_id)
         self._known = {(row.finding, row.kind) for row in findings.decisions_of(tx, run_id)}
-        self._lapsed = commands.lapsed(tx, run_id, POLICY, self._attempts[-1].started_at)
-        self._not_kept = commands.not_kept(tx, run_id, POLICY)
+        asked = commands.of_run(tx, run_id)
+        self._lapsed = commands.lapsed(asked, POLICY, self._attempts[-1].started_at)
+        self._not_kept = commands.not_kept(asked, POLICY)
 
     def new(self, verdict: Verdict, saved: Sequence[Saved], policy: Policy) -> list[Decision]:
         """Return what follows from the verdict and was not decided before."""

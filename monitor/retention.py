@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from monitor import deletion as acts
 from monitor.deletion import DAY_S, Undeletable
-from monitor.store import deletion, deliveries, jobs, runs
+from monitor.store import deletion, deliveries, runs
 from monitor.store.database import Database, Unavailable
 
 log = logging.getLogger("cusp")
@@ -93,8 +93,7 @@ class Retention:
         total = 0
         while not self._closing.is_set():
             with self._database.write() as tx:
-                jobs.lock(tx, run_id)
-                runs.lock(tx, run_id)
+                runs.lock(tx, run_id)  # no job of it is waiting or leased any more
                 count = deletion.remove_some(tx, run_id, CHUNK_ROWS, self._clock())
             if not count:
                 break
@@ -105,8 +104,7 @@ class Retention:
     def _act(self, act: Callable[..., None], run_id: str, now: float) -> None:
         try:
             with self._database.write() as tx:
-                jobs.lock(tx, run_id)
-                run = runs.lock(tx, run_id)
+                run = deletion.lock(tx, run_id)
                 if run is not None and deletion.tombstone(tx, run_id) is None:
                     act(tx, run, now, POLICY, lost_after_s=self._lost_after_s, promoted_too=True)
         except Undeletable:

@@ -14,7 +14,7 @@ from monitor.openapi import answers
 from monitor.problems import NotFound
 from monitor.service import Service, ServiceDep
 from monitor.shapes import Json, Shape
-from monitor.store import audit, jobs, runs
+from monitor.store import audit, runs
 from monitor.store import deletion as store
 from monitor.store.database import Transaction
 
@@ -194,8 +194,7 @@ def _act(
 
 
 def _run(tx: Transaction, run_id: str) -> Any:
-    jobs.lock(tx, run_id)
-    run = runs.lock(tx, run_id)
+    run = store.lock(tx, run_id)
     deletion.refuse_purged(tx, run_id)
     if run is None:
         raise NotFound(f"there is no run {run_id!r} here")

@@ -120,7 +120,8 @@ class Detector:
         elif score >= self._preset.confirm * _SUSPECT:
             self._suspect(moment, score)
         elif score < self._preset.watch * _DIES_OUT:
-            self._fade()
+            if self._suspected:
+                self._fade()
             self._drop_provisional()
 
     def _suspect(self, moment: Moment | None, score: float) -> None:
@@ -143,7 +144,6 @@ class Detector:
         )
         new = (replace(one, state="faded", words=one.words + gone) for one in self._suspected)
         self._faded = (*self._faded, *new)[-_MOST_FADED:]
-        self._suspected = ()
 
     def _drop_provisional(self) -> None:
         self._best_seen, self._suspected = 0.0, ()

@@ -142,17 +142,13 @@ def expire_one(connection: Connection, row: Row[Any], now: float, reason: str) -
     return ended.rowcount == 1
 
 
-def lapsed(connection: Connection, run_id: str, author: str, since: float) -> set[str]:
+def lapsed(found: Sequence[Row[Any]], author: str, since: float) -> set[str]:
     """Return the kinds of which the author's last command expired and may be asked again.
 
     That is, when an attempt has begun since (`since`: when the latest one did), or no trainer had it.
     A stop is not asked again once somebody asked for another one.
     """
-    last = {
-        row.kind: row
-        for row in of_run(connection, run_id)
-        if row.author == author or row.kind == "stop"
-    }
+    last = {row.kind: row for row in found if row.author == author or row.kind == "stop"}
     return {
         kind
         for kind, row in last.items()
@@ -161,17 +157,10 @@ def lapsed(connection: Connection, run_id: str, author: str, since: float) -> se
     }
 
 
-def not_kept(connection: Connection, run_id: str, author: str) -> set[int]:
+def not_kept(found: Sequence[Row[Any]], author: str) -> set[int]:
     """Return the steps whose checkpoints the author asked to keep and the trainer refused to."""
-    rows = connection.execute(
-        select(commands.c.steps).where(
-            commands.c.run_id == run_id,
-            commands.c.author == author,
-            commands.c.kind == "keep",
-            commands.c.state == "refused",
-        )
-    )
-    return {step for row in rows for step in row.steps}
+    refused = [row for row in found if row.kind == "keep" and row.state == "refused"]
+    return {step for row in refused if row.author == author for step in row.steps}
 
 
 def counts(connection: Connection) -> dict[tuple[str, str], int]:

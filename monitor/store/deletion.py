@@ -20,6 +20,9 @@ from sqlalchemy import (
     update,
 )
 
+from monitor.store import jobs as job_rows
+from monitor.store import runs as run_rows
+from monitor.store.runs import RunRow
 from monitor.store.schema import (
     aliases,
     attempts,
@@ -45,6 +48,12 @@ from monitor.store.schema import (
 
 POLICY = "policy"
 _POLICY_ALIASES = ("pre-transition", "best")  # these the monitor moves by itself
+
+
+def lock(connection: Connection, run_id: str) -> RunRow | None:
+    """Return the run, locked with its jobs: these first, in the order in which a claim takes both."""
+    job_rows.lock(connection, run_id)
+    return run_rows.lock(connection, run_id)
 
 
 def hide(connection: Connection, run_id: str, now: float, by: str) -> None:

@@ -153,7 +153,7 @@ def finish(
 
 
 def lock(connection: Connection, run_id: str) -> None:
-    """Lock the run's jobs, before the run itself: the order in which claims and workers take both."""
+    """Lock the run's jobs."""
     if connection.dialect.name == "postgresql":
         statement = select(jobs.c.id).where(jobs.c.run_id == run_id).order_by(jobs.c.id)
         connection.execute(statement.with_for_update())

@@ -62,8 +62,10 @@ class Scene:
         await asyncio.to_thread(self.ingest.batch, self.run_id, batch)
         self.step += steps
 
-    async def end(self) -> None:
-        """End what still reads, as the monitor does when it closes."""
+    async def end(self, *viewers: AsyncGenerator[bytes]) -> None:
+        """Let the viewers go and end what still reads, as the monitor does when it closes."""
+        for viewer in viewers:
+            await viewer.aclose()
         self.hub.close()
         await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
@@ -123,9 +125,7 @@ def test_viewers_from_any_cursor_see_the_rest_once_and_in_order(database: Databa
             assert steps == list(range(steps[0], 21))
         assert found[0][0] == 1
         assert found[-1][0] == 11
-        for stream in [first, *streams]:
-            await stream.aclose()
-        await it.end()
+        await it.end(first, *streams)
 
     asyncio.run(scene())
 
@@ -144,9 +144,7 @@ def test_viewers_who_come_at_once_with_an_old_cursor_share_the_reading(database:
         found = await asyncio.wait_for(asyncio.gather(*following), 20)
         assert all(steps == list(range(1, 51)) for steps in found)
         assert it.reader.fruitful <= 4
-        for viewer in viewers:
-            await viewer.aclose()
-        await it.end()
+        await it.end(*viewers)
 
     asyncio.run(scene())
 
@@ -163,9 +161,7 @@ def test_viewers_far_behind_take_few_threads_from_the_trainers(database: Databas
         following = [asyncio.create_task(it.steps(viewer, 30)) for viewer in viewers]
         await asyncio.wait_for(asyncio.gather(*following), 20)
         assert it.reader.most_at_once <= 2 * broadcast.READERS
-        for viewer in viewers:
-            await viewer.aclose()
-        await it.end()
+        await it.end(*viewers)
 
     asyncio.run(scene())
 
@@ -212,7 +208,6 @@ def test_a_reading_that_fails_ends_the_streams_and_the_next_viewer_has_a_fresh_o
             assert await asyncio.wait_for(following, 5) == []
         again = it.channels.follow(it.run_id, 0)
         assert await asyncio.wait_for(it.steps(again, 1), 5) == [1]
-        await again.aclose()
-        await it.end()
+        await it.end(again)
 
     asyncio.run(scene())

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from cusp.settings import Settings
 from monitor.store import commands
 from monitor.store.database import Database
 from tests.conftest import MonitorProcess
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -174,26 +174,21 @@ def test_a_stop_that_expired_is_not_carried_out_by_a_trainer_that_had_heard_it(
 ) -> None:
     monitor_process.start()
     run = cusp.init("p", "n")
-    wait_until(lambda: run.id in [known["id"] for known in monitor_process.get("/runs")["runs"]])
+    wait_until(
+        lambda: run.id in [known["id"] for known in monitor_process.get("/runs")["runs"]], 10
+    )
     with Client(Settings(url=monitor_process.url)) as client:
         command = client.post(f"/runs/{run.id}/stop")
-        wait_until(run.should_stop)
+        wait_until(run.should_stop, 10)
         database = Database(str(tmp_path / "cusp.db"))
         with database.write() as tx:
             commands.expire(tx, run.id, time.time(), "as if an hour had passed")
         database.close()
-        wait_until(lambda: not run.should_stop())
+        wait_until(lambda: not run.should_stop(), 10)
         run.log({"reward": 1.0}, 1)
         run.finish()
         state = client.get(f"/runs/{run.id}/commands/{command['id']}")["state"]
         assert (state, client.get(f"/runs/{run.id}")["status"]) == ("expired", "finished")
-
-
-def wait_until(true: Callable[[], bool], most_s: float = 10.0) -> None:
-    until = time.monotonic() + most_s
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def test_a_checkpoint_whose_trainer_was_killed_before_it_could_tell_is_told_by_the_next_attempt(

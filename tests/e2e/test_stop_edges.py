@@ -1,6 +1,5 @@
 """When a stop comes at an awkward moment: real TRL trainings of eight steps, a real monitor."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from cusp.settings import Settings
 from monitor.config import MonitorConfig
 from tests.e2e.plain_trl import Bench
 from tests.serving import Served, serving
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
 Json = dict[str, Any]
@@ -46,10 +46,14 @@ class Person:
         return self.callback.run
 
     def stop(self, mode: str = "graceful") -> None:
-        wait(lambda: self.run.id in [run["id"] for run in self.client.get("/runs")["runs"]])
+        wait_until(
+            lambda: self.run.id in [run["id"] for run in self.client.get("/runs")["runs"]], 20
+        )
         command = self.client.post(f"/runs/{self.run.id}/stop", {"reason": "now", "mode": mode})
         self.asked.append(command["id"])
-        wait(lambda: command["id"] in [one.command_id for one in self.run.open_commands()])
+        wait_until(
+            lambda: command["id"] in [one.command_id for one in self.run.open_commands()], 20
+        )
 
     def outcome(self) -> tuple[str, int, list[tuple[str, int | None]], list[int]]:
         """Return the run's status and step, state and step of each stop, the steps saved whole."""
@@ -66,13 +70,6 @@ def person(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     person = Person(served, tmp_path / "out")
     yield person
     person.client.close()
-
-
-def wait(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < until, "it did not come in time"
-        time.sleep(0.01)
 
 
 class During(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it

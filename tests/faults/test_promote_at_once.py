@@ -1,7 +1,6 @@
 """A hundred repeats of one promotion at once are one, on SQLite and at two monitors on one PostgreSQL."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from cusp.commands.children import free_port
 from cusp.ids import new_id
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, checkpoint, point
+from tests.waiting import wait_until
 
 REPEATS = 100
 
@@ -90,10 +90,9 @@ def test_a_hundred_repeats_of_one_promotion_at_once_are_one_promotion(
     assert [command["kind"] for command in trainer.get()["commands"]] == ["keep"]
     told = client.get(f"/api/v1/webhooks/{hook['id']}/deliveries").json()["deliveries"]
     assert [each["topic"] for each in told].count("checkpoint.promoted") == 1
-    until = time.monotonic() + 20  # a request is noted once its answer is on its way
-    while len(noted(client)) < REPEATS and time.monotonic() < until:
-        time.sleep(0.1)
-    assert len(noted(client)) == REPEATS, "that each was asked for is noted"
+    # A request is noted once its answer is on its way.
+    wait_until(lambda: len(noted(client)) >= REPEATS, 20, "that each was asked for is noted")
+    assert len(noted(client)) == REPEATS
 
 
 def test_of_promotions_at_once_that_expect_the_alias_nowhere_one_moves_it(

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from cusp import orphans
+from tests.waiting import wait_until
 
 CHILD = """
 import time
@@ -50,10 +50,7 @@ def test_a_child_ends_with_a_parent_that_was_killed(way: str) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until = time.monotonic() + 10
-    while alive(child):
-        assert time.monotonic() < until, "it outlived its parent"
-        time.sleep(0.05)
+    wait_until(lambda: not alive(child), 10, "it outlived its parent")
 
 
 def test_a_process_that_nobody_bound_is_left_alone() -> None:

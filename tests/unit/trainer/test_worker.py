@@ -13,6 +13,7 @@ import pytest
 from cusp import checkpoints
 from cusp.checkpoints import CheckpointError
 from cusp.ids import new_id
+from tests.waiting import wait_until
 from trainer.config import Recipe
 from trainer.monitor_client import Heartbeat, Job, JobLost, MonitorClient
 from trainer.run_folder import verified
@@ -246,7 +247,7 @@ def test_a_heartbeat_tells_progress_and_notices_a_lost_job(monitor: Monitor) -> 
     lease = Job(new_id(), "evaluate", new_id(), {}, "t", 1, lease_s=0.15)
     with Heartbeat(client, lease, stopping) as heartbeat:
         heartbeat.report(1, 4, "scoring step 10")
-        wait_for(lambda: len(monitor.posted("/heartbeat")) >= 2)
+        wait_until(lambda: len(monitor.posted("/heartbeat")) >= 2, 5)
         assert monitor.posted("/heartbeat")[0]["progress"] == {
             "done": 1, "total": 4, "text": "scoring step 10",
         }  # fmt: skip
@@ -277,13 +278,6 @@ def test_a_stopping_worker_ends_although_the_monitor_is_down(cusp_dir: Path) -> 
     thread.join(5)
     assert not thread.is_alive()
     client.close()
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come in time"
-        time.sleep(0.01)
 
 
 def report_for(seconds: float, heartbeat: Heartbeat) -> None:
