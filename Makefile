@@ -53,6 +53,7 @@ check: setup  ## Lint, types, import rules, schema against migrations
 
 bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=--quick: minutes)
 	$(BIN)/python benchmarks/detector_synthetic.py $(ARGS)
+	$(BIN)/python benchmarks/detector_onset.py $(ARGS)
 	$(BIN)/python benchmarks/detector_real.py $(ARGS)
 	$(BIN)/python benchmarks/detector_tiny.py $(ARGS)
 	$(BIN)/python benchmarks/zoo.py score --all

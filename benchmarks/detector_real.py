@@ -6,12 +6,16 @@ Labels were made by eye before any detector was run (ANNOTATIONS.csv). Every run
 replay` would: nothing is known of reward ranges, batch sizes or token limits. A stop = a confirmed
 transition or a collapse.
   negatives   has_transition = no: every stop is false; per 10,000 logged steps
-  dated       positives of medium or high confidence with a length reversal or destabilisation
-              date: hit = the dated interval or step lies within twice the tolerance of a label and
-              the stop is not more than that before it; `reported` = a change point `length_turn`,
-              `destabilisation` or `collapse` of the verdict at the end lies there, stopped or not,
-              faded ones (suspected, then died out) apart
-  onsets      positives with an onset label: the change point `onset` within twice the tolerance
+  positives   labelled runs of medium or high confidence with a date in their label: `found` = a change
+              point in force at the end lies within twice the tolerance of a labelled date of its own
+              kind (onset with onset, turn with length reversal or destabilisation), or the stop does;
+              `by chance` = the same with the labels moved around the run in 100 steps. Date by date:
+  turns       those with a length reversal or destabilisation date: hit = the dated interval or step
+              lies within twice the tolerance of a label and the stop is not more than that before
+              it; `reported` = a change point `length_turn`, `destabilisation` or `collapse` of the
+              verdict at the end lies there, stopped or not, faded ones (suspected, then died out) apart
+  onsets      those with an onset date: the change point `onset` within twice the tolerance
+  saturations the same for the step at which format had settled
   evaluated   runs with MATH-500 accuracy per checkpoint: the one kept against the best and the last
 """
 
@@ -20,7 +24,7 @@ import csv
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import scoring
@@ -28,6 +32,7 @@ from scoring import Case, Outcome
 
 from monitor.detect import Detector, RunShape, Sample
 
+MOVES = 100
 LOGS = Path(__file__).resolve().parents[2] / "shared/data/grpo_logs"
 METRICS = ("format_reward", "accuracy_reward", "completion_length", "entropy", "clipped_ratio")
 
@@ -57,7 +62,7 @@ def replay(samples: list[Sample], preset: str) -> dict[str, object]:
             evidence = {e.metric: round(e.score) for e in verdict.evidence if e.score >= 1}
         points = verdict.change_points
     return {
-        "steps": len(samples), "watch": watch, "stop": stop, "top": top, "evidence": evidence,
+        "steps": len(samples), "last": samples[-1].step, "watch": watch, "stop": stop, "top": top, "evidence": evidence,
         "transition": _dates(transition), "at_watch": _dates(at_watch), "words": words,
         "onset": next((p.step for p in points if p.kind == "onset"), None),
         "saturation": next((p.step for p in points if p.kind == "saturation"), None),
@@ -80,6 +85,7 @@ class Label:
     kind: str = "unlabelled"
     dates: tuple[float, ...] = ()
     onset: float | None = None
+    saturation: float | None = None
     tolerance: float = 10.0
     sure: bool = False
 
@@ -90,6 +96,12 @@ class Label:
         case = Case("", (), labels=self.dates, tolerance=self.tolerance)
         return scoring.is_hit(case, Outcome(seen, *dates[:3]))
 
+    def moved(self, by: float, last: int) -> "Label":
+        """Return the label with its dates moved on by so many steps, around the end of the run."""
+        dates = tuple((date + by) % last for date in self.dates)
+        onset = None if self.onset is None else (self.onset + by) % last
+        return replace(self, dates=dates, onset=onset)
+
 
 def labels(file: Path) -> dict[str, Label]:
     """Return the labels of ANNOTATIONS.csv by run."""
@@ -99,7 +111,10 @@ def labels(file: Path) -> dict[str, Label]:
         found[row["run_id"]] = Label(
             row["has_transition"] or "unlabelled",
             tuple(float(row[name]) for name in dates if row.get(name)),
-            float(row["format_onset_step"]) if row.get("format_onset_step") else None,
+            *(
+                float(row[name]) if row.get(name) else None
+                for name in ("format_onset_step", "format_saturation_step")
+            ),
             float(row.get("tolerance_steps") or 10),
             row["has_transition"] == "yes" and row.get("confidence") in ("medium", "high"),
         )
@@ -118,15 +133,29 @@ def judge(path: Path, label: Label, preset: str) -> dict[str, object]:
     """Return what was said of one run and, where its label can be scored, whether that fits."""
     row = {"run": path.stem, "kind": label.kind, "labels": label.dates, "onset_label": label.onset}
     row |= replay(read(path), preset)
-    if label.sure and label.dates:
-        row["hit"] = label.hit(row["stop"], row["transition"])
-        near = {state for _, *dates, state in row["turns"] if label.hit(max(dates), dates)}
-        row["reported"] = row["hit"] or bool(near - {"faded"})
-        row["noted"] = row["reported"] or bool(near)
-    if label.sure and label.onset is not None:
-        onset = row["onset"]
-        row["onset_hit"] = onset is not None and abs(onset - label.onset) <= 2 * label.tolerance
+    if label.sure:
+        row |= fits(row, label)
+        last = row["last"]
+        moved = [fits(row, label.moved(by * last // MOVES, last)) for by in range(MOVES)]
+        row["by_chance"] = sum(one.get("found", False) for one in moved) / MOVES
     return row
+
+
+def fits(row: dict, label: Label) -> dict[str, bool]:
+    """Return which dates of a label the verdict on a run found; a date that is not labelled is left out."""
+    fit = {}
+    if label.dates:
+        fit["hit"] = label.hit(row["stop"], row["transition"])
+        near = {state for _, *dates, state in row["turns"] if label.hit(max(dates), dates)}
+        fit["reported"] = fit["hit"] or bool(near - {"faded"})
+        fit["noted"] = fit["reported"] or bool(near)
+    for kind, date in (("onset", label.onset), ("saturation", label.saturation)):
+        if date is not None:
+            seen = row[kind]
+            fit[f"{kind}_hit"] = seen is not None and abs(seen - date) <= 2 * label.tolerance
+    if dated := [fit[key] for key in ("reported", "onset_hit") if key in fit]:
+        fit["found"] = any(dated)
+    return fit
 
 
 def line(row: dict) -> str:
@@ -150,10 +179,11 @@ def outcome(row: dict) -> str:
     """Return what the label says of the run's verdict, in a word or two."""
     if row["kind"] == "no" and row["stop"]:
         return "FALSE STOP"
-    if "hit" not in row:
+    if "found" not in row:
         return ""
     words = {"hit": "hit", "reported": "reported", "noted": "faded"}
-    return next((word for key, word in words.items() if row[key]), "missed")
+    turn = next((word for key, word in words.items() if row.get(key)), "")
+    return f"{turn} {'onset' if row.get('onset_hit') else ''}".strip() or "missed"
 
 
 def kept(row: dict, scores: dict[int, float]) -> dict[str, object]:
@@ -169,7 +199,6 @@ def summed(rows: list[dict]) -> dict[str, object]:
     """Return the counts over all runs."""
     negatives = [r for r in rows if r["kind"] == "no"]
     dated = [r for r in rows if "hit" in r]
-    onsets = [r for r in rows if "onset_hit" in r]
     return {
         "negatives": len(negatives), "negative_steps": sum(r["steps"] for r in negatives),
         "false_stops": [r["run"] for r in negatives if r["stop"]],
@@ -178,7 +207,13 @@ def summed(rows: list[dict]) -> dict[str, object]:
         "reported": sum(r["reported"] for r in dated),
         "noted": sum(r["noted"] for r in dated),
         "negatives_noted": sum(bool(r["turns"]) for r in negatives),
-        "onsets": len(onsets), "onset_hits": sum(r["onset_hit"] for r in onsets),
+        **{
+            f"{kind}_hits": [sum(found), len(found)]
+            for kind in ("onset", "saturation")
+            for found in [[r[f"{kind}_hit"] for r in rows if f"{kind}_hit" in r]]
+        },
+        "positives": sum("found" in r for r in rows), "found": sum(r.get("found", 0) for r in rows),
+        "found_by_chance": sum(r["by_chance"] for r in rows if "found" in r),
         "unlabelled_stops": [r["run"] for r in rows if r["kind"] == "unlabelled" and r["stop"]],
     }  # fmt: skip
 
@@ -204,12 +239,18 @@ def show(rows: list[dict], evaluated: list[dict], summary: dict) -> None:
         f" ({10_000 * stops / max(steps, 1):.2f} stops per 10,000 steps)"
     )
     print(
-        f"dated positives: {summary['hits']} of {summary['dated']} hit at the stop,"
+        f"turns: {summary['hits']} of {summary['dated']} hit at the stop,"
         f" {summary['reported']} by the stop or a change point of the report at the end,"
         f" {summary['noted']} with those that faded"
         f" ({summary['negatives_noted']} of the negatives have any)"
     )
-    print(f"onsets: {summary['onset_hits']} of {summary['onsets']} within twice the tolerance")
+    for kind in ("onset", "saturation"):
+        hits, of = summary[f"{kind}_hits"]
+        print(f"{kind}s: {hits} of {of} within twice the tolerance")
+    print(
+        f"labelled positives with a date: {summary['found']} of {summary['positives']} found"
+        f" ({summary['found_by_chance']:.1f} would be if the labels lay anywhere in their runs)"
+    )
 
 
 def main() -> None:
@@ -229,7 +270,7 @@ def main() -> None:
     rows = [judge(path, known.get(path.stem, Label()), args.preset) for path in paths]
     evaluated = [kept(row, scores[row["run"]]) for row in rows if row["run"] in scores]
     summary = {**summed(rows), "evaluated": evaluated}
-    telling = [r for r in rows if args.all or "hit" in r or r["stop"] or r["watch"]]
+    telling = [r for r in rows if args.all or "found" in r or r["stop"] or r["watch"]]
     show(telling, evaluated, summary)
     if args.json:
         args.json.write_text(json.dumps({"summary": summary, "rows": rows}, indent=1))

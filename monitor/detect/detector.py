@@ -13,17 +13,19 @@
 ('past', True)
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 from monitor.detect.collapse import CollapseWatch, Failure
 from monitor.detect.dating import DatedChange, dated_change
-from monitor.detect.format_course import Crossing, FormatLevel, rise_in
+from monitor.detect.format_course import FormatLevel
 from monitor.detect.gates import open_gates
 from monitor.detect.metrics import ACCURACY, FORMAT, LENGTH, METRICS, VOLATILITY, measured
 from monitor.detect.pace import EVERY_STEP
 from monitor.detect.presets import PRESETS
+from monitor.detect.rise import Crossing, RiseWatch
 from monitor.detect.scan import ROWS, Moment, Scan
 from monitor.detect.verdict import (
     ChangePoint,
@@ -42,7 +44,6 @@ _LEAST_POINTS = 24
 _DIES_OUT = 0.5
 _SUSPECT = 0.5  # of what confirms: noted where it faded, though it may never have reached `watch`
 _MOST_FADED = 8
-_LEAST_RISE = 0.06
 _QUIET = tuple(
     Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
     for metric in METRICS
@@ -74,8 +75,8 @@ class Detector:
     def _restart(self) -> None:
         self._scan = Scan(self._shape, self._preset.confirm)
         self._level = FormatLevel()
+        self._rise = RiseWatch()
         self._collapse = CollapseWatch()
-        self._settled = False
         self._moment: Moment | None = None
 
     def boundary(self) -> None:
@@ -175,39 +176,36 @@ class Detector:
         return f"Evidence {moment.score:.0f} ({sources(moment)}; {confirm})."
 
     def _follow_format(self, raw: float | None) -> None:
+        self._rise.add(math.nan if raw is None else raw)
         if self._scan.armed[FORMAT] is None or raw is None:
             return
-        rose = self._scan.moved_well[FORMAT]
-        if rose is not None and "onset" not in self._found:
-            low, high = max(rose - 9, 0), min(rose + 8, self._scan.size - 1)
-            self._note_rise("onset", Crossing(rose - 1, low, high), "provisional")
         index, unit = self._scan.size - 1, self._scan.readings[FORMAT].scale.unit
         self._level.add(index, float(self._scan.history.recent(1)[FORMAT, 0]), unit)
-        settled = self._level.settled(self._scan.size)
         self._scan.settled_from = self._level.high_at
         if self._level.high_at == index or not self._scan.armed[VOLATILITY]:
             self._scan.armed[VOLATILITY] = self._scan.mark(VOLATILITY, self._level.high_at)
-        if settled and not self._settled and rose is not None:
-            self._date_rise(unit)
-        self._settled = settled
+        if self._scan.moved_well[FORMAT] is not None:
+            self._date_rise()
 
-    def _date_rise(self, unit: float) -> None:
-        """The rise is over: date it on what is remembered."""
-        first = self._scan.history.first
-        values = self._scan.history.recent(self._scan.size)[FORMAT]
-        rise = rise_in(values, max(self._level.high_at - first, 0))
-        if rise is None or rise.height < _LEAST_RISE * unit:
-            return
-        self._note_rise("onset", rise.onset.after(first), "confirmed")
-        self._note_rise("saturation", rise.saturation.after(first), "confirmed")
+    def _date_rise(self) -> None:
+        settled = self._level.settled(self._scan.size)
+        over = self._scan.size - self._level.high_at if settled else 0
+        known = self._found.get("onset")
+        rise = self._rise.due(over, again=self._transition is None)
+        if rise and (over or known is None or known.state == "provisional"):
+            self._note_rise("onset", rise.onset, "confirmed" if over else "provisional")
+            if over:
+                self._note_rise("saturation", rise.saturation, "confirmed")
 
     def _note_rise(self, kind: Literal["onset", "saturation"], at: Crossing, state: State) -> None:
+        """Put it on record; dated anew it is still the change that was seen first."""
         step, low, high = (self._scan.history.step(index) for index in at)
         words = {
             "onset": f"The format reward rose around step {step} (likely {low}-{high}).",
             "saturation": f"The format reward had settled by step {step} (likely {low}-{high}).",
         }[kind]
-        self._found[kind] = ChangePoint(kind, step, low, high, state, self._now, {}, words)
+        seen = self._found[kind].seen_at_step if kind in self._found else self._now
+        self._found[kind] = ChangePoint(kind, step, low, high, state, seen, {}, words)
 
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:
         values = [self._share(FORMAT, raws), self._share(ACCURACY, raws), *raws[LENGTH:]]
@@ -250,7 +248,7 @@ class Detector:
             return "warming_up"
         if not has_format:
             return "adapted" if self._scan.size >= 64 else "adapting"
-        return "adapted" if self._settled else "adapting"
+        return "adapted" if self._level.settled(self._scan.size) else "adapting"
 
     def _verdict(self, moment: Moment | None) -> Verdict:
         phase = self._phase()

@@ -1,0 +1,143 @@
+"""When did the format reward rise? The best sigmoid through the rewards as they were logged.
+
+A clean format transition is a sigmoid (10-90 % in some 20 steps, at any step of the run). Least
+squares over its middle and width date it; low and high follow from these in closed form, so every
+middle is tried, by FFT. The interval of a date holds all fits whose sum of squares is not much worse
+than the best one's, in units of the long-run noise of what the best one leaves.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.detect.history import REMEMBERED, Array
+from monitor.detect.noise import noise_of
+
+_WIDTHS = np.array([0.3, 1.0, 2.0, 3.5, 5.5, 8.5, 13.0, 20.0, 30.0, 45.0, 70.0, 100.0])
+_TO_NINETY_PERCENT = float(np.log(9.0))
+_LEAST_SIDE = 4
+_LEAST_POINTS = 16
+_LIKELY = 13.0
+_STEEPEST = 50.0
+
+
+class Crossing(NamedTuple):
+    """The last index before the rise crossed one share of its height, with an interval."""
+
+    at: int
+    low: int
+    high: int
+
+    def after(self, points: int) -> "Crossing":
+        """Return the crossing counted from `points` earlier."""
+        return Crossing(self.at + points, self.low + points, self.high + points)
+
+
+class Rise(NamedTuple):
+    """One rise of format: its middle (onset) and its end, 90 % of its height (saturation)."""
+
+    onset: Crossing
+    saturation: Crossing
+
+
+class RiseWatch:
+    """Remembers the rewards of a run and dates their rise on them when it is time."""
+
+    def __init__(self) -> None:
+        self._rewards: deque[float] = deque(maxlen=REMEMBERED)
+        self._size = 0
+        self._seen_at = 0
+        self._next = 0
+        self._over = False
+
+    def add(self, reward: float) -> None:
+        """Take the reward of the next point as it was logged, NaN if it was not."""
+        self._rewards.append(reward)
+        self._size += 1
+
+    def due(self, over: int, *, again: bool) -> Rise | None:
+        """Return the rise, in indices of the run, whenever it is to be dated; otherwise None.
+
+        It is when the rise is first seen, when it is over (for `over` points; 0 = it is not), and,
+        if `again`, each time that is twice as long ago: what follows tells its height better.
+        """
+        turned, self._over = bool(over) != self._over, bool(over)
+        if self._seen_at and not turned and not (again and self._size >= self._next):
+            return None
+        rise = rise_in(np.array(self._rewards))
+        if rise is None:
+            return None
+        self._seen_at = self._seen_at or self._size
+        self._next = self._size + max(over or self._size - self._seen_at, _LEAST_SIDE)
+        before = self._size - len(self._rewards)
+        return Rise(rise.onset.after(before), rise.saturation.after(before))
+
+
+def rise_in(rewards: Array) -> Rise | None:
+    """Return the main rise in `rewards` (NaN = not measured), None where nothing rose.
+
+    >>> rise = rise_in(1 / (1 + np.exp(-(np.arange(120.0) - 40.5) / 5)))
+    >>> rise.onset.at, rise.saturation.at
+    (40, 52)
+    >>> rise_in(np.linspace(1, 0, 60)) is None
+    True
+    """
+    measured = np.isfinite(rewards)
+    if measured.sum() < _LEAST_POINTS:
+        return None
+    gain, slope, base = _fits(np.where(measured, rewards, 0.0), measured.astype(np.float64))
+    gain[slope <= 0] = 0.0
+    width, middle = np.unravel_index(int(gain.argmax()), gain.shape)
+    if gain[width, middle] <= 0:
+        return None
+    shape = _sigmoid(
+        np.arange(len(rewards), dtype=np.float64) - float(middle) - 0.5, float(_WIDTHS[width])
+    )
+    left = (rewards - slope[width, middle] * shape)[measured]
+    noise = noise_of(left)
+    variance = max(float(left.var()), noise.long_run**2 if noise else 0.0, 1e-9 * base)
+    likely = gain >= gain.max() - _LIKELY * variance
+    middles = np.broadcast_to(np.arange(len(rewards), dtype=np.float64), gain.shape)
+    ends = middles + 0.5 + _TO_NINETY_PERCENT * _WIDTHS[:, None]
+    return Rise(
+        _crossing(middles, likely, (width, middle)), _crossing(ends, likely, (width, middle))
+    )
+
+
+def _crossing(at: Array, likely: "np.ndarray", best: tuple[np.intp, np.intp]) -> Crossing:
+    last = at.shape[1] - 1
+    dates = (at[best], at[likely].min(), at[likely].max())
+    return Crossing(*(min(int(date), last) for date in dates))
+
+
+def _sigmoid(distance: Array, width: float) -> Array:
+    shape: Array = 1.0 / (1.0 + np.exp(-np.clip(distance / width, -_STEEPEST, _STEEPEST)))
+    return shape
+
+
+def _fits(values: Array, measured: Array) -> tuple[Array, Array, float]:
+    """Return how much every sigmoid explains, and its height: shape (widths, middles); and the whole.
+
+    `values` are 0 where `measured` is 0; the middle of column j lies between the points j and j + 1.
+    """
+    points, count = len(values), measured.sum()
+    mean = values.sum() / count
+    centred = (values - mean) * measured
+    distance = -np.arange(-(points - 1), points, dtype=np.float64)
+    shapes = np.stack([_sigmoid(distance - 0.5, float(width)) for width in _WIDTHS])
+    size = 3 * points
+
+    def summed(what: Array, by: Array) -> Array:
+        """Return the sum over points i of what[i] * by(i - j), for every j."""
+        product = np.fft.irfft(np.fft.rfft(what, size) * np.fft.rfft(by, size), size)
+        sums: Array = product[:, points - 1 : 2 * points - 1]
+        return sums
+
+    first, second = summed(measured, shapes), summed(measured, shapes * shapes)
+    spread = second - first * first / count
+    cross = summed(centred, shapes)
+    sides = np.cumsum(measured)
+    ok = (spread > 1e-6) & (sides >= _LEAST_SIDE) & (count - sides >= _LEAST_SIDE)
+    slope = np.where(ok, cross / np.where(ok, spread, 1.0), 0.0)
+    return slope * cross, slope, float(centred @ centred)
