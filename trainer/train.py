@@ -22,6 +22,7 @@ from cusp.ids import is_id, new_id
 from cusp.start import RunInUse
 from cusp.wire import RunMetadata
 from trainer.config import Recipe
+from trainer.ranks import agreed, alone, leave
 from trainer.recipe import RecipeError, load_recipe, write_recipe
 
 Progress = Callable[[str], None]
@@ -195,19 +196,6 @@ def quieten() -> None:
     logging.getLogger("trl").setLevel(logging.ERROR)
 
 
-def agreed(run_id: str) -> str:
-    """Return the first process's run id in every process of this training."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return run_id
-    quieten()
-    import torch
-    from accelerate import PartialState  # type: ignore[import-untyped]
-    from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
-
-    PartialState(cpu=not torch.cuda.is_available())
-    return str(broadcast_object_list([run_id])[0])
-
-
 def writable(folder: Path) -> Path:
     """Return `folder`, made if need be; OSError in a sentence when nothing can be written there."""
     try:
@@ -244,6 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = parse_arguments(arguments)
     orphans.end_with_parent()
+    if not alone():
+        quieten()  # before what they agree with is imported
     try:
         place = settings.from_environment()
         run_id = given.run_id or place.run_id or agreed(new_id())
@@ -289,4 +279,4 @@ def _print(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(leave(main()))
