@@ -35,10 +35,11 @@ class Crossing(NamedTuple):
 
 
 class Rise(NamedTuple):
-    """One rise of format: its middle (onset) and its end, 90 % of its height (saturation)."""
+    """One rise of format: its middle (onset), its end, 90 % of its height (saturation), and its height."""
 
     onset: Crossing
     saturation: Crossing
+    height: float
 
 
 class RiseWatch:
@@ -50,6 +51,7 @@ class RiseWatch:
         self._seen_at = 0
         self._next = 0
         self._over = False
+        self._last: Rise | None = None
 
     def add(self, reward: float) -> None:
         """Take the reward of the next point as it was logged, NaN if it was not."""
@@ -63,15 +65,23 @@ class RiseWatch:
         if `again`, each time that is twice as long ago: what follows tells its height better.
         """
         turned, self._over = bool(over) != self._over, bool(over)
-        if self._seen_at and not turned and not (again and self._size >= self._next):
-            return None
-        rise = rise_in(np.array(self._rewards))
-        if rise is None:
+        if not turned and (self._size < self._next or (self._last and not again)):
             return None
         self._seen_at = self._seen_at or self._size
         self._next = self._size + max(over or self._size - self._seen_at, _LEAST_SIDE)
-        before = self._size - len(self._rewards)
-        return Rise(rise.onset.after(before), rise.saturation.after(before))
+        rise = self._in_memory()
+        self._last = rise or self._last
+        return rise
+
+    def _in_memory(self) -> Rise | None:
+        """Return the main rise that is remembered, unless a larger one is only remembered by its date."""
+        found, before = rise_in(np.array(self._rewards)), self._size - len(self._rewards)
+        if found is None:
+            return None
+        last = self._last
+        if last and last.onset.low < before and found.height < last.height:
+            return None
+        return Rise(found.onset.after(before), found.saturation.after(before), found.height)
 
 
 def rise_in(rewards: Array) -> Rise | None:
@@ -100,9 +110,8 @@ def rise_in(rewards: Array) -> Rise | None:
     likely = gain >= gain.max() - _LIKELY * variance
     middles = np.broadcast_to(np.arange(len(rewards), dtype=np.float64), gain.shape)
     ends = middles + 0.5 + _TO_NINETY_PERCENT * _WIDTHS[:, None]
-    return Rise(
-        _crossing(middles, likely, (width, middle)), _crossing(ends, likely, (width, middle))
-    )
+    best = (width, middle)
+    return Rise(_crossing(middles, likely, best), _crossing(ends, likely, best), float(slope[best]))
 
 
 def _crossing(at: Array, likely: "np.ndarray", best: tuple[np.intp, np.intp]) -> Crossing:

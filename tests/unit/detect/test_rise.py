@@ -44,7 +44,11 @@ def test_onset_is_the_middle_and_saturation_ninety_percent_of_the_rise(seed: int
 
 def test_the_unit_of_the_reward_does_not_matter() -> None:
     share = noisy_share(learning(200), 3)
-    assert rise_in(share) == rise_in(-3 + 10 * share)
+    rise, other = rise_in(share), rise_in(-3 + 10 * share)
+    assert rise is not None
+    assert other is not None
+    assert (rise.onset, rise.saturation) == (other.onset, other.saturation)
+    assert other.height == pytest.approx(10 * rise.height)
 
 
 def test_missing_points_are_no_points() -> None:
@@ -90,3 +94,9 @@ def test_nothing_rose() -> None:
     assert rise_in(np.full(100, 0.5)) is None
     assert rise_in(np.array([0.0, 1.0])) is None
     assert rise_in(np.full(100, np.nan)) is None
+
+
+def test_a_rise_that_is_no_longer_remembered_keeps_its_date() -> None:
+    level = learning(4000, low=0.1, high=0.8, at=60) + 0.1 * ramp(4000, 500, 4000)
+    onset = dated(run_with(noisy_share(level, 6))[-1], "onset")
+    assert abs(onset.step - 60) <= 4
