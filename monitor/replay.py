@@ -74,7 +74,7 @@ def replay(
         samples=tuple(samples),
         verdicts=verdicts,
         phases=phase_spans(verdicts),
-        change_points=last.change_points,
+        change_points=tuple(sorted(last.change_points, key=lambda point: point.step)),
         transition=last.transition,
         stop_step=next((v.step for v in verdicts if _is_stop(v)), None),
         keep_step=None if safe is None else kept(safe, checkpoints, shape.save_steps),

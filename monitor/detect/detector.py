@@ -198,13 +198,14 @@ class Detector:
                 self._note_rise("saturation", rise.saturation, "confirmed")
 
     def _note_rise(self, kind: Literal["onset", "saturation"], at: Crossing, state: State) -> None:
-        """Put it on record; dated anew it is still the change that was seen first."""
+        """Put it on record; dated anew it is still the change that was seen first, if it can be."""
         step, low, high = (self._scan.history.step(index) for index in at)
         words = {
             "onset": f"The format reward rose around step {step} (likely {low}-{high}).",
             "saturation": f"The format reward had settled by step {step} (likely {low}-{high}).",
         }[kind]
-        seen = self._found[kind].seen_at_step if kind in self._found else self._now
+        known = self._found.get(kind)
+        seen = known.seen_at_step if known and known.seen_at_step >= step else self._now
         self._found[kind] = ChangePoint(kind, step, low, high, state, seen, {}, words)
 
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:

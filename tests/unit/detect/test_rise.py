@@ -63,17 +63,20 @@ def test_missing_points_are_no_points() -> None:
 def test_the_larger_of_two_rises_is_the_onset() -> None:
     """As in a log of the study: a small first step around 80, the main one at 135."""
     level = -1 + 1.5 * ramp(300, 70, 95) + 4.2 * ramp(300, 125, 145)
-    onset = dated(run_with(level + np.random.default_rng(1).normal(0, 0.2, 300))[-1], "onset")
+    verdicts = run_with(level + np.random.default_rng(1).normal(0, 0.2, 300))
+    onset = dated(verdicts[-1], "onset")
     assert abs(onset.step - 132) <= 6
+    assert all(p.step <= p.seen_at_step for v in verdicts for p in v.change_points)
 
 
-def test_a_rise_dated_again_is_still_the_change_that_was_seen_first() -> None:
+def test_a_rise_that_is_over_stays_the_same_change_when_it_is_dated_again() -> None:
     verdicts = run_with(noisy_share(learning(400), 0))
     onsets = [point for v in verdicts for point in v.change_points if point.kind == "onset"]
-    assert len({point.step for point in onsets}) > 1
-    assert len({point.seen_at_step for point in onsets}) == 1
+    over = [point for point in onsets if point.state == "confirmed"]
     assert onsets[0].state == "provisional"
-    assert onsets[-1].state == "confirmed"
+    assert len({point.step for point in onsets}) > 1
+    assert len({point.seen_at_step for point in over}) == 1
+    assert all(point.step <= point.seen_at_step for point in onsets)
 
 
 def test_what_follows_a_transition_does_not_move_the_onset() -> None:
