@@ -17,9 +17,11 @@ from monitor.detect.noise import noise_of
 _WIDTHS = np.array([0.3, 1.0, 2.0, 3.5, 5.5, 8.5, 13.0, 20.0, 30.0, 45.0, 70.0, 100.0])
 _TO_NINETY_PERCENT = float(np.log(9.0))
 _LEAST_SIDE = 4
+_LEAST_WAIT = 8
 _LEAST_POINTS = 16
 _LIKELY = 13.0
 _STEEPEST = 50.0
+_BLOCK = 64
 
 
 class Crossing(NamedTuple):
@@ -64,11 +66,11 @@ class RiseWatch:
         It is when the rise is first seen, when it is over (for `over` points; 0 = it is not), and,
         if `again`, each time that is twice as long ago: what follows tells its height better.
         """
-        turned, self._over = bool(over) != self._over, bool(over)
-        if not turned and (self._size < self._next or (self._last and not again)):
+        ended, self._over = bool(over) and not self._over, bool(over)
+        if not ended and (self._size < self._next or (self._last and not again)):
             return None
         self._seen_at = self._seen_at or self._size
-        self._next = self._size + max(over or self._size - self._seen_at, _LEAST_SIDE)
+        self._next = self._size + max(over or self._size - self._seen_at, _LEAST_WAIT)
         rise = self._in_memory()
         self._last = rise or self._last
         return rise
@@ -135,7 +137,7 @@ def _fits(values: Array, measured: Array) -> tuple[Array, Array, float]:
     centred = (values - mean) * measured
     distance = -np.arange(-(points - 1), points, dtype=np.float64)
     shapes = np.stack([_sigmoid(distance - 0.5, float(width)) for width in _WIDTHS])
-    size = 3 * points
+    size = -(-2 * points // _BLOCK) * _BLOCK  # what wraps around falls outside of what is taken
 
     def summed(what: Array, by: Array) -> Array:
         """Return the sum over points i of what[i] * by(i - j), for every j."""
