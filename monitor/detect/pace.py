@@ -1,8 +1,8 @@
 """How many points are asked for: a point that is the mean of many steps tells more than one of a step.
 
-The least numbers of points (8 to compare, 24 to begin, 64 to know the noise) guard against noise
-that lasts for some steps. A log of every tenth step has averaged that already, and 8 of its points
-are 80 steps of training; so less is asked of it.
+The least numbers of points (8 to compare, 24 to begin) guard against noise that lasts for some
+steps. A log of every tenth step has averaged that already, and 8 of its points are 80 steps of
+training; so less is asked of it. How well the noise is known depends on the points alone.
 """
 
 EVERY_STEP = 1.0

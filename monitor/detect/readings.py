@@ -97,12 +97,12 @@ class Reading:
             self.sigma = min(self.sigma, quiet)
 
     def _young_factor(self, points: int) -> float:
-        return math.sqrt(1 + _YOUNG_POINTS * self.pace / points)
+        return math.sqrt(1 + _YOUNG_POINTS / points)
 
     def young(self) -> float:
         """Return the factor that turns a z of a young run into that of a gate (less strict)."""
         n = max(self.count, 1)
-        return math.sqrt((1 + _YOUNG_POINTS * self.pace / n) / (1 + 24 / n))
+        return math.sqrt((1 + _YOUNG_POINTS / n) / (1 + 24 / n))
 
     def raw(self, value: float) -> float:
         """Return the measured value that stands behind a value given by `read`."""
