@@ -44,6 +44,7 @@ _LEAST_POINTS = 24
 _DIES_OUT = 0.5
 _SUSPECT = 0.5  # of what confirms: noted where it faded, though it may never have reached `watch`
 _MOST_FADED = 8
+_LONG = 64.0  # points after a change from which on `confirm` itself is enough
 _QUIET = tuple(
     Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
     for metric in METRICS
@@ -116,7 +117,7 @@ class Detector:
 
     def _judge(self, moment: Moment | None) -> None:
         score = moment.score if moment else 0.0
-        if score >= self._preset.confirm:
+        if moment and score >= self._needed(moment):
             self._date("confirmed", moment)
         elif score >= self._preset.confirm * _SUSPECT:
             self._suspect(moment, score)
@@ -124,6 +125,20 @@ class Detector:
             if self._suspected:
                 self._fade()
             self._drop_provisional()
+
+    def _needed(self, moment: Moment) -> float:
+        """Return the evidence that confirms: more of it while few points have followed the change.
+
+        A run has many short stretches, and so the greatest score of a short one is greater by chance: by
+        2 log(n / length), the scale penalty of Dümbgen and Spokoiny (2001, Ann. Statist. 29). A burst
+        of bad batches is such a stretch.
+        """
+        return self._preset.confirm + max(
+            0.0, 2 * math.log(_LONG * self._scan.pace / self._followed(moment))
+        )
+
+    def _followed(self, moment: Moment) -> int:
+        return self._scan.size - moment.index
 
     def _suspect(self, moment: Moment | None, score: float) -> None:
         """Date what is suspected whenever the evidence for it has grown; beyond `watch` it is shown."""
@@ -172,8 +187,10 @@ class Detector:
         return self._last_step or 0
 
     def _sum(self, moment: Moment) -> str:
-        confirm = f"confirmed at {self._preset.confirm:.0f}"
-        return f"Evidence {moment.score:.0f} ({sources(moment)}; {confirm})."
+        needed, few = self._needed(moment), ""
+        if needed > self._preset.confirm:
+            few = f", as only {self._followed(moment)} points have followed"
+        return f"Evidence {moment.score:.0f} ({sources(moment)}; confirmed at {needed:.0f}{few})."
 
     def _follow_format(self, raw: float | None) -> None:
         self._rise.add(math.nan if raw is None else raw)

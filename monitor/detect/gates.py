@@ -11,6 +11,7 @@ from monitor.detect.readings import Reading
 from monitor.detect.scan import Scan
 
 _RISE_Z = 5.0
+_FALL_Z = 4.0
 _LENGTH_FALL = 0.03
 _ESTABLISHED_POINTS = 64
 _FEW_POINTS = 16
@@ -62,7 +63,7 @@ def format_is_high(scan: Scan) -> bool:
 
 def _open_length(scan: Scan) -> None:
     if scan.armed[LENGTH] is None and scan.readings[LENGTH].count:
-        fell = scan.good_move(LENGTH, _LENGTH_FALL, _RISE_Z)
+        fell = scan.good_move(LENGTH, _LENGTH_FALL, _FALL_Z)
         scan.moved_well[LENGTH] = fell
         if fell is not None:
             scan.armed[LENGTH] = scan.mark(LENGTH, fell)

@@ -22,7 +22,7 @@ def _study(stopped: int, nulls: int, seeds: str) -> str:
 
 
 PRESETS: Mapping[str, Preset] = {
-    "default": Preset(22.0, 33.0, 0.0017, _study(2, 576, "900000 and 1500000")),
+    "default": Preset(21.0, 33.0, 0.0017, _study(2, 576, "900000 and 1500000")),
     "cautious": Preset(26.0, 44.0, 0.0010, _study(0, 240, "300000") + "; rate: half a run assumed"),
     "eager": Preset(18.0, 31.0, 0.0063, _study(3, 240, "300000")),
 }

@@ -1,5 +1,7 @@
 """The transition is found, dated, explained, and stays found."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -244,7 +246,29 @@ def test_the_sentence_says_when_what_and_how_sure() -> None:
     assert "completion length turned from " in stop.words
     assert " tokens" in stop.words
     assert f"Evidence {stop.score:.0f} (" in stop.words
-    assert "confirmed at 33" in stop.words
+    asked = re.search(r"confirmed at (\d+), as only (\d+) points have followed\)", stop.words)
+    assert asked
+    assert 33 < int(asked[1]) <= stop.score
+    assert int(asked[2]) <= stop.step - t.low
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_more_evidence_is_asked_while_few_points_have_followed(seed: int) -> None:
+    verdicts = fold(samples(**with_transition(at=200, seed=10 * seed)))
+    stop = stop_of(verdicts)
+    assert stop is not None
+    assert stop.score > stop.confirm + 2
+    assert any(v.phase == "turning" and v.score >= v.confirm for v in verdicts)
+
+
+def test_length_may_speak_after_a_fall_of_four_sigmas() -> None:
+    armed = 0
+    for seed in range(8):
+        level = np.where(np.arange(160) < 60, 600.0, 558.0)
+        length = noisy_factor(level, seed, 0.08)
+        run = samples(format_reward=noisy_share(learning(160), seed), completion_length=length)
+        armed += next(e.armed for e in fold(run)[-1].evidence if e.metric == "completion_length")
+    assert armed >= 6
 
 
 def test_evidence_of_metrics_adds_up_to_the_score() -> None:
