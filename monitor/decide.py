@@ -68,8 +68,9 @@ def decide(
     decisions = []
     if chosen is not None:
         reason = (
-            f"step {chosen.step} is the last checkpoint before the transition at step {transition.step}"
-            f" (likely {transition.low}-{transition.high})"
+            f"step {chosen.step} is the last checkpoint held to be safe (to step"
+            f" {transition.safe_step}) from the transition at step {transition.step}"
+            f" (likely {transition.low}-{transition.high})."
         )
         decisions.append(Decision(finding, "keep", reason, verdict.step, chosen))
     if policy.action != "watch":

@@ -89,7 +89,8 @@ def evidence_words(
     total = words.number(score, 2) + (f" ({each})" if each else "")
     limits = [verdicts.get("watch"), verdicts.get("confirm")]
     watch, confirm = (f"{v:g}" if words.is_number(v) else words.UNKNOWN for v in limits)
-    return f"Evidence at step {step}: {total}. Cusp watches from {watch} and confirms at {confirm}."
+    asked = f"Cusp watches from {watch} and confirms at {confirm}; at more while few points have followed"
+    return f"Evidence at step {step}: {total}. {asked}."
 
 
 def charts(series: Iterable[Record], run: Record, verdicts: Record | None) -> str:
