@@ -145,7 +145,15 @@ def _fits(values: Array, measured: Array) -> tuple[Array, Array, float]:
         sums: Array = product[:, points - 1 : 2 * points - 1]
         return sums
 
-    first, second = summed(measured, shapes), summed(measured, shapes * shapes)
+    def added(by: Array) -> Array:
+        """Return the sum over measured points i of by(i - j), for every j."""
+        if count < points:
+            return summed(measured, by)
+        total = np.concatenate([np.zeros((len(by), 1)), np.cumsum(by, axis=1)], axis=1)
+        sums: Array = total[:, points:] - total[:, :points]
+        return sums
+
+    first, second = added(shapes), added(shapes * shapes)
     spread = second - first * first / count
     cross = summed(centred, shapes)
     sides = np.cumsum(measured)
