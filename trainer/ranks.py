@@ -33,6 +33,11 @@ def leave(status: int) -> int:
     os._exit(status)
 
 
+def is_first() -> bool:
+    """Return whether this is the one process of the training that speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def alone() -> bool:
     """Return whether this training is one process."""
     return int(os.environ.get("WORLD_SIZE", "1")) == 1

@@ -22,7 +22,7 @@ from cusp.ids import is_id, new_id
 from cusp.start import RunInUse
 from cusp.wire import RunMetadata
 from trainer.config import Recipe
-from trainer.ranks import agreed, alone, leave
+from trainer.ranks import agreed, alone, is_first, leave
 from trainer.recipe import RecipeError, load_recipe, write_recipe
 
 Progress = Callable[[str], None]
@@ -58,7 +58,7 @@ def train(
     from trainer.rewards import reward_functions
 
     recipe, changes = fitted(recipe, has_gpu=torch.cuda.is_available())
-    first = int(os.environ.get("RANK", "0")) == 0
+    first = is_first()
     say: Progress = progress if first else _silent
     for change in changes:
         say(change)
@@ -248,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RecipeError, RunInUse, settings.SettingsError, OSError, ValueError) as error:
         print(f"cusp: {error}", file=sys.stderr)
         return 2
-    if os.environ.get("RANK", "0") == "0":
+    if is_first():
         _print(f"the training ended at step {step}")
     return 0
 

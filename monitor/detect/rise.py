@@ -10,6 +10,7 @@ from collections import deque
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.detect.history import REMEMBERED, Array
 from monitor.detect.noise import noise_of
@@ -116,7 +117,7 @@ def rise_in(rewards: Array) -> Rise | None:
     return Rise(_crossing(middles, likely, best), _crossing(ends, likely, best), float(slope[best]))
 
 
-def _crossing(at: Array, likely: "np.ndarray", best: tuple[np.intp, np.intp]) -> Crossing:
+def _crossing(at: Array, likely: NDArray[np.bool_], best: tuple[np.intp, np.intp]) -> Crossing:
     last = at.shape[1] - 1
     dates = (at[best], at[likely].min(), at[likely].max())
     return Crossing(*(min(int(date), last) for date in dates))

@@ -116,4 +116,5 @@ def test_a_public_run_is_stopped_early_and_a_checkpoint_within_two_points_of_its
     steps = ",".join(map(str, sorted(scores)))
     found = json.loads(run(RASBT, "--json", "--checkpoints", steps).stdout)
     assert found["stop_step"] < 250
+    assert found["keep_step"] == 100
     assert scores[found["keep_step"]] >= max(scores.values()) - 2
