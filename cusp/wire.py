@@ -168,7 +168,10 @@ class RunMetadata(Wire):
     """What the detector and the cost figures want to know about a run; unknown is None and said so.
 
     `recipe` says whether a recipe lies in the run's folder, so that a worker can train it on, and
-    `evaluable` whether that recipe names the problems to score its checkpoints on.
+    `evaluable` whether that recipe names the problems to score its checkpoints on. `roles` names the
+    logged keys of a role where the user told them (`{"format": ["rewards/soft_format_reward_func"]}`);
+    a role that is not named is found by rules. `reward_weights` are the weights of the reward functions
+    in training, by function name.
     """
 
     max_steps: Positive | None = None
@@ -176,6 +179,13 @@ class RunMetadata(Wire):
     completion_limit_tokens: Positive | None = None
     save_steps: Positive | None = None
     rewards: Annotated[dict[Name, RewardSpec], Field(max_length=64, json_schema_extra=NAMED)] = {}
+    roles: Annotated[
+        dict[Name, Annotated[list[Name], Field(max_length=64)]],
+        Field(max_length=16, json_schema_extra=NAMED),
+    ] = {}
+    reward_weights: Annotated[
+        dict[Name, Finite], Field(max_length=64, json_schema_extra=NAMED)
+    ] = {}
     gpu_count: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] = 0
     gpu_hourly_usd: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = None
     trainable_parameters: Step | None = None
