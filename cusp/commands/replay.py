@@ -32,7 +32,11 @@ EMPTY = 2  # the exit status when a file could not be read
 
 def replay(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="CSV, JSONL or trainer_state.json.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="trainer_state.json, CSV, JSONL, a notebook, a console's output; or a run's folder.",
+        ),
     ],
     save_steps: Annotated[
         int | None, typer.Option(min=1, help="A checkpoint was saved every N steps.")
@@ -53,6 +57,12 @@ def replay(
     ] = None,
     boundary: Annotated[
         list[int] | None, typer.Option(min=0, help="First step of other data; may be repeated.")
+    ] = None,
+    table: Annotated[
+        int | None, typer.Option(min=1, help="Which table of a notebook to read, from 1.")
+    ] = None,
+    logging_steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps between two printed rows that name no step.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document a file, each on a line.")
@@ -87,14 +97,17 @@ def replay(
     failed = False
     for file in files:
         try:
-            found = _replayed(read_log(file), told, preset, saved, boundary or ())
+            log = read_log(file, table=table, logging_steps=logging_steps)
+            found = _replayed(log, told, preset, saved, boundary or ())
         except LogError as error:
             typer.echo(f"cusp: {error}", err=True)
             failed = True
             continue
         done.append((str(file), found))
+        for note in log.notes:
+            typer.echo(f"{file}: {note}", err=True)
         if as_json:
-            typer.echo(_line(in_json(str(file), found)))
+            typer.echo(_line({**in_json(str(file), found), "notes": list(log.notes)}))
     if not as_json:
         _show(done)
     if html is not None and done:

@@ -1,24 +1,30 @@
-"""Read a training log from a file: CSV, TSV, JSON Lines, a JSON array or `trainer_state.json`.
+"""Read a training log from a file, whatever wrote it.
 
-Columns may have the names of any dialect that `cusp.names` knows. A step that occurs more than once
-(a resume; several rows a step) is merged, and where both rows have a value the later one counts. An
-empty cell, NaN and infinity mean "not measured". `.gz` files are read as what is in them.
+CSV, TSV, JSON Lines, JSON, `trainer_state.json`, a notebook, an HTML table, what a training printed, the
+export of a W&B panel. Columns may have the names of any dialect that `cusp.names` knows. A step that
+occurs more than once (a resume; several rows a step) is merged, and where both rows have a value the later
+one counts. An empty cell, NaN and infinity mean "not measured". `.gz` files are read as what is in them.
 """
 
-import csv
 import gzip
-import io
-import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from cusp.names import CANONICAL, canonical_name
 from monitor.detect import Sample
+from monitor.importers.console import console_rows
+from monitor.importers.delimited import delimited_rows, has_step_column
+from monitor.importers.html_tables import rows_omitted, step_tables
+from monitor.importers.json_rows import document_rows, line_rows, whole_json
+from monitor.importers.kinds import binary_kind, text_kind
+from monitor.importers.notebook import choose, is_notebook, notebook_rows
+from monitor.importers.rows import STEP_NAMES, LogError, Row, Rows, is_step, training_part
 
-STEP_NAMES = ("step", "global_step", "_step", "train/global_step", "trainer/global_step")
+__all__ = ["USED", "Log", "LogError", "read_log"]
+
 USED = ("format_reward", "completion_length", "accuracy_reward", "entropy", "clipped_ratio")
 """What the detector reads; a file with none of it cannot be judged."""
 
@@ -28,40 +34,61 @@ _EMPTY = frozenset(
 _FURTHEST = 2**53  # a larger step is no exact number in JSON
 
 
-class LogError(ValueError):
-    """A log that cannot be read: one sentence with file, line, column and the way out."""
-
-
 @dataclass(frozen=True)
 class Log:
-    """What one file says: samples, steps increasing, and what it knows of the run beside them."""
+    """What one file says: samples, steps increasing, and what it knows of the run beside them.
+
+    `notes` are sentences on what was left out or assumed.
+    """
 
     samples: tuple[Sample, ...]
     save_steps: int | None = None
     max_steps: int | None = None
     rows_without_step: int = 0
+    notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One row of a file with the place that errors name."""
+def read_log(path: Path, *, table: int | None = None, logging_steps: int | None = None) -> Log:
+    """Return the log in `path`; of a folder, its `trainer_state.json`.
 
-    place: str
-    values: Mapping[str, object]
-
-
-def read_log(path: Path) -> Log:
-    """Return the log in `path`. Raises LogError for anything that is not exactly right."""
+    `table` chooses one of several in a notebook or page, from 1. `logging_steps` is the distance of two
+    printed rows where none says its step. Raises LogError with what the file is and the way out.
+    """
+    if path.is_dir():
+        path = _state_in(path)
     text = _text(path)
     if not text.strip():
         raise LogError(f"{path} is empty; give a CSV, JSONL or trainer_state.json with a log in it")
     name = path.name.removesuffix(".gz").lower()
-    if text.lstrip()[0] not in "[{":
-        return _log(path, _csv_rows(path, text, name))
-    whole = _whole_json(path, text, lines=name.endswith((".jsonl", ".ndjson")))
-    if whole is None:
-        return _log(path, _jsonl_rows(path, text))
-    return _document(path, whole)
+    return _log(path, _rows(path, text, name, table, logging_steps))
+
+
+def _state_in(folder: Path) -> Path:
+    states = [folder / "trainer_state.json", *folder.glob("checkpoint-*/trainer_state.json")]
+    there = [state for state in states if state.is_file()]
+    if not there:
+        raise LogError(f"{folder} is a folder without a trainer_state.json; give the log's file")
+    return max(there, key=lambda state: state.stat().st_mtime)
+
+
+def _rows(path: Path, text: str, name: str, table: int | None, logging_steps: int | None) -> Rows:
+    if text.lstrip()[0] in "[{":
+        whole = whole_json(path, text, lines=name.endswith((".jsonl", ".ndjson")))
+        if isinstance(whole, dict) and is_notebook(whole):
+            return notebook_rows(path, whole, table, logging_steps)
+        if whole is not None:
+            return document_rows(path, whole)
+        if text.lstrip().startswith(('{"', '{ "', "[")):
+            return line_rows(path, text)
+    if "<table" in text and (tables := step_tables(text, "table")):
+        return choose(path, tables, table, omitted=rows_omitted(text))
+    if has_step_column(text, name):
+        return delimited_rows(path, text, name)
+    if (printed := console_rows(text, logging_steps)) is not None:
+        return printed
+    if kind := text_kind(text, name):
+        raise LogError(f"{path} is {kind}")
+    return delimited_rows(path, text, name)  # says which columns it found instead of a step
 
 
 def _text(path: Path) -> str:
@@ -69,141 +96,52 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
             raw = gzip.decompress(raw)
+        if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and len(raw) % 2 == 0:  # PowerShell's `>`
+            return raw.decode("utf-16")
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise LogError(
-            f"{path} is no text (byte {error.start} is not UTF-8); give a CSV, JSONL or"
-            " trainer_state.json"
-        ) from None
+        kind = binary_kind(raw) or (
+            f"no text (byte {error.start} is not UTF-8); give a CSV, JSONL or trainer_state.json"
+        )
+        raise LogError(f"{path} is {kind}") from None
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise LogError(f"{path} cannot be read ({reason}); check the path") from None
 
 
-def _whole_json(path: Path, text: str, *, lines: bool) -> object | None:
-    """Return the file as one JSON document, None if it is JSON Lines."""
-    if lines:
-        return None
-    try:
-        return json.loads(text)  # type: ignore[no-any-return]
-    except ValueError as error:
-        if text.lstrip().startswith("{") and _is_object(text.lstrip().splitlines()[0]):
-            return None
-        line = getattr(error, "lineno", 1)
-        raise LogError(
-            f"{path}, line {line}: this is no JSON ({error}); repair it, or give a CSV"
-        ) from None
-
-
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
-
-
-def _document(path: Path, whole: object) -> Log:
-    """A `trainer_state.json`, an array of rows, or a single row."""
-    if isinstance(whole, dict) and "log_history" in whole:
-        log = _log(path, _json_rows(path, whole["log_history"], "entry {} of log_history"))
-        return Log(
-            log.samples,
-            _count(whole, "save_steps"),
-            _count(whole, "max_steps"),
-            log.rows_without_step,
-        )
-    rows = whole if isinstance(whole, list) else [whole]
-    return _log(path, _json_rows(path, rows, "entry {}"))
-
-
-def _count(state: Mapping[str, object], name: str) -> int | None:
-    value = state.get(name)
-    return value if isinstance(value, int) and value >= 1 else None
-
-
-def _json_rows(path: Path, rows: object, place: str) -> Iterator[_Row]:
-    if not isinstance(rows, list):
-        raise LogError(f"{path}: log_history is no list; give the trainer_state.json as written")
-    for number, row in enumerate(rows, 1):
-        yield _Row(place.format(number), _object(path, place.format(number), row))
-
-
-def _jsonl_rows(path: Path, text: str) -> Iterator[_Row]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise LogError(
-                    f"{path}, line {number}: this is no JSON ({error}); repair or remove the line"
-                ) from None
-            yield _Row(f"line {number}", _object(path, f"line {number}", row))
-
-
-def _object(path: Path, place: str, row: object) -> Mapping[str, object]:
-    if not isinstance(row, dict):
-        raise LogError(
-            f'{path}, {place}: expected an object such as {{"step": 1, ...}}, found'
-            f" {json.dumps(row)[:40]}"
-        )
-    inner = row.get("data")  # verl's file logger: {"step": 1, "data": {...}}
-    return {**row, **inner} if isinstance(inner, dict) else row
-
-
-def _csv_rows(path: Path, text: str, name: str) -> Iterator[_Row]:
-    header = text.lstrip().splitlines()[0]
-    candidates = "\t" if name.endswith(".tsv") else ",;\t"
-    reader = csv.reader(io.StringIO(text), delimiter=max(candidates, key=header.count))
-    columns: list[str] = []
-    try:
-        for cells in reader:
-            if not columns:
-                columns = [cell.strip() for cell in cells]
-                _check_columns(path, columns)
-            elif any(cell.strip() for cell in cells):
-                yield _Row(f"line {reader.line_num}", _cells(path, reader.line_num, columns, cells))
-    except csv.Error as error:
-        raise LogError(
-            f"{path}, line {reader.line_num}: this is no CSV ({error}); export it again"
-        ) from None
-
-
-def _check_columns(path: Path, columns: list[str]) -> None:
-    if not any(_is_step(column) for column in columns):
-        shown = ", ".join(columns[:12]) + (", ..." if len(columns) > 12 else "")
-        raise LogError(
-            f"{path}, line 1: there is no column `step` (found: {shown}); name the column of the"
-            " optimiser step `step`"
-        )
-
-
-def _cells(path: Path, line: int, columns: list[str], cells: list[str]) -> dict[str, object]:
-    if len(cells) > len(columns):
-        raise LogError(
-            f"{path}, line {line}: {len(cells)} cells under {len(columns)} columns; quote cells that"
-            " hold the separator"
-        )
-    return dict(zip(columns, cells, strict=False))
-
-
-def _is_step(name: str) -> bool:
-    return name.lower() in STEP_NAMES
-
-
-def _log(path: Path, rows: Iterable[_Row]) -> Log:
+def _log(path: Path, found: Rows) -> Log:
+    rows = [part for row in found.rows if (part := training_part(row)) is not None]
+    step_name = _step_name(rows)
     merged: dict[int, dict[str, float]] = {}
-    without = 0
-    names: set[str] = set()
+    without, max_steps = 0, found.max_steps
     for row in rows:
-        names.update(row.values)
-        step = _step(path, row)
+        step, last = _step(path, row, step_name)
+        max_steps = max_steps or last
         if step is None:
             without += 1
         else:
             merged.setdefault(step, {}).update(_metrics(path, row))
     samples = tuple(Sample(step, merged[step]) for step in sorted(merged))
-    _check(path, samples, names, without)
-    return Log(samples, rows_without_step=without)
+    _check(path, samples, {name for row in rows for name in row.values}, without)
+    return Log(samples, found.save_steps, max_steps, without, _notes(found, rows, step_name))
+
+
+def _notes(found: Rows, rows: Sequence[Row], step_name: str | None) -> tuple[str, ...]:
+    notes = found.notes
+    if apart := len(found.rows) - len(rows):
+        notes = (*notes, f"{apart} rows of evaluations or summaries are no steps of the training")
+    if step_name == "_step":
+        notes = (
+            *notes,
+            "steps are W&B's _step, which counts calls of its log, not optimiser steps",
+        )
+    return notes
+
+
+def _step_name(rows: Iterable[Row]) -> str | None:
+    """Return the column that holds the optimiser step in this file, the most telling one there."""
+    there = {name.lower() for row in rows for name in row.values if is_step(name)}
+    return next((name for name in STEP_NAMES if name in there), None)
 
 
 def _check(path: Path, samples: tuple[Sample, ...], names: set[str], without: int) -> None:
@@ -211,33 +149,38 @@ def _check(path: Path, samples: tuple[Sample, ...], names: set[str], without: in
         why = f"none of its {without} rows has a `step`" if without else "it has no rows"
         raise LogError(f"{path}: {why}; each row needs the optimiser step under the name `step`")
     if not any(name in sample.metrics for sample in samples for name in USED):
-        found = ", ".join(islice(sorted(n for n in names if not _is_step(n)), 12)) or "nothing else"
+        found = ", ".join(islice(sorted(n for n in names if not is_step(n)), 12)) or "nothing else"
+        fine_tuning = names & {"token_acc", "mean_token_accuracy", "loss"} and not any(
+            "reward" in name for name in names
+        )
+        kind = " It looks like supervised fine-tuning, which has no reward." if fine_tuning else ""
         raise LogError(
             f"{path}: no value of a metric that Cusp knows (found: {found}); name the columns"
-            " format_reward, completion_length and, if there, accuracy_reward and entropy"
+            f" format_reward, completion_length and, if there, accuracy_reward and entropy.{kind}"
         )
 
 
-def _step(path: Path, row: _Row) -> int | None:
+def _step(path: Path, row: Row, step_name: str | None) -> tuple[int | None, int | None]:
+    """Return the row's step, and the last one of the training where it says both ("5/400")."""
     for name, value in row.values.items():
-        if _is_step(name):
-            number = _number(value)
-            if number is None and _absent(value):
-                continue
-            if number is None or number != int(number) or not 0 <= number <= _FURTHEST:
-                raise LogError(
-                    f"{path}, {row.place}, column {name}: {_shown(value)} is no step; steps are whole"
-                    " numbers from 0 on"
-                )
-            return int(number)
-    return None
+        if name.lower() != step_name or _absent(value):
+            continue
+        whole, _, last = str(value).partition("/")
+        number = _number(whole if last else value)
+        if number is None or number != int(number) or not 0 <= number <= _FURTHEST:
+            raise LogError(
+                f"{path}, {row.place}, column {name}: {_shown(value)} is no step; steps are whole"
+                " numbers from 0 on"
+            )
+        return int(number), (int(last) if last.isdecimal() and int(last) else None)
+    return None, None
 
 
-def _metrics(path: Path, row: _Row) -> dict[str, float]:
+def _metrics(path: Path, row: Row) -> dict[str, float]:
     """Return the row's finite values under canonical names; the canonical spelling wins."""
     found: dict[str, float] = {}
     for name, value in sorted(row.values.items(), key=lambda item: item[0] in CANONICAL):
-        if _is_step(name) or _absent(value):
+        if is_step(name) or _absent(value):
             continue
         ours = canonical_name(name)
         number = _number(value)

@@ -1,0 +1,85 @@
+"""What every reader of a log gives: rows with the place that errors name."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cusp.errors import CuspError
+
+# By preference: the optimiser's own count first. W&B's `_step` counts calls of its `log`, so it is the last.
+STEP_NAMES = (
+    "train/global_step",
+    "trainer/global_step",
+    "training/global_step",
+    "global_step",
+    "step",
+    "global_step/max_steps",
+    "_step",
+)
+_COLUMNS = {"training loss": "loss", "validation loss": "eval_loss"}  # of transformers' notebooks
+_EVAL = re.compile(r"(train/)?(eval|test|val|validation)[_/]")
+# What ends a training's log: sums over the whole of it, no values of a step.
+_SUMMARY = frozenset({"train_runtime", "log_history"})
+_TIMES = frozenset({"epoch", "_timestamp", "_runtime", "timestamp", "time", "wall time"})
+
+
+class LogError(CuspError, ValueError):
+    """A log that cannot be read: one sentence with file, line, column and the way out."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a file with the place that errors name."""
+
+    place: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one file, and what it says beside them.
+
+    `notes` are sentences on what was left out or assumed while reading.
+    """
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    save_steps: int | None = None
+    max_steps: int | None = None
+
+
+def clean_name(name: str) -> str:
+    """Return a column's name as the trainer logged it, from how a table prints it.
+
+    >>> clean_name(" rewards / xmlcount_reward_func / mean"), clean_name("Training Loss")
+    ('rewards/xmlcount_reward_func/mean', 'loss')
+    """
+    name = re.sub(r"\s*/\s*", "/", name.strip())
+    return _COLUMNS.get(name.lower(), name)
+
+
+def is_step(name: str) -> bool:
+    """Return whether a column of this name can hold the optimiser step."""
+    return name.lower() in STEP_NAMES
+
+
+def is_evaluation(name: str) -> bool:
+    """Return whether the value is of an evaluation, not of the training's own batch.
+
+    >>> is_evaluation("eval_rewards/format_reward/mean"), is_evaluation("val-core/acc")
+    (True, True)
+    >>> is_evaluation("evaluation_strategy"), is_evaluation("value_loss")
+    (False, False)
+    """
+    return _EVAL.match(name) is not None or name.startswith(("val-core/", "val-aux/"))
+
+
+def training_part(row: Row) -> Row | None:
+    """Return the row without an evaluation's values; None if nothing of a training step is left."""
+    if _SUMMARY & row.values.keys():
+        return None
+    kept = {name: value for name, value in row.values.items() if not is_evaluation(name)}
+    if len(kept) == len(row.values):
+        return row
+    measured = [n for n in kept if not is_step(n) and n.lower() not in _TIMES]
+    return Row(row.place, kept) if measured else None
