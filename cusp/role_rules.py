@@ -72,6 +72,15 @@ _RIGHT = _set(
 _SOLVES = _set(
     "answer answers gsm8k equation countdown outcome groundtruth mc mcq solve solves solved"
 )
+_ENTROPIES = _set("entropy policy actor mean avg average train token")
+_LENGTHS = _set("length lengths len tokens")
+_COMPLETIONS = _set(
+    "completion completions response responses generation generations output outputs"
+)
+_NOT_MEAN = _SPREAD | _set(
+    "prompt terminated clip clipped ratio total count limit budget per sec second throughput speed loss"
+    " num cost price rate penalty reward input group"
+)
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 
 
@@ -146,11 +155,22 @@ def found(key: str) -> Found:
         return Found(None)
     function = function_of(key)
     words = words_of(name if function is None else function)
+    if function is None and (measure := _measure(set(words))):
+        return measure
     if words and words[-1] in _MEAN:
         words.pop()
     judged = _of_function(words) if function is not None else _of_key(words)
     failing = bool(_BAD & set(words)) and (function is None or bool(_RATES & set(words)))
     return Found(judged.role, judged.why, failing and judged.role is not None)
+
+
+def _measure(words: set[str]) -> Found | None:
+    """Return that the key is the mean completion length or entropy, whatever the trainer calls it."""
+    if words <= _ENTROPIES and "entropy" in words:
+        return Found("entropy", "`entropy` in its name")
+    if words & _LENGTHS and words & _COMPLETIONS and not words & _NOT_MEAN:
+        return Found("length", "the length of completions")
+    return None
 
 
 def _of_function(words: list[str]) -> Found:

@@ -1,7 +1,7 @@
 """What a role is made of, and its value at a point."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -33,6 +33,22 @@ class Member:
         return (self.scale, self.offset, self.also) == (1.0, 0.0, None)
 
 
+def value_of(members: Sequence[Member], metrics: Mapping[str, float]) -> float | None:
+    """Return the sum of what the members give, None where one of them was not logged.
+
+    >>> both = (Member("a", "rule", scale=2.0), Member("b", "rule"))
+    >>> value_of(both, {"a": 0.25, "b": 0.5}), value_of(both, {"a": 0.25})
+    (1.0, None)
+    """
+    total = 0.0
+    for member in members:
+        part = member.value(metrics)
+        if part is None:
+            return None
+        total += part
+    return total if members and math.isfinite(total) else None
+
+
 @dataclass(frozen=True)
 class Assignment:
     """The members of every role that has any, and what is left over.
@@ -55,10 +71,9 @@ class Assignment:
         """
         result = {}
         for role, members in self.members.items():
-            parts = [member.value(metrics) for member in members]
-            known = [part for part in parts if part is not None]
-            if len(known) == len(parts) and math.isfinite(total := sum(known)):
-                result[role] = total
+            value = value_of(members, metrics)
+            if value is not None:
+                result[role] = value
         return result
 
     def keys(self) -> dict[str, str]:

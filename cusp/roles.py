@@ -43,6 +43,13 @@ FORMERLY = frozenset(
 )
 """Functions that clients before roles stored as `format_reward` and `accuracy_reward`."""
 
+ADDED_UP = ("format", "accuracy")
+"""The roles that several reward functions can share; the others are one key each."""
+
+MOST_BY_NAME = 16
+"""A role that more functions would have by name is left to a person: nobody trains with so many, and
+names that differ from step to step would change the past with every step."""
+
 
 class RoleError(CuspError, ValueError):
     """Roles that were told cannot be meant: the message names the role or key and the way out."""
@@ -115,6 +122,10 @@ def check_told(told: Mapping[str, Sequence[str]], names: Iterable[str] = ()) -> 
             raise RoleError(
                 f"the keys of the role {role} must be a list, not {keys!r:.80}; write [{keys!r:.80}]"
             )
+        if len(keys) > 1 and role not in ADDED_UP:
+            raise RoleError(
+                f"the role {role} is one key, not {len(keys)}; only {' and '.join(ADDED_UP)} can be shared"
+            )
         for key in keys:
             address = _address_of(key, logged)
             if logged and address is None:
@@ -161,9 +172,11 @@ def _settled(role: str, members: list[Member]) -> list[Member]:
     Whoever logs `format_reward` has said what the format reward is. Points of an older client have it
     for a function that a newer one logs as itself: that is one member with two keys.
     """
+    if role not in ADDED_UP:
+        return sorted(members, key=lambda m: precedence(m.key))[:1]
     own = next((m for m in members if canonical_name(m.key) == SERIES[role]), None)
     if own is None or own.source == "told":
-        return members
+        return members if len(members) <= MOST_BY_NAME or members[0].source == "told" else []
     others = [m for m in members if m is not own]
     if len(others) == 1 and canonical_name(others[0].key) in FORMERLY:
         return [_with_other_key(own, others[0].key)]

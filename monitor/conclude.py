@@ -9,7 +9,8 @@ from monitor import decide, evaluate
 from monitor.aliases import POLICY, point, usable
 from monitor.decide import Decision, Saved
 from monitor.detect import Sample, Transition, Verdict, second_opinion
-from monitor.fold import WATCHED, shape_of
+from monitor.role_reading import watched
+from monitor.role_series import role_series, shape_of
 from monitor.store import audit, commands, feed, findings, points, runs
 from monitor.store.database import Transaction
 from monitor.verdicts import confirmed
@@ -161,8 +162,9 @@ def _dismissed(tx: Transaction, run_id: str, transition: Transition) -> bool:
 def _second_opinion(tx: Transaction, run: Any, transition: Transition) -> str:
     """Return what ruptures, segmenting the whole run at once, says about the interval."""
     cuts = runs.cuts(runs.attempts_of(tx, run.id))
-    series = points.by_step(tx, run.id, cuts, sorted(WATCHED))
-    shape = shape_of(RunMetadata.model_validate(run.metadata))
+    series = watched(tx, run, cuts)
+    roles = role_series(points.names(tx, run.id), run.metadata)
+    shape = shape_of(RunMetadata.model_validate(run.metadata), roles.assignment)
     found = second_opinion([Sample(step, metrics) for step, metrics in series.items()], shape)
     low, high = transition.low, transition.high
     steps = ", ".join(str(step) for step in found.change_steps) or "nowhere"

@@ -8,7 +8,8 @@ from monitor import decide, possible, room
 from monitor.aliases import POLICY, point, usable
 from monitor.decide import Candidate, Saved
 from monitor.detect import Transition
-from monitor.store import audit, feed, findings, jobs, points, runs
+from monitor.role_reading import watched
+from monitor.store import audit, feed, findings, jobs, runs
 from monitor.store.database import Transaction
 from monitor.verdicts import confirmed, from_json
 from monitor.webhooks import tell
@@ -97,8 +98,9 @@ def _candidates(
     which: str,
 ) -> list[Candidate]:
     cuts = runs.cuts(runs.attempts_of(tx, run_id))
-    series = points.by_step(tx, run_id, cuts, ["accuracy_reward"])
-    accuracy = {step: metrics["accuracy_reward"] for step, metrics in series.items()}
+    series = watched(tx, runs.get(tx, run_id), cuts)
+    name = "accuracy_reward"
+    accuracy = {step: metrics[name] for step, metrics in series.items() if name in metrics}
     return decide.candidates(transition, saved, accuracy, which)
 
 

@@ -13,6 +13,7 @@ import anyio
 from fastapi.sse import format_sse_event
 
 from monitor import views
+from monitor.role_series import role_series
 from monitor.store import feed, findings, points, runs
 from monitor.store.database import Database, Transaction
 
@@ -160,7 +161,9 @@ def _points(tx: Transaction, run_id: str, cursor: int, ref: dict[str, Any]) -> l
     key = ref["attempt_key"]
     number = views.attempt_numbers(runs.attempts_of(tx, run_id)).get(key, 0)
     found = points.of_attempt(tx, run_id, key, ref["from"], ref["to"])
-    data = [{"step": s, "attempt": number, "metrics": values} for s, values in found.items()]
+    run = runs.get(tx, run_id)
+    roles = role_series(points.names(tx, run_id), run.metadata if run else {})
+    data = [{"step": s, "attempt": number, "metrics": roles.shown(v)} for s, v in found.items()]
     return _numbered(cursor, "point", data)
 
 

@@ -10,19 +10,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cusp.names import CANONICAL, canonical_name
+from cusp.roles import SERIES, Assignment
 from cusp.wire import Policy, RunMetadata
-from monitor.detect import (
-    PRESETS,
-    ChangePoint,
-    Detector,
-    RewardRange,
-    RunShape,
-    Sample,
-    Verdict,
-)
+from monitor.detect import PRESETS, ChangePoint, Detector, RunShape, Sample, Verdict
+from monitor.role_series import shape_of
 
-WATCHED = frozenset(CANONICAL) - {"learning_rate", "step_time_s", "tokens"}
+WATCHED = frozenset(SERIES.values())
 MOST_CACHED = 256
 
 
@@ -43,6 +36,7 @@ class Folded:
     stored: tuple[ChangePoint, ...] | None = None  # the change points last written to the database
     keeps_last: bool = False
     before: "Folded | None" = field(default=None, repr=False)
+    shape: RunShape | None = None  # what the detector was told of the run
 
 
 class Folds:
@@ -85,10 +79,13 @@ class Folds:
                 self._states.popitem(last=False)
 
 
-def fresh(metadata: RunMetadata, policy: Policy, folds: int) -> Folded:
+def fresh(
+    metadata: RunMetadata, policy: Policy, folds: int, roles: Assignment | None = None
+) -> Folded:
     """Return the state that has seen nothing. An unknown preset falls back to the default one."""
     preset = policy.preset if policy.preset in PRESETS else "default"
-    return Folded(Detector(shape_of(metadata), preset), folds, {}, ())
+    shape = shape_of(metadata, roles)
+    return Folded(Detector(shape, preset), folds, {}, (), shape=shape)
 
 
 def fold(
@@ -112,21 +109,6 @@ def fold(
         state.last_step = step
         yield state.verdict
     _settle(state, boundaries, cuts)
-
-
-def shape_of(metadata: RunMetadata) -> RunShape:
-    """Return what the detector wants to know of a run; reward names become canonical ones."""
-    rewards = {}
-    for name, spec in metadata.rewards.items():
-        key = name if name in CANONICAL else canonical_name(f"rewards/{name}")
-        rewards[key] = RewardRange(spec.low, spec.high, spec.graded)
-    return RunShape(
-        completions_per_point=metadata.completions_per_point,
-        rewards=rewards,
-        completion_limit_tokens=metadata.completion_limit_tokens,
-        max_steps=metadata.max_steps,
-        save_steps=metadata.save_steps,
-    )
 
 
 def _settle(state: Folded, boundaries: Sequence[int], cuts: Mapping[int, int]) -> None:

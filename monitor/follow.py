@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cusp.wire import Policy, RunMetadata
-from monitor.detect import ChangePoint, Verdict
-from monitor.fold import WATCHED, Folded, Folds, fold, fresh
+from monitor.detect import ChangePoint, RunShape, Verdict
+from monitor.fold import Folded, Folds, fold, fresh
+from monitor.role_series import RoleSeries, role_series, shape_of
 from monitor.store import findings, points
 from monitor.store.database import Transaction
 from monitor.store.feed import News
@@ -45,13 +46,16 @@ def follow(
     told = run.verdict["step"] if run.verdict else -1
     late = changed_from <= told
     boundaries = points.boundary_steps(tx, run.id, cuts)
-    state = folds.take(run.id, run.folds, cuts, boundaries, changed_from) or _fresh(run)
+    roles = role_series(numbers, run.metadata)
+    state = folds.take(run.id, run.folds, cuts, boundaries, changed_from)
+    if state is None or state.shape != _shape(run, roles):
+        state = _fresh(run, roles)
     # A second part of the last step has come: there will be second parts of the next ones.
     state.keeps_last |= changed_from == told
     state.folds = run.folds + 1 if late else run.folds
     known = not late and state.last_step == told
-    ids = {number: name for name, number in numbers.items() if name in WATCHED}
-    series = points.effective(tx, ids, cuts, since=state.last_step + 1)
+    series = points.effective(tx, roles.labels(numbers), cuts, since=state.last_step + 1)
+    series = roles.complete(series)
     found = [v for v in fold(state, series, boundaries, cuts) if v.step >= changed_from]
     if late:
         findings.forget_verdicts(tx, run.id, changed_from)
@@ -63,9 +67,13 @@ def follow(
     return Followed(state, found, news, {"verdict": shown, "folds": state.folds})
 
 
-def _fresh(run: Any) -> Folded:
+def _fresh(run: Any, roles: RoleSeries) -> Folded:
     metadata = RunMetadata.model_validate(run.metadata)
-    return fresh(metadata, Policy.model_validate(run.policy), run.folds)
+    return fresh(metadata, Policy.model_validate(run.policy), run.folds, roles.assignment)
+
+
+def _shape(run: Any, roles: RoleSeries) -> RunShape:
+    return shape_of(RunMetadata.model_validate(run.metadata), roles.assignment)
 
 
 def _news(found: Sequence[Verdict], changed_from: int, told: int) -> list[News]:

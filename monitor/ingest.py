@@ -14,7 +14,7 @@ from monitor import conclude, heartbeat
 from monitor.aside import Aside
 from monitor.deletion import refuse_deleted, refuse_purged
 from monitor.detect import Verdict
-from monitor.fold import WATCHED, Folded, Folds
+from monitor.fold import Folded, Folds
 from monitor.follow import Followed, follow
 from monitor.messages import NEVER, Numbers, Touched, store_other
 from monitor.moments import DecidedEarlier, endings, moments, verdict_at
@@ -154,7 +154,7 @@ class Ingest:
         expected = attempt.next_seq + lost
         skip = expected - batch.first_seq
         new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
-        numbers = Numbers(tx, run_id, self._series_limit)
+        numbers = Numbers(tx, run, self._series_limit)
         skipped = _store(tx, run, attempt, expected, new, numbers, touched, now)
         next_seq = expected + len(new)
         stamp = {
@@ -167,7 +167,7 @@ class Ingest:
         intake.stamp_attempt(tx, attempt.id, {**stamp, **reach(attempt, touched)})
         followed = self._record(tx, run, attempt, numbers.known, touched, now) if new else None
         if new:
-            if early := _decided_early(tx, run, attempt, new, followed, touched):
+            if early := _decided_early(tx, run, attempt, new, followed, touched, numbers):
                 raise DecidedEarlier(skip + early)
             verdict = followed.verdict if followed else _verdict(run)
             conclude.after_batch(tx, run_id, verdict, now, ended=touched.ended)
@@ -243,13 +243,19 @@ def _store(
                 aside.add(number, part, numbers.reason(message.step, refused))
             skipped += message.skipped
             rows += numbers.rows(message, attempt.key)
-            touched.point(message.step, watched=not WATCHED.isdisjoint(message.metrics))
+            touched.point(
+                message.step, watched=not numbers.roles.watched.isdisjoint(message.metrics)
+            )
         elif refusal := room.refusal(message):
             aside.add(number, raw, refusal)
         else:
             store_other(tx, run.id, attempt, number, message, touched, now)
     points.add(tx, rows)
     aside.close()
+    if numbers.roles_changed:
+        touched.sections.add("roles")
+        if numbers.past_changed:
+            touched.watched_from = 0
     if aside.count:
         touched.quarantined = aside.count
         touched.sections.add("quarantine")
@@ -263,6 +269,7 @@ def _decided_early(
     new: Sequence[tuple[Any, Message | str]],
     followed: Followed | None,
     touched: Touched,
+    numbers: Numbers,
 ) -> int:
     """Return after how many of the new messages a decision falls, 0 if none does before the last."""
     if len(new) < 2:
@@ -272,9 +279,10 @@ def _decided_early(
         return 0
     reached = before.step if before and attempt.first_step is not None else -1
     by_step = {verdict.step: verdict for verdict in found}
+    watched = numbers.roles.watched
     looks = [
         (moment.offset, verdict_at(moment, by_step, before))
-        for moment in moments([message for _, message in new[:-1]], reached)
+        for moment in moments([message for _, message in new[:-1]], reached, watched)
     ]
     place = conclude.first_decided(tx, run.id, looks, touched.checkpoints)
     return 0 if place is None else place + 1

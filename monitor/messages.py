@@ -13,6 +13,7 @@ from cusp.wire import (
     SampleMessage,
     StatusMessage,
 )
+from monitor.role_series import role_series, same_past
 from monitor.store import checkpoints, commands, points, runs
 from monitor.store.database import Transaction
 from monitor.webhooks import Topic, tell
@@ -44,14 +45,26 @@ class Touched:
 class Numbers:
     """Series ids of one run during one batch."""
 
-    def __init__(self, tx: Transaction, run_id: str, limit: int) -> None:
-        self._tx, self._run_id, self._limit = tx, run_id, limit
-        self._known = points.names(tx, run_id)
+    def __init__(self, tx: Transaction, run: Any, limit: int) -> None:
+        self._tx, self._run_id, self._limit = tx, run.id, limit
+        self._metadata = run.metadata
+        self._known = points.names(tx, run.id)
+        self.roles = self._before = role_series(self._known, self._metadata)
 
     @property
     def known(self) -> Mapping[str, int]:
         """The run's series ids by name."""
         return self._known
+
+    @property
+    def roles_changed(self) -> bool:
+        """Whether the batch brought names, so that there may be other roles."""
+        return self.roles is not self._before
+
+    @property
+    def past_changed(self) -> bool:
+        """Whether a new name changes what the earlier points say to the detector."""
+        return not same_past(self._before, self.roles, self._metadata)
 
     def admit(self, message: PointMessage) -> dict[str, float]:
         """Make sure the point's series exist and take those out of it that the run has no room for.
@@ -68,6 +81,7 @@ class Numbers:
             added.append(points.AT)
         if added:
             self._known = points.add_names(self._tx, self._run_id, added)
+            self.roles = role_series(self._known, self._metadata)
         return refused
 
     def reason(self, step: int, refused: Mapping[str, float]) -> str:

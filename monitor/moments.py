@@ -7,12 +7,11 @@ Exact for attempts whose steps rise and whose watched metrics of a step come in 
 supported trainer sends them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from cusp.wire import AckMessage, CheckpointMessage, Message, PointMessage, StatusMessage
 from monitor.detect import Verdict
-from monitor.fold import WATCHED
 
 
 class DecidedEarlier(Exception):
@@ -51,15 +50,16 @@ def _is_end(message: Message | str) -> bool:
     return isinstance(message, StatusMessage) and message.status != "started"
 
 
-def moments(messages: Sequence[Message | str], reached: int) -> Iterator[Moment]:
+def moments(messages: Sequence[Message | str], reached: int, watched: Set[str]) -> Iterator[Moment]:
     """Yield the moments at which something may be decided; `reached` is the last step with a verdict.
 
+    `watched` are the metrics that have a role in the run.
     A late value changes verdicts, too, but the last one is decided on, at the end of the portion.
     """
     step = None
     for offset, message in enumerate(messages):
         if isinstance(message, PointMessage):
-            if message.step < reached or WATCHED.isdisjoint(message.metrics):
+            if message.step < reached or watched.isdisjoint(message.metrics):
                 continue
             step = reached = message.step
             yield Moment(offset, step)

@@ -169,6 +169,7 @@ class Superseded(Shape):
 
 class Series(Superseded):
     name: str
+    made_of: str | None
     superseded: Superseded
 
 

@@ -24,6 +24,7 @@ def thin(one: Series, most: int, marked: Set[int]) -> Series:
         values=[one.values[index] for index in order],
         attempts=[one.attempts[index] for index in order],
         superseded=[old[index] for index in thinned([value for _, value, _ in old], most)],
+        made_of=one.made_of,
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor import possible
+from monitor import possible, role_reading
+from monitor.role_series import role_series
 from monitor.store import (
     checkpoints,
     commands,
@@ -51,8 +52,7 @@ def summary(
     attempts = runs.attempts_of(tx, run.id) if attempts is None else attempts
     cuts = runs.cuts(attempts)
     known = points.names(tx, run.id)
-    ids = {name: known[name] for name in KEY_METRICS if name in known}
-    drawn = {name: ids[name] for name in KEY_METRICS[:3] if name in ids}
+    roles = role_series(known, run.metadata)
     verdict = run.verdict or {}
     transition = verdict.get("transition")
     last_step = run.last_step
@@ -76,8 +76,10 @@ def summary(
         "ended_at": when(run.ended_at),
         "last_contact_at": when(run.last_contact_at),
         "deleted_at": when(run.deleted_at),
-        "latest": points.latest(tx, ids, cuts),
-        "sparklines": points.thinned(tx, drawn, cuts, last_step or 0, SPARKLINE_POINTS),
+        "latest": role_reading.latest(tx, roles, known, cuts, last_step or 0, KEY_METRICS),
+        "sparklines": role_reading.sparklines(
+            tx, roles, known, cuts, last_step or 0, SPARKLINE_POINTS, KEY_METRICS[:3]
+        ),
         "transition": transition,
         "checkpoints": aliases,
         "score": _score(tx, run.id, aliases),
@@ -146,6 +148,7 @@ def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[d
     return [
         {
             "name": one.name,
+            "made_of": one.made_of,
             "steps": one.steps,
             "values": one.values,
             "attempts": [numbers.get(key, 0) for key in one.attempts],

@@ -38,7 +38,7 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
         run = run_or_404(tx, run_id)
         data = _data(tx, run, {name for names in pages.SECTIONS.values() for name in names})
         shown = service.detailed(tx, run)
-        series = read_series(tx, run_id)
+        series = read_series(tx, run)
     return pages.run_page(shown, series=series, cursor=run.cursor, **data)
 
 

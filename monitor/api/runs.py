@@ -14,6 +14,7 @@ from monitor.api.keys import IdempotencyKey
 from monitor.api.queries import Project
 from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
+from monitor.role_reading import shown_series
 from monitor.service import ServiceDep, run_or_404
 from monitor.store import audit, checkpoints, commands, evaluations, feed, findings, points, runs
 from monitor.store import jobs as job_rows
@@ -101,7 +102,7 @@ def get_series(
     only = names.split(",") if names else None
     with service.database.read() as tx:
         run = run_or_404(tx, run_id)
-        found, numbers = _stored_series(tx, run_id, only, since)
+        found, numbers = _stored_series(tx, run, only, since)
         if max_points is not None:
             marked = _marked_steps(tx, run)
             found = [thin(one, max_points, marked) for one in found]
@@ -267,16 +268,16 @@ def evaluate_run(
     return answer
 
 
-def read_series(tx: Transaction, run_id: str) -> list[Json]:
+def read_series(tx: Transaction, run: Any) -> list[Json]:
     """Return the run's `Series` objects, every point of them."""
-    return views.series(*_stored_series(tx, run_id))
+    return views.series(*_stored_series(tx, run))
 
 
 def _stored_series(
-    tx: Transaction, run_id: str, names: list[str] | None = None, since: int = 0
+    tx: Transaction, run: Any, names: list[str] | None = None, since: int = 0
 ) -> tuple[list[points.Series], dict[int, int]]:
-    attempts = runs.attempts_of(tx, run_id)
-    found = points.read(tx, run_id, runs.cuts(attempts), only=names, since=since)
+    attempts = runs.attempts_of(tx, run.id)
+    found = shown_series(tx, run, runs.cuts(attempts), only=names, since=since)
     return found, views.attempt_numbers(attempts)
 
 

@@ -77,6 +77,7 @@ class Series:
     values: list[float] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
     superseded: list[tuple[int, float, int]] = field(default_factory=list)
+    made_of: str | None = None  # of a role's series: the logged keys that it is made of
 
 
 def names(connection: Connection, run_id: str) -> dict[str, int]:
@@ -194,14 +195,29 @@ def thinned(
     most: int,
 ) -> dict[str, list[float]]:
     """Return about `most` evenly spaced values of each effective series for a sparkline."""
-    every = max(1, -(-(last_step + 1) // most))
-    given = {"ids": list(ids.values()), "steps": list(range(0, last_step + 1, every))}
-    names_of = {number: name for name, number in ids.items()}
     result: dict[str, list[float]] = {name: [] for name in ids}
-    for number, step, key, value in sorted(_tuples(connection, _SOME, given)):
-        if step < cuts.get(key, 0):
-            result[names_of[number]].append(value)
+    labels = {number: name for name, number in ids.items()}
+    for row in sampled(connection, labels, cuts, last_step, most).values():
+        for name, value in row.items():
+            result[name].append(value)
     return result
+
+
+def sampled(
+    connection: Connection,
+    labels: Mapping[int, str],
+    cuts: Mapping[int, int],
+    last_step: int,
+    most: int,
+) -> dict[int, dict[str, float]]:
+    """Return {step: {label: value}} at about `most` evenly spaced steps, by rising step."""
+    every = max(1, -(-(last_step + 1) // most))
+    given = {"ids": list(labels), "steps": list(range(0, last_step + 1, every))}
+    found: dict[int, dict[str, float]] = {}
+    for number, step, key, value in _tuples(connection, _SOME, given):
+        if step < cuts.get(key, 0):
+            found.setdefault(step, {})[labels[number]] = value
+    return dict(sorted(found.items()))
 
 
 def latest(

@@ -32,7 +32,7 @@ def test_a_logged_step_is_on_disk_under_canonical_names_when_log_returns() -> No
     run = cusp.init("p", "n")
     run.log({"rewards/format_reward/mean": 0.5, "completions/mean_length": 80}, 3)
     (point,) = points(run)
-    assert point["metrics"] == {"format_reward": 0.5, "completion_length": 80.0}
+    assert point["metrics"] == {"rewards/format_reward": 0.5, "completion_length": 80.0}
     run.finish()
 
 
