@@ -17,6 +17,7 @@ from monitor.api import (
     pages,
     quarantine,
     resume,
+    roles,
     runs,
     stream,
     tokens,
@@ -83,6 +84,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app.state.readiness = Readiness(service.database)
     for module in (
         runs,
+        roles,
         resume,
         quarantine,
         checkpoints,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from cusp.roles import SERIES, Assignment
 from cusp.wire import Policy, RunMetadata
 from monitor.detect import PRESETS, ChangePoint, Detector, RunShape, Sample, Verdict
-from monitor.role_series import shape_of
+from monitor.role_series import RoleSeries, shape_of
 
 WATCHED = frozenset(SERIES.values())
 MOST_CACHED = 256
@@ -36,7 +36,8 @@ class Folded:
     stored: tuple[ChangePoint, ...] | None = None  # the change points last written to the database
     keeps_last: bool = False
     before: "Folded | None" = field(default=None, repr=False)
-    shape: RunShape | None = None  # what the detector was told of the run
+    shape: RunShape | None = None  # what the detector was told of the run, and by which roles
+    roles: RoleSeries | None = field(default=None, repr=False, compare=False)
 
 
 class Folds:
@@ -101,7 +102,9 @@ def fold(
         if state.keeps_last and step == new[-1]:
             _settle(state, boundaries, cuts)
             state.before = None
+            roles, state.roles = state.roles, None  # shared, not copied
             state.before = copy.deepcopy(state)
+            state.roles = state.before.roles = roles
         while waiting and waiting[0] <= step:
             state.detector.boundary()
             waiting.pop(0)

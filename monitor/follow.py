@@ -48,8 +48,9 @@ def follow(
     boundaries = points.boundary_steps(tx, run.id, cuts)
     roles = role_series(numbers, run.metadata)
     state = folds.take(run.id, run.folds, cuts, boundaries, changed_from)
-    if state is None or state.shape != _shape(run, roles):
+    if state is None or (state.roles is not roles and state.shape != _shape(run, roles)):
         state = _fresh(run, roles)
+    state.roles = roles
     # A second part of the last step has come: there will be second parts of the next ones.
     state.keeps_last |= changed_from == told
     state.folds = run.folds + 1 if late else run.folds

@@ -64,7 +64,7 @@ class Ingest:
         self._clock = clock
         self._series_limit = series_limit
         self._took = took
-        self._folds = Folds()
+        self.folds = Folds()
 
     def announce(self, start: RunStart) -> None:
         """Store a run and its attempt; a repeat changes nothing."""
@@ -133,7 +133,7 @@ class Ingest:
 
     def _remember(self, run_id: str, state: Folded | None) -> None:
         if state is not None:
-            self._folds.put(run_id, state)
+            self.folds.put(run_id, state)
 
     def _take(
         self,
@@ -202,7 +202,7 @@ class Ingest:
             values["last_step"] = last_step(attempts, cuts)
             first = changed_from(attempt, attempts, cuts, touched)
             if first < NEVER:
-                followed = follow(tx, run, self._folds, cuts, numbers, first)
+                followed = follow(tx, run, self.folds, cuts, numbers, first)
                 news += followed.news
                 values |= followed.values
         news += [("changed", {"section": section}) for section in sorted(touched.sections)]
@@ -215,7 +215,7 @@ class Ingest:
         if run is None or run.verdict is None or _meaning(run) == _meaning(before):
             return None
         cuts = runs.cuts(runs.attempts_of(tx, run.id))
-        followed = follow(tx, run, self._folds, cuts, points.names(tx, run.id), 0)
+        followed = follow(tx, run, self.folds, cuts, points.names(tx, run.id), 0)
         feed.add_all(tx, run.id, followed.news, followed.values)
         return followed.state
 

@@ -9,6 +9,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from cusp.roles import RoleError
 from monitor.deletion import Deleted, Purged, Undeletable
 from monitor.ingest import UnknownRun
 from monitor.room import Full
@@ -52,6 +53,7 @@ def install(app: FastAPI) -> None:
     known(AliasMoved, 409, "Alias moved")
     known(LeaseLost, 409, "Lease lost")
     known(Conflict, 409, "Conflict")
+    known(RoleError, 422, "Invalid roles")
     known(Full, 409, "Full")
     known(Undeletable, 409, "Conflict")
     known(Deleted, 409, "Deleted")

@@ -1,9 +1,11 @@
 """What Cusp would have said of a finished log, step by step: pure, from samples to one result."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from cusp.roles import describe, formula
 from monitor.detect import (
     ChangePoint,
     Detector,
@@ -14,6 +16,8 @@ from monitor.detect import (
     Verdict,
     second_opinion,
 )
+from monitor.role_ranges import ranges
+from monitor.role_series import RoleSeries, role_series
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Replay:
     stop_step: int | None
     keep_step: int | None
     opinion: Segmentation | None
+    roles: RoleSeries = field(default_factory=lambda: role_series((), {}))
 
     @property
     def verdict(self) -> Verdict:
@@ -57,9 +62,13 @@ def replay(
     *,
     checkpoints: Iterable[int] | None = None,
     boundaries: Iterable[int] = (),
+    roles: Mapping[str, Sequence[str]] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Replay:
     """Fold `samples` (at least one, steps increasing) and return what the detector said.
 
+    `samples` hold what was logged, `roles` and `weights` what was told of it (cusp.roles); the ranges in
+    `shape.rewards` are by function name, logged key or role series.
     Checkpoints are the given steps, else every `shape.save_steps`, else unknown. The scan starts
     again at each of the `boundaries`, the first steps of other data. Raises ValueError for an
     unknown preset or for no samples.
@@ -67,18 +76,25 @@ def replay(
     if not samples:
         raise ValueError("there are no samples to replay; give at least one logged step")
     shape = shape or RunShape()
-    verdicts = tuple(_verdicts(samples, Detector(shape, preset), sorted(boundaries)))
+    found = role_series(
+        {name for sample in samples for name in sample.metrics},
+        {"roles": roles or {}, "reward_weights": weights or {}},
+    )
+    shape = dataclasses.replace(shape, rewards=ranges(found.assignment, shape.rewards))
+    seen = [Sample(s.step, found.shown(s.metrics)) for s in samples]
+    verdicts = tuple(_verdicts(seen, Detector(shape, preset), sorted(boundaries)))
     last = verdicts[-1]
     safe = _safe_step(last)
     return Replay(
-        samples=tuple(samples),
+        samples=tuple(seen),
         verdicts=verdicts,
         phases=phase_spans(verdicts),
         change_points=tuple(sorted(last.change_points, key=lambda point: point.step)),
         transition=last.transition,
         stop_step=next((v.step for v in verdicts if _is_stop(v)), None),
         keep_step=None if safe is None else kept(safe, checkpoints, shape.save_steps),
-        opinion=second_opinion(samples, shape) if last.transition else None,
+        opinion=second_opinion(seen, shape) if last.transition else None,
+        roles=found,
     )
 
 
@@ -141,6 +157,11 @@ def as_json(file: str, found: Replay) -> dict[str, Any]:
         "change_points": [_change_point(point) for point in found.change_points],
         "phases": [vars(span) for span in found.phases],
         "words": found.verdict.words,
+        "roles": {
+            "made_of": {role: formula(ms) for role, ms in found.roles.assignment.members.items()},
+            "unrecognised": list(found.roles.assignment.unrecognised),
+            "words": describe(found.roles.assignment),
+        },
     }
 
 
@@ -148,7 +169,7 @@ def _change_point(point: ChangePoint) -> dict[str, Any]:
     return {**vars(point), "evidence": dict(point.evidence)}
 
 
-def series(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+def series(samples: Sequence[Sample], roles: RoleSeries | None = None) -> list[dict[str, Any]]:
     """Return the metrics as `Series` objects (docs/reference/rest.md), by name."""
     columns: dict[str, tuple[list[int], list[float]]] = {}
     for sample in samples:
@@ -156,7 +177,10 @@ def series(samples: Sequence[Sample]) -> list[dict[str, Any]]:
             steps, values = columns.setdefault(name, ([], []))
             steps.append(sample.step)
             values.append(value)
-    return [{"name": name, "steps": s, "values": v} for name, (s, v) in sorted(columns.items())]
+    return [
+        {"name": name, "made_of": roles and roles.formula(name), "steps": steps, "values": values}
+        for name, (steps, values) in sorted(columns.items())
+    ]
 
 
 def verdict_columns(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:

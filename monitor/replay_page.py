@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cusp.roles import describe
 from monitor.detect import Transition
 from monitor.replay import Replay, series, verdict_columns
 from webui import figures, static, words
@@ -30,11 +31,12 @@ def page(replays: Sequence[tuple[str, Replay]]) -> str:
 
 def _section(name: str, found: Replay) -> dict[str, Any]:
     columns, run = verdict_columns(found.verdicts), run_record(found)
-    metrics, flags = series(found.samples), _flags(found.keep_step)
+    metrics, flags = series(found.samples, found.roles), _flags(found.keep_step)
     return {
         "name": name,
         "replay": found,
         "safe_words": keep_words(found),
+        "role_words": describe(found.roles.assignment),
         "figure": _inert(figures.run_figures(metrics, columns, run, flags, [])),
         "others": [
             _inert(one) for one in figures.other_figures(metrics) if len(one["data"][1]["x"]) > 1

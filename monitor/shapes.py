@@ -144,10 +144,27 @@ class Attempt(Shape):
     status: str
 
 
+class RoleKey(Shape):
+    key: str
+    role: str | None
+    source: Literal["rule", "told"] | None
+    by_rule: str | None
+
+
+class Roles(Shape):
+    told: dict[str, list[str]]
+    made_of: dict[str, str]
+    keys: list[RoleKey]
+    others: list[str]
+    unrecognised: list[str]
+    words: list[str]
+
+
 class Run(RunSummary):
     config: Json
     policy: Policy
     metadata: RunMetadata
+    roles: Roles
     no_evaluation: str | None
     no_resume: str | None
     evidence: list[Evidence]

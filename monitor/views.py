@@ -6,6 +6,7 @@ from typing import Any
 
 from monitor import possible, role_reading
 from monitor.role_series import role_series
+from monitor.role_view import roles_view
 from monitor.store import (
     checkpoints,
     commands,
@@ -102,6 +103,7 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "config": run.config,
         "policy": run.policy,
         "metadata": run.metadata,
+        "roles": roles_view(points.names(tx, run.id), run.metadata),
         "no_evaluation": possible.no_evaluation(run.id, run.metadata),
         "no_resume": possible.no_resume(run, shown["status"], step=0),
         "evidence": (run.verdict or {}).get("evidence", []),

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.text import Text
 
 from cusp.commands.output import console, dash, print_table
+from cusp.roles import SERIES, RoleError, check_told, describe
 
 if TYPE_CHECKING:
-    from monitor.detect import RewardRange, RunShape
+    from monitor.detect import RewardRange
     from monitor.importers.logs import Log
     from monitor.replay import Replay
 
@@ -52,6 +53,14 @@ def replay(
         list[str] | None,
         typer.Option(help="The range of a reward, NAME=LOW:HIGH, :graded after it if in between."),
     ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="Which logged keys are what, ROLE=KEY[,KEY...]; may be repeated."),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(help="The weight of a reward function in training, FUNCTION=NUMBER."),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Most tokens a completion may have.")
     ] = None,
@@ -79,6 +88,7 @@ def replay(
         from monitor.detect import PRESETS, RunShape
         from monitor.importers.logs import LogError, read_log
         from monitor.replay import as_json as in_json
+        from monitor.replay import replay as run_replay
     except ModuleNotFoundError as error:
         raise RuntimeError(
             f"`cusp replay` needs the monitor's packages ({error.name} is missing);"
@@ -87,6 +97,7 @@ def replay(
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
     saved = _steps(checkpoints, save_steps)
+    roles, weights = _roles(role or ()), dict(map(_weight, weight or ()))
     told = RunShape(
         completions_per_point=completions,
         rewards=dict(map(_range, reward or ())),
@@ -97,8 +108,22 @@ def replay(
     failed = False
     for file in files:
         try:
-            log = read_log(file, table=table, logging_steps=logging_steps)
-            found = _replayed(log, told, preset, saved, boundary or ())
+            log = read_log(file, table=table, logging_steps=logging_steps, told=bool(roles))
+            check_told(roles, _logged(log))
+            shape = replace(told, max_steps=log.max_steps, save_steps=save_steps or log.save_steps)
+            found = run_replay(
+                log.samples,
+                shape,
+                preset,
+                checkpoints=saved,
+                boundaries=boundary or (),
+                roles=roles,
+                weights=weights,
+            )
+        except RoleError as error:
+            typer.echo(f"cusp: {file}: {error}", err=True)
+            failed = True
+            continue
         except LogError as error:
             typer.echo(f"cusp: {error}", err=True)
             failed = True
@@ -130,12 +155,11 @@ def _steps(checkpoints: str | None, save_steps: int | None) -> list[int] | None:
 
 
 def _range(text: str) -> "tuple[str, RewardRange]":
-    """Return canonical name and range of `NAME=LOW:HIGH` or `NAME=LOW:HIGH:graded`.
+    """Return name and range of `NAME=LOW:HIGH` or `NAME=LOW:HIGH:graded`; a role stands for its series.
 
     >>> _range("accuracy=0:2")
     ('accuracy_reward', RewardRange(low=0.0, high=2.0, graded=False))
     """
-    from cusp.names import CANONICAL, canonical_name
     from monitor.detect import RewardRange
 
     found = re.fullmatch(r"([^=]+)=([^:]+):([^:]+)(:graded)?", text)
@@ -148,20 +172,42 @@ def _range(text: str) -> "tuple[str, RewardRange]":
         raise ValueError(
             f"--reward {text!r} is no range; give it as format_reward=0:1 or accuracy=-1:1:graded"
         ) from None
-    return (name if name in CANONICAL else canonical_name(f"rewards/{name}")), span
+    return SERIES.get(name, name), span
 
 
-def _replayed(
-    log: "Log",
-    told: "RunShape",
-    preset: str,
-    checkpoints: list[int] | None,
-    boundaries: Iterable[int],
-) -> "Replay":
-    from monitor.replay import replay as run_replay
+def _roles(texts: Iterable[str]) -> dict[str, list[str]]:
+    """Return the roles told by `ROLE=KEY[,KEY...]`; an option may be repeated.
 
-    shape = replace(told, max_steps=log.max_steps, save_steps=told.save_steps or log.save_steps)
-    return run_replay(log.samples, shape, preset, checkpoints=checkpoints, boundaries=boundaries)
+    >>> _roles(["format=rewards/a,rewards/b", "length=n_tokens", "format=c"])
+    {'format': ['rewards/a', 'rewards/b', 'c'], 'length': ['n_tokens']}
+    """
+    told: dict[str, list[str]] = {}
+    for text in texts:
+        name, sign, keys = text.partition("=")
+        if not sign or not name.strip():
+            raise RoleError(
+                f"--role {text!r} tells no role; give it as format=KEY or format=KEY,KEY"
+            )
+        said = [key.strip() for key in keys.split(",") if key.strip()]
+        told.setdefault(name.strip(), []).extend(said)
+    check_told(told)
+    return told
+
+
+def _weight(text: str) -> tuple[str, float]:
+    """Return function and weight of `FUNCTION=NUMBER`."""
+    name, _, number = text.partition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not name or not math.isfinite(weight):
+        raise RoleError(f"--weight {text!r} is no weight; give it as soft_format_reward_func=0.5")
+    return name, weight
+
+
+def _logged(log: "Log") -> list[str]:
+    return sorted({name for sample in log.samples for name in sample.metrics})
 
 
 def _line(value: dict[str, Any]) -> str:
@@ -209,7 +255,11 @@ def _details(name: str, found: "Replay") -> None:
     out.print(f"  [bright_black]phase[/]       {_colored(found.verdict.phase)}")
     out.print(f"  [bright_black]transition[/]  {_interval(found)}")
     out.print(f"  [bright_black]stop[/]        {_stop(found)}")
-    out.print(f"  [bright_black]keep[/]        {keep_words(found)}\n")
+    out.print(f"  [bright_black]keep[/]        {keep_words(found)}")
+    for number, sentence in enumerate(describe(found.roles.assignment)):
+        title = "" if number else "roles"
+        out.print(f"  [bright_black]{title:11}[/] {escape(sentence)}")
+    out.print()
     out.print(Text("  ") + _strip(found, WIDTH))
     for span in found.phases:
         mark, color = LOOK[span.phase]

@@ -67,6 +67,8 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         f" of {dash(detail['max_steps'])}, compute saved {percent(detail['saved_fraction'])}"
     )
     out.print(detail["words"])
+    for sentence in (detail.get("roles") or {}).get("words", ()):
+        out.print(f"  {sentence}", style="bright_black", markup=False, highlight=False)
     out.print(f"{client.url}/runs/{detail['id']}\n")
     print_table(
         "checkpoints",

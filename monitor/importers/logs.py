@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from cusp.names import CANONICAL, canonical_name
+from cusp.names import canonical_name, precedence
+from cusp.role_rules import SERIES, function_of
+from cusp.role_rules import found as rule
+from cusp.roles import assign
 from monitor.detect import Sample
 from monitor.importers.console import console_rows
 from monitor.importers.delimited import delimited_rows, has_step_column
@@ -25,8 +28,9 @@ from monitor.importers.rows import STEP_NAMES, LogError, Row, Rows, is_step, tra
 
 __all__ = ["USED", "Log", "LogError", "read_log"]
 
-USED = ("format_reward", "completion_length", "accuracy_reward", "entropy", "clipped_ratio")
-"""What the detector reads; a file with none of it cannot be judged."""
+USED = ("format", "length", "accuracy", "entropy", "clipped")
+"""The roles that the detector reads; a file with none of them cannot be judged."""
+READ = frozenset(SERIES[role] for role in USED)
 
 _EMPTY = frozenset(
     {"", "nan", "none", "null", "na", "n/a", "-", "inf", "-inf", "infinity", "-infinity", "no log"}
@@ -48,11 +52,18 @@ class Log:
     notes: tuple[str, ...] = ()
 
 
-def read_log(path: Path, *, table: int | None = None, logging_steps: int | None = None) -> Log:
+def read_log(
+    path: Path,
+    *,
+    table: int | None = None,
+    logging_steps: int | None = None,
+    told: bool = False,
+) -> Log:
     """Return the log in `path`; of a folder, its `trainer_state.json`.
 
     `table` chooses one of several in a notebook or page, from 1. `logging_steps` is the distance of two
-    printed rows where none says its step. Raises LogError with what the file is and the way out.
+    printed rows where none says its step. Unless the roles are `told`, a column must have one by its name.
+    Raises LogError with what the file is and the way out.
     """
     if path.is_dir():
         path = _state_in(path)
@@ -60,7 +71,7 @@ def read_log(path: Path, *, table: int | None = None, logging_steps: int | None 
     if not text.strip():
         raise LogError(f"{path} is empty; give a CSV, JSONL or trainer_state.json with a log in it")
     name = path.name.removesuffix(".gz").lower()
-    return _log(path, _rows(path, text, name, table, logging_steps))
+    return _log(path, _rows(path, text, name, table, logging_steps), told=told)
 
 
 def _state_in(folder: Path) -> Path:
@@ -109,7 +120,7 @@ def _text(path: Path) -> str:
         raise LogError(f"{path} cannot be read ({reason}); check the path") from None
 
 
-def _log(path: Path, found: Rows) -> Log:
+def _log(path: Path, found: Rows, *, told: bool) -> Log:
     rows = [part for row in found.rows if (part := training_part(row)) is not None]
     step_name = _step_name(rows)
     merged: dict[int, dict[str, float]] = {}
@@ -122,7 +133,7 @@ def _log(path: Path, found: Rows) -> Log:
         else:
             merged.setdefault(step, {}).update(_metrics(path, row))
     samples = tuple(Sample(step, merged[step]) for step in sorted(merged))
-    _check(path, samples, {name for row in rows for name in row.values}, without)
+    _check(path, samples, {name for row in rows for name in row.values}, without, told=told)
     return Log(samples, found.save_steps, max_steps, without, _notes(found, rows, step_name))
 
 
@@ -144,19 +155,23 @@ def _step_name(rows: Iterable[Row]) -> str | None:
     return next((name for name in STEP_NAMES if name in there), None)
 
 
-def _check(path: Path, samples: tuple[Sample, ...], names: set[str], without: int) -> None:
+def _check(
+    path: Path, samples: tuple[Sample, ...], names: set[str], without: int, *, told: bool
+) -> None:
     if not samples:
         why = f"none of its {without} rows has a `step`" if without else "it has no rows"
         raise LogError(f"{path}: {why}; each row needs the optimiser step under the name `step`")
-    if not any(name in sample.metrics for sample in samples for name in USED):
+    members = assign({name for sample in samples for name in sample.metrics}).members
+    if not told and not any(role in members for role in USED):
         found = ", ".join(islice(sorted(n for n in names if not is_step(n)), 12)) or "nothing else"
         fine_tuning = names & {"token_acc", "mean_token_accuracy", "loss"} and not any(
             "reward" in name for name in names
         )
         kind = " It looks like supervised fine-tuning, which has no reward." if fine_tuning else ""
         raise LogError(
-            f"{path}: no value of a metric that Cusp knows (found: {found}); name the columns"
-            f" format_reward, completion_length and, if there, accuracy_reward and entropy.{kind}"
+            f"{path}: no value of a metric that Cusp knows (found: {found}); tell which is"
+            " what with --role format=COLUMN, or name the columns format_reward, completion_length and,"
+            f" if there, accuracy_reward and entropy.{kind}"
         )
 
 
@@ -177,16 +192,16 @@ def _step(path: Path, row: Row, step_name: str | None) -> tuple[int | None, int 
 
 
 def _metrics(path: Path, row: Row) -> dict[str, float]:
-    """Return the row's finite values under canonical names; the canonical spelling wins."""
+    """Return the row's finite values under canonical names; of two keys the one that counts."""
     found: dict[str, float] = {}
-    for name, value in sorted(row.values.items(), key=lambda item: item[0] in CANONICAL):
+    for name, value in sorted(row.values.items(), key=lambda item: -precedence(item[0])):
         if is_step(name) or _absent(value):
             continue
         ours = canonical_name(name)
         number = _number(value)
         if number is not None:
             found[ours] = number
-        elif ours in USED:
+        elif ours in READ or (function_of(name) and rule(name).role in USED):
             raise LogError(
                 f"{path}, {row.place}, column {name}: {_shown(value)} is no number; leave the cell"
                 " empty where nothing was measured"

@@ -65,11 +65,17 @@ def announce(connection: Connection, start: RunStart, now: float) -> bool:
             status_reason=None,
             ended_at=None,
             policy=start.policy.model_dump(),
-            metadata=start.metadata.model_dump(),
+            metadata=_metadata(start, run),
             config=start.config,
             folds=run.folds + 1,  # what the detector knows of the run may differ: fold anew
         )
     return True
+
+
+def _metadata(start: RunStart, run: RunRow) -> dict[str, Any]:
+    """Return the new attempt's metadata; roles told before stay unless it tells its own."""
+    metadata = start.metadata.model_dump()
+    return {**metadata, "roles": metadata["roles"] or run.metadata.get("roles") or {}}
 
 
 def lock(connection: Connection, run_id: str) -> RunRow | None:

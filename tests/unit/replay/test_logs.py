@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from monitor.importers.logs import LogError, read_log
+from monitor.replay import replay
 from tests.unit.replay.logs import TRL, turning_run, write_csv, write_jsonl, write_state
 
 
@@ -13,7 +14,8 @@ def test_all_shapes_of_one_log_give_the_same_samples(tmp_path: Path) -> None:
     run = turning_run()
     expected = tuple(run)
     assert read_log(write_csv(tmp_path / "a.csv", run)).samples == expected
-    assert read_log(write_csv(tmp_path / "b.csv", run, TRL)).samples == expected
+    named = replay(read_log(write_csv(tmp_path / "b.csv", run, TRL)).samples)
+    assert named.samples == expected
     assert read_log(write_jsonl(tmp_path / "c.jsonl", run)).samples == expected
     assert read_log(write_jsonl(tmp_path / "c.log", run)).samples == expected
     assert read_log(write_state(tmp_path / "trainer_state.json", run)).samples == expected
@@ -45,10 +47,10 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     assert [dict(s.metrics) for s in read_log(file).samples] == [{"format_reward": 1.0}, {}]
 
 
-def test_the_canonical_spelling_wins_over_a_dialect(tmp_path: Path) -> None:
+def test_the_mean_length_counts_where_unsloth_logs_the_longest_of_the_batch_too(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("step,completion_length,completions/mean_length\n1,10,20\n")
-    assert read_log(file).samples[0].metrics == {"completion_length": 10.0}
+    assert read_log(file).samples[0].metrics == {"completion_length": 20.0}
 
 
 def test_a_semicolon_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
