@@ -19,6 +19,7 @@ DOMAINS = {
     "yaxis4": (0.065, 0.245),
     "yaxis5": (0.0, 0.045),
 }
+TITLE_LENGTH = 56  # characters of a formula above a chart
 # The buttons are named one by one: the default set can send a chart to a service of others.
 CONFIG: Json = {
     "responsive": True,
@@ -134,11 +135,17 @@ def titles(third: str, known: Mapping[str, Record]) -> list[Json]:
         ("yaxis2", "Completion length, tokens", "completion_length"),
         ("yaxis3", words.metric(third).capitalize(), third),
     )
-    named = [
-        _title(DOMAINS[axis][1], text + ("" if name in known or not known else " (not logged)"))
-        for axis, text, name in rows
-    ]
+    named = [_title(DOMAINS[axis][1], text + _made_of(name, known)) for axis, text, name in rows]
     return [*named, _title(DOMAINS["yaxis4"][1], "Evidence of a transition")]
+
+
+def _made_of(name: str, known: Mapping[str, Record]) -> str:
+    """What a series of a role is made of, or that there is none; short, as it stands above a chart."""
+    if name not in known:
+        return " (not logged)" if known else ""
+    made_of = str(known[name].get("made_of") or "").replace("rewards/", "")
+    short = made_of if len(made_of) <= TITLE_LENGTH else made_of[: TITLE_LENGTH - 1] + "…"
+    return f" = {short}" if made_of else ""
 
 
 def _title(y: float, text: str) -> Json:

@@ -20,6 +20,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "commands": (),
     "samples": ("samples",),
     "jobs": ("jobs",),
+    "roles": (),
     "marks": ("verdicts", "checkpoints", "evaluations"),
 }
 """Each section that a page fetches at /runs/{id}/sections/{section}, and the data it needs."""

@@ -1,5 +1,6 @@
 // Stop, resume, promote, pin, evaluate, delete: ask where it matters, post, say what happened.
-import { getJson, post, remove, say } from "./api.js";
+import { getJson, patch, post, remove, say } from "./api.js";
+import { toldRoles } from "./roles.js";
 
 const FINAL = ["done", "refused", "expired"];
 const STATES = {
@@ -62,6 +63,7 @@ export function listen({ refresh }) {
       say(checkpoint ? `Evaluation of checkpoint ${step} is queued.` : "Evaluation of the candidates is queued.");
       refresh("jobs");
     },
+    roles: () => open("roles-dialog"),
     csv: (button) => downloadCsv(button.dataset.name),
   };
   const confirmed = {
@@ -82,6 +84,8 @@ export function listen({ refresh }) {
       await remove(`/api/v1/runs/${runId()}${form.elements.promoted.checked ? "?confirm_promoted=true" : ""}`);
       location.assign("/#deleted");
     },
+    roles: (form) => changeRoles(toldRoles(form)),
+    rules: () => changeRoles({}),
     promote: async (_, dialog) => {
       const { checkpoint, expected } = dialog.dataset;
       const body = { alias: "production", expected_current: expected || null };
@@ -122,6 +126,12 @@ async function attempt(button, work) {
   } finally {
     button.removeAttribute("aria-busy");
   }
+}
+
+// Charts, verdicts and words are other ones then: the page is read anew.
+async function changeRoles(roles) {
+  await patch(`/api/v1/runs/${runId()}`, { roles });
+  location.reload();
 }
 
 async function downloadCsv(id) {

@@ -18,6 +18,10 @@ export async function post(path, body = {}) {
   });
 }
 
+export async function patch(path, body) {
+  return call(path, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
 export const remove = (path) => call(path, { method: "DELETE", headers: { "Idempotency-Key": key() } });
 
 // crypto.randomUUID exists only on https and localhost; a monitor on a LAN has neither.

@@ -65,6 +65,7 @@ const TOUCHES = {
   jobs: ["jobs"],
   samples: ["samples"],
   quarantine: ["header"],
+  roles: ["roles"],
 };
 const waiting = new Set();
 const missed = new Set();
