@@ -63,7 +63,7 @@ _JOINERS = frozenset({"and", "plus"})
 _TAGS = frozenset({"tag", "tags", "tagged", "tagcount", "tagscount"})
 _LOOKS = _set(
     "think thinks thinking json yaml html markdown schema template boxed parse parsed parsable parseable"
-    " parsing syntax malformed unparsable unparseable"
+    " parsing syntax malformed unparsable unparseable works compiles executes executable runnable"
 )
 _RIGHT = _set(
     "acc accuracy accurate correct correctly correctness incorrect incorrectness inaccuracy"
