@@ -81,7 +81,7 @@ def test_a_transition_that_the_told_roles_confirm_is_acted_on(api: TestClient) -
     run = trainer.get()
     assert run["transition"]["state"] == "confirmed"
     assert "pre-transition" in run["checkpoints"]
-    assert [command["kind"] for command in trainer.send()["commands"]] == ["stop"]
+    assert [command["kind"] for command in trainer.send()["commands"]] == ["keep", "stop"]
 
 
 def test_telling_the_same_again_changes_nothing_and_the_rules_come_back(api: TestClient) -> None:

@@ -1,6 +1,6 @@
 """The table of docs/reference/roles.md: public logs under their owners' names, and the roles found in them.
 
-    python -m tests.unit.cusp.role_table     # writes it anew, where the logs are
+python -m tests.unit.cusp.role_table     # writes it anew, where the logs are
 """
 
 import csv

@@ -154,6 +154,6 @@ def test_what_cannot_be_meant_is_refused_with_the_way_out(
 
 
 def test_a_key_that_was_never_logged_is_refused_with_those_like_it() -> None:
-    with pytest.raises(RoleError, match="was never logged.*rewards/soft_format_reward_func"):
+    with pytest.raises(RoleError, match=r"was never logged.*rewards/soft_format_reward_func"):
         check_told({"format": ["soft_formt_reward_func"]}, [SOFT, XML, "loss"])
     check_told({"format": ["soft_format_reward_func"]}, [SOFT, XML])

@@ -14,11 +14,13 @@ def test_all_shapes_of_one_log_give_the_same_samples(tmp_path: Path) -> None:
     run = turning_run()
     expected = tuple(run)
     assert read_log(write_csv(tmp_path / "a.csv", run)).samples == expected
-    named = replay(read_log(write_csv(tmp_path / "b.csv", run, TRL)).samples)
-    assert named.samples == expected
-    assert read_log(write_jsonl(tmp_path / "c.jsonl", run)).samples == expected
-    assert read_log(write_jsonl(tmp_path / "c.log", run)).samples == expected
-    assert read_log(write_state(tmp_path / "trainer_state.json", run)).samples == expected
+    assert replay(read_log(write_csv(tmp_path / "b.csv", run, TRL)).samples).samples == expected
+    assert replay(read_log(write_jsonl(tmp_path / "c.jsonl", run)).samples).samples == expected
+    assert replay(read_log(write_jsonl(tmp_path / "c.log", run)).samples).samples == expected
+    assert (
+        replay(read_log(write_state(tmp_path / "trainer_state.json", run)).samples).samples
+        == expected
+    )
 
 
 def test_a_gzipped_log_is_read_as_what_is_in_it(tmp_path: Path) -> None:
@@ -47,7 +49,9 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     assert [dict(s.metrics) for s in read_log(file).samples] == [{"format_reward": 1.0}, {}]
 
 
-def test_the_mean_length_counts_where_unsloth_logs_the_longest_of_the_batch_too(tmp_path: Path) -> None:
+def test_the_mean_length_counts_where_unsloth_logs_the_longest_of_the_batch_too(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "a.csv"
     file.write_text("step,completion_length,completions/mean_length\n1,10,20\n")
     assert read_log(file).samples[0].metrics == {"completion_length": 20.0}
