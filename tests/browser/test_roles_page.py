@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import cusp
 from tests.conftest import MonitorProcess
@@ -70,11 +70,20 @@ def test_a_person_tells_the_format_reward_on_the_page(
     expect(page.locator("#section-decisions")).to_contain_text("roles")
 
     card.get_by_role("button", name="Change roles").click()
-    dialog.get_by_label("Another key").fill("rewards/never_logged")
-    dialog.get_by_role("button", name="Save roles").click()
-    expect(page.locator("#said")).to_contain_text("was never logged, so it cannot be the format")
-
-    card.get_by_role("button", name="Change roles").click()
     dialog.get_by_role("button", name="Back to the rules").click()
     expect(card).to_contain_text("Format reward: none found")
     assert monitor_process.get(f"/runs/{run.id}")["roles"]["told"] == {}
+
+
+def test_a_key_that_was_never_logged_is_refused_with_a_sentence_on_the_page(
+    browser: Browser, monitor_process: MonitorProcess, run: cusp.Run
+) -> None:
+    page = browser.new_page()  # the browser itself notes a refusal as an error of the page
+    page.goto(f"{monitor_process.url}/runs/{run.id}")
+    page.locator("#section-roles").get_by_role("button", name="Change roles").click()
+    dialog = page.locator("#roles-dialog")
+    dialog.get_by_label("Another key").fill("rewards/never_logged")
+    dialog.get_by_role("button", name="Save roles").click()
+    expect(page.locator("#said")).to_contain_text("was never logged, so it cannot be the format")
+    assert monitor_process.get(f"/runs/{run.id}")["roles"]["told"] == {}
+    page.close()

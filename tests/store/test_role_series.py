@@ -8,6 +8,7 @@ import pytest
 
 from cusp.wire import RewardSpec, RunMetadata
 from monitor import role_reading
+from monitor.detect import Detector, Sample, Verdict
 from monitor.role_series import role_series
 from monitor.store import findings, points, runs
 from monitor.store.database import Database
@@ -145,13 +146,14 @@ def test_parts_of_a_step_in_two_messages_are_put_together(database: Database) ->
 def test_names_that_differ_from_step_to_step_do_not_fold_the_past_for_ever(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from monitor.detect import Detector
-
-    training, given = Training(database), []
+    training, given = Training(database), list[int]()
     update = Detector.update
-    monkeypatch.setattr(
-        Detector, "update", lambda self, sample: given.append(sample.step) or update(self, sample)
-    )
+
+    def noting(self: Detector, sample: Sample) -> Verdict:
+        given.append(sample.step)
+        return update(self, sample)
+
+    monkeypatch.setattr(Detector, "update", noting)
     for step in range(120):
         training.send(point(step, **{f"rewards/format_{step}": 0.5, "completion_length": 100.0}))
     assert len(given) < 120 * 4

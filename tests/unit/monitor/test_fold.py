@@ -3,7 +3,8 @@
 import random
 
 from cusp.wire import Policy, RewardSpec, RunMetadata
-from monitor.fold import Folded, Folds, fold, fresh, shape_of
+from monitor.fold import Folded, Folds, fold, fresh
+from monitor.role_series import shape_of
 
 
 def series(count: int) -> dict[int, dict[str, float]]:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -48,7 +49,7 @@ def notebook(file: Path, *html: str, printed: str = "") -> Path:
     return file
 
 
-def steps_of(file: Path, **options: int) -> list[int]:
+def steps_of(file: Path, **options: Any) -> list[int]:
     """Return the steps that are read from a file."""
     return [sample.step for sample in read_log(file, **options).samples]
 
