@@ -34,9 +34,11 @@ _ALIASES = {
     "step_time": "step_time_s",
     "sampling/sampling_logp_difference/mean": "logp_difference",
     # verl
+    "response_length_non_aborted/mean": "completion_length",
     "response_length/mean": "completion_length",
     "response_length/clip_ratio": "clipped_ratio",
     "critic/rewards/mean": "reward",
+    "reward/overall": "reward",  # EasyR1
     "actor/entropy": "entropy",
     "actor/entropy_loss": "entropy",
     "actor/kl_loss": "kl",
@@ -51,49 +53,66 @@ _ALIASES = {
     "truncated": "clipped_ratio",
 }
 
-_REWARD = re.compile(r"rewards/(?P<function>[^/]+?)(?P<mean>/mean)?$")
-_FORMAT = {"format", "format_reward", "format_reward_func", "think_format_reward", "tag_format"}
-_ACCURACY = {
-    "accuracy",
-    "accuracy_reward",
-    "accuracy_reward_func",
-    "correctness_reward_func",
-    "correctness_reward",
-}
+_PLACES = {name: place for place, name in enumerate(_ALIASES)}
+_MEAN_OF = re.compile(r"(?P<function>rewards/[^/]+?)/mean$")
+_SPACED = re.compile(r"\s*/\s*")  # heads of notebook tables: `rewards / format_reward / mean`
+
+# Where several keys of one dict mean the same, the first of these counts. Unsloth logs the longest
+# completion of the batch as `completion_length`, so TRL's mean goes before it.
+_BEFORE_CANONICAL = ("completions/mean_length",)
 
 
 @lru_cache(maxsize=4096)
 def canonical_name(name: str) -> str:
     """Return the canonical name of a logged key, or the key itself without its `train/` prefix.
 
-    >>> canonical_name("rewards/format_reward/mean"), canonical_name("train/completion_length")
-    ('format_reward', 'completion_length')
-    >>> canonical_name("rewards/cosine_reward/mean"), canonical_name("my/metric")
-    ('rewards/cosine_reward', 'my/metric')
+    A reward function keeps its own name: which role it has is `cusp.roles`' question.
+
+    >>> canonical_name("completions/mean_length"), canonical_name("train/completion_length")
+    ('completion_length', 'completion_length')
+    >>> canonical_name("rewards / format_reward / mean"), canonical_name("my/metric")
+    ('rewards/format_reward', 'my/metric')
     """
-    name = name.removeprefix("train/")
+    name = _SPACED.sub("/", name.strip()).removeprefix("train/")
     if found := _ALIASES.get(name):
         return found
-    reward = _REWARD.match(name)
-    if reward is None:
-        return name
-    function = reward["function"]
-    if function in _FORMAT:
-        return "format_reward"
-    if function in _ACCURACY:
-        return "accuracy_reward"
-    return f"rewards/{function}"
+    mean = _MEAN_OF.match(name)
+    return mean["function"] if mean else name
 
 
 def canonical(metrics: Mapping[str, object]) -> dict[str, object]:
-    """Return the metrics under canonical names; where two keys meet, the canonical spelling wins.
+    """Return the metrics under canonical names; docs/reference/roles.md says which of two keys counts.
 
     >>> canonical({"completions/mean_length": 80.0, "kl": None})
     {'completion_length': 80.0, 'kl': None}
+    >>> canonical({"completion_length": 400.0, "completions/mean_length": 80.0})
+    {'completion_length': 80.0}
     """
-    named = {canonical_name(str(name)): value for name, value in metrics.items()}
-    named.update({name: value for name, value in metrics.items() if name in CANONICAL})
+    named: dict[str, object] = {}
+    given = sorted(((str(name), value) for name, value in metrics.items()), key=_by_precedence)
+    for name, value in given:
+        ours = canonical_name(name)
+        if ours not in named or (_number(named[ours]) is None and _number(value) is not None):
+            named[ours] = value
     return named
+
+
+def _by_precedence(item: tuple[str, object]) -> int:
+    return precedence(item[0])
+
+
+def precedence(name: str) -> int:
+    """Return how early a key counts among those of the same canonical name; the least counts.
+
+    >>> sorted(["response_length", "completion_length", "completions/mean_length"], key=precedence)
+    ['completions/mean_length', 'completion_length', 'response_length']
+    """
+    name = _SPACED.sub("/", name.strip()).removeprefix("train/")
+    if name in _BEFORE_CANONICAL:
+        return 0
+    if name in CANONICAL:
+        return 1
+    return 2 + _PLACES.get(name, len(_PLACES))
 
 
 def finite_only(metrics: Mapping[str, object]) -> tuple[dict[str, float], int]:

@@ -1,0 +1,67 @@
+"""What a role is made of, and its value at a point."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Member:
+    """A logged key in a role: it gives `offset + scale * value`.
+
+    `also` is the key of the same function in points of an older client.
+    """
+
+    key: str
+    source: str  # "rule" | "told"
+    why: str = ""
+    bad: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
+    also: str | None = None
+
+    def value(self, metrics: Mapping[str, float]) -> float | None:
+        """Return what the key gives to its role at a point, None where it was not logged."""
+        raw = metrics.get(self.key)
+        if raw is None and self.also is not None:
+            raw = metrics.get(self.also)
+        return None if raw is None else self.offset + self.scale * raw
+
+    @property
+    def plain(self) -> bool:
+        """Whether the role's value is the logged one."""
+        return (self.scale, self.offset, self.also) == (1.0, 0.0, None)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The members of every role that has any, and what is left over.
+
+    `unrecognised`: reward functions without a role. `absent`: keys told for a role that are not logged.
+    `untrained`: functions of weight 0 that were left out of a role.
+    """
+
+    members: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)
+    unrecognised: tuple[str, ...] = ()
+    absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    untrained: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # roles told that there are not
+
+    def values(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Return the value of each role at a point.
+
+        A role of several functions is the sum of them, weighted as trained. Where one of them was not
+        logged the role was not measured: a sum of fewer would look like a fall.
+        """
+        result = {}
+        for role, members in self.members.items():
+            parts = [member.value(metrics) for member in members]
+            known = [part for part in parts if part is not None]
+            if len(known) == len(parts) and math.isfinite(total := sum(known)):
+                result[role] = total
+        return result
+
+    def keys(self) -> dict[str, str]:
+        """Return the role of every key that has one."""
+        pairs = ((k, r) for r, ms in self.members.items() for m in ms for k in (m.key, m.also))
+        return {key: role for key, role in pairs if key is not None}
