@@ -13,6 +13,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cusp import checkpoints, held
+from cusp.described import described
 from cusp.run import Run
 from cusp.start import init
 from cusp.wire import Command, Policy, RunMetadata
@@ -176,27 +177,6 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         for command in self._proposed:
             self._agreed.add(command.command_id)
             run.acknowledge(command, "agreed", step=step)
-
-
-def described(
-    args: TrainingArguments, state: TrainerState, model: Any, given: RunMetadata
-) -> RunMetadata:
-    """Return the metadata with what the trainer's arguments tell filled in where it was not given."""
-    per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-    found: dict[str, object] = {
-        "max_steps": state.max_steps if state.max_steps > 0 else None,
-        "completions_per_point": max(1, int(per_step * max(1, args.logging_steps))),
-        "completion_limit_tokens": getattr(args, "max_completion_length", None),
-        "save_steps": int(args.save_steps) if args.save_steps >= 1 else None,
-        "gpu_count": args.world_size if args.device.type == "cuda" else 0,
-    }
-    if model is not None:
-        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-        found["model_parameters"] = sum(size for size, _ in sizes)
-        found["trainable_parameters"] = sum(size for size, trained in sizes if trained)
-    return given.model_copy(
-        update={k: v for k, v in found.items() if k not in given.model_fields_set}
-    )
 
 
 def _bit(command: Command) -> int:

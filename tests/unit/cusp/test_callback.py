@@ -56,6 +56,7 @@ def test_what_the_trainer_knows_travels_with_the_run(arguments: TrainingArgument
     arguments.gradient_accumulation_steps = 4
     arguments.logging_steps = 1
     state = TrainerState(max_steps=850)
+    state.compute_steps(arguments, 850)
     given = cusp.RunMetadata(save_steps=7)
     found = described(arguments, state, None, given)
     assert (found.max_steps, found.completions_per_point, found.save_steps) == (850, 24, 7)
