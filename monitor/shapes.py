@@ -33,6 +33,11 @@ class CheckpointRef(Shape):
     step: int
 
 
+class Kept(CheckpointRef):
+    path: str
+    pinned: bool
+
+
 class Score(Shape):
     task: str
     split: str
@@ -148,6 +153,7 @@ class Run(RunSummary):
     config: Json
     policy: Policy
     metadata: RunMetadata
+    kept: Kept | None
     no_evaluation: str | None
     no_resume: str | None
     evidence: list[Evidence]
