@@ -2,7 +2,8 @@
 
 CUSP_URL=... python -m tests.e2e.watched_script FOLDER [how] [key=value ...]
 
-`how` says how Cusp is attached: watch (default), twice, callback, both, report_to, rank0.
+`how` says how Cusp is attached: watch (default), twice, callback, both, report_to,
+rank0 or rank1 (a callback on that one alone).
 """
 
 import json
@@ -36,7 +37,8 @@ def main(folder: str, how: str = "watch", *chosen: str) -> None:
     arguments |= {key: json.loads(value) for key, value in (one.split("=", 1) for one in chosen)}
     if how == "report_to":
         arguments["report_to"] = ["cusp"]
-    first = os.environ.get("RANK", "0") == "0"
+    rank = os.environ.get("RANK", "0")
+    first = rank == "0"
     trainer = Bench(Path(folder) / "cache").trainer(
         Path(folder) / "out",
         rewards=[soft_format_reward_func, correctness_reward_func, house_style],
@@ -45,8 +47,8 @@ def main(folder: str, how: str = "watch", *chosen: str) -> None:
         **arguments,
     )
     watched = None
-    if how == "rank0":
-        if first:
+    if how in ("rank0", "rank1"):
+        if how == f"rank{rank}":
             trainer.add_callback(cusp.CuspCallback())
     elif how in ("watch", "twice", "both"):
         watched = cusp.watch(trainer, policy="propose", name="a script", tags=["told"])
@@ -63,7 +65,7 @@ def main(folder: str, how: str = "watch", *chosen: str) -> None:
         seen["url"] = watched.url
     if first:
         print(json.dumps(seen), flush=True)
-    (Path(folder) / f"ended-{os.environ.get('RANK', '0')}").write_text(str(seen["step"]))
+    (Path(folder) / f"ended-{rank}").write_text(str(seen["step"]))
 
 
 def _attached(trainer: Any) -> int:
