@@ -37,7 +37,7 @@ class Watched:
     @property
     def scores(self) -> dict[int, list[float]]:
         """What `evaluate` returned, by step: of the kept and the last checkpoint."""
-        return self._callback.scores
+        return self._callback.reading.scores
 
 
 def watch(
@@ -72,11 +72,12 @@ def watch(
         raise told.ToldError(f"samples is {samples!r}; use a number from 0 to {MOST_A_STEP}")
     if evaluate is not None and not callable(evaluate):
         raise told.ToldError(f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path")
-    given = {
+    given = {"project": project, "name": name, "config": config, "tags": tags}
+    reading = {
+        "metadata": metadata,
         "roles": told.roles_told(roles, names_of(trainer)),
-        "policy": told.policy_told(policy),
-        **{"project": project, "name": name, "config": config, "tags": tags},
-        **{"samples": samples, "evaluate": evaluate, "metadata": metadata},
+        "samples": samples,
+        "evaluate": evaluate,
     }
     callback = next((c for c in handler.callbacks if isinstance(c, CuspCallback)), None)
     if callback is None:
@@ -86,5 +87,5 @@ def watch(
         terminal.say(
             "this trainer has Cusp attached already; what is told now is added to that one"
         )
-    callback.read(trainer, **given)
+    callback.read(trainer, reading=reading, policy=told.policy_told(policy), **given)
     return Watched(callback)

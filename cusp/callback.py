@@ -6,8 +6,7 @@ every step all ranks agree on one small integer and act in the same step.
 
 import logging
 import os
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ from cusp.attendance import Attendance, distributed
 from cusp.described import described, warnings_on
 from cusp.errors import CuspError
 from cusp.harmless import harmless
-from cusp.reward_functions import rewards_read
+from cusp.reading import Reading
 from cusp.run import Run
-from cusp.samples import Sampler
-from cusp.scores import Evaluate, scores
 from cusp.start import init
 from cusp.wire import Command, Policy, RunMetadata
 
@@ -58,17 +55,12 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         hold: bool = True,
     ) -> None:
         self.run = run
-        self.scores: dict[int, list[float]] = {}
+        self.reading = Reading(metadata or RunMetadata(), told.roles_told(roles))
         self._given: dict[str, Any] = {"project": project, "name": name, "tags": tags}
-        self._given["policy"] = told.policy_told(policy)
-        self._config = config
-        self._metadata = _with_roles(metadata or RunMetadata(), told.roles_told(roles))
+        self._given |= {"policy": told.policy_told(policy), "config": config}
         self._hold = hold
-        self._trainer: Callable[[], Any] = lambda: None
-        self._sampler: Sampler | None = None
-        self._evaluate: Evaluate | None = None
         self._attendance: Attendance | None = None
-        self._roles_said = self._idle = False
+        self._idle = False
         self._unregistered: int | None = None
         self._stop_after_save = False
         self._proposed: list[Command] = []
@@ -84,14 +76,15 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     ) -> None:
         """Announce the attempt, from rank 0; a training goes on without Cusp rather than not at all."""
         self._stop_after_save, self._proposed, self._agreed = False, [], set()
-        self._roles_said, self._unregistered = False, None
+        self._unregistered = None
+        self.reading.begin()
         self._idle = _another_watches(self, state)
         if self._idle:
             return
-        self._attendance = Attendance()
-        if not state.is_world_process_zero:
-            return
         try:
+            self._attendance = Attendance()
+            if not state.is_world_process_zero:
+                return
             self._begin(args, state, model, kwargs.get("train_dataloader"))
         except (CuspError, ValueError, OSError) as error:
             log.error("Cusp cannot watch this training, which goes on without it: %s", error)
@@ -118,6 +111,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if orders and self.run is not None:
             self._acknowledge_agreement(self.run, state.global_step)
 
+    @harmless(None)
     def on_log(
         self,
         args: TrainingArguments,
@@ -130,7 +124,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if self._idle or self.run is None or not logs or "train_runtime" in logs:
             return
         self.run.log(logs, state.global_step)
-        self._look_at_point(self.run, logs, state)
+        self.reading.point(self.run, logs, state.global_step)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -145,12 +139,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if self.run is not None and not self._together():
             self._unregistered = state.global_step
         elif self.run is not None:
-            path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            self.run.checkpoint(path, state.global_step)
-            for command in self.run.open_commands():
-                if command.kind == "save" and command.command_id in self._agreed:
-                    self.run.acknowledge(command, "done", step=state.global_step)
+            self._saved(self.run, args, state.global_step)
 
+    @harmless(None)
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -170,19 +161,19 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             stopped.reason if stopped else None,
             step=state.global_step,
         )
-        self._say_end(self.run, stopped, state, sent)
-        self._score(self.run, args)
+        self.reading.end(self.run, stopped, state, args.world_size, sent)
 
     def _begin(
         self, args: TrainingArguments, state: TrainerState, model: Any, dataloader: Any
     ) -> None:
         root = Path(args.output_dir).absolute()
         if self.run is None or self.run.finished:  # the same callback may serve several trainings
-            metadata = described(args, state, model, self._known(), dataloader)
-            config = self._config if self._config is not None else args.to_sanitized_dict()
+            metadata = described(args, state, model, self.reading.known(), dataloader)
+            given = {**self._given, "name": self._given["name"] or _run_name(args)}
+            if given["config"] is None:
+                given["config"] = args.to_sanitized_dict()
             self.run = None
-            named = {**self._given, "name": self._given["name"] or _run_name(args)}
-            self.run = init(**named, config=config, metadata=metadata, root=root)
+            self.run = init(**given, metadata=metadata, root=root)
         terminal.begun(self.run)
         for sentence in warnings_on(args, state):
             log.warning(sentence)
@@ -206,54 +197,27 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             held_there if self._hold else "and hold=False lets it; leave one of them out",
         )
 
-    def read(self, trainer: Any, **given: Any) -> None:
+    def read(self, trainer: Any, *, reading: Mapping[str, Any], **given: Any) -> None:
         """Read rewards and completions off this trainer, too; `given` replaces what was told before."""
-        self._trainer = weakref.ref(trainer)
-        for name in ("project", "name", "tags", "policy"):
-            self._given[name] = given[name] or self._given[name]
-        self._config = given["config"] if given["config"] is not None else self._config
-        self._metadata = _with_roles(given["metadata"] or self._metadata, given["roles"])
-        self._sampler = Sampler(trainer, given["samples"])
-        self._evaluate = given["evaluate"] or self._evaluate
-
-    def _known(self) -> RunMetadata:
-        """Return what is known before the training is looked at: told, or read off the trainer."""
-        trainer = self._trainer()
-        return self._metadata if trainer is None else rewards_read(trainer, self._metadata)
-
-    @harmless(None)
-    def _look_at_point(self, run: Run, logs: Mapping[str, object], state: TrainerState) -> None:
-        """Say once what the logged keys are to the detector; send a few completions of the step."""
-        if any(name.startswith("eval_") for name in logs):
-            return
-        if not self._roles_said:
-            self._roles_said = True
-            terminal.roles_seen(logs, self._known())
-        if self._sampler is not None:
-            self._sampler.send(run, state.global_step)
-
-    @harmless(None)
-    def _say_end(self, run: Run, stop: Command | None, state: TrainerState, sent: bool) -> None:
-        if stop is not None:
-            terminal.stopped(run, stop, state.global_step, state.max_steps)
-        else:
-            terminal.ended(run, state.global_step, state.max_steps, sent=sent)
-
-    @harmless(None)
-    def _score(self, run: Run, args: TrainingArguments) -> None:
-        """Score the kept and the last checkpoint by the person's own function, if there is one."""
-        if self._evaluate is not None:
-            self.scores = scores(self._evaluate, run.kept, run.last_checkpoint, args.world_size)
+        self._given.update({name: value for name, value in given.items() if value is not None})
+        self.reading.of(trainer, **reading)
 
     def _together(self) -> bool:
         """Return whether all ranks have the callback, so that they can agree. Ask at a step's end."""
         return self._attendance is None or self._attendance.complete()
 
+    @harmless(None)
+    def _saved(self, run: Run, args: TrainingArguments, step: int) -> None:
+        run.checkpoint(Path(args.output_dir) / f"checkpoint-{step}", step)
+        for command in run.open_commands():
+            if command.kind == "save" and command.command_id in self._agreed:
+                run.acknowledge(command, "done", step=step)
+
     def _register_late(self, args: TrainingArguments) -> None:
         """Register what was saved in the step before: without a barrier the other ranks have had time."""
         if self._unregistered is not None and self.run is not None:
             step, self._unregistered = self._unregistered, None
-            self.run.checkpoint(Path(args.output_dir) / f"checkpoint-{step}", step)
+            self._saved(self.run, args, step)
 
     @harmless(0)
     def _orders(self) -> int:
@@ -296,10 +260,6 @@ def _bit(command: Command) -> int:
     if command.kind == "stop":
         return _STOP_AFTER_SAVE if command.mode == "after_save" else _STOP
     return 0
-
-
-def _with_roles(metadata: RunMetadata, roles: Mapping[str, list[str]]) -> RunMetadata:
-    return metadata.model_copy(update={"roles": dict(roles)}) if roles else metadata
 
 
 def _another_watches(callback: CuspCallback, state: TrainerState) -> bool:

@@ -75,9 +75,10 @@ def save_interval(args: Any, state: Any, dataloader: Any = None) -> int | None:
 def steps_per_epoch(args: Any, state: Any, dataloader: Any = None) -> int | None:
     """Return the optimiser steps of one epoch as transformers counts them, or None if it has no end."""
     batches = _length(dataloader)
+    accumulated: int = max(1, args.gradient_accumulation_steps)
     if batches is not None:
-        return max(1, math.ceil(batches / max(1, args.gradient_accumulation_steps)))
-    epochs = args.num_train_epochs
+        return max(1, math.ceil(batches / accumulated))
+    epochs: float = args.num_train_epochs
     if args.max_steps > 0 or state.max_steps <= 0 or not epochs or epochs <= 0:
         return None
     return max(1, round(state.max_steps / epochs))  # max_steps was made from the epochs

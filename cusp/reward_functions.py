@@ -26,7 +26,7 @@ def names_of(trainer: Any) -> list[str]:
 def rewards_read(trainer: Any, given: RunMetadata) -> RunMetadata:
     """Return the metadata with the trainer's weights and known ranges where none were given."""
     names = names_of(trainer)
-    found = {
+    found: dict[str, dict[str, Any]] = {
         "reward_weights": dict(zip(names, _weights(trainer), strict=False)),
         "rewards": _ranges(names, getattr(trainer, "reward_funcs", None) or []),
     }

@@ -67,18 +67,9 @@ class Run:
         return f"{self.settings.url}/runs/{self.id}"
 
     @property
-    def kept(self) -> Place | None:
-        """The checkpoint that was kept last, by the policy or a person: its step and folder, or None.
-
-        Pinning is done in the background; it is settled when `finish()` or a trainer's `train()` has
-        returned. A stop that names no checkpoint keeps the one saved last if none was kept before.
-        """
-        return self._shelf.kept
-
-    @property
     def last_checkpoint(self) -> Place | None:
         """The checkpoint registered last in this attempt: its step and folder, or None."""
-        return self._shelf.last
+        return self._shelf.saved_last
 
     def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         """Record the metric values of a step under canonical names; None and NaN are left out.
@@ -137,6 +128,15 @@ class Run:
         """Pin the checkpoints of these steps in the background; unknown steps are logged."""
         for step in steps or []:
             self._shelf.pin(step)
+
+    @property
+    def kept(self) -> Place | None:
+        """The checkpoint that was kept last, by the policy or a person: its step and folder, or None.
+
+        Pinning is done in the background; it is settled when `finish()` or a trainer's `train()` has
+        returned. A stop that names no checkpoint keeps the one saved last if none was kept before.
+        """
+        return self._shelf.kept_last
 
     def settle(self, timeout_s: float = 120.0) -> bool:
         """Wait until every checkpoint is hashed and pinned; return whether that was in time."""

@@ -40,8 +40,8 @@ class Shelf:
         self._leaving: dict[int, float] = {}  # by step: since when
         self._holds = False
         self._keeper = Keeper()
-        self.kept: Place | None = None  # what was pinned last
-        self.last: Place | None = None  # what was registered last
+        self.kept_last: Place | None = None
+        self.saved_last: Place | None = None
 
     def hold(self) -> None:
         """From now on hold the weights of what is registered: the trainer deletes its checkpoints."""
@@ -73,7 +73,7 @@ class Shelf:
 
     def pin_last(self) -> None:
         """Pin the checkpoint saved last if none was kept before: a run that is stopped keeps one."""
-        self._keeper.submit(lambda: self.last and self.kept is None and self._pin(self.last.step))
+        self._keeper.submit(self._pin_last)
 
     def pin_all(self, steps: list[int], then: Callable[[list[int]], None]) -> None:
         """Pin the checkpoints of these steps, then call with the steps that could not be pinned."""
@@ -111,7 +111,7 @@ class Shelf:
             path.relative_to(self.root)
             manifest = checkpoints.write_manifest(path, step)
             self._know(step, manifest, path, "present")
-            self.last = Place(step, path)
+            self.saved_last = Place(step, path)
         except (ValueError, OSError) as error:
             if part is None:
                 log.warning(
@@ -136,7 +136,7 @@ class Shelf:
             return
         if manifest is None:  # deleted before it was hashed
             self._know(step, found, place, "present")
-            self.last = Place(step, place)
+            self.saved_last = Place(step, place)
 
     def _keep_within_bounds(self) -> None:
         """Announce as missing what is too much, and delete what was so for a while."""
@@ -195,10 +195,14 @@ class Shelf:
                 why = str(error)
                 continue
             self._know(step, manifest, target, "pinned")
-            self.kept = Place(step, target)
+            self.kept_last = Place(step, target)
             return True
         log.warning("Cusp could not keep the checkpoint of step %s: %s", step, why)
         return False
+
+    def _pin_last(self) -> None:
+        if self.kept_last is None and self.saved_last is not None:
+            self._pin(self.saved_last.step)
 
     def _know(self, step: int, manifest: Manifest, path: Path, state: str) -> None:
         self._known[step] = manifest, path

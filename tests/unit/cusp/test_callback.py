@@ -50,7 +50,7 @@ def test_rotation_that_may_delete_the_right_checkpoint_is_warned_of(
 
 
 def test_what_the_trainer_knows_travels_with_the_run(arguments: TrainingArguments) -> None:
-    from cusp.callback import described
+    from cusp.described import described
 
     arguments.per_device_train_batch_size = 6
     arguments.gradient_accumulation_steps = 4
