@@ -73,6 +73,7 @@ def watch(
     if evaluate is not None and not callable(evaluate):
         raise told.ToldError(f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path")
     given = {"project": project, "name": name, "config": config, "tags": tags}
+    asked = told.policy_told(policy)
     reading = {
         "metadata": metadata,
         "roles": told.roles_told(roles, names_of(trainer)),
@@ -87,5 +88,5 @@ def watch(
         terminal.say(
             "this trainer has Cusp attached already; what is told now is added to that one"
         )
-    callback.read(trainer, reading=reading, policy=told.policy_told(policy), **given)
+    callback.read(trainer, reading=reading, policy=asked, **given)
     return Watched(callback)

@@ -79,9 +79,10 @@ def steps_per_epoch(args: Any, state: Any, dataloader: Any = None) -> int | None
     if batches is not None:
         return max(1, math.ceil(batches / accumulated))
     epochs: float = args.num_train_epochs
-    if args.max_steps > 0 or state.max_steps <= 0 or not epochs or epochs <= 0:
+    total: int = state.max_steps
+    if args.max_steps > 0 or total <= 0 or not epochs or epochs <= 0:
         return None
-    return max(1, round(state.max_steps / epochs))  # max_steps was made from the epochs
+    return max(1, round(total / epochs))  # max_steps was made from the epochs
 
 
 def warnings_on(args: Any, state: Any) -> Iterable[str]:
