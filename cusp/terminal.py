@@ -1,4 +1,4 @@
-"""What a training says of Cusp in its own terminal or notebook: few lines, on standard error.
+"""What a training says of Cusp in its own terminal or notebook: few lines, on standard output, among the metrics.
 
 Not through `logging`, which shows nothing of it in a plain script. CUSP_SILENT=1 turns it off.
 """
@@ -21,7 +21,7 @@ WORDS_TIMEOUT_S = 3.0
 
 def say(*lines: str) -> None:
     """Print lines where a progress bar of the training is not torn apart by them."""
-    if _silent() or sys.stderr is None:
+    if _silent() or sys.stdout is None:
         return
     with contextlib.suppress(OSError, ValueError):  # a terminal that is gone or closed
         for line in lines:
@@ -112,7 +112,7 @@ def _silent() -> bool:
 def _print(line: str) -> None:
     tqdm: Any = sys.modules.get("tqdm")
     if tqdm is not None and hasattr(tqdm, "tqdm"):
-        tqdm.tqdm.write(line, file=sys.stderr)
-        sys.stderr.flush()
+        tqdm.tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
     else:
-        print(line, file=sys.stderr, flush=True)
+        print(line, file=sys.stdout, flush=True)

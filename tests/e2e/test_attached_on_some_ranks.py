@@ -83,5 +83,5 @@ def test_watched_on_every_rank_both_stop_in_the_same_step(script: Script) -> Non
     assert 7 <= step < 400
     seen = json.loads(out.splitlines()[-1])
     assert seen["kept"]["step"] == step
-    assert errors.count("cusp: stopped a script") == 1, "only one of them speaks"
-    assert errors.count("cusp: watching a script") == 1
+    assert out.count("cusp: stopped a script") == 1, "only one of them speaks"
+    assert out.count("cusp: watching a script") == 1

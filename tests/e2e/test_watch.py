@@ -34,7 +34,7 @@ def script(served: Served, tmp_path: Path, cache: Path) -> Script:
 
 
 def said(process: "subprocess.CompletedProcess[str]") -> str:
-    lines = process.stderr.splitlines()
+    lines = process.stdout.splitlines()
     return "\n".join(line for line in lines if line.startswith("cusp: "))
 
 
@@ -57,10 +57,10 @@ def test_a_script_that_is_stopped_goes_on_with_what_was_kept(script: Script) -> 
     assert run["kept"]["pinned"] is True
     assert (script.folder / "out" / run["kept"]["path"]) == kept
 
-    block = errors[errors.index("cusp: stopped a script") :]
+    block = out[out.index("cusp: stopped a script") :]
     assert f"at step {last} of 400: seen enough." in block
     assert str(kept) in block
-    assert f"{script.served.url}/runs/{script.run_id}" in errors[: errors.index("cusp: stopped")]
+    assert f"{script.served.url}/runs/{script.run_id}" in out[: out.index("cusp: stopped")]
     command = next(line for line in block.splitlines() if "promote" in line).split("promote  ")[1]
     promoted = subprocess.run(
         command.replace("cusp promote", f"{sys.executable} -m cusp promote"),

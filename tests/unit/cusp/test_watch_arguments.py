@@ -89,9 +89,9 @@ def test_a_trainer_without_reward_functions_is_watched_as_well(
     assert watched.kept is None
     assert watched.run.last_checkpoint is not None
     assert watched.run.last_checkpoint.step == 3
-    errors = capsys.readouterr().err
-    assert "my/metric" in errors
-    assert "cusp sync" in errors
+    printed = capsys.readouterr().out
+    assert "my/metric" in printed
+    assert "cusp sync" in printed
 
 
 @pytest.mark.parametrize("name", ["same", "./same/", None])
@@ -182,7 +182,7 @@ def test_evaluate_is_called_on_the_last_checkpoint_and_an_error_in_it_costs_noth
     trainer.train()
     assert [path.name for path in called] == ["checkpoint-3"]
     assert watched.scores == {3: [1.0, 0.0, 1.0, 1.0]}
-    assert "solves 0.750 of 4 problems" in capsys.readouterr().err
+    assert "solves 0.750 of 4 problems" in capsys.readouterr().out
 
     trainer = make()
     watched = cusp.watch(trainer, evaluate=lambda path: 0.7)
