@@ -49,7 +49,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         mode=_mode(text("CUSP_MODE") or "online"),
         directory=Path(text("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute(),
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
-        silent=_yes("CUSP_SILENT", text("CUSP_SILENT") or "0"),
+        silent=_yes(text("CUSP_SILENT") or "0"),
     )
 
 
@@ -76,16 +76,13 @@ def _mode(value: str) -> Mode:
     raise SettingsError(f"CUSP_MODE is {value!r}; use online, offline or disabled")
 
 
-def _yes(name: str, value: str) -> bool:
-    """Return whether a switch is on.
+def _yes(value: str) -> bool:
+    """Return whether a switch is on: whatever says neither 0 nor no.
 
-    >>> _yes("CUSP_SILENT", "1"), _yes("CUSP_SILENT", "False")
+    >>> _yes("1"), _yes("False")
     (True, False)
     """
-    lower = value.strip().lower()
-    if lower not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        raise SettingsError(f"{name} is {value!r}; use 1 or 0")
-    return lower in ("1", "true", "yes", "on")
+    return value.strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _price(value: str | None) -> float | None:
