@@ -72,7 +72,7 @@ def watch(
         raise told.ToldError(f"samples is {samples!r}; use a number from 0 to {MOST_A_STEP}")
     if evaluate is not None and not callable(evaluate):
         raise told.ToldError(f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path")
-    given = {"project": project, "name": name, "config": config, "tags": tags}
+    given = told.run_told(project, name, tags, config, metadata)
     asked = told.policy_told(policy)
     reading = {
         "metadata": metadata,

@@ -5,8 +5,9 @@ from typing import Any, get_args
 
 from cusp.errors import CuspError
 from cusp.roles import check_told
-from cusp.wire import MAX_NAME_LENGTH, Policy
+from cusp.wire import MAX_NAME_LENGTH, Policy, RunMetadata
 
+MOST_KEYS = 64
 Roles = Mapping[str, str | Sequence[str]]
 _ACTIONS = get_args(Policy.model_fields["action"].annotation)
 
@@ -24,6 +25,27 @@ def policy_told(policy: Policy | str | None) -> Policy | None:
             f"policy is {policy!r}; use {_either(_ACTIONS)}, or a cusp.Policy for more than that"
         )
     return Policy(action=policy)  # type: ignore[arg-type]
+
+
+def run_told(project: Any, name: Any, tags: Any, config: Any, metadata: Any) -> dict[str, Any]:
+    """Return what names a run, where each is of its kind."""
+    for what, text in (("project", project), ("name", name)):
+        if text is not None and not (isinstance(text, str) and text.strip() and "\0" not in text):
+            raise ToldError(f"{what} is {text!r:.80}; use a text")
+    if tags is not None and (
+        not isinstance(tags, list | tuple) or not all(isinstance(tag, str) and tag for tag in tags)
+    ):
+        raise ToldError(f'tags is {tags!r:.80}; use a list of texts like ["ablation"]')
+    if config is not None and not isinstance(config, Mapping):
+        raise ToldError(f"config is a {type(config).__name__}; use a dict")
+    if metadata is not None and not isinstance(metadata, RunMetadata):
+        raise ToldError(f"metadata is a {type(metadata).__name__}; use cusp.RunMetadata(...)")
+    return {
+        "project": project,
+        "name": name,
+        "tags": None if tags is None else [str(tag) for tag in tags],
+        "config": config,
+    }
 
 
 def roles_told(roles: Roles | None, functions: Iterable[str] = ()) -> dict[str, list[str]]:
@@ -53,7 +75,9 @@ def _list(role: str, keys: Any) -> Sequence[str]:
         raise ToldError(
             f"roles[{role!r}] is {keys!r:.80}; use the names of its reward functions or logged keys"
         )
-    return list(keys)
+    if len(found := list(keys)) > MOST_KEYS:
+        raise ToldError(f"roles[{role!r}] has {len(found)} keys; a role has at most {MOST_KEYS}")
+    return found
 
 
 def _key(name: Any, functions: set[str]) -> str:
