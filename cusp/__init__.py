@@ -1,5 +1,7 @@
 """Cusp: watches GRPO-LoRA training, recognises the format phase transition, keeps the checkpoint before.
 
+watched = cusp.watch(trainer)  # a trainer of TRL or transformers; or report_to=["cusp"]
+
 run = cusp.init(project="tina", name="open-rs2")
 run.log({"rewards/format_reward/mean": 0.41, "completions/mean_length": 812}, step=7)
 run.finish()
@@ -7,21 +9,38 @@ run.finish()
 
 from typing import TYPE_CHECKING, Any
 
+from cusp.integration import register_when_imported
 from cusp.run import Run
 from cusp.start import init
 from cusp.wire import Policy, RewardSpec, RunMetadata
 
 if TYPE_CHECKING:
+    from cusp.attach import watch
     from cusp.callback import CuspCallback
 
 __version__ = "0.1.0"
-__all__ = ["CuspCallback", "Policy", "RewardSpec", "Run", "RunMetadata", "__version__", "init"]
+__all__ = [
+    "CuspCallback",
+    "Policy",
+    "RewardSpec",
+    "Run",
+    "RunMetadata",
+    "__version__",
+    "init",
+    "watch",
+]
+
+register_when_imported()
 
 
 def __getattr__(name: str) -> Any:
-    """Import the callback, and with it torch and transformers, only when it is asked for."""
+    """Import what needs torch and transformers only when it is asked for."""
     if name == "CuspCallback":
         from cusp.callback import CuspCallback
 
         return CuspCallback
+    if name == "watch":
+        from cusp.attach import watch
+
+        return watch
     raise AttributeError(f"module 'cusp' has no attribute {name!r}")

@@ -5,6 +5,7 @@ every step all ranks agree on one small integer and act in the same step.
 """
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cusp import checkpoints, held
+from cusp import checkpoints, held, settings, terminal, told
+from cusp.attendance import Attendance, distributed
+from cusp.described import described, warnings_on
+from cusp.errors import CuspError
+from cusp.harmless import harmless
+from cusp.reading import Reading
 from cusp.run import Run
 from cusp.start import init
 from cusp.wire import Command, Policy, RunMetadata
@@ -20,14 +26,19 @@ from cusp.wire import Command, Policy, RunMetadata
 log = logging.getLogger("cusp")
 
 _SAVE, _STOP, _STOP_AFTER_SAVE = 1, 2, 4
+_NOT_TOGETHER = (
+    "Cusp is not attached in every process of this training, so it cannot stop it or have it save: the"
+    " others would wait for ever. Attach it in all of them (without `if rank == 0`)."
+)
 
 
 class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
     """Streams a training to the monitor and carries its commands out.
 
-    Metrics, checkpoints and commands are handled by themselves; `project`, `name`, `policy`,
-    `config` and `metadata` (reward ranges, prices) only add what cannot be read off the trainer. With
-    `hold` the weights of what `save_total_limit` deletes are held for a while (docs/reference/retention.md).
+    Metrics, checkpoints and commands are handled by themselves; `project`, `name`, `policy` (one of its
+    actions may stand for it), `config`, `tags`, `roles` and `metadata` (reward ranges, prices) only add what
+    cannot be read off the trainer. With `hold` the weights of what `save_total_limit` deletes are held for a
+    while (docs/reference/retention.md). `cusp.watch(trainer)` makes one that reads the trainer, too.
     """
 
     def __init__(
@@ -35,17 +46,22 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         *,
         project: str | None = None,
         name: str | None = None,
-        policy: Policy | None = None,
+        policy: Policy | str | None = None,
         config: Mapping[str, Any] | None = None,
         metadata: RunMetadata | None = None,
+        roles: told.Roles | None = None,
+        tags: list[str] | None = None,
         run: Run | None = None,
         hold: bool = True,
     ) -> None:
         self.run = run
-        self._given = {"project": project, "name": name, "policy": policy}
-        self._config = config
-        self._metadata = metadata or RunMetadata()
+        self.reading = Reading(metadata or RunMetadata(), told.roles_told(roles))
+        self._given: dict[str, Any] = {"project": project, "name": name, "tags": tags}
+        self._given |= {"policy": told.policy_told(policy), "config": config}
         self._hold = hold
+        self._attendance: Attendance | None = None
+        self._idle = False
+        self._unregistered: int | None = None
         self._stop_after_save = False
         self._proposed: list[Command] = []
         self._agreed: set[str] = set()
@@ -60,17 +76,30 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     ) -> None:
         """Announce the attempt, from rank 0; a training goes on without Cusp rather than not at all."""
         self._stop_after_save, self._proposed, self._agreed = False, [], set()
-        if not state.is_world_process_zero:
+        self._unregistered = None
+        self.reading.begin()
+        self._idle = _another_watches(self, state)
+        if self._idle:
             return
         try:
-            self._begin(args, state, model)
-        except (ValueError, OSError, TypeError, AttributeError) as error:
+            self._attendance = Attendance()
+            if not state.is_world_process_zero:
+                return
+            self._begin(args, state, model, kwargs.get("train_dataloader"))
+        except (CuspError, ValueError, OSError) as error:
             log.error("Cusp cannot watch this training, which goes on without it: %s", error)
+        except Exception:
+            log.exception(
+                "A fault of Cusp: it cannot watch this training, which goes on without it"
+            )
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Agree with all ranks on what the monitor asked for, and act on it in this step."""
+        if self._idle:
+            return
+        self._register_late(args)
         orders = self._agree(self._orders(), args)
         if orders & _SAVE:
             control.should_save = True
@@ -82,6 +111,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if orders and self.run is not None:
             self._acknowledge_agreement(self.run, state.global_step)
 
+    @harmless(None)
     def on_log(
         self,
         args: TrainingArguments,
@@ -91,30 +121,34 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         **kwargs: Any,
     ) -> None:
         """Stream the values of this step; the summary at the end of a training is not a step."""
-        if self.run is not None and logs and "train_runtime" not in logs:
-            self.run.log(logs, state.global_step)
+        if self._idle or self.run is None or not logs or "train_runtime" in logs:
+            return
+        self.run.log(logs, state.global_step)
+        self.reading.point(self.run, logs, state.global_step)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Register the checkpoint once every rank has written its part of it."""
-        if _distributed():
+        if self._idle:
+            return
+        if distributed() and self._together():
             torch.distributed.barrier()
         if self._stop_after_save:
             control.should_training_stop = True
-        if self.run is not None:
-            path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            self.run.checkpoint(path, state.global_step)
-            for command in self.run.open_commands():
-                if command.kind == "save" and command.command_id in self._agreed:
-                    self.run.acknowledge(command, "done", step=state.global_step)
+        if self.run is not None and not self._together():
+            self._unregistered = state.global_step
+        elif self.run is not None:
+            self._saved(self.run, args, state.global_step)
 
+    @harmless(None)
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Pin what is to be kept, acknowledge the stop, end the attempt; in this order."""
-        if self.run is None:
+        if self._idle or self.run is None:
             return
+        self._register_late(args)
         stopped = next((c for c in self.run.open_commands() if c.kind == "stop"), None)
         if stopped and stopped.command_id not in self._agreed:
             reason = f"the training had already ended at step {state.global_step}"
@@ -122,19 +156,27 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self.run.settle()
             self.run.acknowledge(stopped, "refused", reason=reason, step=state.global_step)
             stopped = None
-        self.run.finish(
+        sent = self.run.finish(
             "stopped" if stopped else "finished",
             stopped.reason if stopped else None,
             step=state.global_step,
         )
+        self.reading.end(self.run, stopped, state, args.world_size, sent)
 
-    def _begin(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
+    def _begin(
+        self, args: TrainingArguments, state: TrainerState, model: Any, dataloader: Any
+    ) -> None:
         root = Path(args.output_dir).absolute()
         if self.run is None or self.run.finished:  # the same callback may serve several trainings
-            metadata = described(args, state, model, self._metadata)
-            config = self._config if self._config is not None else args.to_sanitized_dict()
+            metadata = described(args, state, model, self.reading.known(), dataloader)
+            given = {**self._given, "name": self._given["name"] or _run_name(args)}
+            if given["config"] is None:
+                given["config"] = args.to_sanitized_dict()
             self.run = None
-            self.run = init(**self._given, config=config, metadata=metadata, root=root)  # type: ignore[arg-type]
+            self.run = init(**given, metadata=metadata, root=root)
+        terminal.begun(self.run)
+        for sentence in warnings_on(args, state):
+            log.warning(sentence)
         if args.save_total_limit is not None:
             self._mind_rotation(self.run, root, args.save_total_limit)
         for path in checkpoints.found_in(root):
@@ -155,6 +197,29 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             held_there if self._hold else "and hold=False lets it; leave one of them out",
         )
 
+    def read(self, trainer: Any, *, reading: Mapping[str, Any], **given: Any) -> None:
+        """Read rewards and completions off this trainer, too; `given` replaces what was told before."""
+        self._given.update({name: value for name, value in given.items() if value is not None})
+        self.reading.of(trainer, **reading)
+
+    def _together(self) -> bool:
+        """Return whether all ranks have the callback, so that they can agree. Ask at a step's end."""
+        return self._attendance is None or self._attendance.complete()
+
+    @harmless(None)
+    def _saved(self, run: Run, args: TrainingArguments, step: int) -> None:
+        run.checkpoint(Path(args.output_dir) / f"checkpoint-{step}", step)
+        for command in run.open_commands():
+            if command.kind == "save" and command.command_id in self._agreed:
+                run.acknowledge(command, "done", step=step)
+
+    def _register_late(self, args: TrainingArguments) -> None:
+        """Register what was saved in the step before: without a barrier the other ranks have had time."""
+        if self._unregistered is not None and self.run is not None:
+            step, self._unregistered = self._unregistered, None
+            self._saved(self.run, args, step)
+
+    @harmless(0)
     def _orders(self) -> int:
         """Return what rank 0 was told since the last step, as bits; 0 on every other rank."""
         known = self.run.open_commands() if self.run is not None else []
@@ -166,37 +231,27 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
 
     def _agree(self, orders: int, args: TrainingArguments) -> int:
         """Return rank 0's orders on every rank: one broadcast of one integer."""
-        if not _distributed():
+        if not distributed():
             return orders
+        if not self._together():
+            self._refuse()
+            return 0
         shared = torch.tensor([orders], dtype=torch.int32, device=args.device)
         torch.distributed.broadcast(shared, src=0)
         return int(shared.item())
 
+    def _refuse(self) -> None:
+        """Refuse what would have to happen on all ranks; keep what can be kept."""
+        for command in self._proposed:
+            if self.run is not None:
+                self.run.keep(command.steps)
+                self.run.acknowledge(command, "refused", reason=_NOT_TOGETHER)
+
+    @harmless(None)
     def _acknowledge_agreement(self, run: Run, step: int) -> None:
         for command in self._proposed:
             self._agreed.add(command.command_id)
             run.acknowledge(command, "agreed", step=step)
-
-
-def described(
-    args: TrainingArguments, state: TrainerState, model: Any, given: RunMetadata
-) -> RunMetadata:
-    """Return the metadata with what the trainer's arguments tell filled in where it was not given."""
-    per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-    found: dict[str, object] = {
-        "max_steps": state.max_steps if state.max_steps > 0 else None,
-        "completions_per_point": max(1, int(per_step * max(1, args.logging_steps))),
-        "completion_limit_tokens": getattr(args, "max_completion_length", None),
-        "save_steps": int(args.save_steps) if args.save_steps >= 1 else None,
-        "gpu_count": args.world_size if args.device.type == "cuda" else 0,
-    }
-    if model is not None:
-        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-        found["model_parameters"] = sum(size for size, _ in sizes)
-        found["trainable_parameters"] = sum(size for size, trained in sizes if trained)
-    return given.model_copy(
-        update={k: v for k, v in found.items() if k not in given.model_fields_set}
-    )
 
 
 def _bit(command: Command) -> int:
@@ -207,5 +262,22 @@ def _bit(command: Command) -> int:
     return 0
 
 
-def _distributed() -> bool:
-    return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
+def _another_watches(callback: CuspCallback, state: TrainerState) -> bool:
+    """Return whether another `CuspCallback` of the same trainer came first; said once."""
+    first = vars(state).setdefault(
+        "_cusp", id(callback)
+    )  # no field of the state: it is never saved
+    if first != id(callback) and state.is_world_process_zero:
+        log.warning(
+            "Cusp is attached to this trainer twice; the first one watches, once is enough."
+        )
+    return bool(first != id(callback))
+
+
+def _run_name(args: TrainingArguments) -> str | None:
+    """Return `run_name`, unless CUSP_RUN_NAME is set or it is only the output folder's (transformers 4)."""
+    name = "".join(c for c in str(getattr(args, "run_name", None) or "") if c.isprintable()).strip()
+    folder = str(args.output_dir)
+    if settings.from_environment().run_name or os.path.normpath(name) == os.path.normpath(folder):
+        return None
+    return name or None

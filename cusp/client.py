@@ -17,12 +17,12 @@ class ClientError(RuntimeError):
 class Client:
     """One monitor. `get` and `post` return its JSON or raise ClientError with its own sentence."""
 
-    def __init__(self, config: settings.Settings | None = None) -> None:
+    def __init__(self, config: settings.Settings | None = None, *, timeout_s: float = 30.0) -> None:
         config = config or settings.from_environment()
         self.url = config.url
         headers = {"Authorization": f"Bearer {config.token}"} if config.token else {}
         self._http = httpx.Client(
-            base_url=config.url, headers=headers, timeout=30.0, trust_env=False
+            base_url=config.url, headers=headers, timeout=timeout_s, trust_env=False
         )
 
     def __enter__(self) -> "Client":

@@ -19,7 +19,7 @@ from typing import Literal
 from cusp import crash, locks, settings
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
-from cusp.shelf import Shelf
+from cusp.shelf import Place, Shelf
 from cusp.spool import Spool
 from cusp.wire import MAX_STEP, Command, RunStart
 
@@ -65,6 +65,11 @@ class Run:
     def url(self) -> str:
         """The run's page."""
         return f"{self.settings.url}/runs/{self.id}"
+
+    @property
+    def last_checkpoint(self) -> Place | None:
+        """The checkpoint registered last in this attempt: its step and folder, or None."""
+        return self._shelf.saved_last
 
     def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         """Record the metric values of a step under canonical names; None and NaN are left out.
@@ -124,6 +129,15 @@ class Run:
         for step in steps or []:
             self._shelf.pin(step)
 
+    @property
+    def kept(self) -> Place | None:
+        """The checkpoint that was kept last, by the policy or a person: its step and folder, or None.
+
+        Pinning is done in the background; it is settled when `finish()` or a trainer's `train()` has
+        returned. A stop that names no checkpoint keeps the one saved last if none was kept before.
+        """
+        return self._shelf.kept_last
+
     def settle(self, timeout_s: float = 120.0) -> bool:
         """Wait until every checkpoint is hashed and pinned; return whether that was in time."""
         return self._shelf.settle(timeout_s)
@@ -170,6 +184,8 @@ class Run:
         self._finished = True
         for command in self.open_commands():
             self.keep(command.steps)
+        if self.should_stop():
+            self._shelf.pin_last()
         self.settle()
         last = self._last_step if step is None else step
         reached = last if last >= 0 else None

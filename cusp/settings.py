@@ -27,6 +27,7 @@ class Settings:
     mode: Mode = "online"
     directory: Path = Path.home() / ".cusp"
     gpu_hourly_usd: float | None = None
+    silent: bool = False
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -48,6 +49,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         mode=_mode(text("CUSP_MODE") or "online"),
         directory=Path(text("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute(),
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
+        silent=_yes(text("CUSP_SILENT") or "0"),
     )
 
 
@@ -72,6 +74,15 @@ def _mode(value: str) -> Mode:
         if value == mode:
             return cast(Mode, mode)
     raise SettingsError(f"CUSP_MODE is {value!r}; use online, offline or disabled")
+
+
+def _yes(value: str) -> bool:
+    """Return whether a switch is on: whatever says neither 0 nor no.
+
+    >>> _yes("1"), _yes("False")
+    (True, False)
+    """
+    return value.strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _price(value: str | None) -> float | None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,14 @@ log = logging.getLogger("cusp")
 # A held checkpoint that has to go is announced as missing first and deleted this much later: a command
 # to keep it may be on its way, from when it was not known to go.
 GRACE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the checkpoint of a step lies on this box; `path` is absolute."""
+
+    step: int
+    path: Path
 
 
 class Shelf:
@@ -31,6 +40,8 @@ class Shelf:
         self._leaving: dict[int, float] = {}  # by step: since when
         self._holds = False
         self._keeper = Keeper()
+        self.kept_last: Place | None = None
+        self.saved_last: Place | None = None
 
     def hold(self) -> None:
         """From now on hold the weights of what is registered: the trainer deletes its checkpoints."""
@@ -59,6 +70,10 @@ class Shelf:
     def pin(self, step: int) -> None:
         """Pin the checkpoint of a step and announce it."""
         self._keeper.submit(partial(self._pin, step))
+
+    def pin_last(self) -> None:
+        """Pin the checkpoint saved last if none was kept before: a run that is stopped keeps one."""
+        self._keeper.submit(self._pin_last)
 
     def pin_all(self, steps: list[int], then: Callable[[list[int]], None]) -> None:
         """Pin the checkpoints of these steps, then call with the steps that could not be pinned."""
@@ -96,6 +111,7 @@ class Shelf:
             path.relative_to(self.root)
             manifest = checkpoints.write_manifest(path, step)
             self._know(step, manifest, path, "present")
+            self.saved_last = Place(step, path)
         except (ValueError, OSError) as error:
             if part is None:
                 log.warning(
@@ -120,6 +136,7 @@ class Shelf:
             return
         if manifest is None:  # deleted before it was hashed
             self._know(step, found, place, "present")
+            self.saved_last = Place(step, place)
 
     def _keep_within_bounds(self) -> None:
         """Announce as missing what is too much, and delete what was so for a while."""
@@ -178,9 +195,14 @@ class Shelf:
                 why = str(error)
                 continue
             self._know(step, manifest, target, "pinned")
+            self.kept_last = Place(step, target)
             return True
         log.warning("Cusp could not keep the checkpoint of step %s: %s", step, why)
         return False
+
+    def _pin_last(self) -> None:
+        if self.kept_last is None and self.saved_last is not None:
+            self._pin(self.saved_last.step)
 
     def _know(self, step: int, manifest: Manifest, path: Path, state: str) -> None:
         self._known[step] = manifest, path

@@ -33,6 +33,11 @@ class CheckpointRef(Shape):
     step: int
 
 
+class Kept(CheckpointRef):
+    path: str
+    pinned: bool
+
+
 class Score(Shape):
     task: str
     split: str
@@ -165,6 +170,7 @@ class Run(RunSummary):
     policy: Policy
     metadata: RunMetadata
     roles: Roles
+    kept: Kept | None
     no_evaluation: str | None
     no_resume: str | None
     evidence: list[Evidence]

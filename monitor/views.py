@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor import possible, role_reading
+from monitor.kept import kept
 from monitor.role_series import role_series
 from monitor.role_view import roles_view
 from monitor.store import (
@@ -98,6 +99,7 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
     attempts = runs.attempts_of(tx, run.id)
     numbers = attempt_numbers(attempts)
     shown = summary(tx, run, now, lost_after_s, attempts)
+    asked = commands.of_run(tx, run.id)
     return {
         **shown,
         "config": run.config,
@@ -110,7 +112,8 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "score_now": (run.verdict or {}).get("score", 0.0),
         "watch": (run.verdict or {}).get("watch"),
         "confirm": (run.verdict or {}).get("confirm"),
-        "commands": [command(row) for row in commands.of_run(tx, run.id)],
+        "commands": [command(row) for row in asked],
+        "kept": _kept(tx, run.id, asked),
         "decisions": [decision(row) for row in findings.decisions_of(tx, run.id)],
         "change_points": [change_point(row) for row in findings.change_points_of(tx, run.id)],
         "set_aside": [
@@ -277,6 +280,11 @@ _JOB = ("id", "kind", "run_id", "state", "progress", "error", "attempts")
 
 def _fields(row: Any, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names}
+
+
+def _kept(tx: Transaction, run_id: str, asked: Sequence[Any]) -> dict[str, Any] | None:
+    row = kept(asked, checkpoints.of_run(tx, run_id), checkpoints.aliases_of(tx, run_id))
+    return _fields(row, ("id", "step", "path", "pinned")) if row is not None else None
 
 
 def _aliases(tx: Transaction, run_id: str) -> dict[str, dict[str, Any]]:

@@ -50,12 +50,13 @@ def test_rotation_that_may_delete_the_right_checkpoint_is_warned_of(
 
 
 def test_what_the_trainer_knows_travels_with_the_run(arguments: TrainingArguments) -> None:
-    from cusp.callback import described
+    from cusp.described import described
 
     arguments.per_device_train_batch_size = 6
     arguments.gradient_accumulation_steps = 4
     arguments.logging_steps = 1
     state = TrainerState(max_steps=850)
+    state.compute_steps(arguments, 850)
     given = cusp.RunMetadata(save_steps=7)
     found = described(arguments, state, None, given)
     assert (found.max_steps, found.completions_per_point, found.save_steps) == (850, 24, 7)

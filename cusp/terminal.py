@@ -1,0 +1,118 @@
+"""What a training says of Cusp in its own terminal or notebook: few lines, on standard output, among the metrics.
+
+Not through `logging`, which shows nothing of it in a plain script. CUSP_SILENT=1 turns it off.
+"""
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from cusp import settings
+from cusp.client import Client, ClientError
+from cusp.config import RECIPE_FILE
+from cusp.roles import assign, describe
+from cusp.run import Run
+from cusp.wire import Command, RunMetadata
+
+WORDS_TIMEOUT_S = 3.0
+
+
+def say(*lines: str) -> None:
+    """Print lines where a progress bar of the training is not torn apart by them."""
+    if _silent() or sys.stdout is None:
+        return
+    with contextlib.suppress(OSError, ValueError):  # a terminal that is gone or closed
+        for line in lines:
+            _print(f"cusp: {line}")
+
+
+def begun(run: Run) -> None:
+    """Say where the run can be watched."""
+    if run.settings.mode == "offline":
+        say(f"{run.name} is recorded in {run.home}; `cusp sync` ships it to a monitor.")
+    elif run.settings.mode == "online":
+        say(f"watching {run.name} at {shown(run.url)}")
+
+
+def roles_seen(logs: Mapping[str, object], metadata: RunMetadata) -> None:
+    """Say which logged key took which role, and what is missing."""
+    numbers = [name for name, value in logs.items() if isinstance(value, int | float)]
+    say(*describe(assign(numbers, metadata.roles, metadata.reward_weights)))
+
+
+def stopped(run: Run, command: Command, step: int, max_steps: int) -> None:
+    """Say why the training was stopped, what was kept, and how to promote it or go on."""
+    reached = f"step {step} of {max_steps}" if max_steps > step else f"step {step}"
+    why = command.reason.rstrip(".") or "asked for at the monitor"
+    lines = [f"stopped {run.name} at {reached}: {why}."]
+    if (kept := run.kept) is not None:
+        lines += [
+            f"  kept     step {kept.step} in {kept.path}",
+            f"  promote  {_address(run)}cusp promote {run.id} {kept.step}",
+        ]
+    else:
+        lines += ["  kept     nothing: no checkpoint was saved"]
+    say(*lines, f"  go on    {_go_on(run)}", f"  page     {shown(run.url)}")
+
+
+def ended(run: Run, step: int, max_steps: int, *, sent: bool) -> None:
+    """Say what was seen in a training that came to its own end."""
+    reached = f"step {step} of {max_steps}" if max_steps > step else f"step {step}"
+    kept = run.kept
+    keeping = (
+        f"Kept: step {kept.step} in {kept.path}" if kept else "Nothing was stopped, none was kept"
+    )
+    words = _words(run) if sent and run.settings.mode == "online" else ""
+    say(f"{run.name} ended at {reached}. {words}{keeping}.")
+
+
+def shown(url: str) -> str:
+    """Return a URL as it may be printed: without a name and password in it.
+
+    >>> shown("http://me:secret@monitor:8787/runs/1")
+    'http://monitor:8787/runs/1'
+    """
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _go_on(run: Run) -> str:
+    if (run.root / RECIPE_FILE).is_file():
+        return f"{_address(run)}cusp resume {run.id}"
+    last = run.last_checkpoint
+    start = f'trainer.train(resume_from_checkpoint="{last.path}")' if last else "trainer.train()"
+    return f"CUSP_RUN_ID={run.id} in the environment and {start}"
+
+
+def _address(run: Run) -> str:
+    """Return what a command needs to be told to reach this monitor, with a space after it."""
+    url = shown(run.settings.url)
+    return "" if url == settings.DEFAULT_URL else f"CUSP_URL={url} "
+
+
+def _words(run: Run) -> str:
+    """Return the monitor's last words on the run, or nothing where it does not say them."""
+    try:
+        with Client(run.settings, timeout_s=WORDS_TIMEOUT_S) as client:
+            words = str(client.get(f"/runs/{run.id}").get("words") or "")
+    except (ClientError, ValueError):  # ValueError: what answers is no monitor
+        return ""
+    return f"{words.rstrip('.')}. " if words else ""
+
+
+def _silent() -> bool:
+    try:
+        return settings.from_environment().silent
+    except settings.SettingsError:  # said by whoever needs that setting
+        return False
+
+
+def _print(line: str) -> None:
+    tqdm: Any = sys.modules.get("tqdm")
+    if tqdm is not None and hasattr(tqdm, "tqdm"):
+        tqdm.tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+    else:
+        print(line, file=sys.stdout, flush=True)

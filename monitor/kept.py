@@ -1,0 +1,29 @@
+"""Which checkpoint of a run is the kept one, for everybody who asks: REST, the page, the command."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_ALIAS = "pre-transition"
+_ENDED_BADLY = ("refused", "expired")
+
+
+def kept(
+    commands: Sequence[Any], checkpoints: Sequence[Any], aliases: Mapping[str, str]
+) -> Any | None:
+    """Return the row of the checkpoint that was kept last, or None.
+
+    It is the one that the trainer was last told to keep, by the policy or a person; without such a
+    command the one that `pre-transition` points at; without that the latest pinned one, which a stop
+    without a checkpoint of its own leaves behind. A checkpoint that is not there is none. `commands` are
+    ordered by age, `checkpoints` by step and age.
+    """
+    there = [row for row in checkpoints if row.state in ("present", "pinned")]
+    by_step = {row.step: row for row in there}
+    for command in reversed(commands):
+        if command.kind in ("keep", "stop") and command.state not in _ENDED_BADLY:
+            for step in reversed(command.steps):
+                if step in by_step:
+                    return by_step[step]
+    named = [row for row in there if row.id == aliases.get(_ALIAS)]
+    pinned = [row for row in there if row.pinned]
+    return (named or pinned or [None])[-1]
