@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -46,6 +46,9 @@ class Attempt:
     announced: bool = False
     forgotten: bool = False
     lock: int | None = None  # keeps `cusp sync` and other trainings from shipping it, too
+    late: bool = False  # the process that wrote it has ended
+    withheld: int = 0  # points not written since it was told that it is superseded
+    born: float = field(default_factory=time.monotonic)
 
     def close(self) -> None:
         """Close the spool and let others have it."""
@@ -62,6 +65,16 @@ class Attempt:
     def attempt_id(self) -> str:
         return str(self.start["attempt_id"])
 
+    def announcement(self) -> dict[str, object]:
+        """Return what the monitor is told of it now: also whether it lives, and its age.
+
+        Of a living one the age is exact, though the clock may have been set meanwhile.
+        """
+        at, age_s = self.start.get("at"), time.monotonic() - self.born
+        if self.late:
+            age_s = max(0.0, time.time() - at) if isinstance(at, int | float) else 0.0
+        return {**self.start, "late": self.late, "age_s": age_s}
+
 
 class Refused(Exception):
     """The monitor will not take this request, however often it is repeated (4xx)."""
@@ -75,7 +88,8 @@ class Sender:
     """Ships one live attempt and then the left-over ones, until closed.
 
     `on_commands` is called in the sender's thread with all the commands that a reply carries (repeats
-    too): one that was there before and is not any more has ended at the monitor.
+    too): one that was there before and is not any more has ended at the monitor. `on_superseded` is called
+    with the monitor's words whenever they say that a later attempt has the run.
     """
 
     def __init__(
@@ -86,6 +100,7 @@ class Sender:
         *,
         leftover: list[Attempt] | None = None,
         on_commands: Callable[[list[Command]], None] = lambda commands: None,
+        on_superseded: Callable[[str], None] = lambda words: None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
@@ -99,6 +114,8 @@ class Sender:
         self._live = live
         self._leftover = leftover or []
         self._on_commands = on_commands
+        self._on_superseded = on_superseded
+        self._process = os.getpid()  # a forked child has this object without its thread
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._closing = threading.Event()
@@ -114,10 +131,13 @@ class Sender:
 
     def wake(self) -> None:
         """Say that there is something to send."""
-        self._wake.set()
+        if os.getpid() == self._process:
+            self._wake.set()
 
     def drain(self, timeout_s: float) -> bool:
         """Return whether the monitor holds every message of the live attempt within the time."""
+        if os.getpid() != self._process:
+            return True
         self._hurry.set()
         self.wake()
         with self._progress:
@@ -125,6 +145,8 @@ class Sender:
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End the thread; what was not sent stays in the spool."""
+        if os.getpid() != self._process:
+            return
         self._closing.set()
         self._hurry.set()
         self._wake.set()
@@ -173,7 +195,7 @@ class Sender:
         The first one is also the heartbeat. What is logged meanwhile travels at the next turn.
         """
         if not attempt.announced:
-            self._post("/runs", attempt.start)
+            self._post("/runs", attempt.announcement())
             attempt.announced = True
         first, upto = True, attempt.spool.next_seq
         self._gap_s = GAP_OF_MANY_S if attempt.spool.pending() > MANY else GAP_S
@@ -200,6 +222,8 @@ class Sender:
                 raise
             reply = self._isolate(attempt, seq, lines, refusal)
         if attempt is self._live:
+            if reply.superseded:
+                self._on_superseded(reply.superseded)
             self._on_commands(reply.commands)
         spool.acknowledge(reply.next_seq)
 
@@ -235,6 +259,9 @@ class Sender:
                 "first_seq": seq,
                 "dropped": attempt.spool.dropped,
                 "oldest_seq": attempt.spool.oldest(),
+                "sent_at": time.time(),
+                "late": attempt.late,
+                "withheld": attempt.withheld,
             }
         )
         body = f'{head[:-1]},"messages":[{",".join(lines)}]}}'
@@ -303,6 +330,28 @@ def _asked_wait_s(error: Exception) -> float:
     return asked_wait_s(answer.status_code, answer.headers) if answer is not None else 0.0
 
 
+def refusal(
+    url: str, token: str | None, start: dict[str, object], timeout_s: float = 3.0
+) -> str | None:
+    """Return why the monitor takes no attempt of this run, or None: it does, or cannot be asked now.
+
+    Announces the attempt, which the sender does again: a repeat changes nothing.
+    """
+    try:
+        answer = httpx.post(
+            f"{url}/api/v1/runs",
+            json={**start, "late": False, "age_s": 0.0},
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=timeout_s,
+            trust_env=False,
+        )
+        if answer.status_code not in (409, 410):
+            return None
+        return str(answer.json()["detail"])[:500]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return None
+
+
 def load_leftover(folder: Path) -> Attempt | None:
     """Return the attempt that a dead process left in `folder` with messages unsent, or None.
 
@@ -315,7 +364,7 @@ def load_leftover(folder: Path) -> Attempt | None:
         return None
     if lock is None:
         return None
-    attempt = Attempt(start, Spool(folder), lock=lock)
+    attempt = Attempt(start, Spool(folder), lock=lock, late=True)
     if attempt.spool.pending() == 0:
         attempt.close()
         return None

@@ -11,7 +11,6 @@ from monitor.decide import Decision, Saved
 from monitor.detect import Sample, Transition, Verdict, second_opinion
 from monitor.fold import WATCHED, shape_of
 from monitor.store import audit, commands, feed, findings, points, runs
-from monitor.store.attempt_order import head
 from monitor.store.database import Transaction
 from monitor.verdicts import confirmed
 from monitor.webhooks import tell
@@ -78,8 +77,7 @@ class Standing:
         self._attempts = runs.attempts_of(tx, run_id)
         self._known = {(row.finding, row.kind) for row in findings.decisions_of(tx, run_id)}
         asked = commands.of_run(tx, run_id)
-        self._head = head(self._attempts)
-        self._lapsed = commands.lapsed(asked, POLICY, self._head.started_at)
+        self._lapsed = commands.lapsed(asked, POLICY, self._attempts[-1].started_at)
         self._not_kept = commands.not_kept(asked, POLICY)
 
     def new(self, verdict: Verdict, saved: Sequence[Saved], policy: Policy) -> list[Decision]:
@@ -88,7 +86,7 @@ class Standing:
             return []
         seen_by = runs.owner(self._attempts, verdict.transition.seen_at_step)
         found = decide.decide(verdict, saved, policy, seen_by)
-        newest = self._head
+        newest = self._attempts[-1]
         if newest.first_step is not None and verdict.step >= newest.first_step:
             found = decide.repeated(found, self._known, self._lapsed, newest.id)
         found = decide.instead(found, self._known, self._not_kept)

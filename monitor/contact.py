@@ -29,7 +29,7 @@ def heard(
     touched: Touched,
     now: float,
     *,
-    is_head: bool,
+    is_newest: bool,
 ) -> Heard:
     """Return what to note; `told` are the signs of life in the batch, `attempt` its row before it.
 
@@ -39,7 +39,7 @@ def heard(
     if not batch.messages and attempt.status in ENDED:
         return Heard({}, {})
     stamp = {"late_at": now} if batch.late else {"last_contact_at": now}
-    if not is_head:
+    if not is_newest:
         return Heard(stamp, {})
     after = SimpleNamespace(**{**attempt._asdict(), **told, **stamp})
     last = times.span(after).last
@@ -50,13 +50,13 @@ def heard(
 
 
 def reply(
-    tx: Transaction, attempts: Sequence[Any], attempt: Any, next_seq: int, *, is_head: bool
+    tx: Transaction, attempts: Sequence[Any], attempt: Any, next_seq: int, *, is_newest: bool
 ) -> Reply:
-    """Return the answer to a batch: commands for the attempt that the run is about, a word to others.
+    """Return the answer to a batch: commands for the latest attempt, a word to one that it superseded.
 
     A stop reaches whatever still trains.
     """
-    if is_head:
+    if is_newest:
         return Reply(next_seq=next_seq, commands=heartbeat.pending(tx, attempt.run_id))
     if attempt.superseded_at is None:
         return Reply(next_seq=next_seq)

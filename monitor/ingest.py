@@ -21,7 +21,6 @@ from monitor.moments import DecidedEarlier, endings, moments, verdict_at
 from monitor.reach import changed_from, last_step, reach
 from monitor.room import Room, check_announced
 from monitor.store import commands, feed, intake, points, runs
-from monitor.store.attempt_order import head
 from monitor.store.database import Database, Transaction
 from monitor.store.feed import News
 from monitor.superseded import outrun
@@ -81,7 +80,7 @@ class Ingest:
                 return
             refuse_deleted(runs.get(tx, start.run_id))
             newest = runs.attempts_of(tx, start.run_id)[-1]
-            runs.forsake(tx, start.run_id, newest.place)
+            runs.forsake(tx, newest, now)
             if newest.id == start.attempt_id and before is not None:
                 commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
                 feed.section_changed(tx, start.run_id, "commands")
@@ -156,12 +155,14 @@ class Ingest:
         expected = attempt.next_seq + lost
         skip = expected - batch.first_seq
         new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
-        is_head = head(attempts, attempt if new else None) is attempt
+        is_newest = attempt is attempts[-1]
         numbers = Numbers(tx, run_id, self._series_limit)
-        skipped = _store(tx, run, attempt, expected, new, numbers, touched, now, is_head=is_head)
+        skipped = _store(
+            tx, run, attempt, expected, new, numbers, touched, now, is_newest=is_newest
+        )
         next_seq = expected + len(new)
         told = times.signs(batch, (message for _, message in new), attempt, now)
-        heard = contact.heard(run, attempt, batch, told, touched, now, is_head=is_head)
+        heard = contact.heard(run, attempt, batch, told, touched, now, is_newest=is_newest)
         stamp = {
             "next_seq": next_seq,
             "skipped": attempt.skipped + skipped,
@@ -172,8 +173,6 @@ class Ingest:
         }
         stamp |= {**reach(attempt, touched), **told, **heard.attempt}
         intake.stamp_attempt(tx, attempt.id, stamp)
-        if new and attempt.next_seq == 0 and not batch.late:
-            runs.supersede(tx, attempt, now)
         followed = (
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
         )
@@ -187,7 +186,7 @@ class Ingest:
         elif heard.run:
             feed.add_all(tx, run_id, [], heard.run)
         silent_s = now - run.last_contact_at
-        reply = contact.reply(tx, attempts, attempt, next_seq, is_head=is_head)
+        reply = contact.reply(tx, attempts, attempt, next_seq, is_newest=is_newest)
         state = followed.state if followed else None
         return Taken(reply, len(new), state, bool(new) or silent_s > SILENT_S, touched.quarantined)
 
@@ -243,7 +242,7 @@ def _store(
     touched: Touched,
     now: float,
     *,
-    is_head: bool,
+    is_newest: bool,
 ) -> int:
     """Store the messages; return how many values the trainer left out as not finite."""
     skipped = 0
@@ -262,7 +261,7 @@ def _store(
         elif refusal := room.refusal(message):
             aside.add(number, raw, refusal)
         else:
-            store_other(tx, run, attempt, number, message, touched, now, is_head=is_head)
+            store_other(tx, run, attempt, number, message, touched, now, is_newest=is_newest)
     points.add(tx, rows)
     aside.close()
     if aside.count:

@@ -100,16 +100,16 @@ def store_other(
     touched: Touched,
     now: float,
     *,
-    is_head: bool,
+    is_newest: bool,
 ) -> None:
-    """Store a message that is not a point; `is_head` says that the run is about this attempt now."""
+    """Store a message that is not a point; `is_newest` says that it is the latest attempt."""
     run_id = run.id
     if isinstance(message, CheckpointMessage):
         if checkpoints.add(tx, run_id, attempt.key, message, now):
             touched.checkpoints[message.checkpoint_id] = seq - attempt.next_seq
         touched.sections.add("checkpoints")
     elif isinstance(message, AckMessage):
-        if may_answer(tx, message, is_head=is_head, run=run):
+        if may_answer(tx, message, is_newest=is_newest, run=run):
             _store_ack(tx, run_id, message, now)
         touched.sections.add("commands")
     elif isinstance(message, SampleMessage):
@@ -120,7 +120,7 @@ def store_other(
         points.add_boundary(tx, run_id, attempt.key, message.step, message.reason)
         touched.boundary_from = min(touched.boundary_from, message.step)
     elif isinstance(message, StatusMessage):
-        _store_status(tx, run_id, attempt, message, touched, now, is_head=is_head)
+        _store_status(tx, run_id, attempt, message, touched, now, is_newest=is_newest)
 
 
 def _store_ack(tx: Transaction, run_id: str, message: AckMessage, now: float) -> None:
@@ -150,13 +150,13 @@ def _store_status(
     touched: Touched,
     now: float,
     *,
-    is_head: bool,
+    is_newest: bool,
 ) -> None:
-    if message.status == "started" and not is_head:
+    if message.status == "started" and not is_newest:
         return  # told late: it is lost, as its successor has shown
     status = "running" if message.status == "started" else message.status
     runs.change_attempt(tx, attempt.id, {"status": status, "status_reason": message.reason})
-    if not is_head:
+    if not is_newest:
         return
     runs.change(tx, run_id, status=status, status_reason=message.reason, ended_at=None)
     if status != "running":

@@ -22,12 +22,12 @@ def outrun(messages: Iterable[Message | str], batch: Batch, attempt: Any, now: f
     return sum(at is None or at >= attempt.superseded_at for at in times_of)
 
 
-def may_answer(tx: Transaction, message: AckMessage, *, is_head: bool, run: Any) -> bool:
+def may_answer(tx: Transaction, message: AckMessage, *, is_newest: bool, run: Any) -> bool:
     """Return whether an attempt's word on a command counts.
 
-    A pending command is the head's to answer, while that runs; what has expired is anybody's who had it.
+    A pending command is the latest attempt's to answer, while that runs; what has expired is anybody's who had it.
     """
-    if is_head or run.status != "running":
+    if is_newest or run.status != "running":
         return True
     command = commands.get(tx, message.command_id)
     return command is None or command.state not in commands.PENDING

@@ -23,12 +23,3 @@ def place_of(rows: Sequence[Any], attempt_id: str, after: str | None, late: bool
     # The first one of a folder that is told late is older than what has been announced; one whose
     # predecessor is not known yet takes its turn, and the predecessor comes before it.
     return 0 if late and after is None else end
-
-
-def head(rows: Sequence[Any], speaking: Any = None) -> Any:
-    """Return the attempt that the run is about now: the newest that has said anything, or is `speaking`.
-
-    One that was only announced may never come, and takes nothing from the one that lives.
-    """
-    said = (row for row in reversed(rows) if row.next_seq > 0 or row is speaking)
-    return next(said, rows[-1])

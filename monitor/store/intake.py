@@ -19,20 +19,19 @@ _NEWEST = (
         attempts.c.id,
         attempts.c.next_seq,
         attempts.c.dropped,
-        attempts.c.status.label("said"),
         runs.c.last_contact_at,
         runs.c.deleted_at,
         runs.c.status,
     )
     .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
     .where(attempts.c.run_id == bindparam("run"))
-    .order_by((attempts.c.next_seq > 0).desc(), attempts.c.place.desc())
+    .order_by(attempts.c.place.desc())
     .limit(1)
 )
 
 
 def newest_attempt(connection: Connection, run_id: str) -> Any:
-    """Return the attempt that the run is about (`attempt_order.head`) with what a heartbeat asks of both, or None."""
+    """Return the run's latest attempt with what a heartbeat asks of both, or None."""
     return connection.execute(_NEWEST, {"run": run_id}).one_or_none()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from cusp.wire import RunStart
-from monitor.store.attempt_order import head, place_of
+from monitor.store.attempt_order import place_of
 from monitor.store.schema import attempts, runs
 from monitor.store.upsert import insert_or_ignore
 
@@ -158,8 +158,8 @@ def attempts_of(connection: Connection, run_id: str) -> Sequence[AttemptRow]:
 
 
 def newest_attempt(connection: Connection, run_id: str) -> str:
-    """Return the id of the attempt that the run is about now."""
-    return str(head(attempts_of(connection, run_id)).id)
+    """Return the id of the run's latest attempt."""
+    return str(attempts_of(connection, run_id)[-1].id)
 
 
 def change_attempt(connection: Connection, attempt_id: str, values: Mapping[str, Any]) -> None:
@@ -167,30 +167,20 @@ def change_attempt(connection: Connection, attempt_id: str, values: Mapping[str,
     connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(**values))
 
 
-def forsake(connection: Connection, run_id: str, before: int) -> None:
-    """Mark the attempts before a place that never said how they ended as lost."""
+def forsake(connection: Connection, by: AttemptRow, now: float) -> None:
+    """Note that the attempts before `by` have lost the run to it, and are lost if they have not ended.
+
+    Those announced after it were told late: they are of the past, and lost nothing.
+    """
+    earlier = (attempts.c.run_id == by.run_id) & (attempts.c.place < by.place)
     connection.execute(
         update(attempts)
-        .where(
-            attempts.c.run_id == run_id, attempts.c.place < before, attempts.c.status == "running"
-        )
+        .where(earlier, attempts.c.status == "running")
         .values(status="lost", status_reason="a later attempt of the run started")
     )
-
-
-def supersede(connection: Connection, by: AttemptRow, now: float) -> None:
-    """Note that the attempts before `by` have lost the run to it.
-
-    Not those that were announced after it: they were told late, and are of the past already.
-    """
     connection.execute(
         update(attempts)
-        .where(
-            attempts.c.run_id == by.run_id,
-            attempts.c.place < by.place,
-            attempts.c.key < by.key,
-            attempts.c.superseded_at.is_(None),
-        )
+        .where(earlier, attempts.c.key < by.key, attempts.c.superseded_at.is_(None))
         .values(superseded_at=now)
     )
 
