@@ -68,7 +68,7 @@ def reply(
 def tell_ended(tx: Transaction, run_id: str, attempt: Any, end: StatusMessage, now: float) -> None:
     """Tell the webhooks that the run has ended, when that was and how long it trained."""
     run = runs.get(tx, run_id)
-    told = {"status": end.status, "reason": end.reason, "step": end.step}
+    told: dict[str, Any] = {"status": end.status, "reason": end.reason, "step": end.step}
     told["ended_at"] = views.when(run.ended_at if run else now)
     told["elapsed_s"] = round(times.elapsed_s(runs.attempts_of(tx, run_id)), 1)
     tell(tx, "run.ended", run_id, now, key=f"{attempt.id} {end.status}", **told)

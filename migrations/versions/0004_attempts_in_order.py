@@ -17,6 +17,7 @@ def upgrade() -> None:
         " WHERE earlier.run_id = attempts.run_id AND earlier.id < attempts.id)"
     )
     op.add_column("attempts", sa.Column("after", sa.String(length=26), nullable=True))
+    op.add_column("attempts", sa.Column("late", sa.Boolean(), nullable=True))
     for name in ("superseded_at", "began_at", "last_at", "late_at"):
         op.add_column("attempts", sa.Column(name, sa.Double(), nullable=True))
     for name in ("outrun", "withheld"):
@@ -28,5 +29,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("withheld", "outrun", "late_at", "last_at", "began_at", "superseded_at"):
         op.drop_column("attempts", name)
+    op.drop_column("attempts", "late")
     op.drop_column("attempts", "after")
     op.drop_column("attempts", "place")

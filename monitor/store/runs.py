@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from cusp.wire import RunStart
-from monitor.store.attempt_order import place_of
+from monitor.store.attempt_order import in_order
 from monitor.store.schema import attempts, runs
 from monitor.store.upsert import insert_or_ignore
 
@@ -22,12 +22,15 @@ class AttemptTaken(RuntimeError):
     """An attempt is announced under an id that an attempt of another run has."""
 
 
-def announce(connection: Connection, start: RunStart, now: float, began_at: float) -> bool:
+def announce(
+    connection: Connection, start: RunStart, now: float, began_at: float | None = None
+) -> bool:
     """Store the run and its attempt if they are new; return whether the attempt was.
 
-    `began_at` is when the attempt began, by this monitor's clock. AttemptTaken is raised when the attempt
+    `began_at` is when the attempt began, by this monitor's clock (default: now). AttemptTaken is raised when the attempt
     is one of another run.
     """
+    began_at = now if began_at is None else began_at
     heard_at = began_at if start.late else now
     row = {
         "id": start.run_id,
@@ -69,18 +72,16 @@ def announce(connection: Connection, start: RunStart, now: float, began_at: floa
 
 def _add_attempt(connection: Connection, start: RunStart, began_at: float, heard_at: float) -> bool:
     """Store the attempt at its place; return whether it is the newest."""
-    rows = attempts_of(connection, start.run_id)
-    place = place_of(rows, start.attempt_id, start.after, start.late)
-    later = (attempts.c.run_id == start.run_id) & (attempts.c.place >= place)
-    connection.execute(update(attempts).where(later).values(place=attempts.c.place + 1))
+    known = [row.key for row in attempts_of(connection, start.run_id)]
     told = began_at if start.age_s is not None else None
     connection.execute(
         insert(attempts).values(
             id=start.attempt_id,
             run_id=start.run_id,
-            key=max((row.key for row in rows), default=0) + 1,
-            place=place,
+            key=max(known, default=0) + 1,
+            place=len(known),
             after=start.after,
+            late=start.late,
             next_seq=0,
             status="running",
             host=start.host,
@@ -93,7 +94,12 @@ def _add_attempt(connection: Connection, start: RunStart, began_at: float, heard
             last_at=told,
         )
     )
-    return place == len(rows)
+    rows = {row.id: row for row in attempts_of(connection, start.run_id)}
+    order = in_order(list(rows.values()))
+    for place, attempt_id in enumerate(order):
+        if rows[attempt_id].place != place:
+            change_attempt(connection, attempt_id, {"place": place})
+    return order[-1] == start.attempt_id
 
 
 def lock(connection: Connection, run_id: str) -> RunRow | None:

@@ -74,6 +74,8 @@ attempts = Table(
     Column("place", Integer, nullable=False, server_default="0"),
     # The attempt before it in the folder it came from, as it says itself.
     Column("after", Id),
+    # Whether its process had ended when it was announced; NULL: it did not say.
+    Column("late", Boolean),
     Column("next_seq", BigInteger, nullable=False),
     Column("first_step", BigInteger),
     Column("last_step", BigInteger),
