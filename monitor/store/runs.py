@@ -27,8 +27,8 @@ def announce(
 ) -> bool:
     """Store the run and its attempt if they are new; return whether the attempt was.
 
-    `began_at` is when the attempt began, by this monitor's clock (default: now). AttemptTaken is raised when the attempt
-    is one of another run.
+    `began_at` is when the attempt began, by this monitor's clock (default: now). AttemptTaken is raised
+    when the attempt is one of another run.
     """
     began_at = now if began_at is None else began_at
     heard_at = began_at if start.late else now
