@@ -70,9 +70,10 @@ class Attempt:
 
         Of a living one the age is exact, though the clock may have been set meanwhile.
         """
-        at, age_s = self.start.get("at"), time.monotonic() - self.born
-        if self.late:
-            age_s = max(0.0, time.time() - at) if isinstance(at, int | float) else 0.0
+        at = self.start.get("at")
+        age_s: float | None = time.monotonic() - self.born
+        if self.late:  # what an older version wrote does not say when it began
+            age_s = max(0.0, time.time() - at) if isinstance(at, int | float) else None
         return {**self.start, "late": self.late, "age_s": age_s}
 
 

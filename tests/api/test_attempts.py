@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
+from monitor.store import deletion
 from tests.conftest import Clock
 from tests.messages import Json, Trainer, point, status
 
@@ -161,7 +162,7 @@ def test_an_offline_run_that_is_synced_has_the_times_and_the_cost_of_its_trainin
 ) -> None:
     began = clock.now - 3 * DAY_S
     trainer = Trainer(api, at=began, late=True, age_s=3 * DAY_S, metadata=PRICED)
-    told = {"late": True, "sent_at": clock.now}
+    told: dict[str, Any] = {"late": True, "sent_at": clock.now}
     trainer.send({**status("started"), "at": began}, **told)
     trainer.send(*[at(n, began + 60 * (n + 1)) for n in range(240)], **told)
     assert trainer.get()["status"] == "lost", "nobody trains now"
@@ -178,6 +179,18 @@ def test_an_offline_run_that_is_synced_has_the_times_and_the_cost_of_its_trainin
     now = Trainer(api)
     listed = [one["id"] for one in api.get("/api/v1/runs").json()["runs"]]
     assert listed == [now.run_id, trainer.run_id]
+
+
+def test_a_run_that_was_synced_is_kept_as_long_as_one_that_was_watched(
+    api: TestClient, clock: Clock
+) -> None:
+    long_ago = 100 * DAY_S
+    trainer = Trainer(api, late=True, age_s=long_ago)
+    trainer.send({**status("finished"), "at": clock.now - long_ago}, late=True, sent_at=clock.now)
+    service = api.app.state.service  # type: ignore[attr-defined]
+    with service.database.read() as tx:
+        assert deletion.old(tx, clock.now - 90 * DAY_S) == []
+        assert deletion.old(tx, clock.now + 1) == [trainer.run_id]
 
 
 def test_a_night_between_two_attempts_costs_nothing_and_neither_do_beats_after_the_end(
