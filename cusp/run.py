@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Literal
 
 from cusp import crash, forks, lineage, locks, settings
+from cusp.attempt import Attempt, load_leftover
 from cusp.names import canonical, finite_only
-from cusp.sender import Attempt, Sender, load_leftover
+from cusp.sender import Sender
 from cusp.shelf import Shelf
 from cusp.spool import Spool
 from cusp.wire import MAX_STEP, Command, RunStart

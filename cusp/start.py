@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from cusp import lineage, locks, ranks, settings
+from cusp.attempt import refusal
 from cusp.config import RECIPE_FILE, storable_config
 from cusp.ids import is_id, new_id
 from cusp.lineage import Lineage
 from cusp.run import Run
-from cusp.sender import refusal
 from cusp.wire import Policy, RunMetadata, RunStart, first_problem
 
 log = logging.getLogger("cusp")

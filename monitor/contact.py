@@ -1,10 +1,10 @@
 """What a batch says of the trainer's life: when it was heard of, when it ended, and what it is answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from cusp.wire import Batch, Reply, StatusMessage
+from cusp.wire import Batch, Message, Reply, StatusMessage
 from monitor import heartbeat, superseded, times, views
 from monitor.messages import Touched
 from monitor.store import runs
@@ -25,23 +25,26 @@ def heard(
     run: Any,
     attempt: Any,
     batch: Batch,
-    told: Mapping[str, float],
+    said: Sequence[Message | str],
     touched: Touched,
     now: float,
     *,
     is_newest: bool,
 ) -> Heard:
-    """Return what to note; `told` are the signs of life in the batch, `attempt` its row before it.
+    """Return what to note; `said` are the messages that are new, `attempt` is its row before them.
 
     A late spool is no contact: its trainer was last there when it last said something. Neither is the beat
     of one whose training has ended.
     """
     if not batch.messages and attempt.status in ENDED:
         return Heard({}, {})
-    stamp = {"late_at": now} if batch.late else {"last_contact_at": now}
+    stamp: dict[str, Any] = {"late_at": now} if batch.late else {"last_contact_at": now}
+    stamp |= times.signs(batch, said, attempt, now)
+    stamp["outrun"] = attempt.outrun + superseded.outrun(said, batch, attempt, now)
+    stamp["withheld"] = max(attempt.withheld, batch.withheld)
     if not is_newest:
         return Heard(stamp, {})
-    after = SimpleNamespace(**{**attempt._asdict(), **told, **stamp})
+    after = SimpleNamespace(**{**attempt._asdict(), **stamp})
     last = times.span(after).last
     values = {"last_contact_at": max(run.last_contact_at, last) if batch.late else now}
     if touched.end is not None:

@@ -23,7 +23,6 @@ from monitor.room import Room, check_announced
 from monitor.store import commands, feed, intake, points, runs
 from monitor.store.database import Database, Transaction
 from monitor.store.feed import News
-from monitor.superseded import outrun
 from monitor.verdicts import confirmed, from_json
 from monitor.webhooks import tell
 
@@ -161,17 +160,15 @@ class Ingest:
             tx, run, attempt, expected, new, numbers, touched, now, is_newest=is_newest
         )
         next_seq = expected + len(new)
-        told = times.signs(batch, (message for _, message in new), attempt, now)
-        heard = contact.heard(run, attempt, batch, told, touched, now, is_newest=is_newest)
+        said = [message for _, message in new]
+        heard = contact.heard(run, attempt, batch, said, touched, now, is_newest=is_newest)
         stamp = {
             "next_seq": next_seq,
             "skipped": attempt.skipped + skipped,
             "dropped": max(attempt.dropped, batch.dropped),
             "lost": attempt.lost + lost,
-            "outrun": attempt.outrun + outrun((one for _, one in new), batch, attempt, now),
-            "withheld": max(attempt.withheld, batch.withheld),
         }
-        stamp |= {**reach(attempt, touched), **told, **heard.attempt}
+        stamp |= {**reach(attempt, touched), **heard.attempt}
         intake.stamp_attempt(tx, attempt.id, stamp)
         followed = (
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
