@@ -61,7 +61,9 @@ def run(code: str, *arguments: object, **environ: Any) -> tuple[str, str]:
 
 
 def asked(monitor: Served, path: str, **query: Any) -> Json:
-    found: Json = httpx.get(f"{monitor.url}/api/v1{path}", params=query).raise_for_status().json()
+    found: Json = (
+        httpx.get(f"{monitor.url}/api/v1{path}", params=query, timeout=60).raise_for_status().json()
+    )
     return found
 
 
@@ -155,7 +157,7 @@ def test_a_resumed_training_goes_on_with_the_run_of_its_checkpoint(
     assert said.split()[-1] == named
 
     # A run that was deleted takes no attempt: the training is a new one, and that is said.
-    httpx.delete(f"{monitor.url}/api/v1/runs/{run_id}").raise_for_status()
+    httpx.delete(f"{monitor.url}/api/v1/runs/{run_id}", timeout=60).raise_for_status()
     said, complaint = run(resume, tmp_path / "out5", elsewhere, env=first)
     assert said.split()[-1] not in (run_id, named)
     assert f"The checkpoint is one of run {run_id}, which takes no new attempt" in complaint
@@ -287,9 +289,9 @@ def test_of_two_boxes_on_one_run_the_older_is_told_stops_writing_and_hears_the_s
     newer = box(8)
     wait_until(lambda: asked(monitor, f"/runs/{run_id}")["still_training"] == [1], 30)
     wait_until(lambda: asked(monitor, f"/runs/{run_id}")["attempt_list"][0]["outrun"] > 0, 30)
-    page = httpx.get(f"{monitor.url}/runs/{run_id}").text
+    page = httpx.get(f"{monitor.url}/runs/{run_id}", timeout=60).text
     assert "though attempt 2 has taken the run over" in page
-    httpx.post(f"{monitor.url}/api/v1/runs/{run_id}/stop", json={}).raise_for_status()
+    httpx.post(f"{monitor.url}/api/v1/runs/{run_id}/stop", json={}, timeout=60).raise_for_status()
     said = [process.communicate(timeout=60) for process in (older, newer)]
     assert ["stopped" in out for out, _ in said] == [True, True]
     assert said[0][1].count("has taken the run over") == 1, "said once, in the older one's terminal"

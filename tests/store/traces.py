@@ -81,6 +81,7 @@ class World:
             attempt_id=self.attempts[number],
             name="n",
             after=self.attempts[number - 1] if number else None,
+            late=max(self.announced, default=-1) > number,  # its successor came first: it has ended
             metadata=RunMetadata(completion_limit_tokens=life.limit_tokens),
         )
         self.ingest.announce(start)
