@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cusp import checkpoints, held, settings, terminal, told
+from cusp import checkpoints, crash, held, lineage, settings, terminal, told, train_call
 from cusp.attendance import Attendance, distributed
 from cusp.described import described, warnings_on
 from cusp.errors import CuspError
 from cusp.harmless import harmless
+from cusp.lineage import Lineage
 from cusp.reading import Reading
 from cusp.run import Run
 from cusp.start import init
@@ -65,6 +66,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._stop_after_save = False
         self._proposed: list[Command] = []
         self._agreed: set[str] = set()
+        self._call: object | None = None  # the call of `train()` that the run is recorded for
+        self._used = False
+        train_call.watch()
 
     def on_train_begin(
         self,
@@ -163,25 +167,48 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         )
         self.reading.end(self.run, stopped, state, args.world_size, sent)
 
+    def on_train_error(self, error: BaseException) -> None:
+        """End the attempt at once with the exception that `train()` raises; the process may live on."""
+        if self.run is not None:
+            self.run.finish("failed", crash.sentence(error), drain_s=3.0)
+
     def _begin(
         self, args: TrainingArguments, state: TrainerState, model: Any, dataloader: Any
     ) -> None:
         root = Path(args.output_dir).absolute()
+        again = self._ended_unseen()
         if self.run is None or self.run.finished:  # the same callback may serve several trainings
             metadata = described(args, state, model, self.reading.known(), dataloader)
             given = {**self._given, "name": self._given["name"] or _run_name(args)}
             if given["config"] is None:
                 given["config"] = args.to_sanitized_dict()
+            goes_on = lineage.recorded(state.stateful_callbacks) if state.global_step > 0 else None
             self.run = None
-            self.run = init(**given, metadata=metadata, root=root)
+            self.run = init(**given, metadata=metadata, root=root, resumed=again or goes_on, rank=0)
         terminal.begun(self.run)
         for sentence in warnings_on(args, state):
             log.warning(sentence)
+        self._call, self._used = train_call.current(), True
+        if isinstance(state.stateful_callbacks, dict):
+            lineage.record(state.stateful_callbacks, Lineage(self.run.id, self.run.attempt_id))
         if args.save_total_limit is not None:
             self._mind_rotation(self.run, root, args.save_total_limit)
         for path in checkpoints.found_in(root):
             if (checkpoints.step_of(path) or 0) > state.global_step:
                 checkpoints.abandon(path)
+
+    def _ended_unseen(self) -> Lineage | None:
+        """End a run whose training is over and nobody said so; return it if the same call goes on.
+
+        That is a `train()` that begins again with smaller batches after it ran out of memory.
+        """
+        run = self.run
+        if run is None or not self._used:
+            return None
+        if not run.finished:
+            run.finish("failed", "the training began again before it had ended", drain_s=3.0)
+        call = train_call.current()
+        return Lineage(run.id, run.attempt_id) if call is not None and call is self._call else None
 
     def _mind_rotation(self, run: Run, root: Path, limit: int) -> None:
         if self._hold:

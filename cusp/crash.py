@@ -1,10 +1,12 @@
 """Remembers the exception that ends a process, so that its run can say why it failed."""
 
+import os
 import sys
 from types import TracebackType
 
 _last: str | None = None
 _watching = False
+_process: int | None = None  # the one that `_last` is of: a forked child dies for itself
 
 
 def watch() -> None:
@@ -18,8 +20,8 @@ def watch() -> None:
     def remember(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        global _last
-        _last = sentence(error)
+        global _last, _process
+        _last, _process = sentence(error), os.getpid()
         previous(kind, error, trace)
 
     sys.excepthook = remember
@@ -27,7 +29,7 @@ def watch() -> None:
 
 def last() -> str | None:
     """Return the exception that is ending this process, or None."""
-    return _last
+    return _last if _process == os.getpid() else None
 
 
 def sentence(error: BaseException) -> str:
@@ -35,5 +37,8 @@ def sentence(error: BaseException) -> str:
 
     >>> sentence(ValueError("no such step"))
     'ValueError: no such step'
+    >>> sentence(KeyboardInterrupt())
+    'KeyboardInterrupt'
     """
-    return f"{type(error).__name__}: {error}"[:2_000]
+    said = str(error)
+    return (f"{type(error).__name__}: {said}" if said else type(error).__name__)[:2_000]

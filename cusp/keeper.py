@@ -4,6 +4,7 @@ A daemon thread with a queue rather than an executor: the work must still be pos
 interpreter runs its exit handlers, where executors refuse it.
 """
 
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -13,22 +14,28 @@ class Keeper:
     """Runs what is submitted, one after another; what is submitted must not raise."""
 
     def __init__(self) -> None:
+        self._process = os.getpid()  # a forked child has the queue without the thread
         self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="cusp-keeper", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Queue a piece of work."""
-        self._work.put(work)
+        """Queue a piece of work; nothing in a forked child."""
+        if os.getpid() == self._process:
+            self._work.put(work)
 
     def settle(self, timeout_s: float) -> bool:
         """Wait until everything submitted so far is done; return whether that was in time."""
+        if os.getpid() != self._process:
+            return True
         done = threading.Event()
         self._work.put(done.set)
         return done.wait(timeout_s)
 
     def close(self) -> None:
         """End the thread after what is queued; wait briefly."""
+        if os.getpid() != self._process:
+            return
         self._work.put(None)
         self._thread.join(2.0)
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from cusp import crash, locks, settings
+from cusp import crash, forks, lineage, locks, settings
+from cusp.attempt import Attempt, load_leftover
 from cusp.names import canonical, finite_only
-from cusp.sender import Attempt, Sender, load_leftover
+from cusp.sender import Sender
 from cusp.shelf import Place, Shelf
 from cusp.spool import Spool
 from cusp.wire import MAX_STEP, Command, RunStart
@@ -54,11 +55,16 @@ class Run:
         self._shelf = Shelf(self.root, self._send)
         self._finished = False
         self._last_step = -1
+        self._process = os.getpid()
+        self._strange = False  # a forked child has said that it is left out
+        self._superseded = False
+        self._live: Attempt | None = None
         self._spool: Spool | None = None
         self._sender: Sender | None = None
         if config.mode != "disabled":
             self._spool, self._sender = self._open(start)
             crash.watch()
+            forks.disown_in_children(self)
             atexit.register(self._at_exit)
 
     @property
@@ -77,6 +83,8 @@ class Run:
         Without `step` it is the one after the last. A step that is no number from 0 to 2^53 is logged
         as a warning and left out.
         """
+        if self._is_foreign():
+            return
         known = self._last_step + 1 if step is None else _whole(step)
         values, skipped = finite_only(canonical(metrics or {}))
         if known is None:
@@ -92,6 +100,8 @@ class Run:
         self, step: int, prompt: str, completion: str, rewards: Mapping[str, object] | None = None
     ) -> None:
         """Record one completion of a step, cut to 32,768 characters."""
+        if self._is_foreign():
+            return
         values, _ = finite_only(rewards or {})
         text = {"prompt": str(prompt)[:32_768], "completion": str(completion)[:32_768]}
         if (whole := _whole(step)) is not None:
@@ -99,7 +109,8 @@ class Run:
 
     def boundary(self, step: int, reason: str = "data boundary") -> None:
         """Say that the data differ from this step on; the detector starts its scan again there."""
-        if (whole := _whole(step)) is not None:
+        whole = None if self._is_foreign() else _whole(step)
+        if whole is not None:
             self._send({"kind": "boundary", "step": whole, "reason": str(reason)})
 
     def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
@@ -108,6 +119,8 @@ class Run:
         It must lie below the run's root; where `init` was given none, the folder of the first
         checkpoint becomes the root.
         """
+        if self._is_foreign():
+            return
         whole, folder = _whole(step), Path(path).absolute()
         if whole is None:
             log.warning("Cusp left out a checkpoint: its step must be a number, not %r", step)
@@ -122,11 +135,12 @@ class Run:
 
         For a trainer that deletes its own checkpoints: the one to keep is known tens of steps later.
         """
-        self._shelf.hold()
+        if not self._is_foreign():
+            self._shelf.hold()
 
     def keep(self, steps: list[int]) -> None:
         """Pin the checkpoints of these steps in the background; unknown steps are logged."""
-        for step in steps or []:
+        for step in [] if self._is_foreign() else steps or []:
             self._shelf.pin(step)
 
     @property
@@ -144,6 +158,8 @@ class Run:
 
     def open_commands(self) -> list[Command]:
         """Return the commands that were not acknowledged as done or refused yet, oldest first."""
+        if self._is_foreign():
+            return []
         with self._lock:
             found = [c for c in self.commands.values() if c.command_id not in self._handled]
         return sorted(found, key=lambda command: command.command_id)
@@ -161,6 +177,8 @@ class Run:
         reason: str | None = None,
     ) -> None:
         """Tell the monitor what became of a command."""
+        if self._is_foreign():
+            return
         with self._lock:
             (self._agreed if state == "agreed" else self._handled).add(command.command_id)
         message: dict[str, object] = {"kind": "ack", "command_id": command.command_id}
@@ -179,22 +197,26 @@ class Run:
         Open stop commands are acknowledged after their checkpoints are pinned. What could not be
         sent in time stays on disk and is shipped by the next attempt or `cusp sync`.
         """
-        if self._finished or self._spool is None:
+        if self._finished or self._spool is None or self._is_foreign():
             return True
         self._finished = True
-        for command in self.open_commands():
-            self.keep(command.steps)
-        if self.should_stop():
-            self._shelf.pin_last()
-        self.settle()
         last = self._last_step if step is None else step
         reached = last if last >= 0 else None
-        for command in self.open_commands():
-            self.acknowledge(command, "done", step=reached)
-            status = "stopped" if command.kind == "stop" and status == "finished" else status
-            reason = reason or command.reason or None
-        self._send({"kind": "status", "status": status, "step": reached, "reason": reason})
-        return self._close(drain_s)
+        try:
+            for command in self.open_commands():
+                self.keep(command.steps)
+            if self.should_stop():
+                self._shelf.pin_last()
+            self.settle()
+            for command in self.open_commands():
+                self.acknowledge(command, "done", step=reached)
+                status = "stopped" if command.kind == "stop" and status == "finished" else status
+                reason = reason or command.reason or None
+        finally:  # a second Ctrl-C comes in between: the end is told all the same
+            end = {"kind": "status", "status": status, "step": reached, "reason": reason}
+            self._send({**end, "at": time.time()})
+            sent = self._close(drain_s)
+        return sent
 
     @property
     def finished(self) -> bool:
@@ -218,20 +240,24 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         content = start.model_dump(mode="json")
         (folder / "start.json").write_text(json.dumps(content))
+        lineage.note(self.home, self.attempt_id)
         if self.root != self.home:
             (self.home / "root").write_text(str(self.root))
         self._locks.append(locks.take(folder / "lock") or -1)
         spool = Spool(folder)
-        spool.append({"kind": "status", "status": "started"})
+        spool.append({"kind": "status", "status": "started", "at": start.at})
+        forks.disown_in_children(spool)
+        self._live = Attempt(content, spool)
         self._shelf.recall()
         if self.settings.mode == "offline":
             return spool, None
         sender = Sender(
             self.settings.url,
             self.settings.token,
-            Attempt(content, spool),
+            self._live,
             leftover=_leftover(attempts, self.attempt_id),
             on_commands=self._receive_all,
+            on_superseded=self._give_way,
         )
         sender.wake()
         return spool, sender
@@ -245,7 +271,45 @@ class Run:
         self.root = root
         self._shelf.root = root
 
+    def disown(self) -> None:
+        """Hold no lock of the training, in a child that was forked from it."""
+        for lock in self._locks:
+            if lock >= 0:
+                os.close(lock)
+        self._locks = []
+
+    def _is_foreign(self) -> bool:
+        """Return whether this is a forked child, which must not write; say so once in each."""
+        if os.getpid() == self._process:
+            return False
+        if not self._strange and self._spool is not None:
+            self._strange = True
+            log.warning(
+                "Cusp leaves out what process %s tells run %s: it was forked from the training's process"
+                " %s; log there.",
+                os.getpid(),
+                self.id,
+                self._process,
+            )
+        return True
+
+    def _give_way(self, words: str) -> None:
+        """Stop writing to a run that a later attempt has; only a stop is still listened to."""
+        if self._superseded:
+            return
+        self._superseded = True
+        log.warning(
+            "Run %s: %s. This training goes on and is not recorded there any more; Stop still reaches it."
+            " For a run of its own, start it without CUSP_RUN_ID.",
+            self.id,
+            words,
+        )
+
     def _send(self, message: Mapping[str, object]) -> None:
+        if self._superseded and message["kind"] not in ("status", "ack"):
+            if self._live is not None and message["kind"] == "point":
+                self._live.withheld += 1
+            return
         if self._spool is not None:
             self._spool.append(message)
         if self._sender is not None:
@@ -297,7 +361,7 @@ class Run:
         return sent
 
     def _at_exit(self) -> None:
-        if not self._finished:
+        if not self._finished and os.getpid() == self._process:
             reason = crash.last() or "the process ended without finish()"
             self.finish("failed", reason, drain_s=3.0)
 

@@ -11,15 +11,12 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 from pydantic import ValidationError
 
-from cusp import locks
+from cusp.attempt import Attempt
 from cusp.patience import asked_wait_s
-from cusp.spool import Spool
 from cusp.wire import Command, Reply
 
 log = logging.getLogger("cusp")
@@ -37,32 +34,6 @@ UNWANTED = (400, 413, 422)  # what is wrong is the content
 BELIEVED_AFTER = 3  # refusals of one message: a single one may come from something on the way
 
 
-@dataclass
-class Attempt:
-    """One attempt's spool on its way: the live one, or one that a dead process left behind."""
-
-    start: dict[str, object]
-    spool: Spool
-    announced: bool = False
-    forgotten: bool = False
-    lock: int | None = None  # keeps `cusp sync` and other trainings from shipping it, too
-
-    def close(self) -> None:
-        """Close the spool and let others have it."""
-        self.spool.close()
-        if self.lock is not None:
-            os.close(self.lock)
-            self.lock = None
-
-    @property
-    def run_id(self) -> str:
-        return str(self.start["run_id"])
-
-    @property
-    def attempt_id(self) -> str:
-        return str(self.start["attempt_id"])
-
-
 class Refused(Exception):
     """The monitor will not take this request, however often it is repeated (4xx)."""
 
@@ -75,7 +46,8 @@ class Sender:
     """Ships one live attempt and then the left-over ones, until closed.
 
     `on_commands` is called in the sender's thread with all the commands that a reply carries (repeats
-    too): one that was there before and is not any more has ended at the monitor.
+    too): one that was there before and is not any more has ended at the monitor. `on_superseded` is called
+    with the monitor's words whenever they say that a later attempt has the run.
     """
 
     def __init__(
@@ -86,6 +58,7 @@ class Sender:
         *,
         leftover: list[Attempt] | None = None,
         on_commands: Callable[[list[Command]], None] = lambda commands: None,
+        on_superseded: Callable[[str], None] = lambda words: None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
@@ -99,6 +72,8 @@ class Sender:
         self._live = live
         self._leftover = leftover or []
         self._on_commands = on_commands
+        self._on_superseded = on_superseded
+        self._process = os.getpid()  # a forked child has this object without its thread
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._closing = threading.Event()
@@ -114,10 +89,13 @@ class Sender:
 
     def wake(self) -> None:
         """Say that there is something to send."""
-        self._wake.set()
+        if os.getpid() == self._process:
+            self._wake.set()
 
     def drain(self, timeout_s: float) -> bool:
         """Return whether the monitor holds every message of the live attempt within the time."""
+        if os.getpid() != self._process:
+            return True
         self._hurry.set()
         self.wake()
         with self._progress:
@@ -125,6 +103,8 @@ class Sender:
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End the thread; what was not sent stays in the spool."""
+        if os.getpid() != self._process:
+            return
         self._closing.set()
         self._hurry.set()
         self._wake.set()
@@ -173,7 +153,7 @@ class Sender:
         The first one is also the heartbeat. What is logged meanwhile travels at the next turn.
         """
         if not attempt.announced:
-            self._post("/runs", attempt.start)
+            self._post("/runs", attempt.announcement())
             attempt.announced = True
         first, upto = True, attempt.spool.next_seq
         self._gap_s = GAP_OF_MANY_S if attempt.spool.pending() > MANY else GAP_S
@@ -200,6 +180,8 @@ class Sender:
                 raise
             reply = self._isolate(attempt, seq, lines, refusal)
         if attempt is self._live:
+            if reply.superseded:
+                self._on_superseded(reply.superseded)
             self._on_commands(reply.commands)
         spool.acknowledge(reply.next_seq)
 
@@ -235,6 +217,9 @@ class Sender:
                 "first_seq": seq,
                 "dropped": attempt.spool.dropped,
                 "oldest_seq": attempt.spool.oldest(),
+                "sent_at": time.time(),
+                "late": attempt.late,
+                "withheld": attempt.withheld,
             }
         )
         body = f'{head[:-1]},"messages":[{",".join(lines)}]}}'
@@ -301,22 +286,3 @@ class Sender:
 def _asked_wait_s(error: Exception) -> float:
     answer = error.response if isinstance(error, httpx.HTTPStatusError) else None
     return asked_wait_s(answer.status_code, answer.headers) if answer is not None else 0.0
-
-
-def load_leftover(folder: Path) -> Attempt | None:
-    """Return the attempt that a dead process left in `folder` with messages unsent, or None.
-
-    It is locked until it is closed: one process at a time opens a spool.
-    """
-    try:
-        start = json.loads((folder / "start.json").read_text())
-        lock = locks.take(folder / "lock")
-    except (OSError, ValueError):
-        return None
-    if lock is None:
-        return None
-    attempt = Attempt(start, Spool(folder), lock=lock)
-    if attempt.spool.pending() == 0:
-        attempt.close()
-        return None
-    return attempt

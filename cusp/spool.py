@@ -39,12 +39,18 @@ class Spool:
         self._sizes = {segment: segment.stat().st_size for segment in self._segments}
         self.acked = self._read_cursor()
         self.dropped = 0
+        self._process = os.getpid()  # a forked child has a copy, and leaves the files to its parent
         self.next_seq = 0
         self._file: int | None = None
         self._recover()
 
     def append(self, message: Mapping[str, object]) -> bool:
-        """Write one message; return whether it was kept (False: disk full or over the limit)."""
+        """Write one message; return whether it was kept.
+
+        False: the disk is full, the limit reached, or this is a forked child of the one that writes here.
+        """
+        if os.getpid() != self._process:
+            return False
         line = json.dumps(message, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         with self._lock:
             if self._over_limit(message, len(line)) or not self._write(line):
@@ -106,8 +112,16 @@ class Spool:
         """Return how many messages the monitor does not hold yet."""
         return self.next_seq - self.acked
 
+    def disown(self) -> None:
+        """Let go of the file in a forked child."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def close(self) -> None:
         """Close the file; the spool can be opened again."""
+        if os.getpid() != self._process:
+            return
         with self._lock:
             if self._file is not None:
                 os.close(self._file)

@@ -1,17 +1,21 @@
 """`init()`: a new attempt of a run, under a lock that says who trains it on this box."""
 
+import dataclasses
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from cusp import locks, settings
+from cusp import lineage, locks, ranks, settings
+from cusp.attempt import refusal
 from cusp.config import RECIPE_FILE, storable_config
 from cusp.ids import is_id, new_id
+from cusp.lineage import Lineage
 from cusp.run import Run
 from cusp.wire import Policy, RunMetadata, RunStart, first_problem
 
@@ -33,43 +37,101 @@ def init(
     root: str | os.PathLike[str] | None = None,
     tags: list[str] | None = None,
     must_own: bool = False,
+    resumed: Lineage | None = None,
+    rank: int | None = None,
 ) -> Run:
     """Return a new attempt of a run (a new run unless `run_id` or CUSP_RUN_ID names one).
 
     `root` is the folder the checkpoints are saved below (default: the run's own folder). When
     another live process on this box trains the same run, RunInUse is raised if `must_own`;
-    otherwise this training is recorded as a new run, so that nothing is lost or mixed.
+    otherwise this training is recorded as a new run, so that nothing is lost or mixed. `resumed` is what
+    the checkpoint says that the training goes on from. Of a training on several processes only the one of
+    `rank` 0 speaks (default: what the launcher says, or CUSP_RANK); the others get a run that does nothing.
     """
     given = settings.from_environment()
-    run_id = run_id or given.run_id or new_id()
+    if not _speaks(rank):
+        given = dataclasses.replace(given, mode="disabled")
+    named = run_id or given.run_id
+    fields: dict[str, Any] = {
+        "project": (project or given.project)[:200],
+        "config": storable_config(config or {}),
+        "policy": policy or Policy(),
+        "host": socket.gethostname()[:200] or None,
+        "tags": (tags or [])[:32],
+        "at": time.time(),
+    }
+
+    def start_of(run_id: str, after: str | None) -> RunStart:
+        folder = Path(root) if root else given.directory / "runs" / run_id
+        return _start(
+            run_id=run_id,
+            attempt_id=new_id(),
+            name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
+            metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd),
+            after=after,
+            **fields,
+        )
+
+    run_id = named or (resumed.run_id if resumed else new_id())
     if not is_id(run_id):
         raise ValueError(
             f"run id {run_id!r} is not a ULID of 26 characters; leave it out for a new run"
         )
-    home_lock = None
-    if given.mode != "disabled":
-        home_lock = _claim(given.directory / "runs" / run_id)
-        if home_lock is None and must_own:
-            raise RunInUse(_in_use(given.directory, run_id))
-        if home_lock is None:
-            log.warning(
-                "%s This training is recorded as a new run.", _in_use(given.directory, run_id)
-            )
-            run_id = new_id()
-            home_lock = _claim(given.directory / "runs" / run_id)
-    folder = Path(root) if root else given.directory / "runs" / run_id
-    start = _start(
-        run_id=run_id,
-        attempt_id=new_id(),
-        project=(project or given.project)[:200],
-        name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
-        config=storable_config(config or {}),
-        policy=policy or Policy(),
-        metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd),
-        host=socket.gethostname()[:200] or None,
-        tags=(tags or [])[:32],
-    )
+    if given.mode == "disabled":
+        return Run(start_of(run_id, None), given, root=Path(root) if root else None)
+    run_id, home_lock = _claimed(given.directory, run_id, must_own=must_own)
+    goes_on = resumed if resumed is not None and resumed.run_id == run_id else None
+    start = start_of(run_id, _before(given.directory, run_id, goes_on))
+    if goes_on is not None and named is None and _is_refused(start, given):
+        os.close(home_lock)
+        run_id, home_lock = _claimed(given.directory, new_id(), must_own=must_own)
+        start = start_of(run_id, None)
     return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
+
+
+def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, int]:
+    """Return the run to record under and the lock of its folder; a run in use makes way for a new one."""
+    lock = _claim(directory / "runs" / run_id)
+    if lock is not None:
+        return run_id, lock
+    if must_own:
+        raise RunInUse(_in_use(directory, run_id))
+    log.warning("%s This training is recorded as a new run.", _in_use(directory, run_id))
+    return _claimed(directory, new_id(), must_own=must_own)
+
+
+def _before(directory: Path, run_id: str, goes_on: Lineage | None) -> str | None:
+    """Return the attempt after which a new one of the run comes: the last one here, or the checkpoint's."""
+    newest = lineage.newest(directory / "runs" / run_id)
+    return newest or (goes_on.attempt_id if goes_on else None)
+
+
+def _is_refused(start: RunStart, given: settings.Settings) -> bool:
+    """Return whether the monitor takes no new attempt of the run; a training does not wait for one that is away."""
+    if given.mode != "online":
+        return False
+    why = refusal(given.url, given.token, start.model_dump(mode="json"))
+    if why is not None:
+        log.warning(
+            "The checkpoint is one of run %s, which takes no new attempt (%s). This training is recorded as a"
+            " new run.",
+            start.run_id,
+            why,
+        )
+    return why is not None
+
+
+def _speaks(rank: int | None) -> bool:
+    """Return whether this process is the one of its training that speaks."""
+    found = ranks.rank() if rank is None else ranks.Rank(rank, None)
+    if found.number > 0 and found.is_guess:
+        log.warning(
+            "Cusp takes this process for number %s of one training (%s), so it records nothing; set"
+            " CUSP_RANK=0 if it is a training of its own.",
+            found.number,
+            found.variable,
+        )
+    return found.number == 0
 
 
 def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> RunMetadata:

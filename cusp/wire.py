@@ -195,7 +195,12 @@ class RunMetadata(Wire):
 
 
 class RunStart(Wire):
-    """`POST /api/v1/runs`: announces one process life (attempt) of a run. Idempotent."""
+    """`POST /api/v1/runs`: announces one process life (attempt) of a run. Idempotent.
+
+    Attempts are in the order in which they are announced. `after` is the attempt that the run's folder held
+    when this one started: one that is told late belongs right behind it. `late` says that the process has
+    ended and another one ships its spool, False that it is alive. `age_s` is how long ago the attempt began.
+    """
 
     v: Version = 1
     run_id: Id
@@ -207,6 +212,10 @@ class RunStart(Wire):
     metadata: RunMetadata = RunMetadata()
     host: Name | None = None
     tags: Annotated[list[Name], Field(max_length=32)] = []
+    after: Id | None = None
+    at: Finite | None = None
+    late: StrictBool | None = None
+    age_s: Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER] | None = None
 
 
 class PointMessage(Wire):
@@ -252,12 +261,13 @@ class SampleMessage(Wire):
 
 
 class StatusMessage(Wire):
-    """The attempt's own word on itself."""
+    """The attempt's own word on itself, `at` a time of the trainer's clock in seconds."""
 
     kind: Literal["status"] = "status"
     status: Literal["started", "finished", "failed", "stopped"]
     step: Step | None = None
     reason: Text | None = None
+    at: Finite | None = None
 
 
 class BoundaryMessage(Wire):
@@ -279,7 +289,9 @@ class Batch(Wire):
 
     `messages` stay plain here: each is read on its own by `read_message`, so that one malformed
     message is quarantined and the rest is stored. `dropped` counts what the spool's disk limit cost;
-    `oldest_seq` is the first message the trainer still has, so nobody waits for an older one.
+    `oldest_seq` is the first message the trainer still has, so nobody waits for an older one. `sent_at` is
+    the sender's clock now, by which the monitor places the messages' own times. `late` says that the process
+    that wrote them has ended. `withheld` counts the points of a trainer that was told it was superseded.
     """
 
     v: Version = 1
@@ -288,6 +300,9 @@ class Batch(Wire):
     messages: Annotated[list[Any], Field(max_length=MAX_MESSAGES)] = []
     dropped: Step = 0
     oldest_seq: Step = 0
+    sent_at: Finite | None = None
+    late: StrictBool = False
+    withheld: Step = 0
 
 
 class Command(Wire):
@@ -301,10 +316,14 @@ class Command(Wire):
 
 
 class Reply(Wire):
-    """The monitor's answer: everything below `next_seq` is durable there."""
+    """The monitor's answer: everything below `next_seq` is durable there.
+
+    `superseded` says which later attempt has taken the run over, while this one is still heard of.
+    """
 
     next_seq: Annotated[int, Field(ge=0), NUMBER]
     commands: list[Command] = []
+    superseded: Text | None = None
 
 
 def read_message(raw: object) -> Message | str:

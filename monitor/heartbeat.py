@@ -4,6 +4,8 @@ A trainer beats twice a second so that a stop is known soon; a transaction that 
 fifty of them more than their points.
 """
 
+from typing import Any
+
 from cusp.wire import Batch, Command, Reply
 from monitor.store import commands, intake
 from monitor.store.database import Transaction
@@ -16,6 +18,7 @@ def answered(tx: Transaction, run_id: str, batch: Batch, now: float) -> Reply | 
     newest = intake.newest_attempt(tx, run_id)
     if (
         batch.messages
+        or batch.late
         or newest is None
         or newest.id != batch.attempt_id
         or newest.deleted_at is not None
@@ -30,7 +33,19 @@ def answered(tx: Transaction, run_id: str, batch: Batch, now: float) -> Reply | 
 
 def pending(tx: Transaction, run_id: str) -> list[Command]:
     """Return what the run's trainer has not finished yet."""
-    return [
-        Command(command_id=row.id, kind=row.kind, mode=row.mode, steps=row.steps, reason=row.reason)
-        for row in commands.pending(tx, run_id)
-    ]
+    return [_command(row) for row in commands.pending(tx, run_id)]
+
+
+def stops_since(tx: Transaction, run_id: str, since: float) -> list[Command]:
+    """Return the stops asked for since then, whatever became of them.
+
+    They reach a superseded attempt, too, which may hear of one when the newest has obeyed already.
+    """
+    asked = commands.of_run(tx, run_id)
+    return [_command(row) for row in asked if row.kind == "stop" and row.created_at >= since]
+
+
+def _command(row: Any) -> Command:
+    return Command(
+        command_id=row.id, kind=row.kind, mode=row.mode, steps=row.steps, reason=row.reason
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cusp.wire import Batch, Message, PointMessage, Reply, RunStart, read_message
-from monitor import conclude, heartbeat
+from monitor import conclude, contact, heartbeat, times
 from monitor.aside import Aside
 from monitor.deletion import refuse_deleted, refuse_purged
 from monitor.detect import Verdict
@@ -73,14 +73,14 @@ class Ingest:
         with self._database.write() as tx:
             before = runs.get(tx, start.run_id)
             check_announced(tx, start)
-            new = runs.announce(tx, start, now)
+            new = runs.announce(tx, start, now, times.began_at(now, start.age_s))
             refuse_purged(tx, start.run_id)  # after the lock: a purge may have begun meanwhile
             if not new:
                 return
             refuse_deleted(runs.get(tx, start.run_id))
-            newest = runs.newest_attempt(tx, start.run_id)
-            runs.forsake(tx, start.run_id, newest)
-            if newest == start.attempt_id and before is not None:
+            newest = runs.attempts_of(tx, start.run_id)[-1]
+            runs.forsake(tx, newest, now)
+            if newest.id == start.attempt_id and before is not None:
                 commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
                 feed.section_changed(tx, start.run_id, "commands")
                 state = self._follow_anew(tx, before)
@@ -154,29 +154,36 @@ class Ingest:
         expected = attempt.next_seq + lost
         skip = expected - batch.first_seq
         new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
+        is_newest = attempt is attempts[-1]
         numbers = Numbers(tx, run, self._series_limit)
-        skipped = _store(tx, run, attempt, expected, new, numbers, touched, now)
+        skipped = _store(
+            tx, run, attempt, expected, new, numbers, touched, now, is_newest=is_newest
+        )
         next_seq = expected + len(new)
+        said = [message for _, message in new]
+        heard = contact.heard(run, attempt, batch, said, touched, now, is_newest=is_newest)
         stamp = {
             "next_seq": next_seq,
-            "last_contact_at": now,
             "skipped": attempt.skipped + skipped,
             "dropped": max(attempt.dropped, batch.dropped),
             "lost": attempt.lost + lost,
         }
-        intake.stamp_attempt(tx, attempt.id, {**stamp, **reach(attempt, touched)})
-        followed = self._record(tx, run, attempt, numbers.known, touched, now) if new else None
+        stamp |= {**reach(attempt, touched), **heard.attempt}
+        intake.stamp_attempt(tx, attempt.id, stamp)
+        followed = (
+            self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
+        )
         if new:
             if early := _decided_early(tx, run, attempt, new, followed, touched, numbers):
                 raise DecidedEarlier(skip + early)
+            if touched.end is not None:
+                contact.tell_ended(tx, run_id, attempt, touched.end, now)
             verdict = followed.verdict if followed else _verdict(run)
             conclude.after_batch(tx, run_id, verdict, now, ended=touched.ended)
-        else:
-            feed.add_all(tx, run_id, [], {"last_contact_at": now})
-        # Only the latest attempt is told anything.
-        told = heartbeat.pending(tx, run_id) if attempt is attempts[-1] else []
+        elif heard.run:
+            feed.add_all(tx, run_id, [], heard.run)
         silent_s = now - run.last_contact_at
-        reply = Reply(next_seq=next_seq, commands=told)
+        reply = contact.reply(tx, attempts, attempt, next_seq, is_newest=is_newest)
         state = followed.state if followed else None
         return Taken(reply, len(new), state, bool(new) or silent_s > SILENT_S, touched.quarantined)
 
@@ -187,11 +194,13 @@ class Ingest:
         attempt: Any,
         numbers: Mapping[str, int],
         touched: Touched,
-        now: float,
+        values: dict[str, Any],
     ) -> Followed | None:
-        """Bring the verdicts and the run's row up to date, tell the viewers; return what was found."""
+        """Bring the verdicts and the run's row up to date, tell the viewers; return what was found.
+
+        `values` are the columns of the run that have changed anyhow.
+        """
         news: list[News] = []
-        values: dict[str, Any] = {"last_contact_at": now}
         followed: Followed | None = None
         if touched.last_step >= 0:
             ref = {"attempt_key": attempt.key, "from": touched.first_step, "to": touched.last_step}
@@ -229,6 +238,8 @@ def _store(
     numbers: Numbers,
     touched: Touched,
     now: float,
+    *,
+    is_newest: bool,
 ) -> int:
     """Store the messages; return how many values the trainer left out as not finite."""
     skipped = 0
@@ -249,7 +260,7 @@ def _store(
         elif refusal := room.refusal(message):
             aside.add(number, raw, refusal)
         else:
-            store_other(tx, run.id, attempt, number, message, touched, now)
+            store_other(tx, run, attempt, number, message, touched, now, is_newest=is_newest)
     points.add(tx, rows)
     aside.close()
     if numbers.roles_changed:

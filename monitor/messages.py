@@ -16,6 +16,7 @@ from cusp.wire import (
 from monitor.role_series import role_series, same_past
 from monitor.store import checkpoints, commands, points, runs
 from monitor.store.database import Transaction
+from monitor.superseded import may_answer
 from monitor.webhooks import Topic, tell
 
 NEVER = 2**62  # beyond every step
@@ -32,6 +33,7 @@ class Touched:
     checkpoints: dict[str, int] = field(default_factory=dict)  # new ones: id -> place in the batch
     sections: set[str] = field(default_factory=set)
     ended: bool = False
+    end: StatusMessage | None = None
     quarantined: int = 0  # messages of which something was set aside
 
     def point(self, step: int, *, watched: bool) -> None:
@@ -105,20 +107,24 @@ class Numbers:
 
 def store_other(
     tx: Transaction,
-    run_id: str,
+    run: Any,
     attempt: Any,
     seq: int,
     message: Message,
     touched: Touched,
     now: float,
+    *,
+    is_newest: bool,
 ) -> None:
-    """Store a message that is not a point."""
+    """Store a message that is not a point; `is_newest` says that it is the latest attempt."""
+    run_id = run.id
     if isinstance(message, CheckpointMessage):
         if checkpoints.add(tx, run_id, attempt.key, message, now):
             touched.checkpoints[message.checkpoint_id] = seq - attempt.next_seq
         touched.sections.add("checkpoints")
     elif isinstance(message, AckMessage):
-        _store_ack(tx, run_id, message, now)
+        if may_answer(tx, message, is_newest=is_newest, run=run):
+            _store_ack(tx, run_id, message, now)
         touched.sections.add("commands")
     elif isinstance(message, SampleMessage):
         row = message.model_dump(include={"step", "prompt", "completion", "rewards"})
@@ -128,7 +134,7 @@ def store_other(
         points.add_boundary(tx, run_id, attempt.key, message.step, message.reason)
         touched.boundary_from = min(touched.boundary_from, message.step)
     elif isinstance(message, StatusMessage):
-        _store_status(tx, run_id, attempt, message, touched, now)
+        _store_status(tx, run_id, attempt, message, touched, now, is_newest=is_newest)
 
 
 def _store_ack(tx: Transaction, run_id: str, message: AckMessage, now: float) -> None:
@@ -157,25 +163,18 @@ def _store_status(
     message: StatusMessage,
     touched: Touched,
     now: float,
+    *,
+    is_newest: bool,
 ) -> None:
-    newest = attempt.id == runs.newest_attempt(tx, run_id)
-    if message.status == "started" and not newest:
+    if message.status == "started" and not is_newest:
         return  # told late: it is lost, as its successor has shown
     status = "running" if message.status == "started" else message.status
     runs.change_attempt(tx, attempt.id, {"status": status, "status_reason": message.reason})
-    if not newest:
+    if not is_newest:
         return
-    ended = status != "running"
-    runs.change(
-        tx,
-        run_id,
-        status=status,
-        status_reason=message.reason,
-        ended_at=now if ended else None,
-    )
-    if ended:
+    runs.change(tx, run_id, status=status, status_reason=message.reason, ended_at=None)
+    if status != "running":
         commands.expire(tx, run_id, now, f"the training had ended ({status})")
         touched.sections.add("commands")
         touched.ended = True
-        told = {"status": status, "reason": message.reason, "step": message.step}
-        tell(tx, "run.ended", run_id, now, key=f"{attempt.id} {status}", **told)
+        touched.end = message

@@ -16,6 +16,7 @@ from monitor.room import Full
 from monitor.store.checkpoints import AliasMoved
 from monitor.store.database import Unavailable
 from monitor.store.jobs import LeaseLost
+from monitor.store.runs import AttemptTaken
 from monitor.webhooks_address import Refused
 from webui import pages
 
@@ -51,6 +52,7 @@ def install(app: FastAPI) -> None:
     known(Forbidden, 403, "Not allowed")
     known(UnknownRun, 404, "Unknown run")
     known(AliasMoved, 409, "Alias moved")
+    known(AttemptTaken, 409, "Attempt taken")
     known(LeaseLost, 409, "Lease lost")
     known(Conflict, 409, "Conflict")
     known(RoleError, 422, "Invalid roles")

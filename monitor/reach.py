@@ -26,7 +26,9 @@ def changed_from(
     cut = cuts[attempt.key]
     changed = [step for step in (touched.watched_from, touched.boundary_from) if step < cut]
     if attempt.first_step is None or touched.first_step < attempt.first_step:
-        earlier = [one for one in attempts if one.id < attempt.id and one.last_step is not None]
+        earlier = [
+            one for one in attempts if one.place < attempt.place and one.last_step is not None
+        ]
         if any(one.last_step >= touched.first_step for one in earlier):
             changed.append(touched.first_step)
     return min(changed, default=NEVER)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from monitor import views
+from monitor import superseded, views
 from monitor.broadcast import Channels
 from monitor.config import MonitorConfig
 from monitor.deletion import refuse_deleted, refuse_purged
@@ -84,6 +84,11 @@ class Service:
     def detailed(self, tx: Transaction, run: Any) -> dict[str, Any]:
         """Return a run row as its page shows it."""
         return views.detail(tx, run, self.clock(), self.config.lost_after_s)
+
+    def still_training(self, tx: Transaction, run_id: str) -> list[int]:
+        """Return the numbers of the run's superseded attempts that are heard of all the same."""
+        attempts = runs.attempts_of(tx, run_id)
+        return superseded.alive(attempts, self.clock(), self.config.lost_after_s)
 
     def once(
         self, key: str | None, question: object, act: Callable[[Transaction], dict[str, Any]]

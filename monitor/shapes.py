@@ -68,6 +68,7 @@ class RunSummary(Shape):
     created_at: str
     started_at: str
     ended_at: str | None
+    elapsed_s: float
     last_contact_at: str
     deleted_at: str | None
     latest: dict[str, float]
@@ -143,10 +144,16 @@ class SetAside(Shape):
 class Attempt(Shape):
     number: int
     id: str
+    host: str | None
     started_at: str
+    last_sign_at: str
+    elapsed_s: float
     first_step: int | None
     last_step: int | None
     status: str
+    status_reason: str | None
+    superseded_at: str | None
+    outrun: int
 
 
 class RoleKey(Shape):
@@ -182,6 +189,7 @@ class Run(RunSummary):
     change_points: list[ChangePoint]
     set_aside: list[SetAside]
     attempt_list: list[Attempt]
+    still_training: list[int]
 
 
 class Superseded(Shape):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor import possible, role_reading
+from monitor import possible, role_reading, superseded, times
 from monitor.kept import kept
 from monitor.role_series import role_series
 from monitor.role_view import roles_view
@@ -60,6 +60,7 @@ def summary(
     last_step = run.last_step
     max_steps = run.metadata.get("max_steps")
     aliases = _aliases(tx, run.id)
+    elapsed_s = times.elapsed_s(attempts)
     return {
         "id": run.id,
         "project": run.project,
@@ -74,8 +75,11 @@ def summary(
         "max_steps": max_steps,
         "attempts": len(attempts),
         "created_at": when(run.created_at),
-        "started_at": when(attempts[0].started_at if attempts else run.created_at),
+        "started_at": when(
+            min((times.span(row).first for row in attempts), default=run.created_at)
+        ),
         "ended_at": when(run.ended_at),
+        "elapsed_s": round(elapsed_s, 1),
         "last_contact_at": when(run.last_contact_at),
         "deleted_at": when(run.deleted_at),
         "latest": role_reading.latest(tx, roles, known, cuts, last_step or 0, KEY_METRICS),
@@ -86,7 +90,7 @@ def summary(
         "checkpoints": aliases,
         "score": _score(tx, run.id, aliases),
         "saved_fraction": _saved_fraction(run, last_step, max_steps),
-        **_cost(run, last_step, max_steps),
+        **_cost(run, elapsed_s, last_step, max_steps),
         "quarantined": quarantine.count(tx, run.id),
         "skipped": sum(row.skipped for row in attempts),
         "dropped": sum(row.dropped + row.lost for row in attempts),
@@ -119,17 +123,22 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "set_aside": [
             set_aside(row, numbers) for row in quarantine.latest(tx, run.id, SET_ASIDE_SHOWN)
         ],
-        "attempt_list": [
-            {
-                "number": number,
-                "id": row.id,
-                "started_at": when(row.started_at),
-                "first_step": row.first_step,
-                "last_step": row.last_step,
-                "status": row.status,
-            }
-            for number, row in enumerate(attempts, 1)
-        ],
+        "attempt_list": [attempt(row, number) for number, row in enumerate(attempts, 1)],
+        "still_training": superseded.alive(attempts, now, lost_after_s),
+    }
+
+
+def attempt(row: Any, number: int) -> dict[str, Any]:
+    """Return an `Attempt`; `outrun` counts its points from after a later one took the run over."""
+    lived = times.span(row)
+    return {
+        "number": number,
+        **_fields(row, ("id", "host", "first_step", "last_step", "status", "status_reason")),
+        "started_at": when(lived.first),
+        "last_sign_at": when(lived.last),
+        "elapsed_s": round(lived.seconds, 1),
+        "superseded_at": when(row.superseded_at),
+        "outrun": row.outrun + row.withheld,
     }
 
 
@@ -316,12 +325,14 @@ def _saved_fraction(run: Any, last_step: int | None, max_steps: int | None) -> f
     return round(max(0.0, 1 - last_step / max_steps), 4)
 
 
-def _cost(run: Any, last_step: int | None, max_steps: int | None) -> dict[str, float | None]:
+def _cost(
+    run: Any, elapsed_s: float, last_step: int | None, max_steps: int | None
+) -> dict[str, float | None]:
+    """Return what the trainers' own time has cost; between attempts nothing was rented."""
     price, gpus = run.metadata.get("gpu_hourly_usd"), run.metadata.get("gpu_count")
     if not price or not gpus:
         return {"spent_usd": None, "saved_usd": None}
-    hours = ((run.ended_at or run.last_contact_at) - run.created_at) / 3600
-    spent = hours * price * gpus
+    spent = elapsed_s / 3600 * price * gpus
     saved = None
     if run.status == "stopped" and last_step and max_steps:
         saved = round(spent * (max_steps / last_step - 1), 2)

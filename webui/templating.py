@@ -63,7 +63,6 @@ def environment() -> Environment:
         plotly_url=f"/static/{static.PLOTLY}",
         color_index=color_index,
         interval=words.interval,
-        seconds_between=words.seconds_between,
         sparkline=drawings.sparkline,
         progress=drawings.progress,
         score_bar=drawings.score_bar,

@@ -130,12 +130,6 @@ def when(value: str | None) -> str:
     return f"{parsed:%Y-%m-%d %H:%M:%S} UTC" if parsed else UNKNOWN
 
 
-def seconds_between(start: str | None, end: str | None) -> float | None:
-    """Seconds from start to end, None where one of them is unknown."""
-    first, last = moment(start), moment(end)
-    return (last - first).total_seconds() if first and last else None
-
-
 def duration(seconds: Any) -> str:
     """`48 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
     if not is_number(seconds):

@@ -56,3 +56,19 @@ def interval(score: dict[str, Any] | None) -> str:
 def dash(value: object) -> str:
     """Return the value as text, or a dash for nothing."""
     return "–" if value is None or value == "" else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in two units.
+
+    >>> duration(59.6), duration(185), duration(7_800), duration(273_600)
+    ('1 min 00 s', '3 min 05 s', '2 h 10 min', '3 d 4 h')
+    """
+    total = max(0, round(seconds))
+    for unit, name, part, part_name in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min")):
+        if total >= unit:
+            left = total % unit // part
+            return (
+                f"{total // unit} {name} {left if part_name == 'h' else f'{left:02d}'} {part_name}"
+            )
+    return f"{total // 60} min {total % 60:02d} s" if total >= 60 else f"{total} s"

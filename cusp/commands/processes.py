@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from cusp import orphans, settings
+from cusp.attempt import Attempt, load_leftover
 from cusp.commands.output import AsJson, console, print_json
-from cusp.sender import TIMEOUT_S, Attempt, Sender, load_leftover
+from cusp.sender import TIMEOUT_S, Sender
 
 Dir = Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")]
 

@@ -9,6 +9,7 @@ from cusp.commands.output import (
     AsJson,
     console,
     dash,
+    duration,
     interval,
     percent,
     print_json,
@@ -66,6 +67,7 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         f"{detail['status']}, {detail['phase']} at step {dash(detail['step'])}"
         f" of {dash(detail['max_steps'])}, compute saved {percent(detail['saved_fraction'])}"
     )
+    out.print(_times(detail))
     out.print(detail["words"])
     for sentence in (detail.get("roles") or {}).get("words", ()):
         out.print(f"  {sentence}", style="bright_black", markup=False, highlight=False)
@@ -85,6 +87,14 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         [[dash(d["step"]), d["kind"], d["author"], d["reason"]] for d in detail["decisions"]],
     )
     return None
+
+
+def _times(run: dict[str, Any]) -> str:
+    """Return when the run trained, how long and for how much, as a line."""
+    until = f" until {run['ended_at'][:19]}Z" if run["ended_at"] else ""
+    attempts = f" in {run['attempts']} attempts" if run["attempts"] > 1 else ""
+    spent = f", {run['spent_usd']:.2f} USD spent" if run["spent_usd"] is not None else ""
+    return f"since {run['started_at'][:19]}Z{until}: {duration(run['elapsed_s'])}{attempts}{spent}"
 
 
 def stop(

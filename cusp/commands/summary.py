@@ -36,6 +36,8 @@ def summarised(client: Client, run_id: str, seconds: dict[str, float]) -> Json:
         ],
         "comparison": scores["comparison"],
         "saved_fraction": run["saved_fraction"] or 0.0,
+        "elapsed_s": run["elapsed_s"],
+        "spent_usd": run["spent_usd"],
         "seconds": seconds,
     }
 

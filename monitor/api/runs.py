@@ -66,7 +66,9 @@ def announce_run(start: RunStart, service: ServiceDep, grant: GrantDep) -> Json:
     return {"id": start.run_id, "url": f"/runs/{start.run_id}"}
 
 
-@router.post("/runs/{run_id}/batches", dependencies=[needs("ingest")])
+@router.post(
+    "/runs/{run_id}/batches", dependencies=[needs("ingest")], response_model_exclude_none=True
+)
 def post_batch(run_id: Id, batch: Batch, service: ServiceDep) -> Reply:
     """Take messages and return what the trainer should know."""
     return service.ingest.batch(run_id, batch)
@@ -213,7 +215,7 @@ def stop_run(
         under_way = commands.pending(tx, run_id, "stop")
         if same := [row for row in under_way if row.mode in ("graceful", asked.mode)]:
             return views.command(same[0])
-        if run.status != "running":
+        if run.status != "running" and not service.still_training(tx, run_id):
             raise Conflict(f"the run is {run.status} already; there is nothing to stop")
         return views.command(_stop(tx, run_id, service.clock(), asked, grant.name))
 

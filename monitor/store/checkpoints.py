@@ -62,7 +62,7 @@ def add(
 def _earlier(connection: Connection, run_id: str, *keys: int) -> int:
     """Return the key of the attempt that lived first."""
     statement = select(attempts.c.key).where(attempts.c.run_id == run_id, attempts.c.key.in_(keys))
-    return int(connection.execute(statement.order_by(attempts.c.id).limit(1)).scalar_one())
+    return int(connection.execute(statement.order_by(attempts.c.place).limit(1)).scalar_one())
 
 
 def get(connection: Connection, checkpoint_id: str) -> Row[Any] | None:

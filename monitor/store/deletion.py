@@ -143,8 +143,10 @@ def old(connection: Connection, before: float, most: int = 100) -> Sequence[str]
         (aliases.c.author != POLICY) | aliases.c.alias.not_in(_POLICY_ALIASES),
     )
     restored = exists().where(audit.c.run_id == runs.c.id, audit.c.action == "restore")
+    # What was synced long after its training has its time here, too, before it goes.
+    synced = exists().where(attempts.c.run_id == runs.c.id, attempts.c.late_at >= before)
     statement = select(runs.c.id).where(
-        over_at < before, runs.c.deleted_at.is_(None), ~kept, ~restored
+        over_at < before, runs.c.deleted_at.is_(None), ~kept, ~restored, ~synced
     )
     return connection.execute(statement.order_by(over_at).limit(most)).scalars().all()
 

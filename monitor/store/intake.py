@@ -25,7 +25,7 @@ _NEWEST = (
     )
     .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
     .where(attempts.c.run_id == bindparam("run"))
-    .order_by(attempts.c.id.desc())
+    .order_by(attempts.c.place.desc())
     .limit(1)
 )
 

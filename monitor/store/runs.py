@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from cusp.wire import RunStart
+from monitor.store.attempt_order import in_order
 from monitor.store.schema import attempts, runs
 from monitor.store.upsert import insert_or_ignore
 
@@ -14,11 +15,23 @@ RunRow = Row[Any]
 
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
 _RUN = select(runs).where(runs.c.id == bindparam("run"))
-_ATTEMPTS = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.id)
+_ATTEMPTS = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.place)
 
 
-def announce(connection: Connection, start: RunStart, now: float) -> bool:
-    """Store the run and its attempt if they are new; return whether the attempt was."""
+class AttemptTaken(RuntimeError):
+    """An attempt is announced under an id that an attempt of another run has."""
+
+
+def announce(
+    connection: Connection, start: RunStart, now: float, began_at: float | None = None
+) -> bool:
+    """Store the run and its attempt if they are new; return whether the attempt was.
+
+    `began_at` is when the attempt began, by this monitor's clock (default: now). AttemptTaken is raised
+    when the attempt is one of another run.
+    """
+    began_at = now if began_at is None else began_at
+    heard_at = began_at if start.late else now
     row = {
         "id": start.run_id,
         "project": start.project,
@@ -28,36 +41,21 @@ def announce(connection: Connection, start: RunStart, now: float) -> bool:
         "policy": start.policy.model_dump(),
         "metadata": start.metadata.model_dump(),
         "status": "running",
-        "created_at": now,
-        "last_contact_at": now,
+        "created_at": began_at,
+        "last_contact_at": heard_at,
         "cursor": 0,
         "folds": 0,
     }
     insert_or_ignore(connection, runs, [row])
     run = lock(connection, start.run_id)
-    if run is None or attempt(connection, start.attempt_id) is not None:
+    known = attempt(connection, start.attempt_id)
+    if known is not None and known.run_id != start.run_id:
+        raise AttemptTaken(
+            f"attempt {start.attempt_id} is one of another run; every process start needs a new attempt id"
+        )
+    if run is None or known is not None:
         return False
-    key = connection.execute(
-        select(func.coalesce(func.max(attempts.c.key), 0) + 1).where(
-            attempts.c.run_id == start.run_id
-        )
-    ).scalar_one()
-    connection.execute(
-        insert(attempts).values(
-            id=start.attempt_id,
-            run_id=start.run_id,
-            key=key,
-            next_seq=0,
-            status="running",
-            host=start.host,
-            started_at=now,
-            last_contact_at=now,
-            skipped=0,
-            dropped=0,
-            lost=0,
-        )
-    )
-    if start.attempt_id == newest_attempt(connection, start.run_id):
+    if _add_attempt(connection, start, began_at, heard_at):
         change(
             connection,
             start.run_id,
@@ -76,6 +74,38 @@ def _metadata(start: RunStart, run: RunRow) -> dict[str, Any]:
     """Return the new attempt's metadata; roles told before stay unless it tells its own."""
     metadata = start.metadata.model_dump()
     return {**metadata, "roles": metadata["roles"] or run.metadata.get("roles") or {}}
+
+
+def _add_attempt(connection: Connection, start: RunStart, began_at: float, heard_at: float) -> bool:
+    """Store the attempt at its place; return whether it is the newest."""
+    known = [row.key for row in attempts_of(connection, start.run_id)]
+    told = began_at if start.age_s is not None else None
+    connection.execute(
+        insert(attempts).values(
+            id=start.attempt_id,
+            run_id=start.run_id,
+            key=max(known, default=0) + 1,
+            place=len(known),
+            after=start.after,
+            late=start.late,
+            next_seq=0,
+            status="running",
+            host=start.host,
+            started_at=heard_at,
+            last_contact_at=heard_at,
+            skipped=0,
+            dropped=0,
+            lost=0,
+            began_at=told,
+            last_at=told,
+        )
+    )
+    rows = {row.id: row for row in attempts_of(connection, start.run_id)}
+    order = in_order(list(rows.values()))
+    for place, attempt_id in enumerate(order):
+        if rows[attempt_id].place != place:
+            change_attempt(connection, attempt_id, {"place": place})
+    return order[-1] == start.attempt_id
 
 
 def lock(connection: Connection, run_id: str) -> RunRow | None:
@@ -140,9 +170,8 @@ def attempts_of(connection: Connection, run_id: str) -> Sequence[AttemptRow]:
 
 
 def newest_attempt(connection: Connection, run_id: str) -> str:
-    """Return the id of the run's latest attempt; ids are time-ordered."""
-    newest = select(func.max(attempts.c.id)).where(attempts.c.run_id == run_id)
-    return str(connection.execute(newest).scalar_one())
+    """Return the id of the run's latest attempt."""
+    return str(attempts_of(connection, run_id)[-1].id)
 
 
 def change_attempt(connection: Connection, attempt_id: str, values: Mapping[str, Any]) -> None:
@@ -150,12 +179,21 @@ def change_attempt(connection: Connection, attempt_id: str, values: Mapping[str,
     connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(**values))
 
 
-def forsake(connection: Connection, run_id: str, but: str) -> None:
-    """Mark the attempts before `but` that never said how they ended as lost."""
+def forsake(connection: Connection, by: AttemptRow, now: float) -> None:
+    """Note that the attempts before `by` have lost the run to it, and are lost if they have not ended.
+
+    Those announced after it were told late: they are of the past, and lost nothing.
+    """
+    earlier = (attempts.c.run_id == by.run_id) & (attempts.c.place < by.place)
     connection.execute(
         update(attempts)
-        .where(attempts.c.run_id == run_id, attempts.c.id < but, attempts.c.status == "running")
+        .where(earlier, attempts.c.status == "running")
         .values(status="lost", status_reason="a later attempt of the run started")
+    )
+    connection.execute(
+        update(attempts)
+        .where(earlier, attempts.c.key < by.key, attempts.c.superseded_at.is_(None))
+        .values(superseded_at=now)
     )
 
 

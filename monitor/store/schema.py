@@ -68,8 +68,14 @@ attempts = Table(
     metadata,
     Column("id", Id, primary_key=True),
     _run_id(),
-    # A small number for the points table. The order of attempts is the order of their ids (time).
+    # A small number for the points table, given in the order of arrival.
     Column("key", SmallInteger, nullable=False),
+    # The order of the run's attempts, from 0 without a gap (monitor/store/attempt_order.py).
+    Column("place", Integer, nullable=False, server_default="0"),
+    # The attempt before it in the folder it came from, as it says itself.
+    Column("after", Id),
+    # Whether its process had ended when it was announced; NULL: it did not say.
+    Column("late", Boolean),
     Column("next_seq", BigInteger, nullable=False),
     Column("first_step", BigInteger),
     Column("last_step", BigInteger),
@@ -81,6 +87,16 @@ attempts = Table(
     Column("skipped", BigInteger, nullable=False),
     Column("dropped", BigInteger, nullable=False),
     Column("lost", BigInteger, nullable=False),
+    # Since when a later attempt has the run; how many points were written from then on, though.
+    Column("superseded_at", Double),
+    Column("outrun", BigInteger, nullable=False, server_default="0"),
+    # Points that the trainer itself held back, once it was told.
+    Column("withheld", BigInteger, nullable=False, server_default="0"),
+    # First and last sign of life of the trainer by its own words (monitor/times.py).
+    Column("began_at", Double),
+    Column("last_at", Double),
+    # When its spool last came from another process: no sign of life.
+    Column("late_at", Double),
     UniqueConstraint("run_id", "key"),
 )
 

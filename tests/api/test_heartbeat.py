@@ -6,8 +6,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from monitor.heartbeat import LATELY_S
+from monitor.store import commands
 from tests.conftest import Clock
-from tests.messages import Trainer, point
+from tests.messages import Trainer, checkpoint, point
 
 
 def writing_transactions(api: TestClient) -> list[str]:
@@ -60,13 +61,17 @@ def test_a_heartbeat_that_tells_of_dropped_or_missing_messages_is_noted_at_once(
     assert trainer.get()["dropped"] == 7
 
 
-def test_an_earlier_attempt_hears_no_commands_at_its_heartbeat(
+def test_an_earlier_attempt_hears_of_nothing_but_a_stop_at_its_heartbeat(
     api: TestClient, clock: Clock
 ) -> None:
     first = Trainer(api)
-    first.send(point(1))
+    first.send(point(1), checkpoint(1))
     second = Trainer(api, first.run_id)
     second.send(point(2))
-    api.post(f"/api/v1/runs/{first.run_id}/stop", json={"reason": "enough"})
+    service = api.app.state.service  # type: ignore[attr-defined]
+    with service.database.write() as tx:
+        commands.add(tx, first.run_id, clock.now, kind="keep", reason="r", author="a", steps=[1])
     assert first.send()["commands"] == []
-    assert [command["kind"] for command in second.send()["commands"]] == ["stop"]
+    api.post(f"/api/v1/runs/{first.run_id}/stop", json={"reason": "enough"})
+    assert [command["kind"] for command in first.send()["commands"]] == ["stop"]
+    assert [command["kind"] for command in second.send()["commands"]] == ["keep", "stop"]

@@ -40,9 +40,11 @@ class Commands(RuleBasedStateMachine):
         self.run_id = new_id()
         self.attempts: list[tuple[str, int]] = []
         self.seen: dict[str, str] = {}
+        self.stops: dict[str, int] = {}  # of how many attempts there were when it was asked for
         self.start_attempt()
 
     def start_attempt(self) -> None:
+        Commands.now += 0.1
         attempt_id = new_id()
         self.ingest.announce(RunStart(run_id=self.run_id, attempt_id=attempt_id, name="n"))
         self.attempts.append((attempt_id, 0))
@@ -65,6 +67,8 @@ class Commands(RuleBasedStateMachine):
                 tx, self.run_id, Commands.now, kind=kind, mode=mode, reason="r", author="a"
             )
         self.seen[row.id] = "open"
+        if kind == "stop":
+            self.stops[row.id] = len(self.attempts)
 
     @precondition(lambda self: self.seen)
     @rule(
@@ -76,14 +80,18 @@ class Commands(RuleBasedStateMachine):
         command_id = sorted(self.seen)[which % len(self.seen)]
         ack = {"kind": "ack", "command_id": command_id, "state": state, "step": 3}
         told = self.send(attempt, ack)
-        assert state == "agreed" or state == "delivered" or command_id not in told
+        newest = attempt % len(self.attempts) == len(self.attempts) - 1
+        assert not newest or state in ("agreed", "delivered") or command_id not in told
 
     @rule(attempt=st.integers(0, 3))
     def heartbeat(self, attempt: int) -> None:
-        newest = attempt % len(self.attempts) == len(self.attempts) - 1
+        number = attempt % len(self.attempts)
         told = self.send(attempt)
         pending = {one for one, state in self.seen.items() if state not in ENDS}
-        assert set(told) == (pending if newest else set()), "what is pending is told to the newest"
+        # A superseded trainer hears the stops that were asked for since, and nothing else.
+        stops = {one for one, there in self.stops.items() if there > number + 1}
+        wanted = pending if number == len(self.attempts) - 1 else stops
+        assert set(told) == wanted, "what is pending is told to the newest"
 
     @rule(seconds=st.sampled_from([1.0, 1_800.0, 3_601.0, 90_000.0]))
     def time_passes(self, seconds: float) -> None:

@@ -59,7 +59,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.crash()
-        names = sorted(new_id() for _ in self.trace.lives)
+        # A box's clock makes the ids: they tell nothing of the order of the attempts.
+        names = [new_id() for _ in self.trace.lives]
+        random.Random(f"{self.trace}").shuffle(names)
         for number, (name, life) in enumerate(zip(names, self.trace.lives, strict=True)):
             self.attempts.append(name)
             said = messages_of(self.trace, number, life)
@@ -78,6 +80,8 @@ class World:
             run_id=self.run_id,
             attempt_id=self.attempts[number],
             name="n",
+            after=self.attempts[number - 1] if number else None,
+            late=max(self.announced, default=-1) > number,  # its successor came first: it has ended
             metadata=RunMetadata(completion_limit_tokens=life.limit_tokens),
         )
         self.ingest.announce(start)
@@ -185,7 +189,7 @@ def _checkpoint(trace: Trace, number: int, step: int, state: str) -> Json:
 
 STATE = {
     "run": "SELECT status, status_reason, last_step, verdict, policy, metadata FROM runs WHERE id = :run",
-    "attempts": "SELECT id, next_seq, first_step, last_step, status, status_reason, skipped, dropped,"
+    "attempts": "SELECT id, place, next_seq, first_step, last_step, status, status_reason, skipped, dropped,"
     " lost FROM attempts WHERE run_id = :run ORDER BY id",
     "points": "SELECT s.name, p.step, a.id, p.value FROM points p JOIN series s ON s.id = p.series_id"
     " JOIN attempts a ON a.run_id = s.run_id AND a.key = p.attempt_key WHERE s.run_id = :run"

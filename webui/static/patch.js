@@ -52,8 +52,7 @@ function patchTimes(root, run) {
     time.textContent = ago(run.last_contact_at);
   });
   root.querySelectorAll('[data-f="elapsed"]').forEach((el) => {
-    const end = run.ended_at || run.last_contact_at;
-    el.textContent = duration((Date.parse(end) - Date.parse(run.started_at)) / 1000);
+    el.textContent = duration(run.elapsed_s); // all attempts together, without the time between them
   });
 }
 

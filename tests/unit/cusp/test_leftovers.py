@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cusp.attempt import load_leftover
 from cusp.cli import app
-from cusp.sender import load_leftover
 
 TRAINER = """
 import cusp, sys

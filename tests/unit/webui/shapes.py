@@ -16,7 +16,15 @@ def bare_run(**changes: Any) -> Json:
     )
     run |= dict.fromkeys(("score", "saved_fraction", "spent_usd", "saved_usd", "last_contact_at"))
     run |= {"id": RUN_ID, "project": "demo", "name": "tiny", "tags": [], "status": "running"}
-    run |= {"attempts": 1, "created_at": AT, "started_at": AT, "latest": {}, "sparklines": {}}
+    run |= {
+        "elapsed_s": 0.0,
+        "still_training": [],
+        "attempts": 1,
+        "created_at": AT,
+        "started_at": AT,
+        "latest": {},
+        "sparklines": {},
+    }
     run |= {"checkpoints": {}, "quarantined": 0, "skipped": 0, "dropped": 0, "config": {}}
     run |= {"commands": [], "decisions": [], "change_points": [], "policy": {}, "metadata": {}}
     return run | changes
@@ -32,6 +40,7 @@ def run(**changes: Any) -> Json:
         "max_steps": 160,
         "ended_at": "2026-11-21T09:01:30.000Z",
         "last_contact_at": "2026-11-21T09:01:29.000Z",
+        "elapsed_s": 90.0,
         "latest": {"format_reward": 0.875, "completion_length": 34.7, "accuracy_reward": 0.083},
         "sparklines": {"format_reward": [0.5, 0.9, 0.8]},
         "transition": transition(),
