@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cusp import checkpoints, held
+from cusp import branches, held
 from cusp.run import Run
 from cusp.start import init
 from cusp.wire import Command, Policy, RunMetadata
@@ -137,15 +137,13 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self.run = init(**self._given, config=config, metadata=metadata, root=root)  # type: ignore[arg-type]
         if args.save_total_limit is not None:
             self._mind_rotation(self.run, root, args.save_total_limit)
-        for path in checkpoints.found_in(root):
-            if (checkpoints.step_of(path) or 0) > state.global_step:
-                checkpoints.abandon(path)
+        branches.give_up(root, self.run.id, after=state.global_step)
 
     def _mind_rotation(self, run: Run, root: Path, limit: int) -> None:
         if self._hold:
             run.hold()
         held_there = (
-            f"so their weights are held in {root / held.HELD} ({held.MOST} checkpoints and"
+            f"so their weights are held in {held.folder(root, run.id)} ({held.MOST} checkpoints and"
             f" {held.MOST_BYTES >> 30} GiB at most)"
         )
         log.warning(

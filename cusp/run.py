@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from cusp import crash, locks, settings
+from cusp import crash, locks, neighbours, settings
+from cusp.checkpoints import Manifest
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
 from cusp.shelf import Shelf
@@ -51,7 +52,7 @@ class Run:
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock is not None else []
         self._root_given = root is not None
-        self._shelf = Shelf(self.root, self._send)
+        self._shelf = Shelf(self.root, self.id, self._send, self._tell)
         self._finished = False
         self._last_step = -1
         self._spool: Spool | None = None
@@ -120,9 +121,17 @@ class Run:
         self._shelf.hold()
 
     def keep(self, steps: list[int]) -> None:
-        """Pin the checkpoints of these steps in the background; unknown steps are logged."""
+        """Keep the checkpoints of these steps, in the background; unknown steps are logged.
+
+        Each is copied to a place of its own, which `kept` names.
+        """
         for step in steps or []:
             self._shelf.pin(step)
+
+    @property
+    def kept(self) -> dict[int, Path]:
+        """The folder of each kept checkpoint by step: nothing that is saved later changes it."""
+        return dict(self._shelf.kept)
 
     def settle(self, timeout_s: float = 120.0) -> bool:
         """Wait until every checkpoint is hashed and pinned; return whether that was in time."""
@@ -170,6 +179,7 @@ class Run:
         self._finished = True
         for command in self.open_commands():
             self.keep(command.steps)
+        self._shelf.look_around()
         self.settle()
         last = self._last_step if step is None else step
         reached = last if last >= 0 else None
@@ -234,6 +244,12 @@ class Run:
             self._spool.append(message)
         if self._sender is not None:
             self._sender.wake()
+
+    def _tell(self, manifest: Manifest, path: Path) -> None:
+        """Say what became of a checkpoint of another run, which was saved over here."""
+        folder = neighbours.told(self.settings.directory, manifest, path) if self._spool else None
+        if folder is not None and self._sender is not None:
+            self._sender.ship_also(folder)
 
     def _receive_all(self, named: list[Command]) -> None:
         for command in named:

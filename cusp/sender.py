@@ -46,6 +46,9 @@ class Attempt:
     announced: bool = False
     forgotten: bool = False
     lock: int | None = None  # keeps `cusp sync` and other trainings from shipping it, too
+    told: bool = (
+        False  # of another run in the same folder, with word of what became of its checkpoint
+    )
 
     def close(self) -> None:
         """Close the spool and let others have it."""
@@ -98,6 +101,9 @@ class Sender:
         self._url = url
         self._live = live
         self._leftover = leftover or []
+        self._beside: list[
+            Path
+        ] = []  # attempts of other runs in the same folder; not open meanwhile
         self._on_commands = on_commands
         self._wake = threading.Event()
         self._progress = threading.Condition()
@@ -116,12 +122,24 @@ class Sender:
         """Say that there is something to send."""
         self._wake.set()
 
+    def ship_also(self, folder: Path) -> None:
+        """Ship what was appended to the spool of an attempt that no process has, after the live one."""
+        if folder not in self._beside:
+            self._beside.append(folder)
+        self.wake()
+
     def drain(self, timeout_s: float) -> bool:
-        """Return whether the monitor holds every message of the live attempt within the time."""
+        """Return whether the monitor holds every message of the live attempt within the time.
+
+        What is told of another run then has two seconds more.
+        """
         self._hurry.set()
         self.wake()
         with self._progress:
-            return self._progress.wait_for(lambda: self._live.spool.pending() == 0, timeout_s)
+            sent = self._progress.wait_for(lambda: self._live.spool.pending() == 0, timeout_s)
+            if sent:
+                self._progress.wait_for(lambda: not self._beside, 2.0)
+        return sent
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End the thread; what was not sent stays in the spool."""
@@ -154,6 +172,13 @@ class Sender:
             if self._ship_leftover(self._leftover[0]):
                 self._leftover.pop(0).close()
             self._ship(self._live)
+        while self._beside and not self._closing.is_set():
+            if attempt := load_leftover(self._beside[0]):
+                try:
+                    self._ship_leftover(attempt)
+                finally:
+                    attempt.close()
+            self._beside.pop(0)
 
     def _ship_leftover(self, attempt: Attempt) -> bool:
         """Return whether there is nothing more to do for it here."""

@@ -1,0 +1,143 @@
+"""Where a checkpoint of a run lies on this box, and whether its files are what was registered.
+
+What the monitor names is only where to look first: this box decides, by the hashes in its own files.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cusp import checkpoints, held, pinned
+from cusp.checkpoints import CheckpointError, Manifest
+
+State = Literal["present", "pinned", "missing", "corrupt"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a look on this box has found. `words` say why it is missing or corrupt.
+
+    `place` is the whole checkpoint's folder, `path` the same below the run's root.
+    """
+
+    state: State
+    path: str
+    sha256: str
+    bytes: int
+    words: str = ""
+    place: Path | None = None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The finding as the monitor takes it."""
+        fields = {"state": self.state, "path": self.path, "sha256": self.sha256}
+        return {**fields, "bytes": self.bytes}
+
+
+def message(root: Path, manifest: Manifest, path: Path, state: State) -> dict[str, object]:
+    """Return the wire's message on a checkpoint of the run that is trained below `root`."""
+    return {
+        "kind": "checkpoint",
+        "checkpoint_id": manifest.checkpoint_id,
+        "step": manifest.step,
+        "path": path.relative_to(root).as_posix(),
+        "sha256": manifest.sha256,
+        "bytes": manifest.bytes,
+        "state": state,
+    }
+
+
+def instead(
+    root: Path, run_id: str, manifest: Manifest, path: Path
+) -> tuple[Manifest, Path, State]:
+    """Return where a checkpoint is, hashed, that is not at `path` any more; or that it is gone."""
+    for found, place, state in copies(root, run_id, manifest.checkpoint_id):
+        if place != path and (now := verified(place)) and now.sha256 == found.sha256:
+            return found, place, state
+    kept = path.parent == pinned.folder(root, run_id) and path.is_dir()
+    return manifest, path, "corrupt" if kept else "missing"
+
+
+def verified(path: Path) -> Manifest | None:
+    """Return the manifest if the files are what it says, by their hashes, else None."""
+    try:
+        return checkpoints.verify(path)
+    except (CheckpointError, OSError):
+        return None
+
+
+def copies(root: Path, run_id: str, checkpoint_id: str) -> Iterator[tuple[Manifest, Path, State]]:
+    """Yield the complete folders with a checkpoint of a run: the kept one first, then the held one.
+
+    They are not hashed here.
+    """
+    for folder, state in (
+        (pinned.folder(root, run_id), "pinned"),
+        (held.folder(root, run_id), "present"),
+        (root, "present"),
+    ):
+        for path in checkpoints.found_in(folder):
+            manifest = checkpoints.read_manifest(path)
+            if manifest.checkpoint_id == checkpoint_id:
+                yield manifest, path, "pinned" if state == "pinned" else "present"
+
+
+def look(
+    directory: Path, run_id: str, registered: Mapping[str, Any], *, keep: bool = False
+) -> Finding | None:
+    """Hash a checkpoint that the monitor has registered (`id`, `step`, `path`, `sha256`).
+
+    None when this box has no folder of the run. With `keep` a whole one is given a place of its own
+    (`pinned.py`); OSError when there is no room for it.
+    """
+    if not (directory / "runs" / run_id).is_dir():
+        return None
+    root = checkpoints.run_root(directory, run_id)
+    wrong = ""
+    for manifest, path, state in _tried(root, run_id, registered):
+        try:
+            if keep and state == "present":
+                path, state = pinned.pin(path, pinned.folder(root, run_id)), "pinned"
+            else:
+                checkpoints.verify(path)
+        except CheckpointError as error:
+            wrong = wrong or str(error)
+            continue
+        below = path.relative_to(root).as_posix()
+        return Finding(state, below, manifest.sha256, manifest.bytes, place=path)
+    said = (str(registered["path"]), str(registered["sha256"]), int(registered.get("bytes") or 0))
+    if wrong:
+        return Finding("corrupt", *said, words=wrong)
+    return Finding("missing", *said, words=_why_missing(root, registered))
+
+
+def _tried(
+    root: Path, run_id: str, registered: Mapping[str, Any]
+) -> Iterator[tuple[Manifest, Path, State]]:
+    yield from copies(root, run_id, str(registered["id"]))
+    try:  # where it was told to be, for a folder whose name says no step
+        path = checkpoints.resolve(root, str(registered["path"]))
+        manifest = checkpoints.read_manifest(path)
+    except CheckpointError:
+        return
+    if manifest.sha256 == registered["sha256"]:
+        yield (
+            manifest,
+            path,
+            "pinned" if pinned.PINNED in Path(registered["path"]).parts else "present",
+        )
+
+
+def _why_missing(root: Path, registered: Mapping[str, Any]) -> str:
+    step, path = registered["step"], registered["path"]
+    try:
+        there = checkpoints.resolve(root, str(path))
+        now = checkpoints.read_manifest(there)
+    except CheckpointError as error:
+        return f"the checkpoint of step {step} is not on this box any more: {error}"
+    whose = f" of run {now.run_id}" if now.run_id else ""
+    return (
+        f"the checkpoint of step {step} was saved over: {there} holds another one now"
+        f" (step {now.step}{whose})"
+    )
