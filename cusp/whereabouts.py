@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cusp import checkpoints, held, pinned
+from cusp import checkpoints, held, locks, pinned
 from cusp.checkpoints import CheckpointError, Manifest
 
 State = Literal["present", "pinned", "missing", "corrupt"]
@@ -18,21 +18,21 @@ State = Literal["present", "pinned", "missing", "corrupt"]
 class Finding:
     """What a look on this box has found. `words` say why it is missing or corrupt.
 
-    `place` is the whole checkpoint's folder, `path` the same below the run's root.
+    `place` is the whole checkpoint's folder, `path` the same below the run's root. A look that finds
+    nothing is not `sure` while a process trains the run, which knows better, or where it never was.
     """
 
     state: State
     path: str
     sha256: str
-    bytes: int
     words: str = ""
     place: Path | None = None
+    sure: bool = True
 
     @property
     def report(self) -> dict[str, Any]:
         """The finding as the monitor takes it."""
-        fields = {"state": self.state, "path": self.path, "sha256": self.sha256}
-        return {**fields, "bytes": self.bytes}
+        return {"state": self.state, "path": self.path, "sha256": self.sha256}
 
 
 def message(root: Path, manifest: Manifest, path: Path, state: State) -> dict[str, object]:
@@ -94,8 +94,8 @@ def look(
     if not (directory / "runs" / run_id).is_dir():
         return None
     root = checkpoints.run_root(directory, run_id)
-    wrong = ""
-    for manifest, path, state in _tried(root, run_id, registered):
+    wrong, broken = "", False
+    for path, state in _tried(root, run_id, registered):
         try:
             if keep and state == "present":
                 path, state = pinned.pin(path, pinned.folder(root, run_id)), "pinned"
@@ -103,30 +103,28 @@ def look(
                 checkpoints.verify(path)
         except CheckpointError as error:
             wrong = wrong or str(error)
+            broken = broken or path.parent != root  # nobody saves over a place that is ours
             continue
         below = path.relative_to(root).as_posix()
-        return Finding(state, below, manifest.sha256, manifest.bytes, place=path)
-    said = (str(registered["path"]), str(registered["sha256"]), int(registered.get("bytes") or 0))
-    if wrong:
-        return Finding("corrupt", *said, words=wrong)
-    return Finding("missing", *said, words=_why_missing(root, registered))
+        return Finding(state, below, str(registered["sha256"]), place=path)
+    home = directory / "runs" / run_id
+    sure = (home / "attempts").is_dir() and not locks.is_locked(home / "lock")
+    words = wrong or _why_missing(root, registered)
+    said = (str(registered["path"]), str(registered["sha256"]), words)
+    return Finding("corrupt" if broken else "missing", *said, sure=sure)
 
 
-def _tried(
-    root: Path, run_id: str, registered: Mapping[str, Any]
-) -> Iterator[tuple[Manifest, Path, State]]:
-    yield from copies(root, run_id, str(registered["id"]))
+def _tried(root: Path, run_id: str, registered: Mapping[str, Any]) -> Iterator[tuple[Path, State]]:
+    """Yield the folders whose manifest is the registered one; the hash decides, not the id or path."""
+    for manifest, path, state in copies(root, run_id, str(registered["id"])):
+        if manifest.sha256 == registered["sha256"]:
+            yield path, state
     try:  # where it was told to be, for a folder whose name says no step
         path = checkpoints.resolve(root, str(registered["path"]))
-        manifest = checkpoints.read_manifest(path)
+        if checkpoints.read_manifest(path).sha256 == registered["sha256"]:
+            yield path, "pinned" if path.parent.parent == root / pinned.PINNED else "present"
     except CheckpointError:
         return
-    if manifest.sha256 == registered["sha256"]:
-        yield (
-            manifest,
-            path,
-            "pinned" if pinned.PINNED in Path(registered["path"]).parts else "present",
-        )
 
 
 def _why_missing(root: Path, registered: Mapping[str, Any]) -> str:

@@ -135,7 +135,9 @@ def test_what_must_go_is_told_first_and_can_be_kept_a_while_longer(
     monkeypatch.setattr("cusp.shelf.GRACE_S", 60.0)
     saved_and_rotated(run, root, range(12, 14))
     run.finish()
-    assert len(held.sizes(held.folder(root, run.id))) == 6, "nothing that was given up stays after the run"
+    assert len(held.sizes(held.folder(root, run.id))) == 6, (
+        "nothing that was given up stays after the run"
+    )
 
 
 def test_the_next_save_may_delete_a_checkpoint_before_it_is_hashed(tmp_path: Path) -> None:
