@@ -76,9 +76,7 @@ def take_up(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[s
     return {"step": step}
 
 
-def start_of(
-    root: Path, order: TrainOrder, job_id: str, run_id: str | None = None
-) -> Path | None:
+def start_of(root: Path, order: TrainOrder, job_id: str, run_id: str | None = None) -> Path | None:
     """Return the hashed checkpoint to go on from, or None to start at step 0.
 
     The later checkpoints of the old branch are abandoned and a mark says so. Where the mark is there

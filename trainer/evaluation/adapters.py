@@ -23,6 +23,7 @@ MOST_NAMED = 3
 LARGEST_RANK = 8_192
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
+
 class AdapterError(CuspError, ValueError):
     """A checkpoint directory holds no adapter that may be loaded on the base model."""
 
@@ -36,9 +37,7 @@ def loaded(base: Any, path: Path, base_id: str | None = None) -> Any:
     config, found = read(path)
     _check_base(path, config, base_id)
     try:
-        model = PeftModel.from_pretrained(
-            copy.deepcopy(base), str(path), use_safetensors=True
-        )
+        model = PeftModel.from_pretrained(copy.deepcopy(base), str(path), use_safetensors=True)
         expected = get_peft_model_state_dict(model, save_embedding_layers=False)
     except Exception as error:  # whatever a made-up file leads peft to
         first_line = (str(error).strip().splitlines() or ["no reason given"])[0]
