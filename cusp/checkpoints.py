@@ -30,6 +30,10 @@ class CheckpointError(CuspError, ValueError):
     """A checkpoint directory is missing, incomplete, changed or outside its root."""
 
 
+class UnreadableError(CheckpointError):
+    """A file is there and cannot be read now: nothing is known of what it holds."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a complete checkpoint holds. `sha256` identifies it: the hash of the manifest's bytes.
@@ -136,7 +140,7 @@ def verify(path: Path) -> Manifest:
         try:
             actual = sha256_of(file)
         except OSError as error:
-            raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from error
+            raise UnreadableError(f"{file} cannot be read: {error.strerror or error}") from error
         if actual != digest:
             raise CheckpointError(f"{file} has changed: sha256 is {actual}, not {digest}")
     return manifest

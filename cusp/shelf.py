@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from cusp import checkpoints, held, pinned, weights, whereabouts
-from cusp.checkpoints import CheckpointError, Manifest, Stamp
+from cusp.checkpoints import CheckpointError, Manifest, Stamp, UnreadableError
 from cusp.keeper import Keeper
 from cusp.whereabouts import State
 
@@ -224,8 +224,14 @@ class Shelf:
         return now is not None and now == record.stamp
 
     def _is_whole(self, record: Record) -> bool:
-        """Return whether the files are what they were, by their hashes."""
-        now = whereabouts.verified(record.path)
+        """Return whether the files are what they were, by their hashes, or cannot be read just now."""
+        try:
+            now = whereabouts.verified(record.path)
+        except UnreadableError as error:
+            log.warning(
+                "Cusp cannot look at the checkpoint of step %s: %s", record.manifest.step, error
+            )
+            return True
         if now is None or now.sha256 != record.manifest.sha256:
             return False
         if self._known.get(record.manifest.checkpoint_id) == record:

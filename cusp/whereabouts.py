@@ -3,13 +3,14 @@
 What the monitor names is only where to look first: this box decides, by the hashes in its own files.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cusp import checkpoints, held, locks, pinned
-from cusp.checkpoints import CheckpointError, Manifest
+from cusp.checkpoints import CheckpointError, Manifest, UnreadableError
 
 State = Literal["present", "pinned", "missing", "corrupt"]
 
@@ -53,16 +54,22 @@ def instead(
 ) -> tuple[Manifest, Path, State]:
     """Return where a checkpoint is, hashed, that is not at `path` any more; or that it is gone."""
     for found, place, state in copies(root, run_id, manifest.checkpoint_id):
-        if place != path and (now := verified(place)) and now.sha256 == found.sha256:
-            return found, place, state
+        with contextlib.suppress(UnreadableError):
+            if place != path and (now := verified(place)) and now.sha256 == found.sha256:
+                return found, place, state
     kept = path.parent == pinned.folder(root, run_id) and path.is_dir()
     return manifest, path, "corrupt" if kept else "missing"
 
 
 def verified(path: Path) -> Manifest | None:
-    """Return the manifest if the files are what it says, by their hashes, else None."""
+    """Return the manifest if the files are what it says, by their hashes, else None.
+
+    UnreadableError where that cannot be told now.
+    """
     try:
         return checkpoints.verify(path)
+    except UnreadableError:
+        raise
     except (CheckpointError, OSError):
         return None
 
@@ -94,7 +101,7 @@ def look(
     if not (directory / "runs" / run_id).is_dir():
         return None
     root = checkpoints.run_root(directory, run_id)
-    wrong, broken = "", False
+    wrong, broken, readable = "", False, True
     for path, state in _tried(root, run_id, registered):
         try:
             if keep and state == "present":
@@ -103,12 +110,13 @@ def look(
                 checkpoints.verify(path)
         except CheckpointError as error:
             wrong = wrong or str(error)
+            readable = readable and not isinstance(error, UnreadableError)
             broken = broken or path.parent != root  # nobody saves over a place that is ours
             continue
         below = path.relative_to(root).as_posix()
         return Finding(state, below, str(registered["sha256"]), place=path)
     home = directory / "runs" / run_id
-    sure = (home / "attempts").is_dir() and not locks.is_locked(home / "lock")
+    sure = readable and (home / "attempts").is_dir() and not locks.is_locked(home / "lock")
     words = wrong or _why_missing(root, registered)
     said = (str(registered["path"]), str(registered["sha256"]), words)
     return Finding("corrupt" if broken else "missing", *said, sure=sure)

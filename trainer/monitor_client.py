@@ -73,7 +73,7 @@ class MonitorClient:
         self._post(f"/jobs/{job.id}/evaluations", body)
 
     def unverified(self) -> list[dict[str, Any]]:
-        """Return the checkpoints that an alias points at and that no box has hashed since."""
+        """Return the checkpoints that an alias points at and that no box has hashed since or kept."""
         answer = self._until_answered(lambda: self._http.get("/checkpoints/unverified"))
         return list(answer.json().get("checkpoints", [])) if answer is not None else []
 

@@ -116,6 +116,7 @@ def checked_here(client: Client, checkpoint: dict[str, Any]) -> Finding | None:
     ClientError says what is wrong with it.
     """
     found = _looked_at(client, checkpoint, keep=True)
+    # One that a live training has, or that is of another box, is for that one to judge.
     if found is not None and found.place is None and found.sure:
         raise ClientError(f"{found.words}; choose another checkpoint (`cusp show` lists them)")
     return found if found is not None and found.place is not None else None

@@ -147,7 +147,7 @@ def pin_checkpoint(
     responses=answers(shapes.AllUnverified),
 )
 def list_unverified(service: ServiceDep, grant: GrantDep) -> Json:
-    """Return the checkpoints that an alias points at and no box has hashed since, at most 1,000.
+    """Return the checkpoints that an alias points at and that no box has hashed since or kept, at most 1,000.
 
     A worker looks at those whose run is on its box, and says what it found.
     """

@@ -115,9 +115,10 @@ def verified(row: Any, moved_at: float | None) -> bool:
 
 
 def unverified(connection: Connection, most: int = 1_000) -> Sequence[Row[Any]]:
-    """Return checkpoints that an alias points at and no box has hashed since, with their project.
+    """Return checkpoints that an alias points at, with their project, that a box has to look at.
 
-    The last pointed at come first; those of deleted runs are left out.
+    None has hashed them since, or they have no place of their own yet. The last pointed at come first;
+    those of deleted runs are left out.
     """
     last = func.max(aliases.c.moved_at)
     stale = or_(checkpoints.c.checked_at.is_(None), checkpoints.c.checked_at < last - FRESH_S)
@@ -127,7 +128,7 @@ def unverified(connection: Connection, most: int = 1_000) -> Sequence[Row[Any]]:
         .join(runs, runs.c.id == checkpoints.c.run_id)
         .where(checkpoints.c.state.in_(("present", "pinned")), runs.c.deleted_at.is_(None))
         .group_by(checkpoints.c.id, runs.c.project)
-        .having(stale)
+        .having(or_(stale, checkpoints.c.pinned.is_(False)))
         .order_by(last.desc(), checkpoints.c.id)
         .limit(most)
     ).all()

@@ -36,6 +36,8 @@ def test_a_checkpoint_hashed_just_now_is_verified(api: TestClient) -> None:
     trainer, one = Trainer(api), new_id()
     trainer.send(point(10), checkpoint(10, one))
     assert promoted(api, one)["verified"] is True
+    assert unverified(api) == [one], "it has no place of its own yet"
+    trainer.send(checkpoint(10, one, state="pinned"))
     assert unverified(api) == []
 
 
@@ -47,11 +49,13 @@ def test_a_live_trainer_is_asked_and_answers_also_for_what_is_pinned(
     clock.now += 3600
     assert promoted(api, one)["verified"] is False
     assert shown(trainer)["verified"] is False
+    assert "not verified</span>" in api.get(f"/runs/{trainer.run_id}").text
     (command,) = trainer.send()["commands"]
     assert (command["kind"], command["steps"]) == ("keep", [10])
     clock.now += 2
     trainer.send(checkpoint(10, one, state="pinned"))
     assert shown(trainer)["verified"] is True
+    assert "not verified</span>" not in api.get(f"/runs/{trainer.run_id}").text
     clock.now += 10 * 86_400
     assert shown(trainer)["verified"] is True, "it stays what was hashed after the alias was moved"
 

@@ -40,9 +40,9 @@ def loaded(base: Any, path: Path, base_id: str | None = None) -> Any:
         model = PeftModel.from_pretrained(copy.deepcopy(base), str(path), use_safetensors=True)
         expected = get_peft_model_state_dict(model, save_embedding_layers=False)
     except Exception as error:  # whatever a made-up file leads peft to
-        first_line = (str(error).strip().splitlines() or ["no reason given"])[0]
+        said = " ".join(str(error).split()) or "no reason given"
         raise AdapterError(
-            f"{path} cannot be loaded on the base model ({type(error).__name__}: {first_line:.300})"
+            f"{path} cannot be loaded on the base model ({type(error).__name__}: {said:.300})"
         ) from error
     check_names(path, found, expected, model.state_dict())
     return model

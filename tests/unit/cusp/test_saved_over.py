@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 import cusp
-from cusp import checkpoints, held
+from cusp import checkpoints, copies, held
 
 
 @pytest.fixture(autouse=True)
@@ -200,7 +201,7 @@ def test_what_cannot_be_registered_is_a_sentence_and_the_next_one_is(
     assert states(run) == [(10, "present"), (30, "pinned")]
 
 
-def safetensors(header: dict[str, object], content: bytes = b"") -> bytes:
+def safetensors(header: Mapping[str, object], content: bytes = b"") -> bytes:
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + content
 
@@ -242,3 +243,29 @@ def test_a_checkpoint_without_weights_is_registered_and_said_to_be_that(
     assert states(run) == [(10, "present"), (20, "present")]
     assert caplog.text.count("cannot be evaluated or served") == (1 if words else 0)
     assert words is None or words in caplog.text
+
+
+def test_a_file_that_cannot_be_read_now_is_not_called_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hashing itself refuses here, as root may read whatever has no permission."""
+    root = tmp_path / "out"
+    run = trained(root, "n", (10, 20))
+    file = root / "checkpoint-10" / "adapter_model.safetensors"
+    shelf = run._shelf
+    record = next(each for each in shelf._known.values() if each.manifest.step == 10)
+
+    def refused(path: Path) -> str:
+        if path == file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return copies.sha256_of(path)
+
+    os.utime(file, (1, 1))  # so that it is looked at again
+    with monkeypatch.context() as patched:
+        patched.setattr("cusp.checkpoints.sha256_of", refused)
+        run.keep([20])
+        run.settle()
+    assert "cannot be read: Permission denied" in caplog.text
+    assert shelf._known[record.manifest.checkpoint_id] == record
+    run.finish()
+    assert states(run) == [(10, "present"), (20, "pinned")]
