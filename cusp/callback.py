@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cusp import checkpoints, crash, held, lineage, settings, terminal, told, train_call
+from cusp import branches, crash, held, lineage, settings, terminal, told, train_call
 from cusp.attendance import Attendance, distributed
 from cusp.described import described, warnings_on
 from cusp.errors import CuspError
@@ -193,9 +193,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             lineage.record(state.stateful_callbacks, Lineage(self.run.id, self.run.attempt_id))
         if args.save_total_limit is not None:
             self._mind_rotation(self.run, root, args.save_total_limit)
-        for path in checkpoints.found_in(root):
-            if (checkpoints.step_of(path) or 0) > state.global_step:
-                checkpoints.abandon(path)
+        branches.give_up(root, self.run.id, after=state.global_step)
 
     def _ended_unseen(self) -> Lineage | None:
         """End a run whose training is over and nobody said so; return it if the same call goes on.
@@ -214,7 +212,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if self._hold:
             run.hold()
         held_there = (
-            f"so their weights are held in {root / held.HELD} ({held.MOST} checkpoints and"
+            f"so their weights are held in {held.folder(root, run.id)} ({held.MOST} checkpoints and"
             f" {held.MOST_BYTES >> 30} GiB at most)"
         )
         log.warning(

@@ -1,38 +1,52 @@
-"""Complete, hashed checkpoint directories: the manifest, pinning by hard link, safe look-up.
+"""Complete, hashed checkpoint directories: the manifest and safe look-up.
 
 A checkpoint is complete when its `manifest.json` is there: it is written last, by rename, and holds
-the sha256 of every other file (safetensors loads a flipped bit silently, a hash does not).
+the sha256 of every other file (safetensors loads a flipped bit silently, a hash does not) and the run
+it belongs to, as several runs may be trained into one folder.
 """
 
 import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cusp.copies import copy, sha256_of, sync
+from cusp.errors import CuspError
 from cusp.ids import new_id
 
 MANIFEST = "manifest.json"
-PINNED = "pinned"
-_NAME = re.compile(r"checkpoint-(\d+)")
+GIVEN_UP = (
+    ".manifest-given-up.json"  # of an abandoned branch: says what lay here, vouches for nothing
+)
+_NAME = re.compile(r"checkpoint-(\d+)(?:-[0-9a-f]{16})?")
+
+Stamp = tuple[tuple[str, int, int], ...]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(CuspError, ValueError):
     """A checkpoint directory is missing, incomplete, changed or outside its root."""
+
+
+class UnreadableError(CheckpointError):
+    """A file is there and cannot be read now: nothing is known of what it holds."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a complete checkpoint holds. `sha256` identifies it: the hash of the manifest's bytes."""
+    """What a complete checkpoint holds. `sha256` identifies it: the hash of the manifest's bytes.
+
+    `run_id` is the run whose checkpoint it is; None in one that an older version wrote.
+    """
 
     checkpoint_id: str
     step: int
     files: dict[str, str]
     bytes: int
     sha256: str
+    run_id: str | None = None
 
 
 def write_manifest(
@@ -40,46 +54,80 @@ def write_manifest(
     step: int,
     checkpoint_id: str | None = None,
     known: Mapping[str, str] | None = None,
+    run_id: str | None = None,
 ) -> Manifest:
     """Hash every file of the directory, then write its manifest durably, and return it.
 
-    `known` are hashes that need not be taken again. CheckpointError when there is nothing to hash.
+    `known` are hashes that need not be taken again. Where the same checkpoint was registered before it
+    stays what it is. CheckpointError when there is nothing to hash, or when the directory is saved over
+    meanwhile.
     """
     known = known or {}
     names = sorted(str(file.relative_to(path)) for file in files_of(path))
     if not names:
         raise CheckpointError(f"{path} holds no files; a checkpoint must be saved first")
+    before = _stamp(path, names)
+    files = {name: known.get(name) or sha256_of(path / name) for name in names}
+    if before is None or _stamp(path, names) != before:
+        raise CheckpointError(f"{path} was saved over while it was hashed; save to a folder a step")
+    if checkpoint_id is None and (same := _registered(path, step, files, run_id)):
+        return same
     content = {
         "v": 1,
         "checkpoint_id": checkpoint_id or new_id(),
+        "run_id": run_id,
         "step": step,
-        "files": {name: known.get(name) or _sha256(path / name) for name in names},
-        "bytes": sum((path / name).stat().st_size for name in names),
+        "files": files,
+        "bytes": sum(size for _, size, _ in before),
     }
     temporary = path / f".{MANIFEST}.{os.getpid()}"
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True))
-    _sync(temporary)
-    temporary.replace(path / MANIFEST)
-    _sync(path)
+    try:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True))
+        sync(temporary)
+        temporary.replace(path / MANIFEST)
+    finally:
+        temporary.unlink(missing_ok=True)
+    (path / GIVEN_UP).unlink(missing_ok=True)
+    sync(path)
     return read_manifest(path)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, name: str = MANIFEST) -> Manifest:
     """Return the manifest of a complete checkpoint without hashing its files."""
     try:
-        raw = (path / MANIFEST).read_bytes()
+        raw = (path / name).read_bytes()
         content = json.loads(raw)
+        run_id = content.get("run_id")
         return Manifest(
             checkpoint_id=str(content["checkpoint_id"]),
             step=int(content["step"]),
-            files={str(name): str(digest) for name, digest in content["files"].items()},
+            files={_below(str(name)): str(digest) for name, digest in content["files"].items()},
             bytes=int(content["bytes"]),
             sha256=hashlib.sha256(raw).hexdigest(),
+            run_id=None if run_id is None else str(run_id),
         )
     except FileNotFoundError:
-        raise CheckpointError(f"{path} has no {MANIFEST}: the checkpoint is incomplete") from None
+        raise CheckpointError(f"{path} has no {name}: the checkpoint is incomplete") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path / MANIFEST} cannot be read: {error!r}") from error
+        raise CheckpointError(f"{path / name} cannot be read: {error!r}") from error
+
+
+def formerly(path: Path) -> Manifest | None:
+    """Return what was registered in this directory last, whatever lies there now; None: nothing."""
+    for name in (MANIFEST, GIVEN_UP):
+        try:
+            return read_manifest(path, name)
+        except CheckpointError:
+            continue
+    return None
+
+
+def stamp(path: Path, manifest: Manifest) -> Stamp | None:
+    """Return size and time of every file of a checkpoint: equal as long as nobody saved over it.
+
+    None when one of them is not there.
+    """
+    return _stamp(path, [*manifest.files, MANIFEST])
 
 
 def verify(path: Path) -> Manifest:
@@ -89,81 +137,75 @@ def verify(path: Path) -> Manifest:
         file = path / name
         if file.is_symlink() or not file.is_file():
             raise CheckpointError(f"{file} is missing from the checkpoint of step {manifest.step}")
-        if (actual := _sha256(file)) != digest:
+        try:
+            actual = sha256_of(file)
+        except OSError as error:
+            raise UnreadableError(f"{file} cannot be read: {error.strerror or error}") from error
+        if actual != digest:
             raise CheckpointError(f"{file} has changed: sha256 is {actual}, not {digest}")
     return manifest
-
-
-def pin(path: Path, into: Path) -> Path:
-    """Hard-link a complete checkpoint under `into` so that no rotation can delete it; idempotent.
-
-    Falls back to copying where the file system has no hard links. Files and folders are synced, the
-    manifest comes last, so a crash leaves either nothing or a complete pinned checkpoint.
-    """
-    manifest = read_manifest(path)
-    target = into / path.name
-    if _already_pinned(target, manifest):
-        return target
-    part = into / f".{path.name}.{os.getpid()}"
-    shutil.rmtree(part, ignore_errors=True)
-    for name in [*manifest.files, MANIFEST]:
-        (part / name).parent.mkdir(parents=True, exist_ok=True)
-        _link(path / name, part / name)
-        _sync(part / name)
-    _sync(part)
-    if target.exists():  # an earlier attempt's checkpoint of the same step: kept beside, never lost
-        target.rename(into / f"{path.name}-{_short_id(target)}")
-    part.rename(target)
-    _sync(into)
-    return target
 
 
 def unshare(path: Path) -> None:
     """Give every hard-linked file of the directory an inode of its own.
 
-    A resumed training saves over the checkpoints of the abandoned branch in place; without this it
-    would write through the hard link into the pinned one.
+    A training that saves over the checkpoints there opens the same files again; without this it would
+    write through the link into what is held of another one.
     """
     for file in files_of(path):
         if file.stat().st_nlink > 1:
-            copy = file.with_name(f".{file.name}.{os.getpid()}")
+            part = file.with_name(f".{file.name}.{os.getpid()}")
             try:
-                shutil.copy2(file, copy)
-                copy.replace(file)
+                copy(file, part)
+                part.replace(file)
             finally:
-                copy.unlink(missing_ok=True)
+                part.unlink(missing_ok=True)
 
 
 def abandon(path: Path) -> None:
     """Prepare a checkpoint of an abandoned branch to be saved over by a resumed training.
 
-    Its pinned copy keeps its own files, and its manifest must not vouch for a half-written new one.
+    Its manifest must not vouch for a half-written new one, and what is held of it keeps its own files.
     """
+    if (path / MANIFEST).is_file():
+        (path / MANIFEST).replace(path / GIVEN_UP)
     unshare(path)
-    (path / MANIFEST).unlink(missing_ok=True)
+
+
+def belongs(manifest: Manifest, run_id: str | None) -> bool:
+    """Return whether the checkpoint is of that run; an older version's may be of any."""
+    return run_id is None or manifest.run_id in (None, run_id)
 
 
 def found_in(root: Path) -> list[Path]:
     """Return the complete checkpoints directly under `root`, by step."""
+    return [path for path in folders_in(root) if is_complete(path)]
+
+
+def folders_in(root: Path) -> list[Path]:
+    """Return the directories directly under `root` that are named like a checkpoint, by step."""
     if not root.is_dir():
         return []
-    complete = [path for path in root.iterdir() if step_of(path) is not None and is_complete(path)]
-    return sorted(complete, key=lambda path: step_of(path) or 0)
+    named = [path for path in root.iterdir() if step_of(path) is not None and path.is_dir()]
+    return sorted(named, key=lambda path: (step_of(path) or 0, path.name))
 
 
-def latest(root: Path) -> Path | None:
-    """Return the newest checkpoint under `root` whose files are what its manifest says, or None."""
+def latest(root: Path, run_id: str | None = None) -> Path | None:
+    """Return the newest checkpoint under `root` whose files are what its manifest says, or None.
+
+    With `run_id` only one of that run, as other runs may be trained into the same folder.
+    """
     for path in reversed(found_in(root)):
         try:
-            verify(path)
-        except CheckpointError:
+            if belongs(verify(path), run_id):
+                return path
+        except (CheckpointError, OSError):
             continue
-        return path
     return None
 
 
 def step_of(path: Path) -> int | None:
-    """Return the step in a `checkpoint-N` name, or None.
+    """Return the step in a `checkpoint-N` name, or None; a kept one has 16 digits of its hash behind.
 
     >>> step_of(Path("runs/x/checkpoint-450")), step_of(Path("runs/x/notes"))
     (450, None)
@@ -211,14 +253,6 @@ def resolve(root: Path, relative: str) -> Path:
     return path
 
 
-def _already_pinned(target: Path, manifest: Manifest) -> bool:
-    return is_complete(target) and read_manifest(target).sha256 == manifest.sha256
-
-
-def _short_id(path: Path) -> str:
-    return read_manifest(path).checkpoint_id[-6:] if is_complete(path) else new_id()[-6:]
-
-
 def files_of(path: Path) -> list[Path]:
     """Return the files that belong to a checkpoint: no manifest, nothing hidden, no symbolic link."""
     return [
@@ -229,21 +263,28 @@ def files_of(path: Path) -> list[Path]:
     ]
 
 
-def _link(source: Path, target: Path) -> None:
+def _below(name: str) -> str:
+    """Return a file's name in a manifest; ValueError for one that leads out of its directory."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
+        raise ValueError(f"{name!r} is no file of the checkpoint")
+    return name
+
+
+def _registered(
+    path: Path, step: int, files: Mapping[str, str], run_id: str | None
+) -> Manifest | None:
+    """Return the manifest that is there if it says the same, or None."""
     try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copy2(source, target)
+        found = read_manifest(path)
+    except CheckpointError:
+        return None
+    same = (found.step, found.files, found.run_id) == (step, files, run_id)
+    return found if same else None
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _stamp(path: Path, names: list[str]) -> Stamp | None:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        found = [(name, (path / name).stat()) for name in names]
+    except OSError:
+        return None
+    return tuple((name, each.st_size, each.st_mtime_ns) for name, each in found)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cusp.client import ClientError
-from cusp.commands import deletion, demo, jobs, processes, replay, runs, tokens, webhooks
+from cusp.commands import deletion, demo, jobs, kept, processes, replay, runs, tokens, webhooks
 
 app = typer.Typer(
     name="cusp",
@@ -36,8 +36,9 @@ for command in (
     runs.stop,
     jobs.resume,
     jobs.evaluate,
-    runs.promote,
-    runs.pin,
+    kept.promote,
+    kept.pin,
+    kept.check,
 ):
     app.command()(command)
 

@@ -1,9 +1,10 @@
 """Checkpoints held against rotation, because a transition is confirmed tens of steps after it happened.
 
 A trainer with `save_total_limit` deletes what it saved before anybody knows whether it mattered. So the
-weights of every checkpoint are hard-linked into `held/` as soon as they are saved: what evaluation and
-promotion need, without the optimizer's state, two thirds of the size. The room is bounded: `MOST`
-checkpoints and `MOST_BYTES`, of which the `NEWEST` are kept without a gap and older ones ever thinner.
+weights of every checkpoint are hard-linked into `held/<run>/` as soon as they are saved, and made copies
+of their own in the background: what evaluation and promotion need, without the optimizer's state, two
+thirds of the size. The room is bounded: `MOST` checkpoints and `MOST_BYTES`, of which the `NEWEST` are
+kept without a gap and older ones ever thinner. Below, `folder` is that of one run.
 """
 
 import os
@@ -12,7 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cusp import checkpoints
-from cusp.checkpoints import Manifest
+from cusp.checkpoints import CheckpointError, Manifest
+from cusp.copies import NO_ROOM, sha256_of
+from cusp.copies import copy as copy_file
 
 HELD = "held"
 MOST, NEWEST, MOST_BYTES = 40, 24, 8 << 30
@@ -29,57 +32,69 @@ _STATE = (
 )
 
 
-def reserve(path: Path, root: Path, step: int, *, copy: bool) -> Path:
+def folder(root: Path, run_id: str) -> Path:
+    """Return where the checkpoints of a run are held below its root."""
+    return root / HELD / run_id
+
+
+def reserve(path: Path, folder: Path, step: int, *, copy: bool) -> Path:
     """Link the weights of a checkpoint, or copy them, and return where they are; `seal` finishes it.
 
     OSError is raised, and nothing left behind, when that cannot be done.
     """
-    part = root / HELD / f".checkpoint-{step}.{os.getpid()}"
+    part = folder / f".checkpoint-{step}.{os.getpid()}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
         for name in _weights(path):
             (part / name).parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copy2 if copy else os.link)(path / name, part / name)
+            (copy_file if copy else os.link)(path / name, part / name)
     except OSError:
         shutil.rmtree(part, ignore_errors=True)
         raise
     return part
 
 
-def seal(part: Path, step: int, whole: Manifest | None) -> tuple[Manifest, Path]:
+def seal(
+    part: Path, step: int, whole: Manifest | None, run_id: str | None = None
+) -> tuple[Manifest, Path]:
     """Write the manifest of what was reserved and give it its name; return both.
 
-    It is the same checkpoint as the `whole` one, whose hashes are used; without one it is hashed here.
+    It is the same checkpoint as the `whole` one; CheckpointError when its files are others by now. On a
+    full disk it goes on sharing the trainer's files until these are deleted.
     """
     target = part.parent / f"checkpoint-{step}"
+    known = _set_apart(part)
+    if whole is not None and any(whole.files[name] != known[name] for name in known):
+        shutil.rmtree(part, ignore_errors=True)
+        raise CheckpointError(f"the checkpoint of step {step} was saved over while it was held")
     manifest = checkpoints.write_manifest(
-        part, step, whole.checkpoint_id if whole else None, whole.files if whole else {}
+        part, step, whole.checkpoint_id if whole else None, known, whole.run_id if whole else run_id
     )
     shutil.rmtree(target, ignore_errors=True)  # of a branch that was given up
     part.rename(target)
     return manifest, target
 
 
-def place(root: Path, step: int) -> Path:
+def place(folder: Path, step: int) -> Path:
     """Return where the held checkpoint of a step is, if there is one."""
-    return root / HELD / f"checkpoint-{step}"
+    return folder / f"checkpoint-{step}"
 
 
-def drop(root: Path, step: int) -> None:
+def drop(folder: Path, step: int) -> None:
     """Forget the held checkpoint of a step; nothing if there is none."""
-    shutil.rmtree(place(root, step), ignore_errors=True)
+    shutil.rmtree(place(folder, step), ignore_errors=True)
 
 
-def clear(root: Path) -> None:
+def clear(folder: Path) -> None:
     """Remove what a killed process had reserved and not finished."""
-    for part in (root / HELD).glob(".checkpoint-*"):
+    for part in folder.glob(".checkpoint-*"):
         shutil.rmtree(part, ignore_errors=True)
 
 
-def sizes(root: Path) -> dict[int, int]:
+def sizes(folder: Path) -> dict[int, int]:
     """Return the bytes of every held checkpoint by step."""
-    found = checkpoints.found_in(root / HELD)
+    found = checkpoints.found_in(folder)
     return {checkpoints.step_of(path) or 0: checkpoints.read_manifest(path).bytes for path in found}
 
 
@@ -110,6 +125,24 @@ def _least_missed(steps: list[int], newest: int) -> int:
         return 0
     now = steps[-1]
     return min(older, key=lambda i: (steps[i + 1] - steps[i - 1]) / (now - steps[i]))
+
+
+def _set_apart(part: Path) -> dict[str, str]:
+    """Give every file an inode of its own and return the hashes; a trainer writes into the same one."""
+    known = {}
+    for file in checkpoints.files_of(part):
+        name = str(file.relative_to(part))
+        own = file.with_name(f".{file.name}.own")
+        try:
+            if file.stat().st_nlink > 1:
+                known[name] = copy_file(file, own)
+                own.replace(file)
+                continue
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+        known[name] = sha256_of(file)
+    return known
 
 
 def _weights(path: Path) -> list[str]:

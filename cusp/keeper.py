@@ -4,14 +4,17 @@ A daemon thread with a queue rather than an executor: the work must still be pos
 interpreter runs its exit handlers, where executors refuse it.
 """
 
+import logging
 import os
 import queue
 import threading
 from collections.abc import Callable
 
+log = logging.getLogger("cusp")
+
 
 class Keeper:
-    """Runs what is submitted, one after another; what is submitted must not raise."""
+    """Runs what is submitted, one after another; what it raises is logged."""
 
     def __init__(self) -> None:
         self._process = os.getpid()  # a forked child has the queue without the thread
@@ -41,4 +44,9 @@ class Keeper:
 
     def _run(self) -> None:
         while work := self._work.get():
-            work()
+            try:
+                work()
+            except (
+                Exception
+            ):  # what comes after it must still be done, and the training knows nothing
+                log.exception("Cusp failed at a checkpoint; please report this")

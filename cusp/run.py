@@ -16,8 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from cusp import crash, forks, lineage, locks, settings
+from cusp import crash, forks, lineage, locks, neighbours, settings
 from cusp.attempt import Attempt, load_leftover
+from cusp.checkpoints import Manifest
 from cusp.names import canonical, finite_only
 from cusp.sender import Sender
 from cusp.shelf import Place, Shelf
@@ -52,7 +53,7 @@ class Run:
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock is not None else []
         self._root_given = root is not None
-        self._shelf = Shelf(self.root, self._send)
+        self._shelf = Shelf(self.root, self.id, self._send, self._tell)
         self._finished = False
         self._last_step = -1
         self._process = os.getpid()
@@ -139,9 +140,17 @@ class Run:
             self._shelf.hold()
 
     def keep(self, steps: list[int]) -> None:
-        """Pin the checkpoints of these steps in the background; unknown steps are logged."""
+        """Keep the checkpoints of these steps, in the background; unknown steps are logged.
+
+        Each is copied to a place of its own, which `kept_steps` names.
+        """
         for step in [] if self._is_foreign() else steps or []:
             self._shelf.pin(step)
+
+    @property
+    def kept_steps(self) -> dict[int, Path]:
+        """The folder of each kept checkpoint by step: nothing that is saved later changes it."""
+        return dict(self._shelf.kept)
 
     @property
     def kept(self) -> Place | None:
@@ -207,6 +216,7 @@ class Run:
                 self.keep(command.steps)
             if self.should_stop():
                 self._shelf.pin_last()
+            self._shelf.look_around()
             self.settle()
             for command in self.open_commands():
                 self.acknowledge(command, "done", step=reached)
@@ -314,6 +324,12 @@ class Run:
             self._spool.append(message)
         if self._sender is not None:
             self._sender.wake()
+
+    def _tell(self, manifest: Manifest, path: Path) -> None:
+        """Say what became of a checkpoint of another run, which was saved over here."""
+        folder = neighbours.told(self.settings.directory, manifest, path) if self._spool else None
+        if folder is not None and self._sender is not None:
+            self._sender.ship_also(folder)
 
     def _receive_all(self, named: list[Command]) -> None:
         for command in named:

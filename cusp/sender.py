@@ -11,11 +11,12 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 from pydantic import ValidationError
 
-from cusp.attempt import Attempt
+from cusp.attempt import Attempt, load_leftover
 from cusp.patience import asked_wait_s
 from cusp.wire import Command, Reply
 
@@ -71,6 +72,8 @@ class Sender:
         self._url = url
         self._live = live
         self._leftover = leftover or []
+        # Attempts of other runs in the same folder; none is open meanwhile.
+        self._beside: list[Path] = []
         self._on_commands = on_commands
         self._on_superseded = on_superseded
         self._process = os.getpid()  # a forked child has this object without its thread
@@ -92,14 +95,26 @@ class Sender:
         if os.getpid() == self._process:
             self._wake.set()
 
+    def ship_also(self, folder: Path) -> None:
+        """Ship what was appended to the spool of an attempt that no process has, after the live one."""
+        if folder not in self._beside:
+            self._beside.append(folder)
+        self.wake()
+
     def drain(self, timeout_s: float) -> bool:
-        """Return whether the monitor holds every message of the live attempt within the time."""
+        """Return whether the monitor holds every message of the live attempt within the time.
+
+        What is told of another run then has two seconds more.
+        """
         if os.getpid() != self._process:
             return True
         self._hurry.set()
         self.wake()
         with self._progress:
-            return self._progress.wait_for(lambda: self._live.spool.pending() == 0, timeout_s)
+            sent = self._progress.wait_for(lambda: self._live.spool.pending() == 0, timeout_s)
+            if sent:
+                self._progress.wait_for(lambda: not self._beside, 2.0)
+        return sent
 
     def close(self, timeout_s: float = 2.0) -> None:
         """End the thread; what was not sent stays in the spool."""
@@ -134,6 +149,13 @@ class Sender:
             if self._ship_leftover(self._leftover[0]):
                 self._leftover.pop(0).close()
             self._ship(self._live)
+        while self._beside and not self._closing.is_set():
+            if attempt := load_leftover(self._beside[0]):
+                try:
+                    self._ship_leftover(attempt)
+                finally:
+                    attempt.close()
+            self._beside.pop(0)
 
     def _ship_leftover(self, attempt: Attempt) -> bool:
         """Return whether there is nothing more to do for it here."""

@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cusp import checkpoints, held
-from cusp.checkpoints import Manifest
+from cusp import checkpoints, held, pinned, weights, whereabouts
+from cusp.checkpoints import CheckpointError, Manifest, Stamp, UnreadableError
 from cusp.keeper import Keeper
+from cusp.whereabouts import State
 
 log = logging.getLogger("cusp")
 
 # A held checkpoint that has to go is announced as missing first and deleted this much later: a command
 # to keep it may be on its way, from when it was not known to go.
 GRACE_S = 30.0
+LONGEST_PATH = 1_000  # what the monitor takes
+
+Send = Callable[[Mapping[str, object]], None]
+TellOther = Callable[[Manifest, Path], None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A checkpoint that is known here: what it is, where, and size and time of its files."""
+
+    manifest: Manifest
+    path: Path
+    stamp: Stamp | None
 
 
 @dataclass(frozen=True)
@@ -29,16 +43,23 @@ class Place:
 class Shelf:
     """Registers and pins checkpoints below one root; `send` takes the messages that come of it.
 
-    A failure (a file system without room, a path outside the root) is logged and never raised: it
-    must not end a training.
+    `tell` takes a checkpoint of another run that is not at this place any more. A failure (a file system
+    without room, a path outside the root) is logged and never raised: it must not end a training.
     """
 
-    def __init__(self, root: Path, send: Callable[[Mapping[str, object]], None]) -> None:
+    def __init__(
+        self, root: Path, run_id: str, send: Send, tell: TellOther = lambda *_: None
+    ) -> None:
         self.root = root
+        self.run_id = run_id
+        self.kept: dict[int, Path] = {}  # by step: where the kept checkpoints lie for good
         self._send = send
-        self._known: dict[int, tuple[Manifest, Path]] = {}  # by step: what it is and where
-        self._leaving: dict[int, float] = {}  # by step: since when
+        self._tell = tell
+        self._known: dict[str, Record] = {}  # by checkpoint id
+        self._given_up: list[tuple[Manifest, Path]] = []
+        self._leaving: dict[int, float] = {}  # by step of a held one: since when
         self._holds = False
+        self._weights_missed = False
         self._keeper = Keeper()
         self.kept_last: Place | None = None
         self.saved_last: Place | None = None
@@ -46,21 +67,18 @@ class Shelf:
     def hold(self) -> None:
         """From now on hold the weights of what is registered: the trainer deletes its checkpoints."""
         self._holds = True
-        held.clear(self.root)
+        held.clear(self._held)
 
     def recall(self) -> None:
-        """Remember the checkpoints that earlier attempts left, so that they can still be pinned."""
-        for folder in (self.root / held.HELD, self.root / checkpoints.PINNED, self.root):
-            for path in checkpoints.found_in(folder):
-                manifest = checkpoints.read_manifest(path)
-                self._known[manifest.step] = manifest, path
+        """Remember the run's checkpoints that earlier attempts left, so that they can be pinned."""
+        self._keeper.submit(self._recall)
 
     def stand_on(self, before: int) -> None:
         """Announce the recalled checkpoints of earlier steps: `kill -9` may have come in between.
 
-        Those held of later steps belong to a branch that is given up now.
+        They are hashed again. Those held of later steps belong to a branch that is given up now.
         """
-        self._keeper.submit(partial(self._announce_recalled, before, dict(self._known)))
+        self._keeper.submit(partial(self._stand_on, before))
 
     def register(self, path: Path, step: int) -> None:
         """Hash a saved checkpoint, write its manifest and announce it."""
@@ -83,120 +101,195 @@ class Shelf:
         """Wait until all of this is done; return whether it was in time."""
         return self._keeper.settle(timeout_s)
 
+    def look_around(self) -> None:
+        """Say which checkpoints were deleted or saved over since they were looked at last."""
+        self._keeper.submit(self._look_around)
+
     def close(self) -> None:
         """Let go of what was to be deleted, and end the background thread."""
         self._keeper.submit(partial(self._let_go, 0.0))
         self._keeper.close()
 
+    @property
+    def _held(self) -> Path:
+        return held.folder(self.root, self.run_id)
+
+    def _recall(self) -> None:
+        for path in checkpoints.found_in(self._held) + checkpoints.folders_in(self.root):
+            manifest = checkpoints.formerly(path)
+            if manifest is None or not checkpoints.belongs(manifest, self.run_id):
+                continue
+            if checkpoints.is_complete(path):
+                self._remember(manifest, path)
+            else:
+                self._given_up.append((manifest, path))
+        for manifest, path in pinned.of_run(self.root, self.run_id):
+            self._remember(manifest, path)
+
+    def _stand_on(self, before: int) -> None:
+        for record in sorted(self._known.values(), key=lambda each: each.manifest.step):
+            if record.path.parent == self._held and record.manifest.step >= before:
+                self._forget(record, "missing")
+            elif record.manifest.step < before or not self._is_there(record):
+                if self._is_whole(record):
+                    self._announce(record.manifest, record.path, self._state(record.path))
+                else:
+                    self._lost(record.manifest, record.path)
+        for manifest, path in self._given_up:
+            if manifest.checkpoint_id not in self._known:
+                self._lost(manifest, path)
+        self._given_up.clear()
+
     def _reserved(self, path: Path, step: int) -> Path | None:
         """Link the weights at once, a millisecond: the next save may delete them already."""
         try:
             saved_over = checkpoints.step_of(path) != step  # would be written through the link
-            return None if saved_over else held.reserve(path, self.root, step, copy=False)
+            return None if saved_over else held.reserve(path, self._held, step, copy=False)
         except OSError:
             return None  # no hard links here: copied in the background
-
-    def _announce_recalled(
-        self, before: int, recalled: Mapping[int, tuple[Manifest, Path]]
-    ) -> None:
-        for step, (manifest, path) in sorted(recalled.items()):
-            if step < before and _is_there(path, step):
-                self._announce(manifest, path, self._state(path))
-            elif step >= before and path.parent.name == held.HELD:
-                self._forget(step)
 
     def _register(self, path: Path, step: int, part: Path | None) -> None:
         manifest = None
         try:
-            path.relative_to(self.root)
-            manifest = checkpoints.write_manifest(path, step)
-            self._know(step, manifest, path, "present")
+            path = self._below_root(path)
+            before = checkpoints.formerly(path)
+            try:
+                manifest = checkpoints.write_manifest(path, step, run_id=self.run_id)
+            finally:
+                if before and before.checkpoint_id != (manifest and manifest.checkpoint_id):
+                    self._lost(before, path)
+            self._know(manifest, path, "present")
             self.saved_last = Place(step, path)
+            self._mind_weights(path)
         except (ValueError, OSError) as error:
             if part is None:
-                log.warning(
-                    "Cusp could not register the checkpoint of step %s: %s (name the folder of the"
-                    " checkpoints with init(root=...))",
-                    step,
-                    error,
-                )
-                return
-        if self._holds:
+                log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
+        if self._holds and (manifest is not None or part is not None):
             self._hold(path, step, part, manifest)
             self._keep_within_bounds()
-            self._look_around()
+        self._look_around()
+
+    def _below_root(self, path: Path) -> Path:
+        """Return the folder below the root, whatever symbolic links lead to it."""
+        try:
+            below = path.resolve().relative_to(self.root.resolve())
+        except ValueError:
+            raise CheckpointError(
+                f"{path} is not below {self.root} (name the folder of the checkpoints with"
+                " init(root=...))"
+            ) from None
+        if len(below.as_posix()) > LONGEST_PATH:
+            raise CheckpointError(
+                f"{below.as_posix():.80}... is longer than {LONGEST_PATH} letters"
+            )
+        return self.root / below
+
+    def _mind_weights(self, path: Path) -> None:
+        if not self._weights_missed and (problem := weights.problem(path)):
+            self._weights_missed = True  # said once a run: it will be the same at every save
+            log.warning(
+                "Cusp registered %s, but it cannot be evaluated or served: %s", path, problem
+            )
 
     def _hold(self, path: Path, step: int, part: Path | None, manifest: Manifest | None) -> None:
         self._leaving.pop(step, None)
         try:
-            part = part or held.reserve(path, self.root, step, copy=True)
-            found, place = held.seal(part, step, manifest)
+            part = part or held.reserve(path, self._held, step, copy=True)
+            found, place = held.seal(part, step, manifest, self.run_id)
         except (ValueError, OSError) as error:
             log.warning("Cusp could not hold the checkpoint of step %s: %s", step, error)
             return
         if manifest is None:  # deleted before it was hashed
-            self._know(step, found, place, "present")
+            self._know(found, place, "present")
             self.saved_last = Place(step, place)
 
     def _keep_within_bounds(self) -> None:
         """Announce as missing what is too much, and delete what was so for a while."""
-        sizes = held.sizes(self.root)
+        sizes = held.sizes(self._held)
         for step in held.surplus({k: v for k, v in sizes.items() if k not in self._leaving}):
-            if step in self._known and self._known[step][1].parent.name == held.HELD:
+            place = held.place(self._held, step)
+            shown = [record for record in self._known.values() if record.path == place]
+            if shown:
                 self._leaving[step] = time.monotonic()
-                self._forget(step)
+                self._forget(shown[0], "missing")
             else:
-                held.drop(self.root, step)
+                held.drop(self._held, step)
         self._let_go(0.0 if sum(sizes.values()) > held.MOST_BYTES else GRACE_S)
 
     def _let_go(self, after_s: float) -> None:
         for step, since in list(self._leaving.items()):
             if time.monotonic() - since >= after_s:
                 del self._leaving[step]
-                held.drop(self.root, step)
+                held.drop(self._held, step)
 
     def _brought_back(self, step: int) -> None:
         """Know a checkpoint again that was about to be deleted."""
-        place = held.place(self.root, step)
-        if step in self._leaving and _is_there(place, step):
+        place = held.place(self._held, step)
+        if step in self._leaving and checkpoints.is_complete(place):
             del self._leaving[step]
-            self._known[step] = checkpoints.read_manifest(place), place
+            self._remember(checkpoints.read_manifest(place), place)
 
     def _look_around(self) -> None:
-        """Say where checkpoints are that the trainer has deleted: held, or nowhere any more."""
-        for step, (_, path) in sorted(self._known.items()):
-            if _is_there(path, step):
-                continue
-            place = held.place(self.root, step)
-            if _is_there(place, step):
-                self._know(step, checkpoints.read_manifest(place), place, "present")
-            else:
-                self._forget(step)
+        for record in sorted(self._known.values(), key=lambda each: each.manifest.step):
+            if not self._is_there(record) and not self._is_whole(record):
+                self._lost(record.manifest, record.path)
 
-    def _forget(self, step: int) -> None:
-        manifest, path = self._known.pop(step)
-        if step not in self._leaving:
-            held.drop(self.root, step)
-        self._announce(manifest, path, "missing")
+    def _is_there(self, record: Record) -> bool:
+        """Return whether nobody has touched the files since they were hashed."""
+        now = checkpoints.stamp(record.path, record.manifest)
+        return now is not None and now == record.stamp
+
+    def _is_whole(self, record: Record) -> bool:
+        """Return whether the files are what they were, by their hashes, or cannot be read just now."""
+        try:
+            now = whereabouts.verified(record.path)
+        except UnreadableError as error:
+            log.warning(
+                "Cusp cannot look at the checkpoint of step %s: %s", record.manifest.step, error
+            )
+            return True
+        if now is None or now.sha256 != record.manifest.sha256:
+            return False
+        if self._known.get(record.manifest.checkpoint_id) == record:
+            self._remember(record.manifest, record.path)
+        return True
+
+    def _lost(self, manifest: Manifest, path: Path) -> None:
+        """Say where a checkpoint is that is not at `path` any more: elsewhere, or nowhere."""
+        if manifest.run_id not in (None, self.run_id):
+            self._tell(manifest, path)
+            return
+        found, place, state = whereabouts.instead(self.root, self.run_id, manifest, path)
+        if state in ("present", "pinned"):
+            self._know(found, place, state)
+        else:
+            self._forget(Record(manifest, path, None), state)
+
+    def _forget(self, record: Record, state: State) -> None:
+        step = record.manifest.step
+        self._known.pop(record.manifest.checkpoint_id, None)
+        if record.path == held.place(self._held, step) and step not in self._leaving:
+            held.drop(self._held, step)
+        self._announce(record.manifest, record.path, state)
 
     def _pin(self, step: int) -> bool:
-        why = "no checkpoint of it is here"
+        why, done = "no checkpoint of it is here", False
         for _ in range(2):  # the trainer may delete it just then; it is held still
             self._look_around()
             self._brought_back(step)
-            if step not in self._known:
-                break
-            manifest, path = self._known[step]
-            try:
-                target = checkpoints.pin(path, self.root / checkpoints.PINNED)
-                if checkpoints.step_of(path) != step:  # a folder that is saved over and over
-                    checkpoints.unshare(path)
-            except (ValueError, OSError) as error:
-                why = str(error)
-                continue
-            self._know(step, manifest, target, "pinned")
-            self.kept_last = Place(step, target)
-            return True
+            for record in [each for each in self._known.values() if each.manifest.step == step]:
+                try:
+                    target = pinned.pin(record.path, pinned.folder(self.root, self.run_id))
+                except (ValueError, OSError) as error:
+                    why = str(error)
+                    if not self._is_whole(record):
+                        self._lost(record.manifest, record.path)
+                    continue
+                self._know(record.manifest, target, "pinned")
+                self.kept_last = Place(step, target)
+                done = True
+            if done:
+                return True
         log.warning("Cusp could not keep the checkpoint of step %s: %s", step, why)
         return False
 
@@ -204,27 +297,19 @@ class Shelf:
         if self.kept_last is None and self.saved_last is not None:
             self._pin(self.saved_last.step)
 
-    def _know(self, step: int, manifest: Manifest, path: Path, state: str) -> None:
-        self._known[step] = manifest, path
+    def _know(self, manifest: Manifest, path: Path, state: State) -> None:
+        self._remember(manifest, path)
         self._announce(manifest, path, state)
 
-    def _state(self, path: Path) -> str:
-        return "pinned" if path.parent.name == checkpoints.PINNED else "present"
+    def _remember(self, manifest: Manifest, path: Path) -> None:
+        stamp = checkpoints.stamp(path, manifest)
+        self._known[manifest.checkpoint_id] = Record(manifest, path, stamp)
+        if self._state(path) == "pinned":
+            self.kept[manifest.step] = path
 
-    def _announce(self, manifest: Manifest, path: Path, state: str) -> None:
-        self._send(
-            {
-                "kind": "checkpoint",
-                "checkpoint_id": manifest.checkpoint_id,
-                "step": manifest.step,
-                "path": path.relative_to(self.root).as_posix(),
-                "sha256": manifest.sha256,
-                "bytes": manifest.bytes,
-                "state": state,
-            }
-        )
+    def _state(self, path: Path) -> State:
+        kept = path.parent == pinned.folder(self.root, self.run_id)
+        return "pinned" if kept else "present"
 
-
-def _is_there(path: Path, step: int) -> bool:
-    """Return whether the folder is whole and still holds that step."""
-    return checkpoints.is_complete(path) and checkpoints.read_manifest(path).step == step
+    def _announce(self, manifest: Manifest, path: Path, state: State) -> None:
+        self._send(whereabouts.message(self.root, manifest, path, state))

@@ -225,6 +225,8 @@ class Checkpoint(Shape):
     sha256: str
     aliases: list[str]
     created_at: str
+    checked_at: str | None
+    verified: bool
     scores: list[Score]
 
 
@@ -376,6 +378,27 @@ class Promoted(Shape):
     alias: str
     step: int
     previous: str | None
+    verified: bool
+
+
+class Checked(Shape):
+    checkpoint_id: str
+    run_id: str
+    state: Literal["present", "pinned", "missing", "corrupt"]
+    verified: bool
+
+
+class Unverified(Shape):
+    id: str
+    run_id: str
+    step: int
+    path: str
+    sha256: str
+    bytes: int
+
+
+class AllUnverified(Shape):
+    checkpoints: list[Unverified]
 
 
 class ClaimedJob(Shape):

@@ -255,12 +255,15 @@ def checkpoint_list(
         if row.checkpoint_id:
             scores.setdefault(row.checkpoint_id, []).append(_score_of(row))
     numbers = attempt_numbers(runs.attempts_of(tx, run_id))
+    moved = checkpoints.moves(tx, run_id)
     return [
         {
             **_fields(row, ("id", "run_id", "step", "state", "pinned", "path", "bytes", "sha256")),
             "attempt": numbers.get(row.attempt_key, 0),
             "aliases": by_checkpoint.get(row.id, []),
             "created_at": when(row.created_at),
+            "checked_at": when(row.checked_at),
+            "verified": checkpoints.verified(row, moved.get(row.id)),
             "scores": scores.get(row.id, []),
         }
         for row in checkpoints.of_run(tx, run_id)

@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp import checkpoints
 from cusp.wire import Id, Name, Step
-from trainer.config import Recipe
+from trainer.config import PretrainedModel, Recipe
+from trainer.evaluation.adapters import AdapterError
 from trainer.evaluation.comparison import Candidate, compare
 from trainer.evaluation.evaluate import Evaluation, evaluate, read_evaluation, write_evaluation
 from trainer.evaluation.scoring import make_verifier
 from trainer.evaluation.tasks import TaskSpec, tasks_of
 from trainer.monitor_client import Heartbeat, Job, MonitorClient
-from trainer.run_folder import local_recipe, verified
+from trainer.run_folder import local_recipe, look_at, verified
 
 Say = Callable[[str], None]
 
@@ -58,7 +59,7 @@ def evaluate_run(
     tasks = tasks_of(recipe, order.samples_per_problem)
     bench = Bench(recipe, tasks, order.seed, directory / "cache", say)
     try:
-        scored, left_out = _score_all(monitor, job, order, root, bench, heartbeat, say)
+        scored, left_out = _score_all(monitor, job, order, directory, bench, heartbeat, say)
     finally:
         bench.close()
     if not scored:
@@ -70,7 +71,7 @@ def _score_all(
     monitor: MonitorClient,
     job: Job,
     order: EvaluateOrder,
-    root: Path,
+    directory: Path,
     bench: "Bench",
     heartbeat: Heartbeat,
     say: Say,
@@ -87,17 +88,31 @@ def _score_all(
         try:
             path = None
             if candidate.path is not None:  # the base model has none
-                path = verified(root, candidate.path, candidate.sha256)
-        except checkpoints.CheckpointError as error:
+                path = _found(monitor, directory, job, candidate)
+            both = [bench.score(path, candidate.sha256, task, report) for task in bench.tasks]
+        except (checkpoints.CheckpointError, AdapterError) as error:
             left_out.append(f"Step {candidate.step} was left out: {error}.")
             continue
-        both = [bench.score(path, candidate.sha256, task, report) for task in bench.tasks]
         for evaluation in both:
             monitor.post_evaluation(job, posted(candidate, evaluation))
             say(told(candidate, evaluation))
         scored.append(Candidate(candidate.roles, candidate.step, both[0], both[1]))
     heartbeat.report(total, total, "comparing")
     return scored, left_out
+
+
+def _found(monitor: MonitorClient, directory: Path, job: Job, candidate: CandidateOrder) -> Path:
+    """Return the candidate's hashed folder, wherever it lies; CheckpointError tells the monitor, too."""
+    fields = candidate.model_dump(include={"step", "path", "sha256"})
+    root = checkpoints.run_root(directory, job.run_id)
+    try:
+        return verified(root, str(candidate.path), candidate.sha256)
+    except checkpoints.CheckpointError:
+        registered = {"id": candidate.checkpoint_id, **fields}
+        found = look_at(directory, job.run_id, registered, monitor)
+        if found is not None and found.place is not None:
+            return found.place
+        raise
 
 
 class Bench:
@@ -114,6 +129,7 @@ class Bench:
         self._recipe, self._seed, self._cache, self._say = recipe, seed, cache, say
         self._verifier = make_verifier(tasks[0].verifier)
         self._base: Any = None
+        self._base_id = recipe.model.id if isinstance(recipe.model, PretrainedModel) else None
         self._tokenizer: Any = None
         self._loaded: tuple[Path | None, Any] = (None, None)
 
@@ -156,7 +172,10 @@ class Bench:
             self._base.to("cuda" if torch.cuda.is_available() else "cpu")
             self._loaded = (None, self._base)
         if self._loaded[0] != path:
-            self._loaded = (path, with_adapter(self._base, path) if path else self._base)
+            self._loaded = (
+                path,
+                with_adapter(self._base, path, self._base_id) if path else self._base,
+            )
         return self._loaded[1]
 
 

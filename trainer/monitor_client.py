@@ -72,6 +72,21 @@ class MonitorClient:
         body = {"token": job.token, "evaluation": dict(evaluation)}
         self._post(f"/jobs/{job.id}/evaluations", body)
 
+    def unverified(self) -> list[dict[str, Any]]:
+        """Return the checkpoints that an alias points at and that no box has hashed since or kept."""
+        answer = self._until_answered(lambda: self._http.get("/checkpoints/unverified"))
+        return list(answer.json().get("checkpoints", [])) if answer is not None else []
+
+    def checkpoints(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the checkpoints of a run as the monitor has them."""
+        path = f"/runs/{run_id}/checkpoints"
+        answer = self._until_answered(lambda: self._http.get(path))
+        return list(answer.json().get("checkpoints", [])) if answer is not None else []
+
+    def report_check(self, checkpoint_id: str, report: Mapping[str, Any]) -> None:
+        """Say what was found after hashing a checkpoint here."""
+        self._post(f"/checkpoints/{checkpoint_id}/check", report)
+
     def finish(self, job: Job, result: Mapping[str, Any] | None, error: str | None = None) -> None:
         """End the job: failed with an error, done otherwise."""
         body: dict[str, Any] = {"token": job.token, "state": "failed" if error else "done"}

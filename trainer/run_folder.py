@@ -3,12 +3,17 @@
 A path from the network is only ever a name below the run's root, which this box alone decides on.
 """
 
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from cusp import checkpoints
+from cusp import checkpoints, whereabouts
 from cusp.config import RECIPE_FILE
 from cusp.ids import is_id
+from cusp.whereabouts import Finding
 from trainer.config import Recipe
+from trainer.monitor_client import JobLost, MonitorClient, MonitorRefused
 from trainer.recipe import RecipeError, load_recipe
 
 
@@ -26,6 +31,23 @@ def local_recipe(root: Path) -> Recipe:
             " train with `cusp train`, or put a recipe there"
         )
     return load_recipe(file)
+
+
+def look_at(
+    directory: Path, run_id: str, registered: Mapping[str, Any], monitor: MonitorClient
+) -> Finding | None:
+    """Hash a checkpoint on this box, give it a place of its own, and tell the monitor what was found.
+
+    None when the run is not of this box. Where there is no room for a copy it is hashed where it lies.
+    """
+    try:
+        found = whereabouts.look(directory, run_id, registered, keep=True)
+    except OSError:
+        found = whereabouts.look(directory, run_id, registered)
+    if found is not None and found.sure:
+        with contextlib.suppress(JobLost, MonitorRefused):  # registered anew meanwhile, or deleted
+            monitor.report_check(str(registered["id"]), found.report)
+    return found
 
 
 def verified(root: Path, relative: str, sha256: str | None) -> Path:

@@ -53,6 +53,7 @@ def train(
 
     from trainer.data import training_set
     from trainer.data_order import go_on
+    from trainer.evaluation.adapters import check_resumable
     from trainer.model import load_base
     from trainer.progress import ProgressCallback, SampleCallback, StopAtStep
     from trainer.rewards import reward_functions
@@ -62,7 +63,7 @@ def train(
     say: Progress = progress if first else _silent
     for change in changes:
         say(change)
-    start = (start_from or checkpoints.latest(root)) if resume else None
+    start = (start_from or checkpoints.latest(root, run_id)) if resume else None
     if resume and start is None:
         say(f"no complete checkpoint in {root}: starting at step 0")
 
@@ -86,6 +87,8 @@ def train(
     trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
     if recipe.last_step < recipe.grpo.max_steps:
         trainer.add_callback(StopAtStep(recipe.last_step))
+    if start is not None:  # transformers goes on with fresh weights where an adapter does not fit
+        check_resumable(trainer.model, start)
 
     run = announce(recipe, root, run_id, trainer) if run_id and first else None
     if first:  # only now, as announcing makes sure that nobody else trains this run
@@ -223,7 +226,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--from",
         dest="start_from",
         metavar="CHECKPOINT",
-        help="with --resume: go on from this one, such as checkpoint-40 or pinned/checkpoint-40",
+        help="with --resume: go on from this one, such as checkpoint-40 or one below pinned/",
     )
     return parser.parse_intermixed_args(arguments)
 

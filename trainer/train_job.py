@@ -52,7 +52,7 @@ def take_up(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[s
     root = checkpoints.run_root(directory, job.run_id)
     local_recipe(root)
     _wait_for_the_run(directory / "runs" / job.run_id / "lock", heartbeat)
-    start = start_of(root, order, job.id)
+    start = start_of(root, order, job.id, job.run_id)
     heartbeat.report(0, 0, f"going on from {start.name}" if start else "starting anew")
     arguments = ["--resume", "--run-id", job.run_id]
     arguments += ["--from", start.relative_to(root).as_posix()] if start else []
@@ -76,7 +76,7 @@ def take_up(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[s
     return {"step": step}
 
 
-def start_of(root: Path, order: TrainOrder, job_id: str) -> Path | None:
+def start_of(root: Path, order: TrainOrder, job_id: str, run_id: str | None = None) -> Path | None:
     """Return the hashed checkpoint to go on from, or None to start at step 0.
 
     The later checkpoints of the old branch are abandoned and a mark says so. Where the mark is there
@@ -84,11 +84,11 @@ def start_of(root: Path, order: TrainOrder, job_id: str) -> Path | None:
     CheckpointError is raised when the one asked for is missing, changed or another one.
     """
     if order.step is None or order.path is None:
-        return checkpoints.latest(root)
+        return checkpoints.latest(root, run_id)
     mark = root / f".resumed-{job_id}"
     later = [path for path in checkpoints.found_in(root) if _step(path) > order.step]
     if mark.exists() and later:
-        return checkpoints.latest(root)
+        return checkpoints.latest(root, run_id)
     start = verified(root, order.path, order.sha256)
     for path in later:
         checkpoints.abandon(path)

@@ -20,10 +20,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from cusp import orphans, settings
+from cusp.errors import CuspError
 from cusp.wire import first_problem
 from trainer.evaluate_job import evaluate_run
 from trainer.monitor_client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused
 from trainer.run_folder import has_folder
+from trainer.sweep import Sweep
 from trainer.train import quieten
 from trainer.train_job import take_up
 
@@ -89,7 +91,7 @@ class Worker:
             return self._done(job, heartbeat), None
         except ValidationError as error:
             return None, f"the job cannot be read: {first_problem(error)}"
-        except (ValueError, OSError, RuntimeError) as error:
+        except (CuspError, ValueError, OSError, RuntimeError) as error:
             return None, f"{error}"[:2_000]
 
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
@@ -116,7 +118,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = f"{socket.gethostname()}-{os.getpid()}"
         worker = Worker(monitor, place.directory, stopping, _print, name)
         _print(f"worker {name} asks {place.url} for jobs")
+        sweep = Sweep(monitor, place.directory, stopping, _print)
+        sweep.start()
         worker.work(once=given.once, exit_when_idle=given.exit_when_idle, poll_s=given.poll)
+        stopping.set()
+        sweep.close()
         monitor.close()
     except (MonitorRefused, settings.SettingsError) as error:
         print(f"cusp: {error}", file=sys.stderr)

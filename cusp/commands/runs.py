@@ -76,7 +76,7 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         "checkpoints",
         ["step", "state", "aliases", "pass@1 (report)"],
         [
-            [str(c["step"]), c["state"], ", ".join(c["aliases"]) or "–", interval(_report(c))]
+            [str(c["step"]), _state(c), ", ".join(c["aliases"]) or "–", interval(_report(c))]
             for c in checkpoints
         ],
     )
@@ -119,43 +119,6 @@ def stop(
     return None
 
 
-def promote(
-    run: RunArgument,
-    step: Annotated[int, typer.Argument(help="Step of the checkpoint.")],
-    alias: Annotated[str, typer.Option(help="Alias to move.")] = "production",
-    as_json: AsJson = False,
-) -> None:
-    """Point an alias at the checkpoint of a step.
-
-    Example: cusp promote tiny 40
-    """
-    with Client() as client:
-        checkpoint = checkpoint_of(client, find(client, run), step)
-        answer = client.post(f"/checkpoints/{checkpoint['id']}/promote", {"alias": alias})
-    if as_json:
-        return print_json(answer)
-    console().print(f"{alias} now points at step {step}")
-    return None
-
-
-def pin(
-    run: RunArgument,
-    step: Annotated[int, typer.Argument(help="Step of the checkpoint.")],
-    as_json: AsJson = False,
-) -> None:
-    """Ask the trainer to pin the checkpoint of a step.
-
-    Example: cusp pin tiny 40
-    """
-    with Client() as client:
-        checkpoint = checkpoint_of(client, find(client, run), step)
-        command = client.post(f"/checkpoints/{checkpoint['id']}/pin")
-    if as_json:
-        return print_json(command)
-    console().print(f"pinning step {step} is {command['state']}")
-    return None
-
-
 def find(client: Client, text: str) -> dict[str, Any]:
     """Return the run whose id, name, or end or beginning of the id is `text`; the newest of a name."""
     return matching(client, client.get("/runs")["runs"], text, "run", "cusp runs")
@@ -181,13 +144,23 @@ def _id(run: dict[str, Any]) -> str:
 
 
 def checkpoint_of(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:
-    """Return the run's newest checkpoint of a step; ClientError names the steps there are."""
+    """Return the run's newest checkpoint of a step, one that is there if any is.
+
+    ClientError names the steps there are.
+    """
     found = client.get(f"/runs/{run['id']}/checkpoints")["checkpoints"]
-    for checkpoint in reversed(found):
-        if checkpoint["step"] == step:
-            return dict(checkpoint)
+    of_step = [dict(one) for one in found if one["step"] == step]
+    there = [one for one in of_step if one["state"] in ("present", "pinned")]
+    if of_step:
+        return (there or of_step)[-1]
     steps = ", ".join(str(checkpoint["step"]) for checkpoint in found) or "none"
     raise ClientError(f"{run['name']} has no checkpoint of step {step}; there are {steps}")
+
+
+def _state(checkpoint: dict[str, Any]) -> str:
+    told_of = checkpoint["aliases"] and checkpoint["state"] in ("present", "pinned")
+    unsure = told_of and not checkpoint.get("verified", True)
+    return f"{checkpoint['state']}, not verified" if unsure else str(checkpoint["state"])
 
 
 def _report(checkpoint: dict[str, Any]) -> dict[str, Any] | None:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, func, or_, select
 
 from cusp.wire import CheckpointMessage
-from monitor.store.schema import aliases, attempts, checkpoints
+from monitor.store.schema import aliases, attempts, checkpoints, runs
 from monitor.store.upsert import insert_or_update
+
+FRESH_S = 60.0
 
 _ALIASED = (
     select(aliases.c.alias, checkpoints.c.id, checkpoints.c.step)
@@ -54,6 +56,7 @@ def add(
         "state": "pinned" if pinned and message.state == "present" else message.state,
         "pinned": pinned,
         "created_at": now,
+        "checked_at": now,
     }
     insert_or_update(connection, checkpoints, [row], keep=("created_at",))
     return known is None
@@ -92,6 +95,43 @@ def aliases_of(connection: Connection, run_id: str) -> dict[str, str]:
 def aliased(connection: Connection, run_id: str) -> Sequence[Row[str, str, int]]:
     """Return (alias, id, step) of each checkpoint of the run that an alias points at."""
     return connection.execute(_ALIASED, {"run": run_id}).all()
+
+
+def moves(connection: Connection, run_id: str) -> dict[str, float]:
+    """Return {checkpoint id: when an alias of the run was last pointed at it}."""
+    last = func.max(aliases.c.moved_at).label("at")
+    statement = select(aliases.c.checkpoint_id, last).where(aliases.c.run_id == run_id)
+    rows = connection.execute(statement.group_by(aliases.c.checkpoint_id))
+    return {row.checkpoint_id: row.at for row in rows}
+
+
+def verified(row: Any, moved_at: float | None) -> bool:
+    """Return whether its box has hashed the files since an alias was pointed at them.
+
+    A look up to `FRESH_S` before counts, too.
+    """
+    there = row.state in ("present", "pinned") and row.checked_at is not None
+    return there and (moved_at is None or row.checked_at >= moved_at - FRESH_S)
+
+
+def unverified(connection: Connection, most: int = 1_000) -> Sequence[Row[Any]]:
+    """Return checkpoints that an alias points at, with their project, that a box has to look at.
+
+    None has hashed them since, or they have no place of their own yet. The last pointed at come first;
+    those of deleted runs are left out.
+    """
+    last = func.max(aliases.c.moved_at)
+    stale = or_(checkpoints.c.checked_at.is_(None), checkpoints.c.checked_at < last - FRESH_S)
+    return connection.execute(
+        select(checkpoints, runs.c.project)
+        .join(aliases, aliases.c.checkpoint_id == checkpoints.c.id)
+        .join(runs, runs.c.id == checkpoints.c.run_id)
+        .where(checkpoints.c.state.in_(("present", "pinned")), runs.c.deleted_at.is_(None))
+        .group_by(checkpoints.c.id, runs.c.project)
+        .having(or_(stale, checkpoints.c.pinned.is_(False)))
+        .order_by(last.desc(), checkpoints.c.id)
+        .limit(most)
+    ).all()
 
 
 def move_alias(

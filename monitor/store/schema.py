@@ -229,6 +229,8 @@ checkpoints = Table(
     Column("state", String(16), nullable=False),
     Column("pinned", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    # When the box that holds it last said what it found there; NULL: not since this was recorded.
+    Column("checked_at", Double),
     Index(None, "run_id", "step"),
 )
 

@@ -90,6 +90,10 @@ ACTS: dict[str, Callable[[TestClient], Request]] = {
         {"checkpoint_id": checkpoint_id(trained(api))},
         {"alias": "production", "expected_current": None},
     ),
+    "/checkpoints/{checkpoint_id}/check": lambda api: (
+        {"checkpoint_id": checkpoint_id(trained(api))},
+        {"state": "corrupt", "sha256": "0" * 64},
+    ),
     "/checkpoints/{checkpoint_id}/pin": lambda api: (
         {"checkpoint_id": checkpoint_id(trained(api))},
         None,

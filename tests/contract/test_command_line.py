@@ -13,7 +13,19 @@ from cusp.cli import app
 from cusp.commands.children import free_port
 from tests.conftest import MonitorProcess
 
-COMMANDS = ["demo", "serve", "train", "worker", "sync", "runs", "show", "stop", "promote", "pin"]
+COMMANDS = [
+    "demo",
+    "serve",
+    "train",
+    "worker",
+    "sync",
+    "runs",
+    "show",
+    "stop",
+    "promote",
+    "pin",
+    "check",
+]
 
 
 def cusp_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

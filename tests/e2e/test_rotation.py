@@ -85,20 +85,19 @@ def test_the_checkpoint_before_the_transition_outlives_a_rotation_that_came_befo
     assert notes.most == 2, "the trainer's own limit was not touched"
     assert not (folder / f"checkpoint-{kept}").exists()
 
-    pinned = folder / "pinned" / f"checkpoint-{kept}"
+    pinned = callback.run.kept_steps[kept]
     assert checkpoints.verify(pinned).step == kept
     assert digest(pinned / "adapter_model.safetensors") == notes.weights[kept]
     PeftModel.from_pretrained(load_base(bench.recipe, bench.cache)[0], pinned)
     by_step = {one["step"]: one for one in known}
-    assert (by_step[kept]["state"], by_step[kept]["path"]) == (
-        "pinned",
-        f"pinned/checkpoint-{kept}",
-    )
+    where = pinned.relative_to(folder).as_posix()
+    assert where.startswith(f"pinned/{callback.run.id}/checkpoint-{kept}-")
+    assert (by_step[kept]["state"], by_step[kept]["path"]) == ("pinned", where)
 
-    left = held.sizes(folder)
+    left = held.sizes(held.folder(folder, callback.run.id))
     assert len(left) == held.MOST < stopped_at
     assert set(range(stopped_at - held.NEWEST + 1, stopped_at + 1)) <= left.keys()
     for step in set(by_step) - {kept}:  # where it lies, or that it is gone, has been told
         there = (folder / by_step[step]["path"]).is_dir()
         assert by_step[step]["state"] == ("present" if there else "missing")
-    assert not list((folder / "held").glob("*/optimizer*"))
+    assert not list((folder / "held").glob("**/optimizer*"))

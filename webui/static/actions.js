@@ -89,8 +89,8 @@ export function listen({ refresh }) {
     promote: async (_, dialog) => {
       const { checkpoint, expected } = dialog.dataset;
       const body = { alias: "production", expected_current: expected || null };
-      await post(`/api/v1/checkpoints/${checkpoint}/promote`, body);
-      say("Promoted to production.");
+      const { verified } = await post(`/api/v1/checkpoints/${checkpoint}/promote`, body);
+      say(verified ? "Promoted to production." : "Promoted to production, not verified: its box is asked to hash the files.");
       refresh("checkpoints", "decisions", "marks");
     },
   };

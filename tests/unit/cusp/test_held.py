@@ -84,17 +84,24 @@ def test_a_checkpoint_that_was_rotated_away_can_be_kept_and_what_is_gone_is_told
         run.checkpoint(save(root, step), step)
         run.settle()
         shutil.rmtree(root / f"checkpoint-{step - 10}", ignore_errors=True)
-    held.drop(root, 20)
+    held.drop(held.folder(root, run.id), 20)
     run.keep([10, 20])
     run.settle()
     assert last_words(run) == {
-        10: ("pinned", "pinned/checkpoint-10"),
+        10: ("pinned", kept_at(run, 10)),
         20: ("missing", "checkpoint-20"),
         30: ("present", "checkpoint-30"),
     }
-    kept = checkpoints.verify(root / "pinned" / "checkpoint-10")
+    kept = checkpoints.verify(run.kept_steps[10])
     assert kept.files.keys() == {"adapter_model.safetensors", "adapter_config.json"}
     run.finish()
+
+
+def kept_at(run: cusp.Run, step: int) -> str:
+    """Return the kept checkpoint's path below the root, a place of the run's own."""
+    path = run.kept_steps[step].relative_to(run.root).as_posix()
+    assert path.startswith(f"pinned/{run.id}/checkpoint-{step}-")
+    return path
 
 
 def saved_and_rotated(run: cusp.Run, root: Path, steps: range) -> None:
@@ -117,8 +124,8 @@ def test_what_must_go_is_told_first_and_can_be_kept_a_while_longer(
     assert len(gone) >= 2
     run.keep([gone[0]])
     run.settle()
-    assert last_words(run)[gone[0]] == ("pinned", f"pinned/checkpoint-{gone[0]}")
-    assert checkpoints.verify(root / "pinned" / f"checkpoint-{gone[0]}").step == gone[0]
+    assert last_words(run)[gone[0]] == ("pinned", kept_at(run, gone[0]))
+    assert checkpoints.verify(run.kept_steps[gone[0]]).step == gone[0]
 
     monkeypatch.setattr("cusp.shelf.GRACE_S", 0.0)
     saved_and_rotated(run, root, range(10, 12))
@@ -128,7 +135,9 @@ def test_what_must_go_is_told_first_and_can_be_kept_a_while_longer(
     monkeypatch.setattr("cusp.shelf.GRACE_S", 60.0)
     saved_and_rotated(run, root, range(12, 14))
     run.finish()
-    assert len(held.sizes(root)) == 6, "nothing that was given up stays after the run"
+    assert len(held.sizes(held.folder(root, run.id))) == 6, (
+        "nothing that was given up stays after the run"
+    )
 
 
 def test_the_next_save_may_delete_a_checkpoint_before_it_is_hashed(tmp_path: Path) -> None:
@@ -140,8 +149,8 @@ def test_the_next_save_may_delete_a_checkpoint_before_it_is_hashed(tmp_path: Pat
     shutil.rmtree(path)
     hashing.set()
     run.settle()
-    assert last_words(run) == {10: ("present", "held/checkpoint-10")}
-    assert checkpoints.verify(root / "held" / "checkpoint-10").step == 10
+    assert last_words(run) == {10: ("present", f"held/{run.id}/checkpoint-10")}
+    assert checkpoints.verify(root / "held" / run.id / "checkpoint-10").step == 10
     run.finish()
 
 
@@ -163,7 +172,7 @@ def test_without_hard_links_and_for_a_folder_saved_over_and_over_it_is_a_copy(
     run.settle()
     with (path / "adapter_model.safetensors").open("r+b") as file:
         file.write(b"OVERWRITTEN")
-    assert checkpoints.verify(root / "held" / "checkpoint-10").step == 10
+    assert checkpoints.verify(root / "held" / run.id / "checkpoint-10").step == 10
     run.finish()
 
 
@@ -178,18 +187,19 @@ def test_a_resumed_training_can_keep_what_an_earlier_attempt_held_and_drops_the_
     for step in (10, 30):
         shutil.rmtree(root / f"checkpoint-{step}")
     first.finish("failed", "a crash")
-    held.reserve(root / "checkpoint-20", root, 25, copy=False)  # it was killed just then
+    folder = held.folder(root, first.id)
+    held.reserve(root / "checkpoint-20", folder, 25, copy=False)  # it was killed just then
     second = rotating(root, first.id)
-    assert not list((root / "held").glob(".*"))
+    assert not list(folder.glob(".*"))
     second.log({"reward": 1.0}, 21)
     second.keep([10, 30])
     second.settle()
     assert last_words(second) == {
-        10: ("pinned", "pinned/checkpoint-10"),
+        10: ("pinned", kept_at(second, 10)),
         20: ("present", "checkpoint-20"),
-        30: ("missing", "held/checkpoint-30"),
+        30: ("missing", f"held/{first.id}/checkpoint-30"),
     }
-    assert held.sizes(root).keys() == {10, 20}
+    assert held.sizes(folder).keys() == {10, 20}
     second.finish()
 
 

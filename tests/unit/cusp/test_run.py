@@ -74,7 +74,7 @@ def test_a_saved_checkpoint_is_hashed_and_pinned_in_the_background() -> None:
     assert run.settle()
     states = [m["state"] for m in spooled(run) if m["kind"] == "checkpoint"]
     assert states == ["present", "pinned"]
-    assert checkpoints.verify(run.root / "pinned" / "checkpoint-10").step == 10
+    assert checkpoints.verify(run.kept_steps[10]).step == 10
     run.finish()
 
 

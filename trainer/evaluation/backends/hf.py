@@ -5,7 +5,6 @@ from that seed (the Gumbel-max trick, exact sampling). A sample therefore does n
 in its batch, and two checkpoints are compared on the same noise.
 """
 
-import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
@@ -22,12 +20,9 @@ from transformers import (
 )
 
 from trainer.config import Sampling
+from trainer.evaluation.adapters import AdapterError, loaded
 
-ADAPTER = "adapter_model.safetensors"
-
-
-class AdapterError(ValueError):
-    """A checkpoint directory holds no adapter that may be loaded."""
+__all__ = ["AdapterError", "Completion", "Request", "generate", "sample_seed", "with_adapter"]
 
 
 @dataclass(frozen=True)
@@ -53,16 +48,14 @@ def sample_seed(seed: int, task: str, problem_id: str, sample: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
 
 
-def with_adapter(base: Any, path: Path) -> Any:
+def with_adapter(base: Any, path: Path, base_id: str | None = None) -> Any:
     """Return a copy of `base` with the adapter of a checkpoint; `base` stays as it is.
 
     In float32 the adapter is merged (faster, equal up to rounding); in lower precision merging
     would change the weights that are scored, so it stays beside them. Only safetensors is read: a
-    pickle in the directory is never opened.
+    pickle in the directory is never opened. AdapterError when it does not fit the base model.
     """
-    if not (path / ADAPTER).is_file():
-        raise AdapterError(f"{path} holds no {ADAPTER}; other formats are never loaded")
-    model = PeftModel.from_pretrained(copy.deepcopy(base), str(path), use_safetensors=True)
+    model = loaded(base, path, base_id)
     return model.merge_and_unload() if base.dtype == torch.float32 else model
 
 

@@ -1,0 +1,47 @@
+"""Files copied and hashed: a copy is on the disk, and what was read is what is hashed."""
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+BLOCK = 1 << 20
+NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+def copy(source: Path, target: Path) -> str:
+    """Copy a file to a new one, with its times, and return the sha256 of what was copied.
+
+    Never a hard link: a trainer that saves over a file writes into the same inode. OSError is raised,
+    and no part left behind, when there is no room.
+    """
+    digest = hashlib.sha256()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with source.open("rb") as read, target.open("xb") as written:
+            while block := read.read(BLOCK):
+                digest.update(block)
+                written.write(block)
+            written.flush()
+            os.fsync(written.fileno())
+            times = os.fstat(read.fileno())
+        os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Make sure that a file or a folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,49 @@
+"""Telling the monitor about a run that no process trains now, from one that is trained beside it.
+
+Two runs may save into one folder. The later one knows that a checkpoint of the other was saved over; what
+it says goes into the other's own spool, so that it reaches the monitor under that run and is not lost
+while the monitor is away.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from cusp import checkpoints, locks, whereabouts
+from cusp.checkpoints import Manifest
+from cusp.ids import is_id
+from cusp.spool import Spool
+
+WAIT_S = 15.0  # for who ships that spool just now: as long as a request may take
+
+
+def told(directory: Path, lost: Manifest, path: Path) -> Path | None:
+    """Say in the spool of another run's last attempt that its checkpoint is not at `path` any more.
+
+    Returns the attempt's folder, to be shipped. None when the run is not of this box, has its root
+    elsewhere, or when a live process has it (which finds out by itself).
+    """
+    home = directory / "runs" / str(lost.run_id)
+    attempts = home / "attempts"
+    if not is_id(str(lost.run_id)) or not attempts.is_dir():
+        return None
+    root = checkpoints.run_root(directory, str(lost.run_id))
+    if not path.is_relative_to(root):
+        return None
+    message = whereabouts.message(root, *whereabouts.instead(root, str(lost.run_id), lost, path))
+    folders = [one for one in attempts.iterdir() if (one / "start.json").is_file()]
+    until = time.monotonic() + WAIT_S
+    while folders and not locks.is_locked(home / "lock"):
+        newest = max(folders, key=lambda folder: folder.name)
+        lock = locks.take(newest / "lock")
+        if lock is not None:
+            spool = Spool(newest)
+            try:
+                return newest if spool.append(message) else None
+            finally:
+                spool.close()
+                os.close(lock)
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.05)
+    return None
