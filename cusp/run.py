@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from cusp import crash, locks, settings
+from cusp import checkpoints, crash, locks, settings
 from cusp.names import canonical, finite_only
 from cusp.sender import Attempt, Sender, load_leftover
 from cusp.shelf import Shelf
@@ -37,7 +37,7 @@ class Run:
         config: settings.Settings,
         *,
         root: Path | None = None,
-        home_lock: int | None = None,
+        home_lock: locks.Lock | None = None,
     ) -> None:
         self.id = start.run_id
         self.attempt_id = start.attempt_id
@@ -49,7 +49,7 @@ class Run:
         self._handled: set[str] = set()
         self._agreed: set[str] = set()
         self._lock = threading.Lock()
-        self._locks = [home_lock] if home_lock is not None else []
+        self._locks = [home_lock] if home_lock else []
         self._root_given = root is not None
         self._shelf = Shelf(self.root, self._send)
         self._finished = False
@@ -103,9 +103,14 @@ class Run:
         It must lie below the run's root; where `init` was given none, the folder of the first
         checkpoint becomes the root.
         """
-        whole, folder = _whole(step), Path(path).absolute()
+        whole = _whole(step)
         if whole is None:
             log.warning("Cusp left out a checkpoint: its step must be a number, not %r", step)
+            return
+        try:
+            folder = Path(os.fsdecode(path)).absolute()
+        except (TypeError, OSError) as error:  # no path, or a relative one in a folder that is gone
+            log.warning("Cusp left out the checkpoint of step %s at %r: %s", whole, path, error)
             return
         if not self._root_given and not folder.is_relative_to(self.root):
             self._move_root(folder.parent)
@@ -203,8 +208,9 @@ class Run:
         content = start.model_dump(mode="json")
         (folder / "start.json").write_text(json.dumps(content))
         if self.root != self.home:
-            (self.home / "root").write_text(str(self.root))
-        self._locks.append(locks.take(folder / "lock") or -1)
+            checkpoints.point_to_root(self.home, self.root)
+        if own := locks.take(folder / "lock"):
+            self._locks.append(own)
         spool = Spool(folder)
         spool.append({"kind": "status", "status": "started"})
         self._shelf.recall()
@@ -222,7 +228,7 @@ class Run:
 
     def _move_root(self, root: Path) -> None:
         try:
-            (self.home / "root").write_text(str(root))
+            checkpoints.point_to_root(self.home, root)
         except OSError as error:
             log.warning("Cusp could not note where the checkpoints lie: %s", error)
             return
@@ -275,8 +281,7 @@ class Run:
             self._spool.close()
         self._shelf.close()
         for lock in self._locks:
-            if lock >= 0:
-                os.close(lock)
+            lock.close()
         self._locks = []
         return sent
 

@@ -6,7 +6,6 @@ gap makes it ask again, so at-least-once here is effectively once there.
 
 import json
 import logging
-import os
 import random
 import threading
 import time
@@ -45,13 +44,13 @@ class Attempt:
     spool: Spool
     announced: bool = False
     forgotten: bool = False
-    lock: int | None = None  # keeps `cusp sync` and other trainings from shipping it, too
+    lock: locks.Lock | None = None  # keeps `cusp sync` and other trainings from shipping it, too
 
     def close(self) -> None:
         """Close the spool and let others have it."""
         self.spool.close()
         if self.lock is not None:
-            os.close(self.lock)
+            self.lock.close()
             self.lock = None
 
     @property

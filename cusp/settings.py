@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
+
+from cusp.errors import CuspError
+from cusp.place import data_folder
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 Mode = Literal["online", "offline", "disabled"]
 
 
-class SettingsError(ValueError):
+class SettingsError(CuspError, ValueError):
     """An environment variable has a value that means nothing."""
 
 
@@ -25,7 +28,7 @@ class Settings:
     run_name: str | None = None
     run_id: str | None = None
     mode: Mode = "online"
-    directory: Path = Path.home() / ".cusp"
+    directory: Path = field(default_factory=data_folder)
     gpu_hourly_usd: float | None = None
 
 
@@ -46,7 +49,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         run_name=text("CUSP_RUN_NAME"),
         run_id=text("CUSP_RUN_ID"),
         mode=_mode(text("CUSP_MODE") or "online"),
-        directory=Path(text("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute(),
+        directory=data_folder(environment),
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
     )
 

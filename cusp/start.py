@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,20 @@ from pydantic import ValidationError
 
 from cusp import locks, settings
 from cusp.config import RECIPE_FILE, storable_config
+from cusp.errors import CuspError
 from cusp.ids import is_id, new_id
+from cusp.place import host_name, usable
 from cusp.run import Run
 from cusp.wire import Policy, RunMetadata, RunStart, first_problem
 
 log = logging.getLogger("cusp")
 
 
-class RunInUse(ValueError):
+class InitError(CuspError, ValueError):
+    """A run cannot be begun like this; the message names the value."""
+
+
+class RunInUse(CuspError, ValueError):
     """Another live process on this box is training the run."""
 
 
@@ -43,7 +48,7 @@ def init(
     given = settings.from_environment()
     run_id = run_id or given.run_id or new_id()
     if not is_id(run_id):
-        raise ValueError(
+        raise InitError(
             f"run id {run_id!r} is not a ULID of 26 characters; leave it out for a new run"
         )
     home_lock = None
@@ -61,13 +66,13 @@ def init(
     start = _start(
         run_id=run_id,
         attempt_id=new_id(),
-        project=(project or given.project)[:200],
-        name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
+        project=_text(project or given.project),
+        name=_text(name or given.run_name or f"run-{run_id[-6:].lower()}"),
         config=storable_config(config or {}),
         policy=policy or Policy(),
         metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd),
-        host=socket.gethostname()[:200] or None,
-        tags=(tags or [])[:32],
+        host=host_name(),
+        tags=[_text(tag) for tag in tags or []][:32],
     )
     return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
 
@@ -84,12 +89,16 @@ def _start(**fields: Any) -> RunStart:
     try:
         return RunStart(**fields)
     except ValidationError as error:
-        raise ValueError(f"this run cannot be announced: {first_problem(error)}") from error
+        raise InitError(f"this run cannot be announced: {first_problem(error)}") from error
 
 
-def _claim(home: Path) -> int | None:
-    home.mkdir(parents=True, exist_ok=True)
-    return locks.take(home / "lock")
+def _claim(home: Path) -> locks.Lock | None:
+    return locks.take(usable(home) / "lock")
+
+
+def _text(value: object) -> str:
+    """Return a name as any database can hold it: a number is one too."""
+    return str(value).replace("\0", "").encode("utf-8", "replace").decode()[:200]
 
 
 def _in_use(directory: Path, run_id: str) -> str:

@@ -4,14 +4,15 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from cusp.errors import CuspError
+from cusp.place import data_folder
 from monitor.webhooks_address import Network, allowed_networks
 
 DEFAULT_PORT = 8787
 
 
-class ConfigError(ValueError):
+class ConfigError(CuspError, ValueError):
     """The monitor refuses to start like this; the message says what to change."""
 
 
@@ -43,10 +44,10 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConf
     >>> from_environment({"CUSP_DIR": "/data"}).database_url
     '/data/cusp.db'
     """
-    directory = Path(environment.get("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute()
     return checked(
         MonitorConfig(
-            database_url=environment.get("CUSP_DATABASE_URL") or str(directory / "cusp.db"),
+            database_url=environment.get("CUSP_DATABASE_URL")
+            or str(data_folder(environment) / "cusp.db"),
             host=environment.get("CUSP_HOST") or "127.0.0.1",
             port=_port(environment.get("CUSP_PORT") or str(DEFAULT_PORT)),
             token=environment.get("CUSP_TOKEN") or None,
