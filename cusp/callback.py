@@ -13,6 +13,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cusp import checkpoints, held
+from cusp.errors import CuspError
 from cusp.run import Run
 from cusp.start import init
 from cusp.wire import Command, Policy, RunMetadata
@@ -64,8 +65,10 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             return
         try:
             self._begin(args, state, model)
-        except (ValueError, OSError, TypeError, AttributeError) as error:
+        except CuspError as error:
             log.error("Cusp cannot watch this training, which goes on without it: %s", error)
+        except Exception:  # a fault of ours must not end a training
+            log.exception("Cusp failed, and the training goes on without it; please report this:")
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -64,7 +64,7 @@ class Run:
     @property
     def url(self) -> str:
         """The run's page."""
-        return f"{self.settings.url}/runs/{self.id}"
+        return f"{self.settings.page_url}/runs/{self.id}"
 
     def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         """Record the metric values of a step under canonical names; None and NaN are left out.

@@ -1,5 +1,6 @@
 """The environment variables of the client, read in one place."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,9 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from cusp.errors import CuspError
-from cusp.place import data_folder
+from cusp.place import NoFolder, data_folder
+
+log = logging.getLogger("cusp")
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 Mode = Literal["online", "offline", "disabled"]
@@ -20,7 +23,10 @@ class SettingsError(CuspError, ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the monitor is and how the client behaves. `directory` is absolute."""
+    """Where the monitor is and how the client behaves. `directory` is absolute.
+
+    `public_url` is where a browser finds the monitor, if that is not where this process does.
+    """
 
     url: str = DEFAULT_URL
     token: str | None = None
@@ -30,6 +36,12 @@ class Settings:
     mode: Mode = "online"
     directory: Path = field(default_factory=data_folder)
     gpu_hourly_usd: float | None = None
+    public_url: str | None = None
+
+    @property
+    def page_url(self) -> str:
+        """What a person opens."""
+        return self.public_url or self.url
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -42,25 +54,37 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     def text(name: str) -> str | None:
         return environment.get(name) or None
 
+    mode = _mode(text("CUSP_MODE") or "online")
+    try:
+        directory = data_folder(environment)
+    except NoFolder as error:
+        if text("CUSP_DIR"):
+            raise SettingsError(str(error)) from error
+        if mode != "disabled":
+            log.warning("Cusp records nothing: %s", error)
+        mode, directory = "disabled", Path(os.devnull)
     return Settings(
-        url=_url(text("CUSP_URL") or DEFAULT_URL),
+        url=_url(text("CUSP_URL")) or DEFAULT_URL,
         token=_token(text("CUSP_TOKEN")),
         project=text("CUSP_PROJECT") or "default",
         run_name=text("CUSP_RUN_NAME"),
         run_id=text("CUSP_RUN_ID"),
-        mode=_mode(text("CUSP_MODE") or "online"),
-        directory=data_folder(environment),
+        mode=mode,
+        directory=directory,
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
+        public_url=_url(text("CUSP_PUBLIC_URL"), "CUSP_PUBLIC_URL"),
     )
 
 
-def _url(value: str) -> str:
+def _url(value: str | None, name: str = "CUSP_URL") -> str | None:
+    if value is None:
+        return None
     try:
         usable = urlsplit(value).scheme in ("http", "https") and bool(urlsplit(value).hostname)
     except ValueError:
         usable = False
     if not usable:
-        raise SettingsError(f"CUSP_URL is {value!r}; use a URL like http://monitor:8787")
+        raise SettingsError(f"{name} is {value!r}; use a URL like http://monitor:8787")
     return value.rstrip("/")
 
 

@@ -93,7 +93,9 @@ class Shelf:
     def _register(self, path: Path, step: int, part: Path | None) -> None:
         manifest = None
         try:
-            path.relative_to(self.root).as_posix().encode()  # a name that is no text is refused here
+            path.relative_to(
+                self.root
+            ).as_posix().encode()  # a name that is no text is refused here
             manifest = checkpoints.write_manifest(path, step)
             self._know(step, manifest, path, "present")
         except (ValueError, OSError) as error:

@@ -8,11 +8,12 @@ from typing import Any
 
 from datasets import Dataset
 
+from cusp.errors import CuspError
 from trainer.config import HubData, JsonlData, Recipe, TinyData
 from trainer.tiny.problems import Addition, draw
 
 
-class DataError(ValueError):
+class DataError(CuspError, ValueError):
     """The training data cannot be had or read; the message says what to do."""
 
 

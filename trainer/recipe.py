@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from cusp.errors import CuspError
 from trainer.config import Recipe
 
 SHIPPED = Path(__file__).parent / "recipes"
 
 
-class RecipeError(ValueError):
+class RecipeError(CuspError, ValueError):
     """A recipe that cannot be used; the message is one sentence with the way out."""
 
 

@@ -11,7 +11,9 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+from cusp.commands.extras import need
 from cusp.commands.output import console, dash, print_table
+from cusp.errors import CuspError
 
 if TYPE_CHECKING:
     from monitor.detect import RewardRange, RunShape
@@ -28,6 +30,10 @@ LOOK = {
     "collapsed": ("█", "red"),
 }
 EMPTY = 2  # the exit status when a file could not be read
+
+
+class BadOption(CuspError, ValueError):
+    """An option has a value that cannot be used; the message says what to give."""
 
 
 def replay(
@@ -75,17 +81,13 @@ def replay(
 
     Example: cusp replay outputs/checkpoint-500/trainer_state.json --save-steps 50
     """
-    try:
-        from monitor.detect import PRESETS, RunShape
-        from monitor.importers.logs import LogError, read_log
-        from monitor.replay import as_json as in_json
-    except ModuleNotFoundError as error:
-        raise RuntimeError(
-            f"`cusp replay` needs the monitor's packages ({error.name} is missing);"
-            " install them with pip install 'cusp-rl[monitor]'"
-        ) from None
+    need("replay", "monitor")
+    from monitor.detect import PRESETS, RunShape
+    from monitor.importers.logs import LogError, read_log
+    from monitor.replay import as_json as in_json
+
     if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+        raise BadOption(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
     saved = _steps(checkpoints, save_steps)
     told = RunShape(
         completions_per_point=completions,
@@ -120,11 +122,11 @@ def _steps(checkpoints: str | None, save_steps: int | None) -> list[int] | None:
     if checkpoints is None:
         return None
     if save_steps is not None:
-        raise ValueError("--save-steps and --checkpoints say the same twice; give one of them")
+        raise BadOption("--save-steps and --checkpoints say the same twice; give one of them")
     try:
         return [int(part) for part in checkpoints.split(",") if part.strip()]
     except ValueError:
-        raise ValueError(
+        raise BadOption(
             f"--checkpoints {checkpoints!r} is no list of steps; give it as 50,100,150"
         ) from None
 
@@ -145,7 +147,7 @@ def _range(text: str) -> "tuple[str, RewardRange]":
         if not -math.inf < span.low < span.high < math.inf:
             raise ValueError
     except ValueError:
-        raise ValueError(
+        raise BadOption(
             f"--reward {text!r} is no range; give it as format_reward=0:1 or accuracy=-1:1:graded"
         ) from None
     return (name if name in CANONICAL else canonical_name(f"rewards/{name}")), span
@@ -270,4 +272,4 @@ def _write(html: Path, done: list[tuple[str, "Replay"]]) -> None:
     try:
         html.write_text(page(done), encoding="utf-8")
     except OSError as error:
-        raise OSError(f"{html} cannot be written ({error.strerror}); give another file") from None
+        raise BadOption(f"{html} cannot be written ({error.strerror}); give another file") from None

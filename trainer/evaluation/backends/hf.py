@@ -21,12 +21,13 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from cusp.errors import CuspError
 from trainer.config import Sampling
 
 ADAPTER = "adapter_model.safetensors"
 
 
-class AdapterError(ValueError):
+class AdapterError(CuspError, ValueError):
     """A checkpoint directory holds no adapter that may be loaded."""
 
 
