@@ -63,14 +63,14 @@ def main() -> None:
     """
     _mend_streams()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    if asked := "--debug" in (words := _before_dashes(sys.argv[1:])):
+    words = _before_dashes(sys.argv[1:])
+    if "--debug" in words:
         os.environ[DEBUG] = "1"
     try:
-        app(
-            [word for word in words if word != "--debug"] + sys.argv[1 + len(words) :]
-            if asked
-            else None
-        )
+        try:
+            app([one for one in words if one != "--debug"] + sys.argv[1 + len(words) :])
+        finally:
+            sys.stdout.flush()  # here, where it can still be said that nobody takes it
     except CuspError as error:
         sys.exit(told(error))
     except BrokenPipeError:  # `cusp runs | head`: nobody reads on

@@ -69,7 +69,7 @@ def owner(path: Path) -> str:
 
 def is_locked(path: Path) -> bool:
     """Return whether a live process holds the lock."""
-    if not path.exists():
+    if not path.exists() and not _stand_in(path).exists():
         return False
     try:
         lock = _try_real(path)

@@ -32,7 +32,8 @@ def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
     named = environment.get("CUSP_DIR")
     if named:
         return absolute(named, "CUSP_DIR")
-    return next((folder for folder in _usual(environment) if can_write(folder)), _temporary())
+    usual = (folder for folder in _usual(environment) if can_write(folder))
+    return next(usual, None) or _temporary()
 
 
 def absolute(named: str | os.PathLike[str], setting: str) -> Path:

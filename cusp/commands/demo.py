@@ -92,7 +92,7 @@ def demo(
 
     Example: cusp demo --seed 3 --exit --json out.json
     """
-    need("demo", "trainer", *([] if monitor else ["monitor"]))
+    need("demo", *([] if monitor else ["monitor"]), "trainer")
     for ending in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: the parts are ended in order
         signal.signal(ending, signal.default_int_handler)
     out = console()

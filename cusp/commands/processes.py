@@ -41,11 +41,12 @@ def serve(
     from monitor.serve import serve as serve_until_told
 
     orphans.end_with_parent()
-    config = from_environment(_over(os.environ, directory, database, host, port))
+    environment = _over(os.environ, directory, database, host, port)
+    config = from_environment(environment)
     listener = bound(config.host, config.port)
     shown = f"[{config.host}]" if ":" in config.host else config.host
     here = f"http://{shown}:{listener.getsockname()[1]}"
-    address = settings.from_environment().public_url or here
+    address = settings.from_environment(environment).public_url or here
 
     def ready() -> None:
         console().print(f"Cusp {_version()} at {address} (Ctrl-C ends it)")
