@@ -111,7 +111,9 @@ def test_checkpoints_in_a_folder_whose_name_is_no_text_are_found_again(tmp_path:
 
 
 def test_where_nothing_can_be_written_the_training_goes_on(tmp_path: Path) -> None:
-    nowhere = "import tempfile\ndef none():\n    raise FileNotFoundError('no usable temporary folder')\n"
+    nowhere = (
+        "import tempfile\ndef none():\n    raise FileNotFoundError('no usable temporary folder')\n"
+    )
     nowhere += "tempfile.gettempdir = none\n"
     said, errors = logged(tmp_path, nowhere, HOME="/proc/none")
     assert said == "nothing recorded"

@@ -125,7 +125,9 @@ def test_the_monitor_of_the_wheel_serves_beside_files_of_its_packages_names(
 
 
 def test_every_package_of_an_extra_is_looked_for() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     optional = {"httptools", "uvloop"}  # uvicorn does without
     for extra, imported in IMPORTED.items():
         named = {re.split(r"[\[>=<;]", one)[0].replace("-", "_") for one in extras[extra]}
