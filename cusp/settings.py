@@ -80,7 +80,9 @@ def _url(value: str | None, name: str = "CUSP_URL") -> str | None:
     if value is None:
         return None
     try:
-        usable = urlsplit(value).scheme in ("http", "https") and bool(urlsplit(value).hostname)
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and value.isprintable() and " " not in value
     except ValueError:
         usable = False
     if not usable:

@@ -1,5 +1,6 @@
 """A recipe as this machine can run it, with a sentence for each change."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -41,6 +42,18 @@ def usable_attention(model: PretrainedModel) -> str:
 
     wanted = model.attn_implementation
     return "sdpa" if wanted == "flash_attention_2" and not is_flash_attn_2_available() else wanted
+
+
+def adapted(make: Callable[[], Any], recipe: Recipe) -> Any:
+    """Return the trainer that is made; RecipeError if the model has none of the LoRA modules."""
+    try:
+        return make()
+    except ValueError as error:
+        if "target modules" not in str(error).lower():
+            raise
+        raise RecipeError(
+            f"lora.target_modules names no module of the model: {', '.join(recipe.lora.target_modules)}"
+        ) from error
 
 
 def grpo_config(arguments: dict[str, Any]) -> Any:

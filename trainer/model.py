@@ -36,7 +36,7 @@ def load_pretrained(options: PretrainedModel) -> tuple[Any, Any]:
         tokenizer = _tokenizer(options.id, options.revision)
         dtype = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
         model = _load(options.id, options.revision, dtype, usable_attention(options))
-    except (OSError, ImportError) as error:
+    except (OSError, ImportError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise ModelError(
             f"the model {options.id} could not be loaded ({first_line}); check the network and"

@@ -23,7 +23,7 @@ from cusp.place import usable
 from cusp.wire import RunMetadata
 from trainer.batch import divided
 from trainer.config import Recipe
-from trainer.fitting import fitted, grpo_config
+from trainer.fitting import adapted, fitted, grpo_config
 from trainer.ranks import agreed, alone, how_many, is_first, leave
 from trainer.recipe import RecipeError, load_recipe, write_recipe
 
@@ -73,18 +73,22 @@ def train(
     data = training_set(recipe, tokenizer)
     samples = SampleCallback(recipe.run.samples_every_steps)
     set_seed(recipe.seed)  # the adapter's first weights must not depend on what was drawn before
-    trainer = GRPOTrainer(
-        model=model,
-        processing_class=tokenizer,
-        reward_funcs=samples.watch(reward_functions(recipe)),
-        args=grpo_config(grpo_arguments(recipe, root, has_gpu=torch.cuda.is_available())),
-        train_dataset=data,
-        peft_config=LoraConfig(
-            **recipe.lora.model_dump(exclude={"target_modules"}),
-            target_modules=list(recipe.lora.target_modules),
-            task_type="CAUSAL_LM",
-        ),
-    )
+
+    def made() -> GRPOTrainer:
+        return GRPOTrainer(
+            model=model,
+            processing_class=tokenizer,
+            reward_funcs=samples.watch(reward_functions(recipe)),
+            args=grpo_config(grpo_arguments(recipe, root, has_gpu=torch.cuda.is_available())),
+            train_dataset=data,
+            peft_config=LoraConfig(
+                **recipe.lora.model_dump(exclude={"target_modules"}),
+                target_modules=list(recipe.lora.target_modules),
+                task_type="CAUSAL_LM",
+            ),
+        )
+
+    trainer = adapted(made, recipe)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
     if recipe.last_step < recipe.grpo.max_steps:

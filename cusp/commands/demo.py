@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from cusp import settings
 from cusp.client import Client, ClientError
 from cusp.commands.children import Child, Children, Tail, free_port, last_lines
 from cusp.commands.extras import need
+from cusp.commands.news import News
 from cusp.commands.output import console
 from cusp.commands.summary import print_summary, summarised
 from cusp.errors import CuspError
@@ -249,33 +249,6 @@ def _follow_evaluation(parts: Demo) -> None:
             break
         time.sleep(POLL_S)
     parts.seconds["evaluation"] = round(time.monotonic() - begun, 1)
-
-
-class News:
-    """What is new about a run since the last look, in lines."""
-
-    def __init__(self) -> None:
-        self._phase = ""
-        self._known: set[str] = set()
-
-    def of(self, run: Json | None) -> Iterator[str]:
-        """Yield a line for a new phase, decision or command state."""
-        if not run:
-            return
-        if run["phase"] != self._phase and run["step"]:
-            self._phase = run["phase"]
-            yield f"  step {run['step']}: {run['phase'].replace('_', ' ')}. {run['words']}"
-        for decision in run["decisions"]:
-            if self._new(decision["id"]):
-                yield f"  decision: {decision['kind']}. {decision['reason']}"
-        for command in run["commands"]:
-            if self._new(command["id"] + command["state"]):
-                yield f"  {command['kind']} command {command['state']}"
-
-    def _new(self, key: str) -> bool:
-        fresh = key not in self._known
-        self._known.add(key)
-        return fresh
 
 
 def _recipe(seed: int, *, no_stop: bool, healthy: bool, overrides: list[str]) -> list[str]:

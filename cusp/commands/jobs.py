@@ -87,4 +87,7 @@ def _give(recipe: Path, run_id: str) -> None:
             f"run {run_id} has no folder on this box ({root}); do this where it was trained, with the"
             " same CUSP_DIR"
         )
-    shutil.copyfile(recipe, root / RECIPE_FILE)
+    try:
+        shutil.copyfile(recipe, root / RECIPE_FILE)
+    except OSError as error:
+        raise UnusableRecipe(f"{recipe} cannot be put into {root} ({error.strerror})") from error

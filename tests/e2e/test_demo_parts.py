@@ -17,7 +17,7 @@ from cusp.commands.output import console
 from tests.conftest import MonitorProcess
 from tests.waiting import wait_until
 
-NOTICED_S = 12.0
+NOTICED_S = 30.0
 
 
 class Demo:
