@@ -137,6 +137,10 @@ def _sqlite(url: str) -> Engine:
     path = url.removeprefix("sqlite:///")
     if path and path != ":memory:":
         folder = Path(path).parent
+        if Path(path).is_dir():
+            raise DatabaseError(
+                f"{path} is a folder; name a file in it with --database or CUSP_DATABASE_URL"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with Path(path).open("ab"):

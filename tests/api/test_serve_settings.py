@@ -5,7 +5,9 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +16,7 @@ from cusp.commands.children import free_port
 
 
 def serve(
-    folder: Path, *arguments: str, subcommand: tuple[str, ...] = ("serve",), **more: str
+    folder: Path, *arguments: str, subcommand: tuple[str, ...] = ("serve",), **more: Any
 ) -> "subprocess.Popen[str]":
     """Start it."""
     return subprocess.Popen(
@@ -47,7 +49,7 @@ def test_port_and_host_are_those_of_the_environment(tmp_path: Path) -> None:
 
 
 def test_an_option_wins_over_the_environment(tmp_path: Path) -> None:
-    more = {"CUSP_PORT": "tcp://10.0.0.7:8787", "CUSP_HOST": "203.0.113.9"}
+    more: dict[str, Any] = {"CUSP_PORT": "tcp://10.0.0.7:8787", "CUSP_HOST": "203.0.113.9"}
     monitor = serve(tmp_path, "--port", "0", "--host", "127.0.0.1", **more)
     try:
         assert httpx.get(f"{address(monitor)}/readyz").is_success
@@ -98,7 +100,7 @@ def _folder(file: Path) -> None:
 @pytest.mark.parametrize("make", [_text, _cut, _another, _folder])
 @pytest.mark.parametrize("subcommand", [("serve",), ("db", "upgrade")])
 def test_a_file_that_cannot_be_used_is_one_sentence(
-    tmp_path: Path, make: "type[Path]", subcommand: tuple[str, ...]
+    tmp_path: Path, make: Callable[[Path], None], subcommand: tuple[str, ...]
 ) -> None:
     file = tmp_path / "cusp.db"
     make(file)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ DEFECTS = {
 
 
 def cusp(
-    *arguments: str, broken: str = "", folder: Path | None = None, **more: str
+    *arguments: str, broken: str = "", folder: Path | None = None, **more: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run the command; `broken` is the body of a function that takes the place of `runs.find`."""
     if broken and folder is not None:
@@ -78,7 +79,7 @@ def test_debug_shows_where_a_sentence_comes_from(arguments: tuple[str, ...]) -> 
     ],
 )  # fmt: skip
 def test_what_a_person_can_mend_is_one_sentence_with_the_value(
-    tmp_path: Path, arguments: list[str], more: dict[str, str], words: list[str]
+    tmp_path: Path, arguments: list[str], more: dict[str, Any], words: list[str]
 ) -> None:
     done = cusp(*arguments, **{"CUSP_DIR": str(tmp_path), **more})
     assert done.returncode == 2, done.stderr
@@ -132,12 +133,9 @@ def test_no_plain_error_is_raised_for_people() -> None:
     for file in (path for name in ("cusp", "trainer") for path in (ROOT / name).rglob("*.py")):
         relative = file.relative_to(ROOT).as_posix()
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            raised = node.exc if isinstance(node, ast.Raise) else None
-            if not isinstance(raised, ast.Call) or not isinstance(raised.func, ast.Name):
+            if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
                 continue
-            if (
-                raised.func.id in ("ValueError", "RuntimeError", "OSError")
-                and relative not in _OURS
-            ):
+            kind = node.exc.func.id if isinstance(node.exc.func, ast.Name) else ""
+            if kind in ("ValueError", "RuntimeError", "OSError") and relative not in _OURS:
                 plain.append(f"{relative}:{node.lineno}")
     assert plain == []

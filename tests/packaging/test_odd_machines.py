@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,12 @@ pwd.getpwuid = unknown
 NO_FCNTL = "import sys; sys.modules['fcntl'] = None\n"
 HOST = "import socket; socket.gethostname = lambda: {name!r}\n"
 NO_HOST = "import socket\ndef none(): raise OSError('no name')\nsocket.gethostname = none\n"
-ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ASCII: dict[str, Any] = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 CLOSED = "import os, sys; os.close(1); os.close(2); sys.stdout = sys.stderr = None\n"
 
 
 def logged(
-    folder: Path, first: str = "", cwd: Path | None = None, checkpoint: object = None, **more: str
+    folder: Path, first: str = "", cwd: Path | None = None, checkpoint: object = None, **more: Any
 ) -> tuple[str, str]:
     """Run the script after these lines in an environment of its own; return what it said."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CUSP_")}
@@ -80,7 +81,7 @@ def points(home: str) -> list[Mapping[str, object]]:
         ("", {"TMPDIR": "/proc/none", "HOME": "/proc/none"}),
     ],
 )
-def test_a_run_is_recorded(tmp_path: Path, first: str, more: dict[str, str]) -> None:
+def test_a_run_is_recorded(tmp_path: Path, first: str, more: dict[str, Any]) -> None:
     home, _ = logged(tmp_path, first, **more)
     assert points(home) == [{"reward": 1.0}]
 
@@ -105,7 +106,8 @@ def test_checkpoints_in_a_folder_whose_name_is_no_text_are_found_again(tmp_path:
     saved = place / "checkpoint-1"
     saved.mkdir(parents=True)
     (saved / "adapter_model.safetensors").write_text("weights")
-    for more in ({}, ASCII):
+    plain: dict[str, Any] = {}
+    for more in (plain, ASCII):
         home, _ = logged(tmp_path, checkpoint=str(saved), **more)
         assert checkpoints.run_root(Path(home).parents[1], Path(home).name) == place
 
