@@ -22,11 +22,12 @@ class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._run = run
         self._asked = threading.Event()
         self._ending = False
+        self._before: Any = None
 
     def on_train_begin(self, *arguments: Any, **kwargs: Any) -> None:
         """Listen from now on, where this is the thread that may."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
+            self._before = signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -41,13 +42,19 @@ class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Say on the run's page that it was cut off, and in the terminal how to go on."""
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if not self._ending or state.global_step >= state.max_steps:
             return
         if self._run is not None:
             words = f"asked to end (SIGTERM) at step {state.global_step}, which was saved"
             self._run.finish("failed", words, step=state.global_step)
             raise AskedToEnd(f"{words}; go on with: cusp train --resume --run-id {self._run.id}")
+
+
+    def listen_no_more(self) -> None:
+        """Let SIGTERM do again what it did before."""
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+            self._before = None
 
 
 def _first_says(asked: bool, device: torch.device) -> bool:

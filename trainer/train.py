@@ -98,10 +98,11 @@ def train(
     if first:  # only now, as announcing makes sure that nobody else trains this run
         root.mkdir(parents=True, exist_ok=True)
         write_recipe(recipe, root / RECIPE_FILE)
+    ending = EndWhenAsked(run)
     if run_id:
         samples.run = run
         trainer.add_callback(samples)
-        trainer.add_callback(EndWhenAsked(run))  # before the next, which would call it finished
+        trainer.add_callback(ending)  # before the next, which would call it finished
         trainer.add_callback(cusp.CuspCallback(run=run))
     for callback in callbacks:
         trainer.add_callback(callback)
@@ -115,6 +116,8 @@ def train(
         if run is not None:
             run.finish("failed", crash.sentence(error))
         raise
+    finally:
+        ending.listen_no_more()
     return int(trainer.state.global_step)
 
 
