@@ -72,8 +72,13 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         mode=mode,
         directory=directory,
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
-        public_url=_url(text("CUSP_PUBLIC_URL"), "CUSP_PUBLIC_URL"),
+        public_url=public_url(environment),
     )
+
+
+def public_url(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return where a browser finds the monitor, if CUSP_PUBLIC_URL says so."""
+    return _url(environment.get("CUSP_PUBLIC_URL") or None, "CUSP_PUBLIC_URL")
 
 
 def _url(value: str | None, name: str = "CUSP_URL") -> str | None:

@@ -49,7 +49,6 @@ class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self._run.finish("failed", words, step=state.global_step)
             raise AskedToEnd(f"{words}; go on with: cusp train --resume --run-id {self._run.id}")
 
-
     def listen_no_more(self) -> None:
         """Let SIGTERM do again what it did before."""
         if self._before is not None:

@@ -21,6 +21,7 @@ from cusp.errors import CuspError, disk_full, told
 from cusp.ids import is_id, new_id
 from cusp.place import usable
 from cusp.wire import RunMetadata
+from trainer import launch
 from trainer.batch import divided
 from trainer.config import Recipe
 from trainer.fitting import adapted, fitted, grpo_config
@@ -240,13 +241,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def check(arguments: Sequence[str], processes: int) -> None:
-    """Raise the sentence, before any process is started, that each of them would end with."""
+def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
+    """Return on how many processes to train: those asked for, else a resumed run's, else one a GPU.
+
+    Raises the sentence, before any process is started, that each of them would end with.
+    """
     given = parse_arguments(arguments)
     place = settings.from_environment()
     run_id = given.run_id or place.run_id
     root = place.directory / "runs" / (run_id if run_id and is_id(run_id) else "new")
-    divided(_chosen(given, root), processes)
+    recipe = _chosen(given, root)
+    chosen = processes or (recipe.run.processes if given.resume else None) or max(1, gpus)
+    if 0 < gpus < chosen:
+        raise launch.TooFewGpus(
+            f"{chosen} processes need as many GPUs and this box shows {gpus};"
+            f" --processes {gpus} shares the same batch among those"
+        )
+    divided(recipe, chosen)
+    return chosen
 
 
 def _chosen(given: argparse.Namespace, root: Path) -> Recipe:

@@ -81,9 +81,7 @@ def demo(
         str | None,
         typer.Option(help="URL of a monitor that runs already, instead of starting one."),
     ] = None,
-    directory: Annotated[
-        Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")
-    ] = None,
+    directory: Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR).")] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe value.")
     ] = None,

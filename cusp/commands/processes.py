@@ -13,7 +13,10 @@ from cusp.commands.output import AsJson, console, print_json
 from cusp.place import absolute
 from cusp.sender import TIMEOUT_S, Attempt, Sender, load_leftover
 
-Dir = Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")]
+Dir = Annotated[
+    Path | None,
+    typer.Option("--dir", help="Data folder (CUSP_DIR)."),
+]
 
 
 def serve(
@@ -46,7 +49,7 @@ def serve(
     listener = bound(config.host, config.port)
     shown = f"[{config.host}]" if ":" in config.host else config.host
     here = f"http://{shown}:{listener.getsockname()[1]}"
-    address = settings.from_environment(environment).public_url or here
+    address = settings.public_url(environment) or here
 
     def ready() -> None:
         console().print(f"Cusp {_version()} at {address} (Ctrl-C ends it)")
@@ -88,10 +91,9 @@ def train(
     if launch.launched_already():
         raise typer.Exit(train_main(arguments))
     gpus = launch.visible_gpus()
-    chosen = processes or max(1, gpus)
+    chosen = check(arguments, processes, gpus)
     if chosen == 1 and gpus <= 1:
         raise typer.Exit(train_main(arguments))
-    check(arguments, chosen)
     console().print(launch.said(chosen, gpus))
     raise typer.Exit(launch.run(arguments, chosen, gpus))
 

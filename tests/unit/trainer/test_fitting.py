@@ -1,15 +1,17 @@
 """A recipe on this box: shared by its processes, with what is installed."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from cusp import interpreter
+from cusp.ids import new_id
 from trainer import launch
 from trainer.batch import divided
 from trainer.fitting import fitted, grpo_config
-from trainer.recipe import RecipeError, load_recipe
-from trainer.train import grpo_arguments
+from trainer.recipe import RecipeError, load_recipe, write_recipe
+from trainer.train import check, grpo_arguments
 
 
 @pytest.mark.parametrize(
@@ -52,12 +54,10 @@ def test_vllm_that_is_not_installed_is_a_sentence_before_anything_is_loaded() ->
         fitted(load_recipe("tina_open_rs2"), has_gpu=True)
 
 
-def test_values_that_trl_refuses_are_a_sentence(tmp_path: object) -> None:
-    from pathlib import Path
-
+def test_values_that_trl_refuses_are_a_sentence(tmp_path: Path) -> None:
     recipe = load_recipe("tiny", ["grpo.optim=no-such-optimizer"])
     with pytest.raises(RecipeError, match="no-such-optimizer"):
-        grpo_config(grpo_arguments(recipe, Path(str(tmp_path)), has_gpu=False))
+        grpo_config(grpo_arguments(recipe, tmp_path, has_gpu=False))
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,19 @@ def test_every_process_is_started_without_the_working_folder() -> None:
     for processes in (1, 2):
         assert "-P" in launch.command(processes)
     assert interpreter.environment()["PYTHONSAFEPATH"] == "1"
+
+
+def test_more_processes_than_gpus_are_refused_and_a_resumed_run_keeps_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSP_DIR", str(tmp_path))
+    assert check(["tiny"], None, 2) == 2
+    assert check(["tiny"], 1, 2) == 1
+    with pytest.raises(
+        launch.TooFewGpus, match="4 processes need as many GPUs and this box shows 2"
+    ):
+        check(["tiny"], 4, 2)
+    run_id = new_id()
+    (tmp_path / "runs" / run_id).mkdir(parents=True)
+    write_recipe(load_recipe("tiny"), tmp_path / "runs" / run_id / "recipe.yaml")
+    assert check(["--resume", "--run-id", run_id], None, 2) == 1
