@@ -159,7 +159,7 @@ def _play(parts: Demo, recipe: list[str], started: float) -> Json:
     parts.out.print(f"Dashboard: [bold]{parts.client.page_url}[/]")
     told = ["--run-id", parts.run_id, "--processes", "1"]
     where = {"CUSP_URL": parts.client.url}
-    trainer = parts.children.start("the trainer", "train", *recipe, *told, **where)
+    trainer = parts.children.start("the training", "train", *recipe, *told, **where)
     parts.children.start("the worker", "worker", **where)
     _follow_training(parts, trainer)
     parts.children.drop(trainer)
@@ -222,7 +222,7 @@ def _follow_training(parts: Demo, trainer: Child) -> None:
             )
         time.sleep(POLL_S)
     if trainer.process.returncode != 0 or not run:
-        raise DemoFailed(f"the training {trainer.how()}")
+        raise DemoFailed(f"{trainer.name} {trainer.how()}")
     parts.seconds["training"] = round(time.monotonic() - announced, 1)
 
 

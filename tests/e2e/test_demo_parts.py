@@ -65,7 +65,8 @@ def running(tmp_path: Path) -> Iterator[Demo]:
     """A demo that is making its base model."""
     demo = Demo(tmp_path, "--port", "0")
     try:
-        demo.wait_for("base model: step")
+        demo.wait_for("Dashboard: ")
+        wait_until(lambda: len(demo.parts()) == 3, 60, demo.words())
         yield demo
     finally:
         demo.process.kill()
@@ -119,14 +120,15 @@ def test_a_foreign_monitor_on_its_port_gets_nothing(
     folder.mkdir()
     demo = Demo(folder, "--port", str(monitor_process.port))
     try:
-        demo.wait_for("base model: step")
+        demo.wait_for("Dashboard: ")
+        wait_until(lambda: len(demo.parts()) == 3, 60, demo.words())
         assert f"port {monitor_process.port} is in use by another Cusp monitor" in demo.words()
         found = re.search(r"Dashboard: (http://\S+)", demo.words())
         assert found is not None
         assert found[1] != monitor_process.url
     finally:
         demo.process.send_signal(signal.SIGINT)
-        demo.process.wait(30)
+        demo.process.wait(60)
     assert monitor_process.get("/runs")["runs"] == []
 
 

@@ -60,7 +60,11 @@ def test_the_processes_of_the_demo_do_not_import_them(users_folder: Path, tmp_pa
 
 def test_the_judge_of_answers_does_not_import_them(users_folder: Path) -> None:
     verifier = make_verifier("math_verify")
-    assert verifier.score([r"\boxed{7}"], ["$7$"]) == [1.0]
+    try:
+        found = verifier.score([r"\boxed{7}"], ["$7$"])
+    finally:
+        verifier.close()
+    assert found == [1.0]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
