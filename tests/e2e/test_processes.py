@@ -100,7 +100,7 @@ def test_asked_to_end_it_saves_the_step_in_flight_and_says_how_to_go_on(
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: "step 3 of" in said.read_text() or training.poll() is not None, 200)
+        wait_until(lambda: "step 3 of 4000" in said.read_text() or training.poll() is not None, 200)
         training.send_signal(signal.SIGTERM)
         assert training.wait(60) == (
             128 + signal.SIGTERM if processes == 1 else training.returncode
