@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env setup demo serve test soak check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
+.PHONY: help env setup demo serve test test-lower soak check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -16,9 +16,9 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	@echo "[1/3] making .venv with $$($(PYTHON) --version)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "[2/3] installing torch (the largest part, about 200 MB)"
-	@$(BIN)/python -m pip install --quiet 'torch==2.13.0'
+	@$(BIN)/python .ci/install.py 'torch==2.13.0'
 	@echo "[3/3] installing the rest at the pinned versions (about a minute)"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[monitor,trainer,dev]'
+	@$(BIN)/python .ci/install.py --constraint constraints.txt --editable '.[monitor,trainer,dev]'
 	@touch $@
 
 demo: setup  ## The whole loop on this machine; make demo ARGS="--exit --json out.json"
@@ -32,6 +32,9 @@ browser: setup  ## Make sure the tests have a browser
 
 test: setup browser  ## The whole suite
 	$(BIN)/python -m pytest $(ARGS)
+
+test-lower: setup  ## The monitor at the lowest allowed versions, and at vLLM's FastAPI (4 minutes)
+	@.ci/lower
 
 soak: setup  ## 200 kills of monitor, trainers, worker on each database, many property examples (30 minutes)
 	CUSP_TEST_EXAMPLES=300 CUSP_TEST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/store/test_effectively_once.py --timeout 3600
@@ -74,7 +77,7 @@ down:  ## End it; the data stay in their volumes
 	docker compose --profile gpu --profile demo down
 
 clean:  ## Remove the environment and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	rm -rf .venv .venv-lower .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 
 env: .env  ## Write .env with a random token and database password, once
 

@@ -1,7 +1,6 @@
 """An attempt on its way to the monitor: its announcement and its spool, live or left behind."""
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ class Attempt:
     spool: Spool
     announced: bool = False
     forgotten: bool = False
-    lock: int | None = None  # keeps `cusp sync` and other trainings from shipping it, too
+    lock: locks.Lock | None = None  # keeps `cusp sync` and other trainings from shipping it, too
     late: bool = False  # the process that wrote it has ended
     withheld: int = 0  # points not written since it was told that it is superseded
     born: float = field(default_factory=time.monotonic)
@@ -29,7 +28,7 @@ class Attempt:
         """Close the spool and let others have it."""
         self.spool.close()
         if self.lock is not None:
-            os.close(self.lock)
+            self.lock.close()
             self.lock = None
 
     @property

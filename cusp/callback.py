@@ -90,7 +90,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             if not state.is_world_process_zero:
                 return
             self._begin(args, state, model, kwargs.get("train_dataloader"))
-        except (CuspError, ValueError, OSError) as error:
+        except CuspError as error:
             log.error("Cusp cannot watch this training, which goes on without it: %s", error)
         except Exception:
             log.exception(

@@ -231,7 +231,12 @@ def run_root(cusp_dir: Path, run_id: str) -> Path:
     """
     home = cusp_dir / "runs" / run_id
     pointer = home / "root"
-    return Path(pointer.read_text().strip()) if pointer.is_file() else home
+    return Path(os.fsdecode(pointer.read_bytes())) if pointer.is_file() else home
+
+
+def point_to_root(home: Path, root: Path) -> None:
+    """Note in a run's folder that its checkpoints lie below `root`, whatever bytes its name has."""
+    (home / "root").write_bytes(os.fsencode(root))
 
 
 def resolve(root: Path, relative: str) -> Path:

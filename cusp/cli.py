@@ -1,13 +1,14 @@
 """The `cusp` command."""
 
 import logging
+import os
 import sys
 from typing import Annotated
 
 import typer
 
-from cusp.client import ClientError
 from cusp.commands import deletion, demo, jobs, kept, processes, replay, runs, tokens, webhooks
+from cusp.errors import DEBUG, CuspError, disk_full, told
 
 app = typer.Typer(
     name="cusp",
@@ -46,6 +47,9 @@ for command in (
 @app.callback(invoke_without_command=True)
 def top(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; goes with any command.")
+    ] = False,
 ) -> None:
     """Watch GRPO-LoRA training, recognise the format phase transition, keep the checkpoint before it."""
     if version:
@@ -54,12 +58,42 @@ def top(
 
 
 def main() -> None:
-    """Run the command; an error a person can mend is one sentence and exit status 2."""
+    """Run the command; an error a person can mend is one sentence and exit status 2.
+
+    Any other is a fault of ours and keeps its traceback (status 1).
+    """
+    _mend_streams()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    words = _before_dashes(sys.argv[1:])
+    if "--debug" in words:
+        os.environ[DEBUG] = "1"
     try:
-        app()
-    except (ClientError, ValueError, RuntimeError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            sys.exit(1)
-        typer.echo(f"cusp: {error}", err=True)
-        sys.exit(2)
+        try:
+            app([one for one in words if one != "--debug"] + sys.argv[1 + len(words) :])
+        finally:
+            sys.stdout.flush()  # here, where it can still be said that nobody takes it
+    except CuspError as error:
+        sys.exit(told(error))
+    except BrokenPipeError:  # `cusp runs | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if full := disk_full(error):
+            sys.exit(told(full))
+        raise
+
+
+def _before_dashes(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _mend_streams() -> None:
+    """Give a closed stream an end, and write what the locale has no letters for as `?`."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # a file opened next would take its number, and the output
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+        elif hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")

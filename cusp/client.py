@@ -5,12 +5,13 @@ from typing import Any
 import httpx
 
 from cusp import settings
+from cusp.errors import CuspError
 from cusp.ids import new_id
 
 Json = dict[str, Any]
 
 
-class ClientError(RuntimeError):
+class ClientError(CuspError, RuntimeError):
     """The monitor refused or could not be reached; the message is a sentence for a person."""
 
 
@@ -19,7 +20,7 @@ class Client:
 
     def __init__(self, config: settings.Settings | None = None, *, timeout_s: float = 30.0) -> None:
         config = config or settings.from_environment()
-        self.url = config.url
+        self.url, self.page_url = config.url, config.page_url
         headers = {"Authorization": f"Bearer {config.token}"} if config.token else {}
         self._http = httpx.Client(
             base_url=config.url, headers=headers, timeout=timeout_s, trust_env=False
@@ -65,8 +66,16 @@ class Client:
                 " or set CUSP_URL"
             ) from error
         if answer.is_success:
-            return dict(answer.json()) if answer.content else {}
+            return self._object(answer) if answer.content else {}
         raise ClientError(_sentence(answer))
+
+    def _object(self, answer: httpx.Response) -> Json:
+        try:
+            return dict(answer.json())
+        except (ValueError, TypeError) as error:
+            raise ClientError(
+                f"what answers at {self.url} is no Cusp monitor ({answer.text[:60]!r}); set CUSP_URL"
+            ) from error
 
 
 def _sentence(answer: httpx.Response) -> str:

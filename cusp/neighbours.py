@@ -5,7 +5,6 @@ it says goes into the other's own spool, so that it reaches the monitor under th
 while the monitor is away.
 """
 
-import os
 import time
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def told(directory: Path, lost: Manifest, path: Path) -> Path | None:
                 return newest if spool.append(message) else None
             finally:
                 spool.close()
-                os.close(lock)
+                lock.close()
         if time.monotonic() > until:
             return None
         time.sleep(0.05)

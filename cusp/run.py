@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from cusp import crash, forks, lineage, locks, neighbours, settings
+from cusp import checkpoints, crash, forks, lineage, locks, neighbours, settings
 from cusp.attempt import Attempt, load_leftover
 from cusp.checkpoints import Manifest
 from cusp.names import canonical, finite_only
@@ -39,7 +39,7 @@ class Run:
         config: settings.Settings,
         *,
         root: Path | None = None,
-        home_lock: int | None = None,
+        home_lock: locks.Lock | None = None,
     ) -> None:
         self.id = start.run_id
         self.attempt_id = start.attempt_id
@@ -51,7 +51,7 @@ class Run:
         self._handled: set[str] = set()
         self._agreed: set[str] = set()
         self._lock = threading.Lock()
-        self._locks = [home_lock] if home_lock is not None else []
+        self._locks = [home_lock] if home_lock else []
         self._root_given = root is not None
         self._shelf = Shelf(self.root, self.id, self._send, self._tell)
         self._finished = False
@@ -71,7 +71,7 @@ class Run:
     @property
     def url(self) -> str:
         """The run's page."""
-        return f"{self.settings.url}/runs/{self.id}"
+        return f"{self.settings.page_url}/runs/{self.id}"
 
     @property
     def last_checkpoint(self) -> Place | None:
@@ -122,9 +122,14 @@ class Run:
         """
         if self._is_foreign():
             return
-        whole, folder = _whole(step), Path(path).absolute()
+        whole = _whole(step)
         if whole is None:
             log.warning("Cusp left out a checkpoint: its step must be a number, not %r", step)
+            return
+        try:
+            folder = Path(os.fsdecode(path)).absolute()
+        except (TypeError, OSError) as error:  # no path, or a relative one in a folder that is gone
+            log.warning("Cusp left out the checkpoint of step %s at %r: %s", whole, path, error)
             return
         if not self._root_given and not folder.is_relative_to(self.root):
             self._move_root(folder.parent)
@@ -252,8 +257,9 @@ class Run:
         (folder / "start.json").write_text(json.dumps(content))
         lineage.note(self.home, self.attempt_id)
         if self.root != self.home:
-            (self.home / "root").write_text(str(self.root))
-        self._locks.append(locks.take(folder / "lock") or -1)
+            checkpoints.point_to_root(self.home, self.root)
+        if own := locks.take(folder / "lock"):
+            self._locks.append(own)
         spool = Spool(folder)
         spool.append({"kind": "status", "status": "started", "at": start.at})
         forks.disown_in_children(spool)
@@ -274,7 +280,7 @@ class Run:
 
     def _move_root(self, root: Path) -> None:
         try:
-            (self.home / "root").write_text(str(root))
+            checkpoints.point_to_root(self.home, root)
         except OSError as error:
             log.warning("Cusp could not note where the checkpoints lie: %s", error)
             return
@@ -283,10 +289,7 @@ class Run:
 
     def disown(self) -> None:
         """Hold no lock of the training, in a child that was forked from it."""
-        for lock in self._locks:
-            if lock >= 0:
-                os.close(lock)
-        self._locks = []
+        self._locks = []  # filelock has closed their descriptors in the child already
 
     def _is_foreign(self) -> bool:
         """Return whether this is a forked child, which must not write; say so once in each."""
@@ -371,8 +374,7 @@ class Run:
             self._spool.close()
         self._shelf.close()
         for lock in self._locks:
-            if lock >= 0:
-                os.close(lock)
+            lock.close()
         self._locks = []
         return sent
 

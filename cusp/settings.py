@@ -1,23 +1,32 @@
 """The environment variables of the client, read in one place."""
 
+import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
+
+from cusp.errors import CuspError
+from cusp.place import NoFolder, data_folder
+
+log = logging.getLogger("cusp")
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 Mode = Literal["online", "offline", "disabled"]
 
 
-class SettingsError(ValueError):
+class SettingsError(CuspError, ValueError):
     """An environment variable has a value that means nothing."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the monitor is and how the client behaves. `directory` is absolute."""
+    """Where the monitor is and how the client behaves. `directory` is absolute.
+
+    `public_url` is where a browser finds the monitor, if that is not where this process does.
+    """
 
     url: str = DEFAULT_URL
     token: str | None = None
@@ -25,9 +34,15 @@ class Settings:
     run_name: str | None = None
     run_id: str | None = None
     mode: Mode = "online"
-    directory: Path = Path.home() / ".cusp"
+    directory: Path = field(default_factory=data_folder)
     gpu_hourly_usd: float | None = None
     silent: bool = False
+    public_url: str | None = None
+
+    @property
+    def page_url(self) -> str:
+        """What a person opens."""
+        return self.public_url or self.url
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -40,26 +55,45 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     def text(name: str) -> str | None:
         return environment.get(name) or None
 
+    mode = _mode(text("CUSP_MODE") or "online")
+    try:
+        directory = data_folder(environment)
+    except NoFolder as error:
+        if text("CUSP_DIR"):
+            raise SettingsError(str(error)) from error
+        if mode != "disabled":
+            log.warning("Cusp records nothing: %s", error)
+        mode, directory = "disabled", Path(os.devnull)
     return Settings(
-        url=_url(text("CUSP_URL") or DEFAULT_URL),
+        url=_url(text("CUSP_URL")) or DEFAULT_URL,
         token=_token(text("CUSP_TOKEN")),
         project=text("CUSP_PROJECT") or "default",
         run_name=text("CUSP_RUN_NAME"),
         run_id=text("CUSP_RUN_ID"),
-        mode=_mode(text("CUSP_MODE") or "online"),
-        directory=Path(text("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute(),
+        mode=mode,
+        directory=directory,
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
         silent=_yes(text("CUSP_SILENT") or "0"),
+        public_url=public_url(environment),
     )
 
 
-def _url(value: str) -> str:
+def public_url(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return where a browser finds the monitor, if CUSP_PUBLIC_URL says so."""
+    return _url(environment.get("CUSP_PUBLIC_URL") or None, "CUSP_PUBLIC_URL")
+
+
+def _url(value: str | None, name: str = "CUSP_URL") -> str | None:
+    if value is None:
+        return None
     try:
-        usable = urlsplit(value).scheme in ("http", "https") and bool(urlsplit(value).hostname)
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and value.isprintable() and " " not in value
     except ValueError:
         usable = False
     if not usable:
-        raise SettingsError(f"CUSP_URL is {value!r}; use a URL like http://monitor:8787")
+        raise SettingsError(f"{name} is {value!r}; use a URL like http://monitor:8787")
     return value.rstrip("/")
 
 

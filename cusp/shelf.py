@@ -178,6 +178,10 @@ class Shelf:
                 f"{path} is not below {self.root} (name the folder of the checkpoints with"
                 " init(root=...))"
             ) from None
+        try:
+            below.as_posix().encode()
+        except UnicodeEncodeError:
+            raise CheckpointError(f"{below.as_posix()!r} is no text; rename the folder") from None
         if len(below.as_posix()) > LONGEST_PATH:
             raise CheckpointError(
                 f"{below.as_posix():.80}... is longer than {LONGEST_PATH} letters"

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import os
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +13,21 @@ from pydantic import ValidationError
 from cusp import lineage, locks, ranks, settings
 from cusp.attempt import refusal
 from cusp.config import RECIPE_FILE, storable_config
+from cusp.errors import CuspError
 from cusp.ids import is_id, new_id
 from cusp.lineage import Lineage
+from cusp.place import host_name, usable
 from cusp.run import Run
 from cusp.wire import Policy, RunMetadata, RunStart, first_problem
 
 log = logging.getLogger("cusp")
 
 
-class RunInUse(ValueError):
+class InitError(CuspError, ValueError):
+    """A run cannot be begun like this; the message names the value."""
+
+
+class RunInUse(CuspError, ValueError):
     """Another live process on this box is training the run."""
 
 
@@ -53,11 +58,11 @@ def init(
         given = dataclasses.replace(given, mode="disabled")
     named = run_id or given.run_id
     fields: dict[str, Any] = {
-        "project": (project or given.project)[:200],
+        "project": _text(project or given.project),
         "config": storable_config(config or {}),
         "policy": policy or Policy(),
-        "host": socket.gethostname()[:200] or None,
-        "tags": (tags or [])[:32],
+        "host": host_name(),
+        "tags": [_text(tag) for tag in tags or []][:32],
         "at": time.time(),
     }
 
@@ -66,7 +71,7 @@ def init(
         return _start(
             run_id=run_id,
             attempt_id=new_id(),
-            name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
+            name=_text(name or given.run_name or f"run-{run_id[-6:].lower()}"),
             metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd),
             after=after,
             **fields,
@@ -74,7 +79,7 @@ def init(
 
     run_id = named or (resumed.run_id if resumed else new_id())
     if not is_id(run_id):
-        raise ValueError(
+        raise InitError(
             f"run id {run_id!r} is not a ULID of 26 characters; leave it out for a new run"
         )
     if given.mode == "disabled":
@@ -83,13 +88,13 @@ def init(
     goes_on = resumed if resumed is not None and resumed.run_id == run_id else None
     start = start_of(run_id, _before(given.directory, run_id, goes_on))
     if goes_on is not None and named is None and _is_refused(start, given):
-        os.close(home_lock)
+        home_lock.close()
         run_id, home_lock = _claimed(given.directory, new_id(), must_own=must_own)
         start = start_of(run_id, None)
     return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
 
 
-def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, int]:
+def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, locks.Lock]:
     """Return the run to record under and the lock of its folder; a run in use makes way for a new one."""
     lock = _claim(directory / "runs" / run_id)
     if lock is not None:
@@ -146,12 +151,16 @@ def _start(**fields: Any) -> RunStart:
     try:
         return RunStart(**fields)
     except ValidationError as error:
-        raise ValueError(f"this run cannot be announced: {first_problem(error)}") from error
+        raise InitError(f"this run cannot be announced: {first_problem(error)}") from error
 
 
-def _claim(home: Path) -> int | None:
-    home.mkdir(parents=True, exist_ok=True)
-    return locks.take(home / "lock")
+def _claim(home: Path) -> locks.Lock | None:
+    return locks.take(usable(home) / "lock")
+
+
+def _text(value: object) -> str:
+    """Return a name as any database can hold it: a number is one too."""
+    return str(value).replace("\0", "").encode("utf-8", "replace").decode()[:200]
 
 
 def _in_use(directory: Path, run_id: str) -> str:

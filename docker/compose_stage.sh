@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Brings the compose file up on a real engine, with the demo reaching its summary, and takes it down again.
-# usage: docker/compose_stage.sh PATH/TO/engine.sh
+# usage: docker/compose_stage.sh PATH/TO/engine.sh [PYTHON_TEST...]
+# Each PYTHON_TEST is run by pytest against the running stack: its address is in CUSP_URL, its token in CUSP_TOKEN and in
+# the file that CUSP_ENV_FILE names (in the form of .env).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 engine=$1
+shift
+python=$PWD/.venv/bin/python
 bash "$engine" up
 eval "$(bash "$engine" env)"
 export CUSP_TOKEN=ci-token-of-more-than-16-characters POSTGRES_PASSWORD=ci-password CUSP_PORT=${CUSP_PORT:-18787}
 compose() { docker compose --project-name cusp-ci -f docker-compose.yml -f docker/compose.ci.yml "$@"; }
-finish() { compose --profile demo down --volumes --timeout 5 >/dev/null 2>&1 || true; bash "$engine" down >/dev/null; }
+finish() { rm -f "${said:-}" "${env_file:-}"; compose --profile demo down --volumes --timeout 5 >/dev/null 2>&1 || true; bash "$engine" down >/dev/null; }
 trap finish EXIT
 passed=0
 check() { "${@:2}" || { echo "compose: $1: FAILED"; echo "$passed passed, 1 failed"; exit 1; }; passed=$((passed + 1)); echo "compose: $1: ok"; }
@@ -28,13 +32,34 @@ import json, sys
 (run,) = json.load(sys.stdin)["runs"]
 print(run["name"], run["status"], "step", run["step"], "of", run["max_steps"], "score", run["score"])
 sys.exit(0 if run["status"] in ("stopped", "finished") and run["checkpoints"].get("best") else 1)'; }
+said=$(mktemp) env_file=$(mktemp)
+printf 'CUSP_TOKEN=%s\nPOSTGRES_PASSWORD=%s\n' "$CUSP_TOKEN" "$POSTGRES_PASSWORD" > "$env_file"
+demo_ends() {  # 0: kept a checkpoint; 3: no transition, which one seed on another machine may give
+  local status=0
+  compose --profile demo run --rm -T demo > "$said" 2>&1 || status=$?
+  cat "$said"
+  [ "$status" = 0 ] || [ "$status" = 3 ]
+}
+worker_is_ready() {
+  HF_TOKEN=hf_ci CUSP_GPU_HOURLY_USD=1.5 compose --profile demo run --rm -T --no-deps demo sh -c '
+    set -e
+    printf "#include <Python.h>\nint main(void) { return 0; }\n" > /tmp/a.c
+    cc -c -o /tmp/a.o "-I$(python -c "import sysconfig; print(sysconfig.get_path(\"include\"))")" /tmp/a.c
+    mkdir -p "$HF_HOME" && touch "$HF_HOME/written" && [ "$HF_HOME" = /data/huggingface ]
+    [ "$HF_TOKEN" = hf_ci ] && [ "$CUSP_GPU_HOURLY_USD" = 1.5 ]'
+}
 check "the file is valid" compose --profile demo --profile gpu config --quiet
 check "images are built" compose --profile demo build --quiet
 check "database and monitor come up" compose up --detach --wait --wait-timeout 180
 check "the monitor is ready" test "$(ask /readyz)" = '{"status":"ok"}'
 check "without the token nothing is told" test "$(ask /api/v1/runs)" = 401
-check "the demo reaches its summary" compose --profile demo run --rm -T demo
+check "the demo reaches its summary" demo_ends
+check "and prints the address that this machine's browser opens" grep -q "Run page: http://127.0.0.1:$CUSP_PORT/runs/" "$said"
+check "a worker can compile, and keeps models on its volume" worker_is_ready
 check "its run is stored in PostgreSQL" demo_ran
 check "a restarted monitor still has it" bash -c "docker compose --project-name cusp-ci restart monitor >/dev/null 2>&1; for i in \$(seq 60); do python3 -c 'import urllib.request as u, os; u.urlopen(\"http://127.0.0.1:%s/readyz\" % os.environ[\"CUSP_PORT\"])' 2>/dev/null && exit 0; sleep 1; done; exit 1"
 check "and answers for it" demo_ran
+for test in "$@"; do
+  check "$test" env CUSP_URL="http://127.0.0.1:$CUSP_PORT" CUSP_ENV_FILE="$env_file" "$python" -m pytest -q "$test"
+done
 echo "$passed passed, 0 failed"

@@ -1,6 +1,12 @@
 # Training and evaluation. EXTRAS=trainer,vllm on a GPU box; the demo takes EXTRAS=trainer on the CPU.
 ARG BASE=python:3.11-slim
 FROM ${BASE}
+# Triton and inductor, which vLLM and torch.compile start, compile C against Python's headers.
+# The official image has the headers; a Debian one brings them as a package.
+RUN apt-get update \
+    && headers=$(python -c 'import sysconfig; print(sysconfig.get_path("include") + "/Python.h")') \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev $(test -f "$headers" || echo python3-dev) \
+    && rm -rf /var/lib/apt/lists/*
 ARG EXTRAS=trainer,vllm
 ARG CONSTRAINTS=constraints-gpu.txt
 WORKDIR /app

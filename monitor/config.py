@@ -4,14 +4,15 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from cusp.errors import CuspError
+from cusp.place import data_folder
 from monitor.webhooks_address import Network, allowed_networks
 
 DEFAULT_PORT = 8787
 
 
-class ConfigError(ValueError):
+class ConfigError(CuspError, ValueError):
     """The monitor refuses to start like this; the message says what to change."""
 
 
@@ -43,10 +44,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConf
     >>> from_environment({"CUSP_DIR": "/data"}).database_url
     '/data/cusp.db'
     """
-    directory = Path(environment.get("CUSP_DIR") or Path.home() / ".cusp").expanduser().absolute()
     return checked(
         MonitorConfig(
-            database_url=environment.get("CUSP_DATABASE_URL") or str(directory / "cusp.db"),
+            database_url=database_url(environment),
             host=environment.get("CUSP_HOST") or "127.0.0.1",
             port=_port(environment.get("CUSP_PORT") or str(DEFAULT_PORT)),
             token=environment.get("CUSP_TOKEN") or None,
@@ -56,6 +56,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConf
             keep_days=_days("CUSP_KEEP_DAYS", environment.get("CUSP_KEEP_DAYS")),
         )
     )
+
+
+def database_url(environment: Mapping[str, str] = os.environ) -> str:
+    """Return where the database is: CUSP_DATABASE_URL, or a file in the data folder."""
+    return environment.get("CUSP_DATABASE_URL") or str(data_folder(environment) / "cusp.db")
 
 
 def checked(config: MonitorConfig) -> MonitorConfig:
@@ -88,8 +93,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _port(value: str) -> int:
-    if value.isdecimal() and 0 <= int(value) < 65_536:
-        return int(value)
+    if value.isascii() and value.isdecimal() and 0 <= int(value[:9]) < 65_536:
+        return int(value[:9])
+    if "://" in value:  # Kubernetes puts the address of a service named `cusp` there
+        raise ConfigError(
+            f"CUSP_PORT is {value!r}, which a container platform has put there; give --port 8787"
+        )
     raise ConfigError(f"CUSP_PORT is {value!r}; use a number from 0 (any free port) to 65535")
 
 

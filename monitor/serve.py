@@ -54,20 +54,31 @@ class Server(uvicorn.Server):
 def bound(host: str, port: int) -> socket.socket:
     """Return a socket that listens there, or raise PortInUse with the way out."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = _socket(family)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    try:
+        listener.bind((host, port))
+    except (OSError, UnicodeError) as error:
+        listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"port {port} on {host} is in use by another process;"
+                " stop that one, or choose another with --port (0: any free one) or CUSP_PORT"
+            ) from None
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error};"
+            " choose others with --host and --port"
+        ) from error
+    return listener
+
+
+def _socket(family: socket.AddressFamily) -> socket.socket:
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it every answer, sent
     # as head and body, waits 40 ms for the other side's delayed acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(
-                f"port {port} on {host} is in use by another process;"
-                " stop that one, or choose another with --port (0: any free one)"
-            ) from None
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return listener
 
 

@@ -25,6 +25,9 @@ class RunSection(Section):
     """How the run is called and what the monitor may do with it.
 
     `stop_at_step` ends the training there although the schedule reaches to `grpo.max_steps`.
+    `processes` is the number of processes that the batch under `grpo` is written for: on another number
+    it is shared so that a step has as many completions. None (and in recipes stored before there was
+    the key): the batch is that of each process, whatever their number.
     """
 
     project: str
@@ -33,6 +36,7 @@ class RunSection(Section):
     policy: Policy
     gpu_hourly_usd: Amount | None
     stop_at_step: Count | None
+    processes: Count | None = None
     progress_every_steps: Count
     samples_every_steps: Count
 

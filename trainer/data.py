@@ -8,11 +8,12 @@ from typing import Any
 
 from datasets import Dataset
 
+from cusp.errors import CuspError
 from trainer.config import HubData, JsonlData, Recipe, TinyData
 from trainer.tiny.problems import Addition, draw
 
 
-class DataError(ValueError):
+class DataError(CuspError, ValueError):
     """The training data cannot be had or read; the message says what to do."""
 
 
@@ -54,13 +55,17 @@ def read_jsonl(file: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of a JSONL file; DataError names the line that is none."""
     if not file.is_file():
         raise DataError(f"there is no file {file}; give a JSONL file with one problem a line")
-    with file.open(encoding="utf-8") as lines:
+    try:
+        lines = file.open("rb")
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({error.strerror})") from error
+    with lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError as error:
+                row = json.loads(line.decode())
+            except ValueError as error:  # no UTF-8, too
                 raise DataError(f"line {number} of {file} is no JSON: {error}") from None
             if not isinstance(row, dict):
                 raise DataError(f"line {number} of {file} is no JSON object")

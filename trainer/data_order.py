@@ -9,7 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cusp.errors import CuspError
+
 ROUNDING = 1e-6  # an epoch is a sum of fractions of steps
+
+
+class NoRecord(CuspError, ValueError):
+    """A checkpoint does not say how far its training was, so that it cannot be taken up exactly."""
 
 
 def go_on(trainer: Any, start: Path) -> None:
@@ -31,12 +37,12 @@ def go_on(trainer: Any, start: Path) -> None:
 def epochs_done(start: Path) -> int:
     """Return how many whole epochs lie before the checkpoint, by the trainer's own record.
 
-    Raises ValueError where there is none: then nothing of the training can be taken up exactly.
+    Raises NoRecord where there is none: then nothing of the training can be taken up exactly.
     """
     file = start / "trainer_state.json"
     try:
         return int(json.loads(file.read_text())["epoch"] + ROUNDING)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise NoRecord(
             f"{file} does not say how far the training was ({error!r}); resume from another checkpoint"
         ) from error

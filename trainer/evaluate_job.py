@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp import checkpoints
+from cusp.errors import CuspError
 from cusp.wire import Id, Name, Step
 from trainer.config import PretrainedModel, Recipe
 from trainer.evaluation.adapters import AdapterError
@@ -49,6 +50,10 @@ class EvaluateOrder(BaseModel):
     seed: int
 
 
+class NothingScored(CuspError, ValueError):
+    """Not one of the candidates could be scored; the message says why of each."""
+
+
 def evaluate_run(
     monitor: MonitorClient, directory: Path, job: Job, heartbeat: Heartbeat, say: Say
 ) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def evaluate_run(
     finally:
         bench.close()
     if not scored:
-        raise ValueError(" ".join(left_out))
+        raise NothingScored(" ".join(left_out))
     return compare(scored, order.reference_step, seed=order.seed, left_out=left_out)
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from cusp.errors import CuspError
 from trainer.config import PretrainedModel, Recipe, TinyModel
+from trainer.fitting import usable_attention
 
 
-class ModelError(ValueError):
+class ModelError(CuspError, ValueError):
     """The base model cannot be had; the message says what to do."""
 
 
@@ -33,8 +35,8 @@ def load_pretrained(options: PretrainedModel) -> tuple[Any, Any]:
     try:
         tokenizer = _tokenizer(options.id, options.revision)
         dtype = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
-        model = _load(options.id, options.revision, dtype, options.attn_implementation)
-    except (OSError, ImportError) as error:
+        model = _load(options.id, options.revision, dtype, usable_attention(options))
+    except (OSError, ImportError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise ModelError(
             f"the model {options.id} could not be loaded ({first_line}); check the network and"

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from cusp.errors import CuspError
 from cusp.ids import new_id
 
 
@@ -15,7 +16,7 @@ class JobLost(Exception):
     """Another worker has the job now, or it was ended; whatever this one still does is in vain."""
 
 
-class MonitorRefused(ValueError):
+class MonitorRefused(CuspError, ValueError):
     """The monitor answered with an error that a repeat would not change."""
 
 

@@ -2,7 +2,16 @@
 
 import atexit
 import os
+import signal
 import sys
+
+from cusp.errors import CuspError
+
+
+class AskedToEnd(CuspError):
+    """The training was asked to end before it was done; the message says how to go on."""
+
+    status = 128 + signal.SIGTERM
 
 
 def agreed(run_id: str) -> str:
@@ -40,4 +49,9 @@ def is_first() -> bool:
 
 def alone() -> bool:
     """Return whether this training is one process."""
-    return int(os.environ.get("WORLD_SIZE", "1")) == 1
+    return how_many() == 1
+
+
+def how_many() -> int:
+    """Return how many processes this training is."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from cusp.errors import CuspError
 from trainer.config import Recipe
 
 SHIPPED = Path(__file__).parent / "recipes"
 
 
-class RecipeError(ValueError):
+class RecipeError(CuspError, ValueError):
     """A recipe that cannot be used; the message is one sentence with the way out."""
 
 
@@ -94,6 +95,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raw = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)
     except yaml.YAMLError as error:
         raise RecipeError(f"{file} is no valid YAML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{file} is no text (byte {error.start} is not UTF-8)") from None
+    except OSError as error:
+        raise RecipeError(f"{file} cannot be read ({error.strerror})") from None
     except RecipeError as error:
         raise RecipeError(f"{file}: {error}") from None
     if not isinstance(raw, dict):

@@ -1,7 +1,7 @@
 """Train a recipe with TRL's GRPOTrainer and LoRA, streamed to the monitor. Reads top to bottom.
 
 python -m trainer.train tiny seed=1
-accelerate launch -m trainer.train tina_open_rs2
+torchrun --nproc-per-node=2 -m trainer.train tina_open_rs2      # what `cusp train` does on two GPUs
 python -m trainer.train --resume --run-id 01J...     # goes on with that run's own recipe
 """
 
@@ -9,7 +9,6 @@ import argparse
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,11 +17,15 @@ from typing import Any
 import cusp
 from cusp import checkpoints, crash, orphans, settings
 from cusp.config import RECIPE_FILE
+from cusp.errors import CuspError, disk_full, told
 from cusp.ids import is_id, new_id
-from cusp.start import RunInUse
+from cusp.place import usable
 from cusp.wire import RunMetadata
+from trainer import launch
+from trainer.batch import divided
 from trainer.config import Recipe
-from trainer.ranks import agreed, alone, is_first, leave
+from trainer.fitting import adapted, fitted, grpo_config
+from trainer.ranks import agreed, alone, how_many, is_first, leave
 from trainer.recipe import RecipeError, load_recipe, write_recipe
 
 Progress = Callable[[str], None]
@@ -49,16 +52,17 @@ def train(
     from peft import LoraConfig
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOTrainer
 
     from trainer.data import training_set
     from trainer.data_order import go_on
+    from trainer.ending import EndWhenAsked
     from trainer.evaluation.adapters import check_resumable
     from trainer.model import load_base
     from trainer.progress import ProgressCallback, SampleCallback, StopAtStep
     from trainer.rewards import reward_functions
 
-    recipe, changes = fitted(recipe, has_gpu=torch.cuda.is_available())
+    recipe, changes = fitted(divided(recipe, how_many()), has_gpu=torch.cuda.is_available())
     first = is_first()
     say: Progress = progress if first else _silent
     for change in changes:
@@ -71,18 +75,22 @@ def train(
     data = training_set(recipe, tokenizer)
     samples = SampleCallback(recipe.run.samples_every_steps)
     set_seed(recipe.seed)  # the adapter's first weights must not depend on what was drawn before
-    trainer = GRPOTrainer(
-        model=model,
-        processing_class=tokenizer,
-        reward_funcs=samples.watch(reward_functions(recipe)),
-        args=GRPOConfig(**grpo_arguments(recipe, root, has_gpu=torch.cuda.is_available())),
-        train_dataset=data,
-        peft_config=LoraConfig(
-            **recipe.lora.model_dump(exclude={"target_modules"}),
-            target_modules=list(recipe.lora.target_modules),
-            task_type="CAUSAL_LM",
-        ),
-    )
+
+    def made() -> GRPOTrainer:
+        return GRPOTrainer(
+            model=model,
+            processing_class=tokenizer,
+            reward_funcs=samples.watch(reward_functions(recipe)),
+            args=grpo_config(grpo_arguments(recipe, root, has_gpu=torch.cuda.is_available())),
+            train_dataset=data,
+            peft_config=LoraConfig(
+                **recipe.lora.model_dump(exclude={"target_modules"}),
+                target_modules=list(recipe.lora.target_modules),
+                task_type="CAUSAL_LM",
+            ),
+        )
+
+    trainer = adapted(made, recipe)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
     if recipe.last_step < recipe.grpo.max_steps:
@@ -94,9 +102,11 @@ def train(
     if first:  # only now, as announcing makes sure that nobody else trains this run
         root.mkdir(parents=True, exist_ok=True)
         write_recipe(recipe, root / RECIPE_FILE)
+    ending = EndWhenAsked(run)
     if run_id:
         samples.run = run
         trainer.add_callback(samples)
+        trainer.add_callback(ending)  # before the next, which would call it finished
         trainer.add_callback(cusp.CuspCallback(run=run))
     for callback in callbacks:
         trainer.add_callback(callback)
@@ -110,21 +120,9 @@ def train(
         if run is not None:
             run.finish("failed", crash.sentence(error))
         raise
+    finally:
+        ending.listen_no_more()
     return int(trainer.state.global_step)
-
-
-def fitted(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[str]]:
-    """Return the recipe as this machine can run it and a sentence for each change."""
-    if has_gpu:
-        return recipe, []
-    grpo, changes = recipe.grpo, []
-    if grpo.bf16:
-        grpo = grpo.model_copy(update={"bf16": False})
-        changes.append("no GPU here: training in float32 (grpo.bf16=false)")
-    if grpo.use_vllm:
-        grpo = grpo.model_copy(update={"use_vllm": False})
-        changes.append("no GPU here: generating with transformers (grpo.use_vllm=false)")
-    return recipe.model_copy(update={"grpo": grpo}), changes
 
 
 def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, Any]:
@@ -199,19 +197,6 @@ def quieten() -> None:
     logging.getLogger("trl").setLevel(logging.ERROR)
 
 
-def writable(folder: Path) -> Path:
-    """Return `folder`, made if need be; OSError in a sentence when nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise OSError(
-            f"nothing can be written in {folder} ({error.strerror});"
-            " set CUSP_DIR to a folder that you may write in"
-        ) from error
-
-
 def _silent(_: str) -> None:
     """Say nothing: only the first process of a training speaks."""
 
@@ -242,18 +227,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run_id = given.run_id or place.run_id or agreed(new_id())
         if not is_id(run_id):
             raise RecipeError(f"run id {run_id!r} is no ULID of 26 characters; leave it out")
-        root = writable(place.directory / "runs") / run_id
+        root = usable(place.directory / "runs") / run_id
         recipe = _chosen(given, root)
         start = _start(given, root)
         step = train(
             recipe, root, run_id=run_id, resume=given.resume, start_from=start, progress=_print
         )
-    except (RecipeError, RunInUse, settings.SettingsError, OSError, ValueError) as error:
-        print(f"cusp: {error}", file=sys.stderr)
-        return 2
+    except CuspError as error:
+        return told(error)
+    except OSError as error:
+        if full := disk_full(error):
+            return told(full)
+        raise
     if is_first():
         _print(f"the training ended at step {step}")
     return 0
+
+
+def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
+    """Return on how many processes to train: those asked for, else a resumed run's, else one a GPU.
+
+    Raises the sentence, before any process is started, that each of them would end with.
+    """
+    given = parse_arguments(arguments)
+    place = settings.from_environment()
+    run_id = given.run_id or place.run_id
+    root = place.directory / "runs" / (run_id if run_id and is_id(run_id) else "new")
+    recipe = _chosen(given, root)
+    chosen = processes or (recipe.run.processes if given.resume else None) or max(1, gpus)
+    if 0 < gpus < chosen:
+        raise launch.TooFewGpus(
+            f"{chosen} processes need as many GPUs and this box shows {gpus};"
+            f" --processes {gpus} shares the same batch among those"
+        )
+    divided(recipe, chosen)
+    return chosen
 
 
 def _chosen(given: argparse.Namespace, root: Path) -> Recipe:

@@ -4,10 +4,8 @@ The new process is a new attempt, and what it logs supersedes the old one from i
 ends with this worker; whoever claims the job next goes on from the newest checkpoint of the new branch.
 """
 
-import os
 import re
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,8 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cusp import checkpoints, locks, orphans
+from cusp import checkpoints, interpreter, locks, orphans
+from cusp.errors import CuspError
 from cusp.wire import Step
+from trainer import launch
 from trainer.monitor_client import Heartbeat, Job
 from trainer.run_folder import local_recipe, verified
 
@@ -38,7 +38,7 @@ class TrainOrder(BaseModel):
     processes: int = Field(ge=1, le=1024)
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(CuspError, RuntimeError):
     """The training process ended otherwise than well; the message holds its last words."""
 
 
@@ -61,7 +61,11 @@ def take_up(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[s
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*launcher(order.processes), *arguments],
-            env={**os.environ, **orphans.bound_to_this_process(), "CUSP_DIR": str(directory)},
+            env=interpreter.environment(
+                orphans.bound_to_this_process(),
+                launch.environment(order.processes, launch.visible_gpus()),
+                {"CUSP_DIR": str(directory)},
+            ),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -102,17 +106,12 @@ def _step(path: Path) -> int:
 
 def launcher(processes: int) -> list[str]:
     """Return the command that starts a training on as many processes as the run has had."""
-    if processes == 1:
-        return [sys.executable, "-m", "trainer.train"]
-    import torch
-
-    if (there := torch.cuda.device_count()) < processes:
+    if processes > 1 and (there := launch.visible_gpus()) < processes:
         raise TrainingFailed(
             f"the run was trained on {processes} GPUs and this box has {there}; a smaller batch would"
             " be another training, so take it up on a box like the first"
         )
-    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [sys.executable, *run, "-m", "trainer.train"]
+    return launch.command(processes)
 
 
 def _wait_for_the_run(lock: Path, heartbeat: Heartbeat) -> None:

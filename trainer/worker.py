@@ -10,17 +10,18 @@ import argparse
 import dataclasses
 import os
 import signal
-import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from cusp import orphans, settings
-from cusp.errors import CuspError
+from cusp import crash, orphans, settings
+from cusp.errors import CuspError, told
+from cusp.place import host_name
 from cusp.wire import first_problem
 from trainer.evaluate_job import evaluate_run
 from trainer.monitor_client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused
@@ -91,8 +92,11 @@ class Worker:
             return self._done(job, heartbeat), None
         except ValidationError as error:
             return None, f"the job cannot be read: {first_problem(error)}"
-        except (CuspError, ValueError, OSError, RuntimeError) as error:
+        except CuspError as error:
             return None, f"{error}"[:2_000]
+        except (ValueError, OSError, RuntimeError, LookupError, TypeError, AttributeError) as error:
+            self.say(traceback.format_exc().rstrip())  # a fault of ours, or of a library
+            return None, f"{crash.sentence(error)} (the worker's log has the traceback)"
 
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
         if job.kind == "train":
@@ -115,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = settings.from_environment()
         quieten()
         monitor = MonitorClient(place.url, place.token, stopping)
-        name = f"{socket.gethostname()}-{os.getpid()}"
+        name = f"{host_name() or 'box'}-{os.getpid()}"
         worker = Worker(monitor, place.directory, stopping, _print, name)
         _print(f"worker {name} asks {place.url} for jobs")
         sweep = Sweep(monitor, place.directory, stopping, _print)
@@ -124,9 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stopping.set()
         sweep.close()
         monitor.close()
-    except (MonitorRefused, settings.SettingsError) as error:
-        print(f"cusp: {error}", file=sys.stderr)
-        return 2
+    except CuspError as error:
+        return told(error)
     return 0
 
 

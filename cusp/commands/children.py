@@ -1,17 +1,55 @@
 """The demo's child processes: started with one environment, ended in order, their output kept."""
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from cusp import orphans
+from cusp import interpreter, orphans
+from cusp.errors import CuspError
+from cusp.place import usable
+
+
+class NoPort(CuspError, RuntimeError):
+    """There is no port to listen on."""
+
+
+class ChildEnded(CuspError, RuntimeError):
+    """A process that was to go on has ended; the message says which and what it said last."""
+
+    status = 4
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that was started, what it is called, and where its output goes."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self.process.poll() is not None
+
+    def check(self) -> None:
+        """Raise ChildEnded if it is over."""
+        if self.ended:
+            raise ChildEnded(f"{self.name} {self.how()}")
+
+    def how(self) -> str:
+        """Return how it ended, with its last lines."""
+        status = self.process.returncode
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        said = last_lines(self.log) or "(it said nothing)"
+        return f"{how}; it said last:\n{said}\n(whole log: {self.log})"
 
 
 class Children:
@@ -22,25 +60,35 @@ class Children:
 
     def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
         bound = orphans.bound_to_this_process()
-        self._environment = {**os.environ, **environment, **bound, "PYTHONUNBUFFERED": "1"}
+        unbuffered = {"PYTHONUNBUFFERED": "1"}
+        self._environment = interpreter.environment(environment, bound, unbuffered)
         self._logs = logs
-        self._started: list[subprocess.Popen[bytes]] = []
-        logs.mkdir(parents=True, exist_ok=True)
+        self._started: list[Child] = []
+        usable(logs)
 
-    def start(self, name: str, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
-        """Start `cusp ARGUMENTS` with its output in a log file; return the process and the file."""
-        log = self._logs / f"{name}.log"
+    def start(self, name: str, *arguments: str, **more: str) -> Child:
+        """Start `cusp ARGUMENTS`, with more in its environment, and its output in a log file."""
+        log = self._logs / f"{name.rpartition(' ')[2]}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cusp", *arguments],
-                env=self._environment,
+                interpreter.module("cusp", *arguments),
+                env={**self._environment, **more},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the demo, which then ends them in order
             )
-        self._started.append(process)
-        return process, log
+        self._started.append(child := Child(name, process, log))
+        return child
+
+    def drop(self, child: Child) -> None:
+        """Look no more after one that has ended as it should."""
+        self._started.remove(child)
+
+    def check(self) -> None:
+        """Raise ChildEnded if one of them is over."""
+        for child in self._started:
+            child.check()
 
     def __enter__(self) -> "Children":
         return self
@@ -51,17 +99,24 @@ class Children:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for process in reversed(self._started):
-            end(process)
+        first, later = self._started[:1], self._started[1:]
+        try:
+            end([child.process for child in later])
+            end([child.process for child in first])  # the monitor, once the others have told it
+        except KeyboardInterrupt:  # a second Ctrl-C
+            for child in self._started:
+                child.process.kill()
 
 
-def end(process: "subprocess.Popen[bytes]", grace_s: float = 10.0) -> None:
-    """End a process: politely, then for sure."""
-    if process.poll() is None:
+def end(processes: "Sequence[subprocess.Popen[bytes]]", grace_s: float = 5.0) -> None:
+    """End processes together: politely, then for sure."""
+    for process in processes:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + grace_s
+    for process in processes:
         try:
-            process.wait(grace_s)
+            process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -98,4 +153,4 @@ def free_port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise RuntimeError("no port is free on 127.0.0.1")
+    raise NoPort("no port is free on 127.0.0.1; end something that listens")

@@ -62,7 +62,7 @@ def restore(run: runs.RunArgument, as_json: AsJson = False) -> None:
         back = client.post(f"/runs/{found['run_id']}/restore")
     if as_json:
         return print_json(back)
-    console().print(f"{found['name']} is back: {client.url}/runs/{found['run_id']}")
+    console().print(f"{found['name']} is back: {client.page_url}/runs/{found['run_id']}")
     return None
 
 

@@ -1,10 +1,10 @@
 """`cusp demo`: the whole loop on this machine, every part real and each in its own process."""
 
 import json
+import re
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +14,14 @@ from rich.console import Console
 
 from cusp import settings
 from cusp.client import Client, ClientError
-from cusp.commands.children import Children, Tail, free_port, last_lines
+from cusp.commands.children import Child, Children, Tail, free_port, last_lines
+from cusp.commands.extras import need
+from cusp.commands.news import News
 from cusp.commands.output import console
 from cusp.commands.summary import print_summary, summarised
+from cusp.errors import CuspError
 from cusp.ids import new_id
+from cusp.place import absolute
 
 CONDITIONS = (
     "Conditions: six of ten problems are beyond the base model and longer wrong answers are penalised"
@@ -31,8 +35,19 @@ POLL_S = 0.5
 Json = dict[str, Any]
 
 
-class DemoFailed(RuntimeError):
-    """A part of the demo ended early; the message says which and what it said last."""
+NO_TRANSITION, FAILED, INTERRUPTED = 3, 4, 130  # exit statuses (docs/reference/demo.md)
+SILENT_S = 60.0
+_ADDRESS = re.compile(r" at (http://\S+) ")
+
+
+class NotWritable(CuspError, ValueError):
+    """The summary cannot be written where it was asked for."""
+
+
+class DemoFailed(CuspError, RuntimeError):
+    """The demo cannot go on; the message says which part of it, and what it said last."""
+
+    status = FAILED
 
 
 @dataclass
@@ -55,7 +70,8 @@ def demo(
         bool, typer.Option("--healthy", help="The control: nothing may be stopped.")
     ] = False,
     leave: Annotated[
-        bool, typer.Option("--exit", help="End after the summary instead of at Ctrl-C.")
+        bool,
+        typer.Option("--exit", help="End after the summary: 0 kept, 3 no transition, 4 failed."),
     ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the summary as JSON to this file.")
@@ -65,9 +81,7 @@ def demo(
         str | None,
         typer.Option(help="URL of a monitor that runs already, instead of starting one."),
     ] = None,
-    directory: Annotated[
-        Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")
-    ] = None,
+    directory: Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR).")] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe value.")
     ] = None,
@@ -76,97 +90,147 @@ def demo(
 
     Example: cusp demo --seed 3 --exit --json out.json
     """
+    need("demo", *([] if monitor else ["monitor"]), "trainer")
     for ending in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: the parts are ended in order
         signal.signal(ending, signal.default_int_handler)
     out = console()
     given = settings.from_environment()
-    home = directory.absolute() if directory else given.directory
+    home = absolute(directory, "--dir") if directory else given.directory
+    given = replace(given, directory=home, url=monitor.rstrip("/") if monitor else given.url)
     if json_file is not None:
         _check_writable(json_file)
-    chosen = None if monitor else free_port(port)
-    if chosen not in (None, port):
-        out.print(f"port {port} is in use; taking {chosen}")
-    url = monitor.rstrip("/") if monitor else f"http://127.0.0.1:{chosen}"
-    given = replace(given, url=url, directory=home)
-    environment = {
-        "CUSP_DIR": str(home),
-        "CUSP_URL": given.url,
-        "CUSP_RUN_ID": "",
-        "OMP_NUM_THREADS": "1",  # a tiny model is up to 40 times slower on two threads under load
-        "HF_HUB_OFFLINE": "1",
-    }
+    recipe = _recipe(seed, no_stop=no_stop, healthy=healthy, overrides=override or [])
     run_id = new_id()
-    with Client(given) as client, Children(environment, home / "logs" / run_id) as children:
-        parts = Demo(out, client, children, run_id, {})
-        recipe = _recipe(seed, no_stop=no_stop, healthy=healthy, overrides=override or [])
-        out.print(HEALTHY if healthy else CONDITIONS)
-        try:
-            result = _play(parts, recipe, home, chosen)
+    try:
+        with ExitStack() as stack:
+            children = stack.enter_context(Children(_environment(home), home / "logs" / run_id))
+            out.print(HEALTHY if healthy else CONDITIONS)
+            started = time.monotonic()
+            if monitor is None:
+                given = replace(given, url=_own_monitor(out, children, port, home), public_url=None)
+            client = stack.enter_context(Client(given))
+            parts = Demo(out, client, children, run_id, {})
+            result = _play(parts, recipe, started)
             if json_file is not None:
                 json_file.write_text(json.dumps(result, indent=2) + "\n")
             print_summary(out, result)
             if not leave:
-                out.print(f"\nThe dashboard stays at {parts.client.url} until Ctrl-C.")
-                signal.pause()
-        except KeyboardInterrupt:
-            out.print("\nending")
-            raise typer.Exit(0 if parts.seconds.get("total") else 130) from None
+                _stay(parts)
+    except KeyboardInterrupt:
+        out.print(f"ended. What there is of run {run_id} stays in {home}; look at it with:")
+        out.print(f"  cusp serve --dir {home}")
+        raise typer.Exit(INTERRUPTED) from None
+    if leave:
+        raise typer.Exit(exit_status(result))
 
 
-def _play(parts: Demo, recipe: list[str], home: Path, port: int | None) -> Json:
+def exit_status(result: Json) -> int:
+    """Return the status `--exit` ends with: 0 if a transition was found and a checkpoint kept."""
+    kept = result["transition"] and result["kept_checkpoint_step"] is not None
+    return 0 if kept else NO_TRANSITION
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {
+        "CUSP_DIR": str(home),
+        "CUSP_PUBLIC_URL": "",
+        "CUSP_MODE": "online",
+        "CUSP_RUN_ID": "",
+        "OMP_NUM_THREADS": "1",  # a tiny model is up to 40 times slower on two threads under load
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def _stay(parts: Demo) -> None:
+    """Keep the dashboard up until Ctrl-C."""
+    parts.out.print(f"\nThe dashboard stays at {parts.client.page_url} until Ctrl-C.")
+    try:
+        while True:
+            time.sleep(POLL_S)
+            parts.children.check()
+    except KeyboardInterrupt:
+        parts.out.print("\nending")
+
+
+def _play(parts: Demo, recipe: list[str], started: float) -> Json:
     """Run the parts one after another and return the summary."""
-    started = time.monotonic()
-    _start_monitor(parts, home, port)
+    parts.client.get("/runs")  # one that was given must be there, and be a Cusp monitor
     parts.seconds["monitor"] = round(time.monotonic() - started, 1)
-    trainer, log = parts.children.start("trainer", "train", *recipe, "--run-id", parts.run_id)
-    worker, worker_log = parts.children.start("worker", "worker")
-    _follow_training(parts, trainer, log)
-    _follow_evaluation(parts, worker, worker_log)
+    parts.out.print(f"Dashboard: [bold]{parts.client.page_url}[/]")
+    told = ["--run-id", parts.run_id, "--processes", "1"]
+    where = {"CUSP_URL": parts.client.url}
+    trainer = parts.children.start("the training", "train", *recipe, *told, **where)
+    parts.children.start("the worker", "worker", **where)
+    _follow_training(parts, trainer)
+    parts.children.drop(trainer)
+    _follow_evaluation(parts)
     parts.seconds["total"] = round(time.monotonic() - started, 1)
     return summarised(parts.client, parts.run_id, parts.seconds)
 
 
-def _start_monitor(parts: Demo, home: Path, port: int | None) -> None:
-    """Start a monitor on the port, or make sure that the one given answers."""
-    if port is None:
-        parts.client.get("/runs")
-    else:
-        arguments = ("serve", "--port", str(port), "--dir", str(home))
-        monitor, log = parts.children.start("monitor", *arguments)
-        while not parts.client.ready():
-            _check(monitor, log, "the monitor")
+def _own_monitor(out: Console, children: Children, port: int, home: Path) -> str:
+    """Start a monitor and return its address once it says itself that it answers there.
+
+    Another process may have the port, or take it just now: then any other is taken.
+    """
+    if (free := free_port(port)) != port and port:
+        out.print(f"port {port} is in use by {_who(port)}; taking another")
+        free = 0
+    for wanted in (free, 0):
+        options = ("--host", "127.0.0.1", "--port", str(wanted), "--dir", str(home))
+        monitor = children.start("the monitor", "serve", *options)
+        while not monitor.ended:
+            if found := _ADDRESS.search(monitor.log.read_text(errors="replace")):
+                return found[1]
             time.sleep(0.1)
-    parts.out.print(f"Dashboard: [bold]{parts.client.url}[/]")
+        if "is in use" not in last_lines(monitor.log):
+            break
+        children.drop(monitor)
+    raise DemoFailed(f"the monitor {monitor.how()}")
 
 
-def _follow_training(parts: Demo, trainer: "subprocess.Popen[bytes]", log: Path) -> None:
+def _who(port: int) -> str:
+    """Return who listens on a port of this machine, as far as it tells."""
+    with Client(settings.Settings(url=f"http://127.0.0.1:{port}")) as client:
+        return "another Cusp monitor" if client.ready() else "another program"
+
+
+def _follow_training(parts: Demo, trainer: Child) -> None:
     """Show the trainer's lines and the monitor's news until the training has ended."""
-    begun = time.monotonic()
+    begun = heard = time.monotonic()
     announced = 0.0
-    tail, news = Tail(log), News()
+    tail, news = Tail(trainer.log), News()
     while True:
-        ended = trainer.poll() is not None
+        ended = trainer.ended
         for line in tail.lines():
             parts.out.print(f"  {line}", markup=False)
         run = _run(parts)
+        if run or parts.client.ready():
+            heard = time.monotonic()
         if run and not announced:
             announced = time.monotonic()
             parts.seconds["base_model"] = round(announced - begun, 1)
-            parts.out.print(f"Run page: [bold]{parts.client.url}/runs/{parts.run_id}[/]")
+            parts.out.print(f"Run page: [bold]{parts.client.page_url}/runs/{parts.run_id}[/]")
         for line in news.of(run):
-            parts.out.print(line, style="bold")
+            parts.out.print(line, style="bold", markup=False)
         if ended:
             break
+        parts.children.check()
+        if time.monotonic() - heard > SILENT_S:
+            raise DemoFailed(
+                f"the monitor at {parts.client.url} has not answered for {SILENT_S:.0f} s; look at it"
+            )
         time.sleep(POLL_S)
-    if trainer.returncode != 0 or not run:
-        raise DemoFailed(f"the training failed:\n{last_lines(log)}\n(whole log: {log})")
+    if trainer.process.returncode != 0 or not run:
+        raise DemoFailed(f"{trainer.name} {trainer.how()}")
     parts.seconds["training"] = round(time.monotonic() - announced, 1)
 
 
-def _follow_evaluation(parts: Demo, worker: "subprocess.Popen[bytes]", log: Path) -> None:
+def _follow_evaluation(parts: Demo) -> None:
     """Show how far the candidates' evaluation is until its job has ended."""
     begun, shown = time.monotonic(), ""
     while True:
+        parts.children.check()
         jobs = parts.client.get("/jobs", run_id=parts.run_id)["jobs"]
         if not jobs:
             parts.out.print("no checkpoint was saved, so there is nothing to evaluate")
@@ -178,39 +242,11 @@ def _follow_evaluation(parts: Demo, worker: "subprocess.Popen[bytes]", log: Path
             parts.out.print(f"{line}: {progress['text']}", markup=False)
             shown = line
         if job["state"] == "failed":
-            raise DemoFailed(f"the evaluation failed: {job['error']} (log: {log})")
+            raise DemoFailed(f"the evaluation failed: {job['error']}")
         if job["state"] == "done":
             break
-        _check(worker, log, "the worker")
         time.sleep(POLL_S)
     parts.seconds["evaluation"] = round(time.monotonic() - begun, 1)
-
-
-class News:
-    """What is new about a run since the last look, in lines."""
-
-    def __init__(self) -> None:
-        self._phase = ""
-        self._known: set[str] = set()
-
-    def of(self, run: Json | None) -> Iterator[str]:
-        """Yield a line for a new phase, decision or command state."""
-        if not run:
-            return
-        if run["phase"] != self._phase and run["step"]:
-            self._phase = run["phase"]
-            yield f"  step {run['step']}: {run['phase'].replace('_', ' ')}. {run['words']}"
-        for decision in run["decisions"]:
-            if self._new(decision["id"]):
-                yield f"  decision: {decision['kind']}. {decision['reason']}"
-        for command in run["commands"]:
-            if self._new(command["id"] + command["state"]):
-                yield f"  {command['kind']} command {command['state']}"
-
-    def _new(self, key: str) -> bool:
-        fresh = key not in self._known
-        self._known.add(key)
-        return fresh
 
 
 def _recipe(seed: int, *, no_stop: bool, healthy: bool, overrides: list[str]) -> list[str]:
@@ -228,14 +264,9 @@ def _run(parts: Demo) -> Json | None:
         return None
 
 
-def _check(process: "subprocess.Popen[bytes]", log: Path, name: str) -> None:
-    if process.poll() is not None:
-        raise DemoFailed(f"{name} ended early:\n{last_lines(log)}\n(whole log: {log})")
-
-
 def _check_writable(path: Path) -> None:
     """Find out now, not after minutes, that the summary cannot be written."""
     try:
         path.open("a").close()
     except OSError as error:
-        raise ValueError(f"cannot write {path} ({error.strerror}); name another file") from error
+        raise NotWritable(f"cannot write {path} ({error.strerror}); name another file") from error

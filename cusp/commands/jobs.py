@@ -8,9 +8,15 @@ import typer
 
 from cusp import checkpoints, settings
 from cusp.client import Client
+from cusp.commands.extras import need
 from cusp.commands.output import AsJson, console, print_json
 from cusp.commands.runs import RunArgument, checkpoint_of, find
 from cusp.config import RECIPE_FILE
+from cusp.errors import CuspError
+
+
+class UnusableRecipe(CuspError, ValueError):
+    """A recipe cannot be given to a run; the message says why."""
 
 
 def resume(
@@ -68,16 +74,20 @@ def _told(job: dict[str, Any], what: str, run: str, as_json: bool) -> None:
 
 def _give(recipe: Path, run_id: str) -> None:
     """Copy a recipe that can be used, and that names an evaluation, to where workers look for it."""
+    need("evaluate --recipe", "trainer")
     from trainer.recipe import load_recipe
 
     if load_recipe(recipe).evaluation is None:
-        raise ValueError(
+        raise UnusableRecipe(
             f"{recipe} has no evaluation section; it must name the problems to score on"
         )
     root = checkpoints.run_root(settings.from_environment().directory, run_id)
     if not root.is_dir():
-        raise ValueError(
+        raise UnusableRecipe(
             f"run {run_id} has no folder on this box ({root}); do this where it was trained, with the"
             " same CUSP_DIR"
         )
-    shutil.copyfile(recipe, root / RECIPE_FILE)
+    try:
+        shutil.copyfile(recipe, root / RECIPE_FILE)
+    except OSError as error:
+        raise UnusableRecipe(f"{recipe} cannot be put into {root} ({error.strerror})") from error

@@ -1,7 +1,7 @@
 """Commands that run something: the monitor, a training, a worker, the migrations."""
 
-import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +9,27 @@ import typer
 
 from cusp import orphans, settings
 from cusp.attempt import Attempt, load_leftover
+from cusp.commands.extras import need
 from cusp.commands.output import AsJson, console, print_json
+from cusp.place import absolute
 from cusp.sender import TIMEOUT_S, Sender
 
-Dir = Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR, default ~/.cusp).")]
+Dir = Annotated[
+    Path | None,
+    typer.Option("--dir", help="Data folder (CUSP_DIR)."),
+]
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes any free one.", min=0, max=65535)] = 8787,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on (CUSP_HOST, default 127.0.0.1).")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port; 0 takes any free one (CUSP_PORT, default 8787).", min=0, max=65535
+        ),
+    ] = None,
     directory: Dir = None,
     database: Annotated[
         str | None, typer.Option(help="postgresql://... or a path (CUSP_DATABASE_URL).")
@@ -27,24 +39,21 @@ def serve(
 
     Beyond loopback it needs CUSP_TOKEN. Example: cusp serve --port 8787
     """
-    from monitor.config import checked, from_environment
+    need("serve", "monitor")
+    from monitor.config import from_environment
     from monitor.serve import bound
     from monitor.serve import serve as serve_until_told
 
     orphans.end_with_parent()
-    environment = dict(os.environ)
-    if directory is not None:
-        environment["CUSP_DIR"] = str(directory)
-    if database is not None:
-        environment["CUSP_DATABASE_URL"] = database
-    given = dataclasses.replace(from_environment({**environment, "CUSP_HOST": ""}), host=host)
-    listener = bound(host, port)
-    port = listener.getsockname()[1]
-    config = checked(dataclasses.replace(given, port=port))
-    shown = f"[{host}]" if ":" in host else host
+    environment = _over(os.environ, directory, database, host, port)
+    config = from_environment(environment)
+    listener = bound(config.host, config.port)
+    shown = f"[{config.host}]" if ":" in config.host else config.host
+    here = f"http://{shown}:{listener.getsockname()[1]}"
+    address = settings.public_url(environment) or here
 
     def ready() -> None:
-        console().print(f"Cusp {_version()} at http://{shown}:{port} (Ctrl-C ends it)")
+        console().print(f"Cusp {_version()} at {address} (Ctrl-C ends it)")
 
     serve_until_told(config, listener, ready)
 
@@ -62,18 +71,32 @@ def train(
         str | None,
         typer.Option("--from", metavar="CHECKPOINT", help="With --resume: go on from this one."),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that share the batch; default: one a visible GPU."),
+    ] = None,
 ) -> None:
     """Train a recipe here with TRL GRPO-LoRA, streamed to the monitor.
 
     Examples: cusp train tiny seed=3 grpo.max_steps=60; cusp train --resume --run-id 01J...
     """
+    need("train", "trainer")
+    from trainer import launch
+    from trainer.train import check
     from trainer.train import main as train_main
 
     arguments = [recipe, *(overrides or [])] if recipe else []
     arguments += ["--run-id", run_id] if run_id else []
     arguments += ["--resume"] if resume else []
     arguments += ["--from", start_from] if start_from else []
-    raise typer.Exit(train_main(arguments))
+    if launch.launched_already():
+        raise typer.Exit(train_main(arguments))
+    gpus = launch.visible_gpus()
+    chosen = check(arguments, processes, gpus)
+    if chosen == 1 and gpus <= 1:
+        raise typer.Exit(train_main(arguments))
+    console().print(launch.said(chosen, gpus))
+    raise typer.Exit(launch.run(arguments, chosen, gpus))
 
 
 def worker(
@@ -84,10 +107,10 @@ def worker(
 
     Example: CUSP_URL=http://monitor:8787 cusp worker
     """
+    need("worker", "trainer")
     from trainer.worker import main as worker_main
 
-    if directory is not None:
-        os.environ["CUSP_DIR"] = str(directory.absolute())
+    os.environ.update(_over({}, directory))
     raise typer.Exit(worker_main(["--once"] if once else []))
 
 
@@ -124,15 +147,29 @@ def db_upgrade(
 
     Example: cusp db upgrade --database postgresql://cusp@db/cusp
     """
-    from monitor.config import from_environment
+    need("db upgrade", "monitor")
+    from monitor.config import database_url
     from monitor.store.database import Database
 
-    environment = dict(os.environ)
-    if directory is not None:
-        environment["CUSP_DIR"] = str(directory)
-    url = database or from_environment({**environment, "CUSP_HOST": ""}).database_url
-    Database(url).upgrade()
+    Database(database_url(_over(os.environ, directory, database))).upgrade()
     console().print("the database is at the newest revision")
+
+
+def _over(
+    environment: Mapping[str, str],
+    directory: Path | None = None,
+    database: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+) -> dict[str, str]:
+    """Return the environment with what options say in place of variables."""
+    given = {
+        "CUSP_DIR": None if directory is None else str(absolute(directory, "--dir")),
+        "CUSP_DATABASE_URL": database,
+        "CUSP_HOST": host,
+        "CUSP_PORT": None if port is None else str(port),
+    }
+    return {**environment, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _ship(config: settings.Settings, attempt: Attempt) -> tuple[int, bool]:

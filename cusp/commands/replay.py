@@ -11,7 +11,9 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+from cusp.commands.extras import need
 from cusp.commands.output import console, dash, print_table
+from cusp.errors import CuspError
 from cusp.roles import SERIES, RoleError, check_told, describe
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ LOOK = {
     "collapsed": ("█", "red"),
 }
 EMPTY = 2  # the exit status when a file could not be read
+
+
+class BadOption(CuspError, ValueError):
+    """An option has a value that cannot be used; the message says what to give."""
 
 
 def replay(
@@ -84,18 +90,14 @@ def replay(
 
     Example: cusp replay outputs/checkpoint-500/trainer_state.json --save-steps 50
     """
-    try:
-        from monitor.detect import PRESETS, RunShape
-        from monitor.importers.logs import LogError, read_log
-        from monitor.replay import as_json as in_json
-        from monitor.replay import replay as run_replay
-    except ModuleNotFoundError as error:
-        raise RuntimeError(
-            f"`cusp replay` needs the monitor's packages ({error.name} is missing);"
-            " install them with pip install 'cusp-rl[monitor]'"
-        ) from None
+    need("replay", "monitor")
+    from monitor.detect import PRESETS, RunShape
+    from monitor.importers.logs import LogError, read_log
+    from monitor.replay import as_json as in_json
+    from monitor.replay import replay as run_replay
+
     if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+        raise BadOption(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
     saved = _steps(checkpoints, save_steps)
     roles, weights = _roles(role or ()), dict(map(_weight, weight or ()))
     told = RunShape(
@@ -145,11 +147,11 @@ def _steps(checkpoints: str | None, save_steps: int | None) -> list[int] | None:
     if checkpoints is None:
         return None
     if save_steps is not None:
-        raise ValueError("--save-steps and --checkpoints say the same twice; give one of them")
+        raise BadOption("--save-steps and --checkpoints say the same twice; give one of them")
     try:
         return [int(part) for part in checkpoints.split(",") if part.strip()]
     except ValueError:
-        raise ValueError(
+        raise BadOption(
             f"--checkpoints {checkpoints!r} is no list of steps; give it as 50,100,150"
         ) from None
 
@@ -169,7 +171,7 @@ def _range(text: str) -> "tuple[str, RewardRange]":
         if not -math.inf < span.low < span.high < math.inf:
             raise ValueError
     except ValueError:
-        raise ValueError(
+        raise BadOption(
             f"--reward {text!r} is no range; give it as format_reward=0:1 or accuracy=-1:1:graded"
         ) from None
     return SERIES.get(name, name), span
@@ -320,4 +322,4 @@ def _write(html: Path, done: list[tuple[str, "Replay"]]) -> None:
     try:
         html.write_text(page(done), encoding="utf-8")
     except OSError as error:
-        raise OSError(f"{html} cannot be written ({error.strerror}); give another file") from None
+        raise BadOption(f"{html} cannot be written ({error.strerror}); give another file") from None

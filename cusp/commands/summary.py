@@ -20,7 +20,7 @@ def summarised(client: Client, run_id: str, seconds: dict[str, float]) -> Json:
     best = run["checkpoints"].get("best")
     return {
         "run_id": run_id,
-        "url": f"{client.url}/runs/{run_id}",
+        "url": f"{client.page_url}/runs/{run_id}",
         "name": run["name"],
         "status": run["status"],
         "phase": run["phase"],

@@ -15,10 +15,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import DatabaseError as DriverError
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from cusp.errors import CuspError
 from monitor.store import deadline
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -30,7 +31,7 @@ Transaction = Connection
 Unavailable = (OperationalError, PoolTimeout)
 
 
-class DatabaseError(RuntimeError):
+class DatabaseError(CuspError, RuntimeError):
     """The database cannot be used; the message says why and what to do."""
 
 
@@ -40,7 +41,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = normal_url(url)
         self.is_sqlite = self.url.startswith("sqlite")
-        self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        try:
+            self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        except (ArgumentError, ValueError) as error:
+            raise DatabaseError(
+                "the database URL cannot be read; use postgresql://user:password@host:5432/name, with"
+                " %40 and the like for the characters of a password that mean something in a URL"
+            ) from error
         self._writer: Any = threading.Lock() if self.is_sqlite else nullcontext()
         # On PostgreSQL a statement sees more than the one before unless it is told not to.
         level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
@@ -130,6 +137,10 @@ def _sqlite(url: str) -> Engine:
     path = url.removeprefix("sqlite:///")
     if path and path != ":memory:":
         folder = Path(path).parent
+        if Path(path).is_dir():
+            raise DatabaseError(
+                f"{path} is a folder; name a file in it with --database or CUSP_DATABASE_URL"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with Path(path).open("ab"):

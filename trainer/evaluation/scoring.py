@@ -10,13 +10,13 @@ import queue
 import re
 import selectors
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import IO, Protocol
 
+from cusp import interpreter
 from trainer.config import Verifier as VerifierName
 
 Score = float | None
@@ -138,7 +138,7 @@ class _Judge:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "trainer.evaluation.math_judge"],
+            interpreter.module("trainer.evaluation.math_judge"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

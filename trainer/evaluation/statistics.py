@@ -17,12 +17,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from cusp.errors import CuspError
+
 Scores = npt.NDArray[np.float64]
 Verdict = Literal["better", "worse", "not distinguishable"]
 
 _Z95 = 1.959963984540054  # two-sided 95 %
 _Z80 = 0.8416212335729143  # power 80 %
 _RESAMPLES = 4_000
+
+
+class NotComparable(CuspError, ValueError):
+    """Scores from which nothing follows; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,11 @@ def pass_at_1(scores: Scores) -> Estimate:
 
     The interval is Wilson's with the effective sample size that the spread between problems tells
     (Korn and Graubard, 1998): it holds for any number of samples a problem and near 0 and 1.
-    Raises ValueError when not a single sample was decided.
+    Raises NotComparable when not a single sample was decided.
     """
     means = problem_means(scores)
     if not len(means):
-        raise ValueError("not a single sample was decided; look at the verifier")
+        raise NotComparable("not a single sample was decided; look at the verifier")
     value = float(means.mean())
     low, high = _wilson(value, _effective_size(means, scores.shape[1]))
     errors = int(np.isnan(scores).sum())
@@ -84,13 +90,15 @@ def paired_difference(
     """Return the mean of the per-problem differences over all tasks (rows must be the same problems).
 
     The interval is a bootstrap over problems, stratified by task; identical scores give exactly 0.
-    Raises ValueError when the two hold different tasks or problems.
+    Raises NotComparable when the two hold different tasks or problems.
     """
     strata = [_differences(first, second, task) for task in sorted(first.keys() | second.keys())]
     strata = [each for each in strata if len(each)]
     count = sum(len(each) for each in strata)
     if not count:
-        raise ValueError("no problem was decided for both checkpoints, so they cannot be compared")
+        raise NotComparable(
+            "no problem was decided for both checkpoints, so they cannot be compared"
+        )
     value = sum(float(each.sum()) for each in strata) / count
     if not any(each.any() for each in strata):
         return Difference(0.0, 0.0, 0.0, 0.0, count)
@@ -104,9 +112,9 @@ def _differences(
     first: Mapping[str, Scores], second: Mapping[str, Scores], task: str
 ) -> npt.NDArray[np.float64]:
     if task not in first or task not in second:
-        raise ValueError(f"only one of the two checkpoints was scored on {task}")
+        raise NotComparable(f"only one of the two checkpoints was scored on {task}")
     if len(first[task]) != len(second[task]):
-        raise ValueError(f"the two checkpoints were scored on different problems of {task}")
+        raise NotComparable(f"the two checkpoints were scored on different problems of {task}")
     decided = ~np.isnan(first[task]).all(axis=1) & ~np.isnan(second[task]).all(axis=1)
     return problem_means(first[task][decided]) - problem_means(second[task][decided])
 

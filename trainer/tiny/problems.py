@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from cusp.errors import CuspError
+
 Split = Literal["train", "selection", "report"]
+
+
+class TooFewProblems(CuspError, ValueError):
+    """More different problems were asked for than there are."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,11 @@ def stream(rng: random.Random, digits: int, split: Split) -> Iterator[Addition]:
 def draw(seed: int, count: int, digits: int, split: Split) -> list[Addition]:
     """Return `count` different problems of `split`, determined by `seed`.
 
-    Raises ValueError when the set may not hold that many.
+    Raises TooFewProblems when the set may not hold that many.
     """
     available = 9 * 10 ** (digits - 1)
     if count > available**2 // 16:
-        raise ValueError(
+        raise TooFewProblems(
             f"{count} different {digits}-digit problems were asked for the {split} set;"
             f" ask for at most {available**2 // 16}"
         )

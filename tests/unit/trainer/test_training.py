@@ -16,8 +16,9 @@ from cusp.ids import new_id
 from cusp.start import RunInUse
 from trainer.config import Recipe
 from trainer.data import DataError
+from trainer.fitting import fitted
 from trainer.recipe import load_recipe
-from trainer.train import fitted, main, train
+from trainer.train import main, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
 

@@ -1,0 +1,50 @@
+"""The packages that a command needs beyond those of `import cusp`: looked for before it begins."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from cusp.errors import CuspError
+
+# What each extra of pyproject.toml brings that is imported; a test compares the two.
+IMPORTED: Mapping[str, tuple[str, ...]] = {
+    "monitor": (
+        "fastapi",
+        "uvicorn",
+        "sqlalchemy",
+        "alembic",
+        "psycopg",
+        "numpy",
+        "ruptures",
+        "plotly",
+        "jinja2",
+        "prometheus_client",
+        "itsdangerous",
+    ),
+    "trainer": (
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "accelerate",
+        "datasets",
+        "math_verify",
+        "numpy",
+    ),
+}
+
+
+class MissingPackages(CuspError, ImportError):
+    """Packages of an extra are not installed; the message says how to install them."""
+
+
+def need(command: str, *extras: str) -> None:
+    """Raise MissingPackages, with what to install, unless every package of the extras is there."""
+    missing = [name for extra in extras for name in IMPORTED[extra] if find_spec(name) is None]
+    if not missing:
+        return
+    lacking = [extra for extra in extras if any(name in missing for name in IMPORTED[extra])]
+    more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
+    raise MissingPackages(
+        f"`cusp {command}` needs packages that are not installed ({missing[0]}{more} missing);"
+        f" install them with pip install 'cusp-rl[{','.join(lacking)}]'"
+    )

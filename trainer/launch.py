@@ -1,0 +1,101 @@
+"""How a training is started on this box: one process a visible GPU, by PyTorch's own launcher."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+
+from cusp import interpreter, orphans
+from cusp.errors import CuspError
+
+MODULE = "trainer.train"
+GRACE_S = 10.0
+STEP_S = 600  # how long processes told to end have for the step in flight and its checkpoint
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+class TooFewGpus(CuspError, RuntimeError):
+    """More processes were asked for than this box has GPUs."""
+
+
+def visible_gpus() -> int:
+    """Return how many GPUs this process may use."""
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def command(processes: int) -> list[str]:
+    """Return the command that starts a training on so many processes; its arguments go behind."""
+    if processes == 1:
+        return interpreter.module(MODULE)
+    run = interpreter.module(
+        "torch.distributed.run", "--standalone", f"--shutdown-timeout={STEP_S}"
+    )
+    return [*run, f"--nproc-per-node={processes}", "-m", MODULE]
+
+
+def environment(processes: int, gpus: int) -> dict[str, str]:
+    """Return what the processes need in their environment: each has one GPU, none has two.
+
+    One process that sees several would cut the batch among them itself (`nn.DataParallel`), which
+    GRPO cannot.
+
+    >>> environment(1, 1)
+    {}
+    """
+    if gpus <= processes:
+        return {}
+    seen = os.environ.get(_VISIBLE, "").split(",") if os.environ.get(_VISIBLE) else []
+    chosen = seen[:processes] or [str(number) for number in range(processes)]
+    return {_VISIBLE: ",".join(chosen)}
+
+
+def said(processes: int, gpus: int) -> str:
+    """Return what is told before the start.
+
+    >>> said(2, 2)
+    'training on 2 processes, one for each visible GPU (--processes changes it)'
+    """
+    if processes == gpus:
+        return (
+            f"training on {processes} processes, one for each visible GPU (--processes changes it)"
+        )
+    where = f"of {gpus} visible GPUs" if gpus else "without a GPU"
+    return f"training on {processes} process{'es' if processes > 1 else ''} {where}"
+
+
+def launched_already() -> bool:
+    """Return whether a launcher (torchrun, accelerate) started this process as one of several."""
+    return "WORLD_SIZE" in os.environ
+
+
+def run(arguments: Sequence[str], processes: int, gpus: int) -> int:
+    """Train on so many processes until they end; return the exit status.
+
+    SIGTERM is passed on, and the processes end with this one however it ends.
+    """
+    more = {**orphans.bound_to_this_process(), **environment(processes, gpus)}
+    child = subprocess.Popen([*command(processes), *arguments], env=interpreter.environment(more))
+    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    try:
+        return _status(child.wait())
+    except KeyboardInterrupt:  # the terminal told them, too
+        return _ended(child)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if child.poll() is None:
+            child.kill()
+
+
+def _ended(child: "subprocess.Popen[bytes]") -> int:
+    try:
+        child.wait(GRACE_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        child.kill()
+        child.wait()
+    return 128 + signal.SIGINT
+
+
+def _status(returned: int) -> int:
+    return 128 - returned if returned < 0 else returned
