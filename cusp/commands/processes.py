@@ -21,6 +21,10 @@ def serve(
     database: Annotated[
         str | None, typer.Option(help="postgresql://... or a path (CUSP_DATABASE_URL).")
     ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(help="Path prefix behind a proxy, like /cusp (CUSP_ROOT_PATH)."),
+    ] = None,
 ) -> None:
     """Run the monitor: dashboard, REST and ingest.
 
@@ -36,6 +40,8 @@ def serve(
         environment["CUSP_DIR"] = str(directory)
     if database is not None:
         environment["CUSP_DATABASE_URL"] = database
+    if root_path is not None:
+        environment["CUSP_ROOT_PATH"] = root_path
     given = dataclasses.replace(from_environment({**environment, "CUSP_HOST": ""}), host=host)
     listener = bound(host, port)
     port = listener.getsockname()[1]
@@ -43,7 +49,9 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
 
     def ready() -> None:
-        console().print(f"Cusp {_version()} at http://{shown}:{port} (Ctrl-C ends it)")
+        console().print(
+            f"Cusp {_version()} at http://{shown}:{port}{config.root_path} (Ctrl-C ends it)"
+        )
 
     serve_until_told(config, listener, ready)
 

@@ -1,4 +1,5 @@
 // Stop, resume, promote, pin, evaluate, delete: ask where it matters, post, say what happened.
+import { at } from "./address.js";
 import { getJson, post, remove, say } from "./api.js";
 
 const FINAL = ["done", "refused", "expired"];
@@ -80,7 +81,7 @@ export function listen({ refresh }) {
     },
     delete: async (form) => {
       await remove(`/api/v1/runs/${runId()}${form.elements.promoted.checked ? "?confirm_promoted=true" : ""}`);
-      location.assign("/#deleted");
+      location.assign(at("/#deleted"));
     },
     promote: async (_, dialog) => {
       const { checkpoint, expected } = dialog.dataset;
