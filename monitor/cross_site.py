@@ -6,6 +6,7 @@ program, which has no cookie that a page could abuse.
 (The same rules, in this order, as Go's net/http.CrossOriginProtection.)
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from monitor.config import is_loopback
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _OWN_SITE = ("same-origin", "none")  # none: a person, not a page
 _PORTS = {"http": 80, "https": 443}
+_NETLOC = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@/?#\\\s]+)(:[0-9]{1,5})?")
 
 
 class _Origin(NamedTuple):
@@ -48,7 +50,7 @@ def _is_own(origin: _Origin | None, hosts: tuple[str, ...], scheme: str) -> bool
     """Return whether the origin is one of the hosts; a default port may be written or not."""
     if origin is None or (scheme == "https" and origin.scheme != "https"):
         return False
-    named = (_origin_of(f"{origin.scheme}://{host}") for host in hosts if host)
+    named = (_of_host(host, origin.scheme) for host in hosts if host)
     return any(origin == one for one in named)
 
 
@@ -63,9 +65,14 @@ def _origin_of(url: str) -> _Origin | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if parts.scheme not in _PORTS or not host or "@" in parts.netloc:
+    if parts.scheme not in _PORTS or not host or not _NETLOC.fullmatch(parts.netloc):
         return None
     return _Origin(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
+
+
+def _of_host(host: str, scheme: str = "http") -> _Origin | None:
+    """Return what a Host header names, None if that is no host."""
+    return _origin_of(f"{scheme}://{host}") if _NETLOC.fullmatch(host) else None
 
 
 def is_readable_host(host: str) -> bool:
@@ -74,7 +81,7 @@ def is_readable_host(host: str) -> bool:
     >>> is_readable_host("m.example:8787"), is_readable_host("[::1"), is_readable_host("m:port")
     (True, False, False)
     """
-    return not host or _origin_of(f"http://{host}") is not None
+    return not host or _of_host(host) is not None
 
 
 def is_strange_host(host: str) -> bool:
@@ -86,5 +93,5 @@ def is_strange_host(host: str) -> bool:
     >>> is_strange_host("127.0.0.1:8787"), is_strange_host("[::1]:8787"), is_strange_host("evil.example")
     (False, False, True)
     """
-    named = _origin_of(f"http://{host}")
+    named = _of_host(host)
     return named is None or not is_loopback(named.host)

@@ -99,9 +99,7 @@ class Guard:
                 400, "Bad request", f"the header Host is {host[:200]!r}, which is no host"
             )
         if self._tokens.is_open and cross_site.is_strange_host(host):
-            detail = (
-                f"without a token this monitor answers as 127.0.0.1 or localhost, not as {host!r}"
-            )
+            detail = f"without a token this monitor answers as 127.0.0.1 or localhost, not as {host[:200]!r}"
             return problem(403, "Not allowed", detail)
         forwarded = getattr(request.state, "forwarded_host", "")
         scheme = request.scope.get("scheme", "http")
