@@ -16,7 +16,7 @@ WRONG_NAME = 62  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH, and next to it the on
 WRONG_ADDRESS = 64
 
 
-class CertificatesUnreadable(CuspError):
+class CertificatesUnreadable(CuspError, ValueError):
     """SSL_CERT_FILE or SSL_CERT_DIR names nothing that can be used; the message says which and why."""
 
 

@@ -26,14 +26,15 @@ class Compressed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and its answer packed where that is right."""
-        if scope["type"] != "http" or not _may_pack(scope):
+        if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
+        wanted = _is_wanted(scope)
         head: Message | None = None
 
         async def packing(message: Message) -> None:
             nonlocal head
-            if message["type"] == "http.response.start" and _is_packable(message):
+            if message["type"] == "http.response.start" and _is_packable(message) and wanted:
                 head = message
                 return
             if head is not None:
@@ -46,10 +47,10 @@ class Compressed:
         await self._app(scope, receive, packing)
 
 
-def _may_pack(scope: Scope) -> bool:
+def _is_wanted(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     own = headers.get("sec-fetch-site") in (None, "same-origin", "none")
-    return scope["method"] == "GET" and own and takes_gzip(headers.get("accept-encoding", ""))
+    return own and takes_gzip(headers.get("accept-encoding", ""))
 
 
 def takes_gzip(accepted: str) -> bool:

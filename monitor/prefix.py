@@ -10,7 +10,7 @@ _OURS = ("api", "runs", "static", "login", "logout", "healthz", "readyz", "metri
 LONGEST = 200
 
 
-class BadPrefix(CuspError):
+class BadPrefix(CuspError, ValueError):
     """It cannot stand before our paths; the message says what can."""
 
 

@@ -14,7 +14,6 @@ from monitor.app import create_app
 from monitor.config import ConfigError, MonitorConfig, from_environment
 from tests.messages import Trainer, point
 from tests.receivers import Receiver
-from tests.waiting import until
 
 KEY = "the-bootstrap-token-of-a-test"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -60,8 +59,8 @@ def test_all_that_a_visitor_is_given_lies_below_the_prefix(below: TestClient) ->
     assert answer.headers["location"] == "/team/cusp/runs/x?y#z"
     (session, _) = answer.headers.get_list("set-cookie")
     assert "path=/team/cusp;" in session.lower()
-    trainer = Trainer(below)
     below.headers.update(BEARER)
+    trainer = Trainer(below)
     start = {"run_id": trainer.run_id, "attempt_id": new_id(), "name": "n"}
     announced = below.post("/api/v1/runs", json=start).json()
     assert announced["url"] == f"/team/cusp/runs/{trainer.run_id}"
@@ -118,7 +117,6 @@ def test_which_proxy_is_trusted_can_be_said(
 
 BAD = [
     *(
-        "//evil.example",
         "/a//b",
         "/../x",
         "/.",
@@ -149,13 +147,12 @@ def test_what_cannot_be_a_prefix_is_refused_with_a_sentence(tmp_path: Path, pref
     with monitor(tmp_path) as client:
         header = {b"X-Forwarded-Prefix": prefix.encode("latin-1")}
         answer = client.get("/login", headers=header)
-    leading = prefix.startswith("//") and "/" not in prefix.strip("/")
-    assert answer.status_code == (200 if leading else 400)
-    assert "evil" not in answer.headers.get("location", "")
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("X-Forwarded-Prefix: the path prefix is")
 
 
 def test_settings_spell_a_prefix_in_any_of_its_ways() -> None:
-    for given in ("cusp", "/cusp", "/cusp/", " /cusp "):
+    for given in ("cusp", "/cusp", "/cusp/", " /cusp ", "//cusp"):
         assert from_environment({"CUSP_ROOT_PATH": given}).root_path == "/cusp"
     for given in ("", "/"):
         assert from_environment({"CUSP_ROOT_PATH": given}).root_path == ""
@@ -246,7 +243,7 @@ def test_a_webhook_names_the_page_below_the_prefix(tmp_path: Path) -> None:
         added = client.post("/api/v1/webhooks", json={"url": receiver.url})
         assert added.status_code == 201, added.text
         run = Trainer(client)
-        until(lambda: len(receiver.bodies) > 0)
+        receiver.wait_for(1)
     assert receiver.messages[0]["run"]["path"] == f"/cusp/runs/{run.run_id}"
     ping = json.dumps({"run": None, "data": {}})
     assert webhooks.addressed(ping, "/cusp") == ping
