@@ -69,11 +69,9 @@ class Guard:
         if refusal is not None:
             return refusal
         asker = network_of(_address(request))
-        path, method = request.scope["path"], request.method
-        if auth.is_open(path):
-            return (
-                None if method in cross_site.SAFE_METHODS else _hurried(self._strangers.take(asker))
-            )
+        if auth.is_open(request.scope["path"]):
+            safe = request.method in cross_site.SAFE_METHODS
+            return None if safe else _hurried(self._strangers.take(asker))
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         found = sessions_of(request, self._tokens)
         if not self._tokens.remembers(bearer, found) and self._strangers.wait_s(asker):

@@ -11,9 +11,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from monitor import tokens
+from monitor.api.log_in import local
 from monitor.app import create_app
 from monitor.config import MonitorConfig
-from monitor.sessions import LIFE_S, SKEW_S, Sessions
+from monitor.sessions import LIFE_S, MOST_TRIED, SKEW_S, Sessions
 from tests.conftest import Clock
 from tests.messages import Trainer, point
 from tests.serving import serving
@@ -183,6 +184,24 @@ def test_cookies_over_https_have_a_name_that_plain_http_cannot_set() -> None:
     assert one.cookie_name(secure=False) != other.cookie_name(secure=False)
     assert one.read([other.begin("")]) == []
     assert len({one.begin("") for _ in range(50)}) == 50
+
+
+def test_a_thousand_cookies_of_one_name_cost_no_more_than_a_few() -> None:
+    made = Sessions(KEY, "a", time.time)
+    assert len(made.read([made.begin("") for _ in range(1_000)])) == MOST_TRIED
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *("//evil.example", "///evil.example", "https://evil.example", "evil.example", "\\\\evil"),
+        *("/\\evil.example", "/\t/evil.example", "/\n/evil", "javascript:alert(1)", "", "/x y"),
+        *("/é", "/" + "a" * 3_000, " //evil.example", "/\x00/evil"),
+    ],
+)
+def test_the_log_in_leads_to_this_monitor_only(wanted: str) -> None:
+    assert local(wanted) == "/"
+    assert local("/runs/x?a=b%2F&c=//d#e") == "/runs/x?a=b%2F&c=//d#e"
 
 
 def test_an_open_stream_ends_with_its_session(database_url: str) -> None:
