@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from cusp.commands.children import free_port
-from tests.browser.conftest import TOKEN, log_in
+from tests.browser.conftest import FLAGS, TOKEN, log_in
+from tests.browser.install import browser as installed_browser
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, point
 
@@ -198,3 +199,33 @@ def test_a_page_of_another_port_or_site_cannot_act_through_the_browser(
     stops = [row["detail"]["status"] for row in rows if row["target"].endswith("/stop")]
     assert stops == [403, 403] * (len(stops) // 2)
     assert len(stops) >= 2
+
+
+def test_over_plain_http_from_another_machine_the_origin_alone_tells(
+    browser: Browser, monitor: MonitorProcess, run_path: str
+) -> None:
+    """Browsers send Sec-Fetch-Site only over https and to this machine itself."""
+    names = "--host-resolver-rules=MAP *.lan 127.0.0.1"
+    path = installed_browser()
+    far = browser.browser_type.launch(executable_path=path, args=[*FLAGS, names])
+    page = far.new_page()
+    sent: list[dict[str, str]] = []
+    page.on("request", lambda request: sent.append(request.all_headers()))
+    url = f"http://monitor.lan:{monitor.port}"
+    page.goto(f"{url}{run_path}#config")
+    log_in(page)
+    expect(page).to_have_url(f"{url}{run_path}#config")
+    is_live(page)
+    assert not any("sec-fetch-site" in headers for headers in sent)
+    with site(ATTACK.format(url=url, token=TOKEN)) as port:
+        evil = page.context.new_page()
+        evil.goto(f"http://monitor.lan:{port}/")
+        with evil.expect_response(lambda a: "/logout" in a.url) as answer:
+            evil.evaluate("document.getElementById('out').submit()")
+        assert answer.value.status == 403
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Stop the run").click()
+    expect(page.locator("#section-commands")).to_contain_text("Stop", timeout=15_000)
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator("form#login")).to_be_visible()
+    far.close()
