@@ -3,9 +3,17 @@
 import http.client
 import ssl
 import threading
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _OF_THE_WAY = ("connection", "transfer-encoding", "keep-alive")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a client that does not take the certificate hangs up."""
 
 
 class ReverseProxy:
@@ -29,8 +37,7 @@ class ReverseProxy:
         self._strips, self._says, self._keeps_host = strips, says, keeps_host
         self.missed: list[str] = []
         self.packed: list[str] = []  # paths whose answers came gzipped
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         if tls is not None:
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
@@ -73,8 +80,13 @@ class ReverseProxy:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 asked = http.client.HTTPConnection("127.0.0.1", proxy._inner, timeout=60)
                 headers = proxy._headers(dict(self.headers.items()), self.client_address[0])
-                asked.request(self.command, path or "/", body or None, headers)
-                found = asked.getresponse()
+                # The viewer may leave, and the monitor may end, at any byte.
+                with closing(asked), suppress(OSError, http.client.HTTPException):
+                    asked.request(self.command, path or "/", body or None, headers)
+                    with closing(asked.getresponse()) as found:
+                        self.relay(path, found)
+
+            def relay(self, path: str, found: http.client.HTTPResponse) -> None:
                 if found.headers.get("content-encoding") == "gzip":
                     proxy.packed.append(path)
                 self.send_response(found.status)
@@ -82,14 +94,9 @@ class ReverseProxy:
                     if name.lower() not in _OF_THE_WAY:
                         self.send_header(name, value)
                 self.end_headers()
-                try:
-                    while part := found.read1(65_536):
-                        self.wfile.write(part)
-                        self.wfile.flush()
-                except OSError:
-                    pass  # the viewer left
-                finally:
-                    asked.close()
+                while part := found.read1(65_536):
+                    self.wfile.write(part)
+                    self.wfile.flush()
 
             do_GET = do_POST = do_DELETE = do_PATCH = answer
 

@@ -178,8 +178,6 @@ def test_a_page_of_another_port_or_site_cannot_act_through_the_browser(
     with site(attack) as port:
         for origin in ("as it is", "hidden"):
             evil = context.new_page()
-            answers: list[int] = []
-            evil.on("response", lambda a, to=answers: to.append(a.status))
             evil.goto(f"http://{host}:{port}/")
             if origin == "hidden":  # Origin: null
                 evil.evaluate(
@@ -208,7 +206,7 @@ def test_over_plain_http_from_another_machine_the_origin_alone_tells(
     names = "--host-resolver-rules=MAP *.lan 127.0.0.1"
     path = installed_browser()
     far = browser.browser_type.launch(executable_path=path, args=[*FLAGS, names])
-    page = far.new_page()
+    page = far.new_context().new_page()
     sent: list[dict[str, str]] = []
     page.on("request", lambda request: sent.append(request.all_headers()))
     url = f"http://monitor.lan:{monitor.port}"

@@ -38,7 +38,7 @@ def stripped(tmp_path: Path) -> Iterator[TestClient]:
 def kept(tmp_path: Path) -> Iterator[TestClient]:
     """A monitor that was told its prefix, asked with it."""
     with monitor(tmp_path, root_path="/team/cusp") as client:
-        client.base_url = "http://m.example/team/cusp"  # type: ignore[assignment]
+        client.base_url = "http://m.example/team/cusp"
         yield client
 
 
@@ -237,7 +237,7 @@ def test_a_rebound_name_is_not_made_ours_by_saying_so(tmp_path: Path) -> None:
 def test_a_webhook_names_the_page_below_the_prefix(tmp_path: Path) -> None:
     from monitor.webhooks_address import allowed_networks
 
-    config = {"root_path": "/cusp", "webhook_allow": allowed_networks("127.0.0.1")}
+    config: dict[str, Any] = {"root_path": "/cusp", "webhook_allow": allowed_networks("127.0.0.1")}
     with Receiver() as receiver, monitor(tmp_path, **config) as client:
         client.headers.update(BEARER)
         added = client.post("/api/v1/webhooks", json={"url": receiver.url})
