@@ -111,6 +111,18 @@ def test_a_session_that_was_ended_is_remembered_as_long_as_its_cookie_could_be_u
     assert (status(thief), kept()) == (401, 1)
 
 
+def test_ending_one_session_does_not_bring_back_another(
+    monitor: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browsers = [logged_in(monitor) for _ in range(3)]
+    thieves = [copy_of(browser, monitor) for browser in browsers]
+    for browser in browsers:
+        assert browser.post("/logout").status_code == 303
+    app: Any = monitor.app
+    monkeypatch.setattr(app.state.service.tokens, "_ticks", lambda: 1e12)  # nothing is remembered
+    assert [status(thief) for thief in thieves] == [401, 401, 401]
+
+
 def test_logging_out_twice_or_without_a_session_is_no_error_and_stores_nothing(
     monitor: TestClient,
 ) -> None:
