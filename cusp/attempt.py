@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from cusp import locks
+from cusp import locks, tls
 from cusp.spool import Spool
 
 
@@ -65,6 +65,7 @@ def refusal(
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=timeout_s,
             trust_env=False,
+            verify=tls.context(url),
         )
         if answer.status_code not in (409, 410):
             return None

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from cusp import settings
+from cusp import settings, tls
 from cusp.errors import CuspError
 from cusp.ids import new_id
 
@@ -23,7 +23,11 @@ class Client:
         self.url, self.page_url = config.url, config.page_url
         headers = {"Authorization": f"Bearer {config.token}"} if config.token else {}
         self._http = httpx.Client(
-            base_url=config.url, headers=headers, timeout=timeout_s, trust_env=False
+            base_url=config.url,
+            headers=headers,
+            timeout=timeout_s,
+            trust_env=False,
+            verify=tls.context(config.url),
         )
 
     def __enter__(self) -> "Client":
@@ -61,6 +65,8 @@ class Client:
         try:
             answer = self._http.request(method, f"/api/v1{path}", **options)
         except httpx.HTTPError as error:
+            if untrusted := tls.complaint(error, self.url):
+                raise ClientError(untrusted) from error
             raise ClientError(
                 f"no monitor answers at {self.url} ({error}); start one with `cusp serve`,"
                 " or set CUSP_URL"

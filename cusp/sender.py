@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 from pydantic import ValidationError
 
+from cusp import tls
 from cusp.attempt import Attempt, load_leftover
 from cusp.patience import asked_wait_s
 from cusp.wire import Command, Reply
@@ -68,6 +70,7 @@ class Sender:
             timeout=httpx.Timeout(TIMEOUT_S, connect=min(5.0, TIMEOUT_S)),
             transport=transport,
             trust_env=False,
+            verify=_trusted(url),
         )
         self._url = url
         self._live = live
@@ -300,9 +303,20 @@ class Sender:
                 "Cusp cannot reach the monitor at %s (%s). The training goes on, its points wait on"
                 " disk; start it with `cusp serve` or set CUSP_URL.",
                 self._url,
-                error,
+                tls.complaint(error, self._url) or error,
             )
         self._silent_for += 1
+
+
+def _trusted(url: str) -> ssl.SSLContext:
+    """Return whose certificates to trust: nobody's, said once, where the environment names none."""
+    try:
+        return tls.context(url)
+    except tls.CertificatesUnreadable as error:
+        log.warning(
+            "Cusp trusts no certificate: %s. The training goes on without the monitor.", error
+        )
+        return tls.nobody()
 
 
 def _asked_wait_s(error: Exception) -> float:

@@ -1,5 +1,6 @@
 """The composition root: routes, errors, limits, log-in and the life of the process."""
 
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from monitor.api import (
     deletion,
     health,
     jobs,
+    log_in,
     pages,
     quarantine,
     resume,
@@ -23,7 +25,9 @@ from monitor.api import (
     tokens,
     webhooks,
 )
+from monitor.compressed import Compressed
 from monitor.config import MonitorConfig
+from monitor.forwarded import Forwarded
 from monitor.guard import Guard
 from monitor.limits import BodyLimit
 from monitor.readiness import Readiness
@@ -44,6 +48,7 @@ def _courier(service: Service) -> Courier:
         lambda: service.clock(),
         allowed=config.webhook_allow,
         lost_after_s=config.lost_after_s,
+        root_path=config.root_path,
     )
 
 
@@ -66,6 +71,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
     """
     service = Service(config)
     service.database.upgrade()
+    service.tokens.sessions  # noqa: B018  (read now, so that no request waits for the database)
     beside = (_courier(service), _retention(service))
 
     @asynccontextmanager
@@ -79,7 +85,14 @@ def create_app(config: MonitorConfig) -> FastAPI:
             each.close()
         service.close()
 
-    app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Cusp",
+        version=__version__,
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # monitor/forwarded.py does it, with the prefix
+    )
     app.state.service = service
     app.state.readiness = Readiness(service.database)
     for module in (
@@ -96,10 +109,17 @@ def create_app(config: MonitorConfig) -> FastAPI:
     ):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
+    app.include_router(log_in.router)
     app.include_router(pages.router)
     problems.install(app)
     openapi.install(app)
+    app.add_middleware(Compressed)
     app.add_middleware(BodyLimit, limit_bytes=config.body_limit_bytes)
     app.add_middleware(Guard, tokens=service.tokens, rate_per_s=config.rate_per_s)
     app.add_middleware(Acts, database=service.database, clock=lambda: service.clock())
+    app.add_middleware(
+        Forwarded,
+        trusted_hosts=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"),
+        prefix=config.root_path,
+    )
     return app

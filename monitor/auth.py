@@ -1,24 +1,20 @@
-"""Who may ask for what: tokens, the browser's cookie, scopes and the runs they are limited to."""
+"""Who may ask for what: tokens, scopes and the runs they are limited to."""
 
 import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
-from urllib.parse import urlsplit
 
 from cusp.ids import is_id
-from monitor.config import is_loopback
+from monitor.sessions import Session
 
 Scope = Literal["ingest", "read", "control", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-COOKIE = "cusp_session"
-LOGIN_PATH = "/login"
-OPEN_PATHS = ("/healthz", "/readyz", LOGIN_PATH)
+LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
+OPEN_PATHS = ("/healthz", "/readyz", LOGIN_PATH, LOGOUT_PATH)
 PERSON = "person"
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _PREFIX = "cusp_"
 
 
@@ -31,6 +27,7 @@ class Grant:
     project: str | None = None
     run_id: str | None = None
     token_id: str | None = None  # None: CUSP_TOKEN, or nobody was asked
+    session: Session | None = None  # None: asked with the token itself
 
     @property
     def limited(self) -> bool:
@@ -92,50 +89,6 @@ def matches(token: str, given: str) -> bool:
     return hmac.compare_digest(token.encode(), given.strip().encode("utf-8", "replace"))
 
 
-def session_of(key: str, token_id: str = "") -> str:
-    """Return the cookie's value: signed with CUSP_TOKEN, so that it holds no token.
-
-    `token_id` is empty for CUSP_TOKEN itself.
-    """
-    signed = hmac.new(key.encode(), f"cusp session {token_id}".encode(), hashlib.sha256)
-    return f"{token_id}.{signed.hexdigest()}"
-
-
-def session_id(cookie: str) -> str:
-    """Return the token id that a cookie claims, unchecked; empty for CUSP_TOKEN."""
-    return cookie.partition(".")[0]
-
-
-def session_owner(key: str, cookie: str) -> str | None:
-    """Return the token id a cookie was made for, or None if it was not made here."""
-    token_id = session_id(cookie)
-    return token_id if matches(session_of(key, token_id), cookie) else None
-
-
 def is_open(path: str) -> bool:
     """Return whether anybody may ask for the path."""
     return path in OPEN_PATHS or path.startswith("/static/")
-
-
-def is_strange_host(host: str) -> bool:
-    """Return whether a Host header names anything but this machine.
-
-    A page whose own name was rebound to 127.0.0.1 sends that name; a monitor without a token would
-    take it for its own page.
-
-    >>> is_strange_host("127.0.0.1:8787"), is_strange_host("[::1]:8787"), is_strange_host("evil.example")
-    (False, False, True)
-    """
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return True
-    return not is_loopback(name)
-
-
-def is_foreign(method: str, headers: Mapping[str, str]) -> bool:
-    """Return whether a page of another site tries to act through the browser."""
-    origin = headers.get("origin")
-    if method in _SAFE_METHODS or not origin:
-        return False
-    return urlsplit(origin).netloc != headers.get("host", "")

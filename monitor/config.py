@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cusp.errors import CuspError
 from cusp.place import data_folder
+from monitor.prefix import BadPrefix, prefix_of
 from monitor.webhooks_address import Network, allowed_networks
 
 DEFAULT_PORT = 8787
@@ -23,6 +24,7 @@ class MonitorConfig:
     `rate_per_s`: requests a second of one token from one address, 0 for no limit.
     `webhook_allow`: networks beside the public ones that webhooks may reach. `deleted_days`: how long a
     deleted run can be restored. `keep_days`: ended runs older than this are deleted; None keeps all.
+    `root_path`: the prefix that a proxy puts before the monitor's paths, like `/cusp`; empty for none.
     """
 
     database_url: str
@@ -36,6 +38,7 @@ class MonitorConfig:
     webhook_allow: tuple[Network, ...] = ()
     deleted_days: float = 30.0
     keep_days: float | None = None
+    root_path: str = ""
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConfig:
@@ -54,6 +57,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConf
             webhook_allow=_networks(environment.get("CUSP_WEBHOOK_ALLOW") or ""),
             deleted_days=_days("CUSP_DELETED_DAYS", environment.get("CUSP_DELETED_DAYS")) or 30.0,
             keep_days=_days("CUSP_KEEP_DAYS", environment.get("CUSP_KEEP_DAYS")),
+            root_path=_root_path(environment.get("CUSP_ROOT_PATH") or ""),
         )
     )
 
@@ -100,6 +104,13 @@ def _port(value: str) -> int:
             f"CUSP_PORT is {value!r}, which a container platform has put there; give --port 8787"
         )
     raise ConfigError(f"CUSP_PORT is {value!r}; use a number from 0 (any free port) to 65535")
+
+
+def _root_path(value: str) -> str:
+    try:
+        return prefix_of(value)
+    except BadPrefix as error:
+        raise ConfigError(f"CUSP_ROOT_PATH: {error}") from None
 
 
 def _rate(value: str | None) -> float:

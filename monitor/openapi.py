@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from cusp.wire import PLAIN_JSON, PLAIN_OBJECT
+from webui.address import PREFIX
 
 Json = dict[str, Any]
 MEDIA_TYPE = "application/problem+json"
@@ -67,6 +68,8 @@ def install(app: FastAPI) -> None:
         if app.openapi_schema is None:
             made = get_openapi(title=app.title, version=app.version, routes=app.routes)
             app.openapi_schema = with_errors(made)
+        if prefix := PREFIX.get():
+            return {**app.openapi_schema, "servers": [{"url": prefix}]}
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]

@@ -73,7 +73,7 @@ def install(app: FastAPI) -> None:
 def _answer(request: Request, status: int, title: str, detail: str) -> Response:
     """Return a page to a browser that asked for one, else a problem document."""
     page = "text/html" in request.headers.get("accept", "")
-    if page and not request.url.path.startswith("/api/"):
+    if page and not request.scope["path"].startswith("/api/"):
         return HTMLResponse(pages.error_page(status, title, detail), status)
     return problem(status, title, detail)
 

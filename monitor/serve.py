@@ -121,6 +121,7 @@ def served_by(app: FastAPI) -> uvicorn.Config:
         access_log=False,
         lifespan="on",
         ws="none",
+        proxy_headers=False,  # monitor/forwarded.py reads them
         timeout_keep_alive=KEEP_ALIVE_S,
     )
 

@@ -1,24 +1,27 @@
-"""Checks tokens against the table, with a cache so that a batch of points costs no look-up."""
+"""Checks tokens and sessions against the tables, with a cache so that a batch of points costs no look-up."""
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from monitor import auth
 from monitor.auth import EVERYTHING, Grant
-from monitor.store import tokens
+from monitor.sessions import Session, Sessions
+from monitor.store import sessions, tokens
 from monitor.store.database import Database
 
 REMEMBERED_S = 3.0  # a revoked token is refused everywhere at the latest after this
 USED_EVERY_S = 60.0
 MOST_REMEMBERED = 1_000
+_SESSION = "session "  # before a session's id among what is remembered
 
 
 @dataclass(frozen=True)
 class _Known:
-    row: Any  # None: there is no such token, or it is revoked
+    row: Any  # None: there is no such token, or it is revoked; of a session whether it was ended
     until: float
 
 
@@ -43,22 +46,36 @@ class Tokens:
         """Whether everybody on this machine may do anything, as there is no CUSP_TOKEN."""
         return self._key is None
 
-    def grant(self, bearer: str, cookie: str) -> Grant | None:
-        """Return what a request with this token or this cookie may do, or None for nothing.
+    @cached_property
+    def sessions(self) -> Sessions | None:
+        """What makes and reads the cookies; None where nobody has to log in. Reads the database once."""
+        if self._key is None:
+            return None
+        with self._database.read() as tx:
+            secret = sessions.secret(tx)
+        if secret is None:
+            with self._database.write() as tx:
+                secret = sessions.made_secret(tx, auth.new_secret())
+        return Sessions(self._key, secret, lambda: self._clock())
+
+    def grant(self, bearer: str, found: Sequence[Session]) -> Grant | None:
+        """Return what a request with this token or one of these sessions may do, or None for nothing.
 
         Without CUSP_TOKEN the monitor listens on loopback only and everybody there may do anything,
         but a token made here keeps its limits and stays revoked.
         """
         if self._key is None:
             return self.of_bearer(bearer) if auth.split(bearer) else EVERYTHING
-        return self.of_bearer(bearer) or self.of_cookie(cookie)
+        grant = self.of_bearer(bearer)
+        return grant or next(filter(None, map(self.of_session, found)), None)
 
-    def remembers(self, bearer: str, cookie: str) -> bool:
+    def remembers(self, bearer: str, found: Sequence[Session]) -> bool:
         """Return whether this was a good token lately, or needs no look-up. Reads no database."""
         parts = auth.split(bearer)
-        token_id = parts[0] if parts else auth.session_id(cookie)
-        known = self._known.get(token_id)
-        return not token_id or (known is not None and known.row is not None)
+        if parts is None or found:  # a session was signed here: no stranger's
+            return True
+        known = self._known.get(parts[0])
+        return known is not None and known.row is not None
 
     def of_bearer(self, given: str) -> Grant | None:
         """Return what the token allows, or None. May read the database."""
@@ -72,34 +89,56 @@ class Tokens:
         right = auth.matches(row.hash if row else "", auth.hashed(parts[1]))
         return _grant(row) if row is not None and right else None
 
-    def of_cookie(self, cookie: str) -> Grant | None:
+    def of_session(self, session: Session) -> Grant | None:
         """Return what the browser's session allows, or None. May read the database."""
-        owner = auth.session_owner(self._key, cookie) if self._key is not None else None
-        if owner is None:
+        if self._has_ended(session.id):
             return None
-        row = self._row(owner) if owner else None
-        return EVERYTHING if owner == "" else _grant(row)
+        row = self._row(session.token_id) if session.token_id else None
+        found = _grant(row) if session.token_id else EVERYTHING
+        return replace(found, session=session) if found else None
 
     def session_for(self, given: str) -> str | None:
         """Return the cookie that stands for a token, or None if it is no good."""
-        if self._key is None or self.of_bearer(given) is None:
+        if self._key is None or self.sessions is None or self.of_bearer(given) is None:
             return None
         parts = None if auth.matches(self._key, given) else auth.split(given)
-        return auth.session_of(self._key, parts[0] if parts else "")
+        return self.sessions.begin(parts[0] if parts else "")
+
+    def end(self, session: Session) -> None:
+        """End the session: refused here from now on, and everywhere after `REMEMBERED_S`."""
+        with self._database.write() as tx:
+            sessions.end(tx, session.id, session.ends_at, self._clock())
+        self.forget(_SESSION + session.id)
 
     def stands(self, grant: Grant) -> bool:
-        """Return whether the grant's token has not been revoked since. May read the database."""
+        """Return whether the grant still holds: no token revoked, no session ended since.
+
+        May read the database.
+        """
+        session = grant.session
+        if session and (session.ends_at <= self._clock() or self._has_ended(session.id)):
+            return False
         return grant.token_id is None or self._row(grant.token_id) is not None
 
-    def forget(self, token_id: str) -> None:
-        """Look the token up again next time: it changed here."""
-        self._known.pop(token_id, None)
+    def forget(self, known: str) -> None:
+        """Look the token or session up again next time: it changed here."""
+        self._known.pop(known, None)
 
     def _row(self, token_id: str) -> Any:
-        known = self._known.get(token_id)
+        return self._remembered(token_id, lambda: self._look_up(token_id))
+
+    def _has_ended(self, session_id: str) -> bool:
+        def look_up() -> bool:
+            with self._database.read() as tx:
+                return sessions.has_ended(tx, session_id)
+
+        return bool(self._remembered(_SESSION + session_id, look_up))
+
+    def _remembered(self, key: str, look_up: Callable[[], Any]) -> Any:
+        known = self._known.get(key)
         if known is None or known.until < self._ticks():
-            known = _Known(self._look_up(token_id), self._ticks() + REMEMBERED_S)
-            self._known[token_id] = known
+            known = _Known(look_up(), self._ticks() + REMEMBERED_S)
+            self._known[key] = known
             while len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
         return known.row

@@ -79,6 +79,21 @@ def put(
     return delivery_id
 
 
+def addressed(body: str, prefix: str) -> str:
+    """Return a delivery's body with the prefix of a proxy before the path of the run's page.
+
+    What is stored knows no prefix: the one that the monitor has when it sends is right.
+
+    >>> addressed('{"run": {"path": "/runs/01J"}}', "/cusp")
+    '{"run": {"path": "/cusp/runs/01J"}}'
+    """
+    content = json.loads(body) if prefix else {}
+    if not content.get("run"):
+        return body
+    content["run"]["path"] = prefix + content["run"]["path"]
+    return json.dumps(content)
+
+
 def retry_after_s(attempts: int) -> float | None:
     """Return how long to wait after this many failed attempts, or None to give up.
 

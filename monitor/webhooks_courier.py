@@ -10,9 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import httpx
-
-from cusp import __version__
+from cusp import __version__, tls
 from monitor import webhooks
 from monitor.store import deliveries
 from monitor.store import webhooks as store
@@ -42,12 +40,14 @@ class Courier:
         *,
         allowed: Sequence[Network] = (),
         lost_after_s: float = 60.0,
+        root_path: str = "",
         look_up: Resolve = resolve,
         context: ssl.SSLContext | None = None,
     ) -> None:
         self._database, self._clock = database, clock
         self._allowed, self._look_up = allowed, look_up
         self._lost_after_s = lost_after_s
+        self._root_path = root_path
         self._context = context
         self._closing = threading.Event()
         self._wake = threading.Event()
@@ -132,7 +132,7 @@ class Courier:
             target = parse(webhook.url)
         except Refused as refused:
             return Outcome(None, str(refused))
-        body = row.body.encode()
+        body = webhooks.addressed(row.body, self._root_path).encode()
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"Cusp/{__version__}",
@@ -140,8 +140,11 @@ class Courier:
             "Cusp-Topic": row.topic,
             HEADER: signature(webhook.secret, int(time.time()), body),
         }
-        if self._context is None:  # made late: reading the certificates takes a while
-            self._context = httpx.create_ssl_context()
+        try:
+            if self._context is None:  # made late: reading the certificates takes a while
+                self._context = tls.context("https:")
+        except tls.CertificatesUnreadable as unreadable:
+            return Outcome(None, str(unreadable))
         return post(
             target,
             headers,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cusp import tls
 from monitor.webhooks_address import Network, Refused, Target, checked
 
 DEADLINE_S = 10.0
@@ -84,7 +85,8 @@ def post(
     except TimeoutError:
         return Outcome(None, f"{target.authority} did not answer within {deadline_s:.0f} s")
     except OSError as error:  # ssl.SSLError is one, too
-        return Outcome(None, f"{target.authority} cannot be reached: {error}")
+        untrusted = tls.complaint(error, target.authority)
+        return Outcome(None, untrusted or f"{target.authority} cannot be reached: {error}")
     return Outcome(status, _complaint(target, status))
 
 

@@ -172,8 +172,17 @@ class MonitorProcess:
         self.process.terminate()
         return self.process.wait(20)
 
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def client(self) -> httpx.Client:
+        """Return a client that holds the monitor's token."""
+        return httpx.Client(base_url=self.url, headers=self.bearer, timeout=20)
+
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        answer = httpx.get(f"{self.url}/api/v1{path}", params=query, timeout=10)
+        url = f"{self.url}/api/v1{path}"
+        answer = httpx.get(url, params=query, headers=self.bearer, timeout=10)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found

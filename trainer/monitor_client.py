@@ -1,5 +1,6 @@
 """The worker's side of the jobs API (docs/reference/rest.md, Workers)."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +9,11 @@ from typing import Any
 
 import httpx
 
+from cusp import tls
 from cusp.errors import CuspError
 from cusp.ids import new_id
+
+log = logging.getLogger("cusp")
 
 
 class JobLost(Exception):
@@ -42,8 +46,14 @@ class MonitorClient:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Like the client's: no proxy of the environment is given the token.
         self._http = httpx.Client(
-            base_url=f"{url}/api/v1", headers=headers, timeout=30.0, trust_env=False
+            base_url=f"{url}/api/v1",
+            headers=headers,
+            timeout=30.0,
+            trust_env=False,
+            verify=tls.context(url),
         )
+        self._url = url
+        self._complained = False
         self._stopping = stopping
 
     def waiting(self) -> list[tuple[str, str, str]]:
@@ -113,13 +123,21 @@ class MonitorClient:
         while True:
             try:
                 answer: httpx.Response | None = ask()
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                self._complain(error)
                 answer = None
             if answer is not None and answer.status_code < 500 and answer.status_code != 429:
                 return _accepted(answer)
             if self._stopping.wait(wait_s):
                 return None
             wait_s = min(2 * wait_s, self.LONGEST_WAIT_S)
+
+    def _complain(self, error: httpx.TransportError) -> None:
+        """Say once that the certificate is not trusted: waiting mends an outage, but not that."""
+        untrusted = tls.complaint(error, self._url)
+        if untrusted and not self._complained:
+            log.warning("%s; the worker tries again until then", untrusted)
+        self._complained = self._complained or untrusted is not None
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:

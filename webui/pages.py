@@ -140,9 +140,9 @@ def _sample_groups(run: Record, samples: Records) -> list[tuple[str, list[Record
     return [(name, group) for name, group in named if group]
 
 
-def login_page(error: str | None = None) -> str:
-    """Asks for the monitor's token; the form posts `token` to /login."""
-    return render("login.html", error=error)
+def login_page(error: str | None = None, *, wanted: str = "/") -> str:
+    """Asks for the monitor's token; the form posts `token`, and `next`: the page to show then."""
+    return render("login.html", wanted=wanted, error=error)
 
 
 def error_page(status: int, title: str, detail: str) -> str:

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader
 
 from cusp import __version__
 from webui import drawings, sentences, static, words
+from webui.address import at, has_session
 
 PALETTE_SIZE = 8
 
@@ -44,7 +45,7 @@ def color_index(run_id: str) -> int:
 
 def asset_url(name: str) -> str:
     """Where a page finds one of our files; the digest renews it after an upgrade."""
-    return f"/static/{name}?v={static.asset(name).etag.strip(chr(34))[:8]}"
+    return at(f"/static/{name}") + f"?v={static.asset(name).etag.strip(chr(34))[:8]}"
 
 
 @cache
@@ -60,7 +61,9 @@ def environment() -> Environment:
     made.globals.update(
         asset_url=asset_url,
         map_style_ids=static.map_style_ids,
-        plotly_url=f"/static/{static.PLOTLY}",
+        at=at,
+        has_session=has_session,
+        plotly_path=f"/static/{static.PLOTLY}",
         color_index=color_index,
         interval=words.interval,
         sparkline=drawings.sparkline,

@@ -1,5 +1,6 @@
 """Commands that run something: the monitor, a training, a worker, the migrations."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,10 @@ def serve(
     database: Annotated[
         str | None, typer.Option(help="postgresql://... or a path (CUSP_DATABASE_URL).")
     ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(help="Path prefix behind a proxy, like /cusp (CUSP_ROOT_PATH)."),
+    ] = None,
 ) -> None:
     """Run the monitor: dashboard, REST and ingest.
 
@@ -45,11 +50,12 @@ def serve(
     from monitor.serve import serve as serve_until_told
 
     orphans.end_with_parent()
-    environment = _over(os.environ, directory, database, host, port)
+    environment = _over(os.environ, directory, database, host, port, root_path)
     config = from_environment(environment)
     listener = bound(config.host, config.port)
+    config = dataclasses.replace(config, port=listener.getsockname()[1])
     shown = f"[{config.host}]" if ":" in config.host else config.host
-    here = f"http://{shown}:{listener.getsockname()[1]}"
+    here = f"http://{shown}:{config.port}{config.root_path}"
     address = settings.public_url(environment) or here
 
     def ready() -> None:
@@ -161,6 +167,7 @@ def _over(
     database: str | None = None,
     host: str | None = None,
     port: int | None = None,
+    root_path: str | None = None,
 ) -> dict[str, str]:
     """Return the environment with what options say in place of variables."""
     given = {
@@ -168,6 +175,7 @@ def _over(
         "CUSP_DATABASE_URL": database,
         "CUSP_HOST": host,
         "CUSP_PORT": None if port is None else str(port),
+        "CUSP_ROOT_PATH": root_path,
     }
     return {**environment, **{name: value for name, value in given.items() if value is not None}}
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import parse_qs
 
-from anyio import to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 
 from cusp.wire import Id
-from monitor import auth, views
+from monitor import views
 from monitor.access import GrantDep, needs
 from monitor.api.queries import Project
 from monitor.api.runs import read_evaluations, read_series
@@ -56,34 +54,6 @@ def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
             raise NotFound(str(error.args[0])) from None
 
 
-@router.get("/login", response_class=HTMLResponse)
-def login_page(service: ServiceDep) -> str:
-    """Ask for the token."""
-    return pages.login_page()
-
-
-@router.post("/login")
-async def login(service: ServiceDep, request: Request) -> Response:
-    """Give the browser its cookie for the right token."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"))
-    if service.config.token is None:
-        return RedirectResponse("/", 303)
-    token = form.get("token", [""])[0].strip()
-    session = await to_thread.run_sync(service.tokens.session_for, token)
-    if session is None:
-        return HTMLResponse(pages.login_page("This monitor knows no such token."), 403)
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(
-        auth.COOKIE,
-        session,
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-        max_age=30 * 86_400,
-    )
-    return answer
-
-
 @router.get("/static/{name}")
 def static_file(name: str, request: Request) -> Response:
     """One of the files the pages use."""
@@ -91,7 +61,10 @@ def static_file(name: str, request: Request) -> Response:
         found, headers = static.asset(name), static.headers(name)
     except static.UnknownAsset as error:
         raise NotFound(str(error.args[0])) from None
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    known = request.headers.get("if-none-match", "").split(",")
+    if headers["ETag"] in (
+        tag.strip().removeprefix("W/") for tag in known
+    ):  # W/: packed on the way
         return Response(status_code=304, headers=headers)
     return Response(found.body, headers=headers)
 

@@ -20,6 +20,7 @@ from monitor.store import audit, checkpoints, commands, evaluations, feed, findi
 from monitor.store import jobs as job_rows
 from monitor.store.database import Transaction
 from monitor.thin import thin
+from webui.address import at
 
 router = APIRouter(tags=["runs"])
 Json = dict[str, Any]
@@ -63,7 +64,7 @@ def announce_run(start: RunStart, service: ServiceDep, grant: GrantDep) -> Json:
     with service.database.read() as tx:
         check_run(tx, grant, start.run_id, start.project)
     service.ingest.announce(start)
-    return {"id": start.run_id, "url": f"/runs/{start.run_id}"}
+    return {"id": start.run_id, "url": at(f"/runs/{start.run_id}")}
 
 
 @router.post(

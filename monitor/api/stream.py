@@ -85,10 +85,11 @@ async def run_events(
 async def _while_it_stands(
     service: Service, grant: Grant, found: AsyncGenerator[bytes]
 ) -> AsyncGenerator[bytes]:
-    """Yield what is found as long as the grant's token has not been revoked."""
+    """Yield what is found as long as the grant holds: its token not revoked, its session not ended."""
+    bounded = grant.token_id or grant.session
     yield OPENED
     async with aclosing(found):
         async for content in found:
-            if grant.token_id and not await to_thread.run_sync(service.tokens.stands, grant):
+            if bounded and not await to_thread.run_sync(service.tokens.stands, grant):
                 return
             yield content

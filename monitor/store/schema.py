@@ -349,6 +349,22 @@ tokens = Table(
     Column("revoked_by", String(200)),
 )
 
+session_key = Table(
+    "session_key",
+    metadata,
+    # One row, made by the first monitor that needs it: with CUSP_TOKEN it signs the browsers' cookies.
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("secret", String(64), nullable=False),
+)
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    # Of those that log out; forgotten when the cookie has run out by itself.
+    Column("id", String(64), primary_key=True),
+    Column("ends_at", Double, nullable=False),
+)
+
 purged = Table(
     "purged",
     metadata,

@@ -1,11 +1,16 @@
-"""A headless browser, driven by Playwright."""
+"""A headless browser, driven by Playwright, and a monitor with a token: every page is met by logging in."""
 
+import functools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.install import browser as installed_browser
+from tests.conftest import MonitorProcess
+
+TOKEN = "a-browser-logs-in-with-this-token"
 
 FLAGS = [
     "--no-sandbox",
@@ -34,10 +39,43 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
+def monitor_process(
+    monitor_process: MonitorProcess, monkeypatch: pytest.MonkeyPatch
+) -> MonitorProcess:
+    """A monitor that asks for a token, which the clients of this test hold."""
+    monitor_process.token = TOKEN
+    monkeypatch.setenv("CUSP_TOKEN", TOKEN)
+    return monitor_process
+
+
+def log_in(page: Page, token: str = TOKEN) -> None:
+    """Fill in and send the form that the page shows, as a person does."""
+    form = page.locator("form#login")
+    form.get_by_label("Token").fill(token)
+    with page.expect_navigation():
+        form.get_by_role("button", name="Log in").click()
+
+
+def as_a_person(page: Page) -> Page:
+    """Return the page, which now logs in wherever it is asked to: the address asked for is shown then."""
+    go = page.goto
+
+    @functools.wraps(go)
+    def goto(url: str, **options: Any) -> Any:
+        answer = go(url, **options)
+        if page.locator("form#login").count():
+            log_in(page)
+        return answer
+
+    page.goto = goto  # type: ignore[method-assign]
+    return page
+
+
+@pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """An empty page whose script errors fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
+    opened = as_a_person(context.new_page())
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on(

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import httpx
 import plotly
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, checkpoint, point, status, transition
 from webui import static
@@ -31,7 +31,7 @@ INJECT = """() => new Promise(done => {
 def run_url(monitor_process: MonitorProcess) -> str:
     """The page of a run whose every text is hostile."""
     monitor_process.start()
-    with httpx.Client(base_url=monitor_process.url) as client:
+    with monitor_process.client() as client:
         trainer = Trainer(
             client,  # type: ignore[arg-type]  # asks alike
             name=HOSTILE,
@@ -79,7 +79,7 @@ def test_hostile_names_metrics_and_completions_are_shown_as_text(page: Page, run
 def test_the_policy_stops_inline_scripts_and_styles_and_leaves_the_charts_their_style(
     browser: Browser, run_url: str
 ) -> None:
-    page = browser.new_page()
+    page = as_a_person(browser.new_page())
     page.goto(run_url)
     page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.data?.length > 0")
     modebar = page.locator(".js-plotly-plot .modebar").first
@@ -95,7 +95,7 @@ def test_no_page_and_nothing_done_with_a_chart_meets_the_policy(
     """The page fixture fails on every violation, which a browser writes to its console."""
     monitor_process.start()
     page.goto(monitor_process.url)  # no run yet
-    with httpx.Client(base_url=monitor_process.url) as client:
+    with monitor_process.client() as client:
         trainer = Trainer(client)  # type: ignore[arg-type]  # asks alike
         transition(trainer)
         for path in ("/", "/?project=default", "/login"):
@@ -137,7 +137,7 @@ def test_metrics_called_like_parts_of_the_language_get_charts_like_any_other(
     page: Page, monitor_process: MonitorProcess
 ) -> None:
     monitor_process.start()
-    with httpx.Client(base_url=monitor_process.url) as client:
+    with monitor_process.client() as client:
         trainer = Trainer(client)  # type: ignore[arg-type]  # asks alike
         trainer.send(point(1, format_reward=0.4))
         page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
@@ -150,11 +150,13 @@ def test_metrics_called_like_parts_of_the_language_get_charts_like_any_other(
 
 def test_live_changes_are_text_too(browser: Browser, monitor_process: MonitorProcess) -> None:
     """What a script puts into the page: a new metric's chart, a reason, an answer of the monitor."""
-    page = browser.new_page()  # the other fixture takes the 409 below for an error of the page
+    page = as_a_person(
+        browser.new_page()
+    )  # the other fixture takes the 409 below for an error of the page
     stopped: list[str] = []
     page.on("console", lambda m: stopped.append(m.text) if "Content Security" in m.text else None)
     monitor_process.start()
-    with httpx.Client(base_url=monitor_process.url) as client:
+    with monitor_process.client() as client:
         trainer = Trainer(client)  # type: ignore[arg-type]  # asks alike
         trainer.send(point(1, format_reward=0.4))
         page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")

@@ -48,6 +48,15 @@ ROWS = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[runs_page]"
 SAID = f"{ESCAPING}::test_what_is_said_of_a_transition_is_text"
 OTHER_PAGES = {"section_row.html": ROWS, "section_transition.html": SAID}  # the others: FIELDS
 CHARTS = f"{ESCAPING}::test_no_text_of_any_record_becomes_a_tag_in_a_chart"
+SESSIONS, CROSS = "tests/security/test_sessions.py", "tests/security/test_cross_site.py"
+FORWARDED, PACKED = "tests/security/test_forwarded.py", "tests/api/test_compressed.py"
+BELOW = f"{FORWARDED}::test_all_that_a_visitor_is_given_lies_below_the_prefix"
+SLASH = f"{FORWARDED}::test_a_slash_at_the_end_is_forgiven_and_leads_nowhere_else"
+LOGGED_OUT = f"{SESSIONS}::test_logging_out_ends_the_session_at_every_monitor[sqlite]"
+OTHER_KEY = f"{SESSIONS}::test_another_bootstrap_token_ends_all_sessions_and_another_database_knows_none[sqlite]"
+ELSEWHERE = f"{SESSIONS}::test_the_log_in_leads_to_this_monitor_only"
+OTHERS = f"{CROSS}::test_pages_of_others_do_not_act"
+UNREADABLE = f"{CROSS}::test_what_cannot_be_read_is_refused_with_a_sentence"
 REDIRECT = f"{GUARDS}::test_a_token_follows_no_redirect_and_no_proxy"
 NOT_DONE = f"{GUARDS}::test_nothing_unpickles_evaluates_or_trusts_code_of_others"
 
@@ -97,25 +106,53 @@ SECRETS = [
     Mutant("a command's token follows no redirect", "cusp/client.py", "trust_env=False", "trust_env=False, follow_redirects=True", (f"{REDIRECT}[by_client]",)),
     Mutant("a worker's token follows no redirect", "trainer/monitor_client.py", "trust_env=False", "trust_env=False, follow_redirects=True", (f"{REDIRECT}[by_worker]",)),
     Mutant("a trainer's token goes to no proxy", "cusp/sender.py", "            trust_env=False,\n", "", (f"{REDIRECT}[by_run]",)),
-    Mutant("a worker's token goes to no proxy", "trainer/monitor_client.py", ", trust_env=False", "", (f"{REDIRECT}[by_worker]",)),
+    Mutant("a worker's token goes to no proxy", "trainer/monitor_client.py", "            trust_env=False,\n", "", (f"{REDIRECT}[by_worker]",)),
 ]  # fmt: skip
 
 BROWSERS = [
-    Mutant("cookie: HttpOnly", "monitor/api/pages.py", "httponly=True", "httponly=False", (COOKIE,)),
-    Mutant("cookie: SameSite=Strict", "monitor/api/pages.py", 'samesite="strict"', 'samesite="lax"', (COOKIE,)),
-    Mutant("cookie: Secure over https", "monitor/api/pages.py", 'secure=request.url.scheme == "https"', "secure=False", (COOKIE,)),
-    Mutant("the cookie is signed", "monitor/auth.py", "return token_id if matches(session_of(key, token_id), cookie) else None", "return token_id", (FORGED,)),
-    Mutant("the cookie's signature holds its token's id", "monitor/auth.py", 'f"cusp session {token_id}".encode()', 'b"cusp session"', (FORGED,)),
-    Mutant("only a right token gets a cookie", "monitor/tokens.py", "if self._key is None or self.of_bearer(given) is None:", "if self._key is None:", (f"{ACCESS}::test_a_browser_logs_in_once_and_the_cookie_is_not_the_token",)),
-    Mutant("a page of another site cannot act", "monitor/guard.py", "if auth.is_foreign(request.method, request.headers):", "if False:", (FOREIGN,)),
-    Mutant("a page of another site: POST acts", "monitor/auth.py", '_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")', '_SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "POST")', (FOREIGN,)),
-    Mutant("a page of another site: DELETE acts", "monitor/auth.py", '_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")', '_SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")', (FOREIGN,)),
-    Mutant("a page of another site: whole origin", "monitor/auth.py", 'return urlsplit(origin).netloc != headers.get("host", "")', 'return not urlsplit(origin).netloc.startswith(headers.get("host", ""))', (FOREIGN,)),
-    Mutant("a rebound name is refused", "monitor/guard.py", "if self._tokens.is_open and auth.is_strange_host(host):", "if False:", (f"{ACCESS}::test_without_a_token_only_this_machines_names_are_answered",)),
+    Mutant("cookie: HttpOnly", "monitor/api/log_in.py", "httponly=True", "httponly=False", (COOKIE,)),
+    Mutant("cookie: SameSite=Strict", "monitor/api/log_in.py", 'samesite="strict"', 'samesite="lax"', (COOKIE,)),
+    Mutant("cookie: Secure over https", "monitor/api/log_in.py", "secure=is_secure(request),\n        max_age", "secure=False,\n        max_age", (COOKIE,)),
+    Mutant("cookie: below the prefix only", "webui/address.py", 'return PREFIX.get() or "/"', 'return "/"', (BELOW,)),
+    Mutant("cookie: a name of its own for https", "monitor/sessions.py", 'return f"__Secure-{self._name}" if secure else self._name', "return self._name", (f"{SESSIONS}::test_cookies_over_https_have_a_name_that_plain_http_cannot_set",)),
+    Mutant("cookie: a name of its own for each monitor", "monitor/sessions.py", 'hmac.new(key, b"cookie name", hashlib.sha256)', 'hmac.new(b"", b"cookie name", hashlib.sha256)', (f"{SESSIONS}::test_cookies_over_https_have_a_name_that_plain_http_cannot_set",)),
+    Mutant("the cookie is signed", "monitor/sessions.py", "signed, at = self._signer.unsign(value, return_timestamp=True)", 'signed, at = value.rsplit(".", 2)[0].encode(), self._signer.timestamp_to_datetime(int(self._clock()))', (FORGED,)),
+    Mutant("a session is signed with CUSP_TOKEN", "monitor/sessions.py", "key = hmac.new(token.encode()", 'key = hmac.new(b""', (OTHER_KEY,)),
+    Mutant("a session is signed with the database's secret", "monitor/sessions.py", 'f"cusp sessions {secret}".encode()', 'b"cusp sessions"', (OTHER_KEY,)),
+    Mutant("a session ends by itself", "monitor/sessions.py", "if not -SKEW_S <= age_s < LIFE_S or", "if", (f"{SESSIONS}::test_a_session_ends_after_thirty_days_whatever_the_browser_does[sqlite]",)),
+    Mutant("a session is not from the future", "monitor/sessions.py", "not -SKEW_S <= age_s < LIFE_S", "not age_s < LIFE_S", (f"{SESSIONS}::test_a_session_ends_after_thirty_days_whatever_the_browser_does[sqlite]",)),
+    Mutant("logging out ends the session", "monitor/tokens.py", "sessions.end(tx, session.id, session.ends_at, self._clock())", "pass", (LOGGED_OUT,)),
+    Mutant("a session that was ended is refused", "monitor/tokens.py", "        if self._has_ended(session.id):\n            return None\n", "", (LOGGED_OUT,)),
+    Mutant("a session ends with its token", "monitor/tokens.py", "row = self._row(session.token_id) if session.token_id else None\n        found = _grant(row) if session.token_id else EVERYTHING", "found = EVERYTHING", (f"{SESSIONS}::test_a_revoked_token_ends_its_sessions_and_no_other[sqlite]",)),
+    Mutant("a stream ends with its session", "monitor/tokens.py", "if session and (session.ends_at <= self._clock() or self._has_ended(session.id)):", "if False:", (f"{SESSIONS}::test_an_open_stream_ends_with_its_session[sqlite]",)),
+    Mutant("ended sessions are kept as long as they matter", "monitor/store/sessions.py", "where(ended_sessions.c.ends_at < now)", "where(ended_sessions.c.ends_at > 0)", (f"{SESSIONS}::test_ending_one_session_does_not_bring_back_another[sqlite]",)),
+    Mutant("ended sessions are forgotten in time", "monitor/store/sessions.py", "where(ended_sessions.c.ends_at < now)", "where(ended_sessions.c.ends_at < 0)", (f"{SESSIONS}::test_a_session_that_was_ended_is_remembered_as_long_as_its_cookie_could_be_used[sqlite]",)),
+    Mutant("cookies of one name cost bounded time", "monitor/sessions.py", "cookies[:MOST_TRIED]", "cookies", (f"{SESSIONS}::test_a_thousand_cookies_of_one_name_cost_no_more_than_a_few",)),
+    Mutant("only a right token gets a cookie", "monitor/tokens.py", "if self._key is None or self.sessions is None or self.of_bearer(given) is None:", "if self._key is None or self.sessions is None:", (f"{ACCESS}::test_a_browser_logs_in_once_and_the_cookie_is_not_the_token",)),
+    Mutant("the log-in leads to no other host", "monitor/api/log_in.py", 'return "/" if wanted.startswith("//") else wanted', "return wanted", (ELSEWHERE,)),
+    Mutant("the log-in leads to no other host by a backslash", "monitor/api/log_in.py", ' and "\\\\" not in wanted', "", (ELSEWHERE,)),
+    Mutant("the log-in leads to no other host by a tab", "monitor/api/log_in.py", "wanted.isascii() and wanted.isprintable() and", "wanted.isascii() and", (ELSEWHERE,)),
+    Mutant("the log-in leads to a path", "monitor/api/log_in.py", ' or not wanted.startswith("/")', "", (ELSEWHERE,)),
+    Mutant("a slash at the end leads to no other host", "monitor/forwarded.py", """quote("/" + scope["path"].strip("/"),""", """quote(scope["path"].rstrip("/"),""", (SLASH,)),
+    Mutant("only a trusted proxy is believed", "monitor/forwarded.py", "if (client[0] if client else None) not in self.trusted_hosts:", "if False:", (f"{FORWARDED}::test_only_a_trusted_proxy_says_the_prefix",)),
+    Mutant("a prefix holds nothing but names", "monitor/prefix.py", "if not _PREFIX.fullmatch(found) or len(found) > LONGEST:", "if False:", (f"{FORWARDED}::test_what_cannot_be_a_prefix_is_refused_with_a_sentence",)),
+    Mutant("a rebound name stays one, whatever it says", "monitor/guard.py", "cross_site.is_strange_host(host):", "cross_site.is_strange_host(getattr(request.state, 'forwarded_host', '') or host):", (f"{FORWARDED}::test_a_rebound_name_is_not_made_ours_by_saying_so",)),
+    Mutant("a page of another site cannot act", "monitor/guard.py", 'return problem(403, "Not allowed", foreign) if foreign else None', "return None", (FOREIGN,)),
+    Mutant("a page of another site: POST acts", "monitor/cross_site.py", 'SAFE_METHODS = ("GET", "HEAD", "OPTIONS")', 'SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "POST")', (FOREIGN,)),
+    Mutant("a page of another site: DELETE acts", "monitor/cross_site.py", 'SAFE_METHODS = ("GET", "HEAD", "OPTIONS")', 'SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")', (FOREIGN,)),
+    Mutant("a page of another site: whole origin", "monitor/cross_site.py", "return any(origin == one for one in named)", "return any(one and origin.host.startswith(one.host) for one in named)", (FOREIGN,)),
+    Mutant("a page of another site: what the browser says of it", "monitor/cross_site.py", "own = site in _OWN_SITE", 'own = site != "cross-site"', (OTHERS,)),
+    Mutant("a page of another site: a hidden origin", "monitor/cross_site.py", "if origin is None or (scheme", 'if origin is None:\n        return True\n    if (scheme', (OTHERS,)),
+    Mutant("a page of another site: https is not http", "monitor/cross_site.py", ' or (scheme == "https" and origin.scheme != "https")', "", (OTHERS,)),
+    Mutant("a page of another site: Referer where there is no Origin", "monitor/cross_site.py", 'headers.get("origin") or headers.get("referer") or ""', 'headers.get("origin") or ""', (OTHERS,)),
+    Mutant("an unreadable address is nobody's", "monitor/cross_site.py", "    except ValueError:\n        return None\n", "    except KeyError:\n        return None\n", (UNREADABLE,)),
+    Mutant("nothing is packed for a page of another site", "monitor/compressed.py", "return own and takes_gzip", "return takes_gzip", (f"{PACKED}::test_no_secret_and_nothing_for_another_sites_page_is_packed",)),
+    Mutant("nobody's certificate is not everybody's", "cusp/tls.py", "return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)", "return ssl._create_unverified_context()", ("tests/contract/test_own_authority.py::test_nobody_is_trusted_where_nobody_was_named",)),
+    Mutant("a rebound name is refused", "monitor/guard.py", "if self._tokens.is_open and cross_site.is_strange_host(host):", "if False:", (f"{ACCESS}::test_without_a_token_only_this_machines_names_are_answered",)),
     Mutant("headers on every answer", "monitor/guard.py", "await (refusal or self._app)(scope, receive, send_with_headers)", "await (refusal or self._app)(scope, receive, send)", (HEADERS,)),
     Mutant("header: Content-Security-Policy", "monitor/guard.py", '    "Content-Security-Policy": static.CONTENT_SECURITY_POLICY,\n', "", (HEADERS,)),
     Mutant("header: nosniff", "monitor/guard.py", '    "X-Content-Type-Options": "nosniff",\n', "", (HEADERS,)),
-    Mutant("header: Referrer-Policy", "monitor/guard.py", '    "Referrer-Policy": "no-referrer",\n', "", (HEADERS,)),
+    Mutant("header: Referrer-Policy", "monitor/guard.py", '    "Referrer-Policy": "same-origin",', "", (HEADERS,)),
     Mutant("header: Cross-Origin-Opener-Policy", "monitor/guard.py", '    "Cross-Origin-Opener-Policy": "same-origin",\n', "", (HEADERS,)),
     Mutant("header: Cross-Origin-Resource-Policy", "monitor/guard.py", '    "Cross-Origin-Resource-Policy": "same-origin",\n', "", (HEADERS,)),
     Mutant("header: Cache-Control", "monitor/guard.py", '    "Cache-Control": "no-store",\n', "", (HEADERS,)),
@@ -209,7 +246,7 @@ AMOUNTS = [
     Mutant("waiting jobs are bounded", "monitor/room.py", "if room.waiting_jobs(tx, run_id) >= WAITING_JOBS_OF_A_RUN:", "if False:", (f"{LIMITS}::test_a_run_with_too_many_waiting_jobs_takes_no_more_until_one_is_done[sqlite]",)),
     Mutant("open commands are bounded", "monitor/room.py", "if len(commands.pending(tx, run_id)) >= OPEN_COMMANDS_OF_A_RUN:", "if False:", (f"{LIMITS}::test_a_trainer_is_not_sent_commands_without_end[sqlite]",)),
     Mutant("a token's requests are limited", "monitor/guard.py", 'return _hurried(self._rates.take(f"{grant.token_id} {asker}"))', "return None", (f"{LIMITS}::test_a_token_that_asks_too_often_is_told_when_to_ask_again",)),
-    Mutant("guesses at the log-in are limited", "monitor/guard.py", "return _hurried(self._strangers.take(asker)) if tries else None", "return None", (f"{LIMITS}::test_guessing_tokens_is_slowed_down_by_address",)),
+    Mutant("guesses at the log-in are limited", "monitor/guard.py", "safe = request.method in cross_site.SAFE_METHODS", "safe = True", (f"{LIMITS}::test_guessing_tokens_is_slowed_down_by_address",)),
     Mutant("guesses by header are limited", "monitor/guard.py", "        if grant is None:\n            self._strangers.take(asker)\n", "        if grant is None:\n", (f"{GUARDS}::test_guessing_by_header_is_slowed_down_by_address",)),
     Mutant("addresses cost bounded memory", "monitor/rate.py", "while len(self._levels) > self._most:", "while False:", ("tests/security/test_rate.py",)),
     Mutant("an IPv6 network is one asker", "monitor/rate.py", "return str(ipaddress.ip_network((found, 64), strict=False))", "return address", ("monitor/rate.py",)),

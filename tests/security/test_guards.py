@@ -22,7 +22,6 @@ from cusp.ids import new_id
 from cusp.settings import Settings
 from monitor import acts, auth, guard, room, tokens
 from monitor.app import create_app
-from monitor.auth import COOKIE
 from monitor.config import MonitorConfig, is_loopback
 from tests.conftest import MonitorProcess
 from tests.messages import Json, Trainer, checkpoint, point
@@ -67,7 +66,7 @@ def test_every_answer_carries_the_security_headers(guarded: TestClient) -> None:
     for answer in answers:
         found = answer.headers
         assert found["x-content-type-options"] == "nosniff"
-        assert found["referrer-policy"] == "no-referrer"
+        assert found["referrer-policy"] == "same-origin"
         assert found["cross-origin-opener-policy"] == "same-origin"
         assert found["cross-origin-resource-policy"] == "same-origin"
         assert found["content-security-policy"] == static.CONTENT_SECURITY_POLICY
@@ -145,12 +144,21 @@ def test_a_page_of_another_site_cannot_act_with_the_browsers_cookie(
 
 def test_a_cookie_made_for_one_token_cannot_be_turned_into_anothers(guarded: TestClient) -> None:
     reader, admin = made_token(guarded, "read"), made_token(guarded, "admin")
-    browser, _ = logged_in(guarded, reader["token"])
-    token_id, _, signature = browser.cookies[COOKIE].partition(".")
+    browser, _ = logged_in(guarded, reader["token"], "http://monitor.example")
+    (name,) = browser.cookies
+    assert browser.get("/api/v1/runs").status_code == 200
+    token_id, _, rest = browser.cookies[name].partition(".")
     assert token_id == reader["id"]
-    for other in ("", admin["id"]):
-        forged = TestClient(guarded.app, cookies={COOKIE: f"{other}.{signature}"})
-        assert forged.get("/api/v1/runs").status_code == 401
+    session_id, _, signature = rest.partition(".")
+    _, at = signature.split(".")[::-1]
+    for forgery in (
+        f".{rest}",
+        f"{admin['id']}.{rest}",
+        f"{token_id}.another.{signature}",
+        f"{token_id}.{session_id}.{at}z.{signature.partition('.')[2]}",
+    ):
+        forged = TestClient(guarded.app, cookies={name: forgery})
+        assert forged.get("/api/v1/runs").status_code == 401, forgery
 
 
 def test_nothing_secret_is_taken_from_an_address(guarded: TestClient) -> None:
@@ -370,15 +378,16 @@ def test_no_token_is_in_a_log_or_in_the_database(monitor_process: MonitorProcess
     with httpx.Client(base_url=monitor.url, headers=BEARER) as client:
         made = client.post("/api/v1/tokens", json={"name": "n", "scopes": ["read"]}).json()
         wrong = "a-wrong-token-that-may-be-nearly-right"
-        cookie = httpx.post(f"{monitor.url}/login", data={"token": made["token"]}).cookies[COOKIE]
+        given = httpx.post(f"{monitor.url}/login", data={"token": made["token"]}).cookies
+        ((name, cookie),) = given.items()
         httpx.get(f"{monitor.url}/api/v1/runs", headers={"Authorization": f"Bearer {wrong}"})
         httpx.post(f"{monitor.url}/login", data={"token": wrong})
-        httpx.get(f"{monitor.url}/", cookies={COOKIE: cookie})
+        httpx.get(f"{monitor.url}/", cookies={name: cookie})
         httpx.get(f"{monitor.url}/api/v1/nothing?x=1", headers=BEARER)
     monitor.stop()
     parts = auth.split(made["token"])
     assert parts is not None
-    secrets = [KEY, parts[1], wrong, cookie.partition(".")[2]]
+    secrets = [KEY, parts[1], wrong, cookie.partition(".")[2], cookie.rpartition(".")[2]]
     for file in monitor.folder.iterdir():
         if file.is_file():
             content = file.read_bytes()

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from cusp.ids import new_id
 from monitor import tokens as checking
 from monitor.app import create_app
-from monitor.auth import COOKIE, SCOPES
+from monitor.auth import SCOPES
 from monitor.config import MonitorConfig
 from monitor.service import Service
 from tests.messages import Json, Trainer, checkpoint, point
@@ -75,7 +75,7 @@ def test_pages_that_are_not_in_the_document_declare_one_too(admin: TestClient) -
     pages = [r for r in every_route(app.routes) if not r.include_in_schema]
     assert {"/", "/login", "/runs/{run_id}"} <= {route.path for route in pages}
     for route in pages:
-        if route.path not in ("/login", "/static/{name}"):
+        if route.path not in ("/login", "/logout", "/static/{name}"):
             assert route.dependencies, route.path
 
 
@@ -235,7 +235,8 @@ def test_a_browser_logged_in_with_a_token_has_its_limits(admin: TestClient) -> N
     assert browser.post(f"/api/v1/runs/{trainer.run_id}/stop", json={}).status_code == 403
     admin.delete(f"/api/v1/tokens/{made['id']}")
     assert browser.get("/api/v1/runs").status_code == 401
-    forged = TestClient(admin.app, cookies={COOKIE: f"{made['id']}.{'0' * 64}"})
+    (name,) = browser.cookies
+    forged = TestClient(admin.app, cookies={name: f"{made['id']}.{'0' * 64}"})
     assert forged.get("/api/v1/runs").status_code == 401
 
 

@@ -1,4 +1,5 @@
 // Stop, resume, promote, pin, evaluate, delete: ask where it matters, post, say what happened.
+import { at } from "./address.js";
 import { getJson, patch, post, remove, say } from "./api.js";
 import { toldRoles } from "./roles.js";
 
@@ -82,7 +83,7 @@ export function listen({ refresh }) {
     },
     delete: async (form) => {
       await remove(`/api/v1/runs/${runId()}${form.elements.promoted.checked ? "?confirm_promoted=true" : ""}`);
-      location.assign("/#deleted");
+      location.assign(at("/#deleted"));
     },
     roles: (form) => changeRoles(toldRoles(form)),
     rules: () => changeRoles({}),

@@ -1,4 +1,6 @@
 // Calls to the REST API. A failure throws an Error whose message is the sentence to show.
+import { at, loginAddress } from "./address.js";
+
 let sayTimer = null;
 
 export function say(text, bad = false) {
@@ -35,7 +37,7 @@ export const getJson = (path) => call(path, {});
 async function call(path, options) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(at(path), options);
   } catch {
     throw new Error("The monitor cannot be reached. Nothing was changed; try again when the page is live again.");
   }
@@ -47,8 +49,8 @@ async function call(path, options) {
 const detail = (answer) => (typeof answer.detail === "string" ? answer.detail : answer.title);
 
 export async function getFragment(path) {
-  const response = await fetch(path, { headers: { Accept: "text/html" } });
-  if (response.redirected) location.assign(response.url); // the session has ended: log in again
+  const response = await fetch(at(path), { headers: { Accept: "text/html" } });
+  if (response.redirected || response.status === 401) location.assign(loginAddress()); // the session has ended
   if (!response.ok || response.redirected) throw new Error(`The monitor answered ${response.status} for ${path}.`);
   const holder = document.createElement("template");
   holder.innerHTML = await response.text();

@@ -1,5 +1,7 @@
 // One EventSource with a visible state. It starts at the cursor of the rendered page; a browser
 // reconnects by itself with Last-Event-ID, and where it gave up (an HTTP error) we start again there.
+import { at } from "./address.js";
+
 const EVENTS = ["point", "verdict", "rewind", "run", "changed"];
 const GRACE_MS = 1500; // a blip shorter than this is not worth a banner
 const MAX_WAIT_MS = 15000;
@@ -22,7 +24,7 @@ export function follow(url, cursor, handlers) {
     show("on", "live");
   };
   const open = () => {
-    source = new EventSource(`${url}?after=${encodeURIComponent(last)}`);
+    source = new EventSource(`${at(url)}?after=${encodeURIComponent(last)}`);
     source.onopen = () => {
       found();
       handlers.open?.();

@@ -1,4 +1,5 @@
 // The table of runs: live rows, search, sort.
+import { home } from "./address.js";
 import { getFragment, getJson, say } from "./api.js";
 import { listDeleted } from "./deleted.js";
 import { follow } from "./live.js";
@@ -96,7 +97,7 @@ body.addEventListener("click", (event) => {
 });
 
 search.value = new URL(location).searchParams.get("q") || "";
-document.querySelectorAll("[data-origin]").forEach((el) => { el.textContent = location.origin; });
+document.querySelectorAll("[data-origin]").forEach((el) => { el.textContent = home(); });
 filter();
 listDeleted(table.dataset.project);
 tickRelativeTimes();
