@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from cusp.harmless import harmless
+
 log = logging.getLogger("cusp")
 
 _trainings = itertools.count(1)
@@ -29,8 +31,8 @@ class Attendance:
         self._number = next(_trainings)  # an old note must not count in the next training
         self._complete: bool | None = None
         self._store = _store() if distributed() else None
-        if self._store is not None:
-            self._store.set(_note(torch.distributed.get_rank()), str(self._number))
+        if self._store is not None and not _left(self._store, self._number):
+            self._complete = False
 
     def complete(self) -> bool:
         """Return whether collectives are safe: every rank has the callback. Ask at a step's end.
@@ -38,9 +40,11 @@ class Attendance:
         The first rank to look decides for all, so that no two of them can see it differently.
         """
         if self._complete is None:
+            self._complete = False  # asked once only, also where the store cannot be asked
             self._complete = self._store is None or self._decided(self._store)
         return self._complete
 
+    @harmless(False)
     def _decided(self, store: Any) -> bool:
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()  # the processor may be ahead of the gradients' sum
@@ -61,6 +65,13 @@ def _store() -> Any:
         return torch.distributed.distributed_c10d._get_default_store()
     except (AttributeError, RuntimeError, ValueError):
         return None
+
+
+@harmless(False)
+def _left(store: Any, number: int) -> bool:
+    """Leave this rank's note; return whether that worked."""
+    store.set(_note(torch.distributed.get_rank()), str(number))
+    return True
 
 
 def _present(store: Any, number: int) -> list[int]:

@@ -80,7 +80,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     ) -> None:
         """Announce the attempt, from rank 0; a training goes on without Cusp rather than not at all."""
         self._stop_after_save, self._proposed, self._agreed = False, [], set()
-        self._unregistered = None
+        self._unregistered = self._attendance = None
         self.reading.begin()
         self._idle = _another_watches(self, state)
         if self._idle:
@@ -229,7 +229,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
 
     def _together(self) -> bool:
         """Return whether all ranks have the callback, so that they can agree. Ask at a step's end."""
-        return self._attendance is None or self._attendance.complete()
+        if not distributed():
+            return True
+        return self._attendance is not None and self._attendance.complete()
 
     @harmless(None)
     def _saved(self, run: Run, args: TrainingArguments, step: int) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_completions_per_point_are_those_that_a_real_trainer_generates_between_t
     bench: Bench,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    chosen: dict[str, float],
+    chosen: dict[str, Any],
 ) -> None:
     monkeypatch.setenv("CUSP_DIR", str(tmp_path / "cusp"))
     monkeypatch.setenv("CUSP_MODE", "offline")
