@@ -77,9 +77,16 @@ def run(arguments: Sequence[str], processes: int, gpus: int) -> int:
     """
     more = {**orphans.bound_to_this_process(), **environment(processes, gpus)}
     child = subprocess.Popen([*command(processes), *arguments], env=interpreter.environment(more))
-    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    asked: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        asked.append(number)
+        child.terminate()
+
+    before = signal.signal(signal.SIGTERM, pass_on)
     try:
-        return _status(child.wait())
+        status = _status(child.wait())
+        return 128 + signal.SIGTERM if asked else status  # the launcher has another for it
     except KeyboardInterrupt:  # the terminal told them, too
         return _ended(child)
     finally:

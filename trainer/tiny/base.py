@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import torch.nn.functional as F
 import transformers
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from cusp import locks
 from trainer.config import TinyModel
 from trainer.tiny import problems, tokenizer, traces
 
@@ -28,16 +30,30 @@ Progress = Callable[[str], None]
 
 
 def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> Path:
-    """Return the folder of the base model for `options`, made now unless `cache` holds it."""
+    """Return the folder of the base model for `options`, made now unless `cache` holds it.
+
+    Of several processes that want it one makes it, and the others wait for that.
+    """
     folder = cache / f"tiny-base-{cache_key(options)}"
-    if not (folder / "model.safetensors").is_file():
-        model = make_base(options, progress)
-        cache.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix="tiny-base-", dir=cache))
-        model.save_pretrained(work)
-        tokenizer.make_tokenizer().save_pretrained(work)
-        _publish(work, folder)
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = None
+    while not _is_there(folder) and (lock := locks.take(folder.with_suffix(".lock"))) is None:
+        time.sleep(0.2)
+    try:
+        if not _is_there(folder):
+            model = make_base(options, progress)
+            work = Path(tempfile.mkdtemp(prefix="tiny-base-", dir=cache))
+            model.save_pretrained(work)
+            tokenizer.make_tokenizer().save_pretrained(work)
+            _publish(work, folder)
+    finally:
+        if lock is not None:
+            lock.close()
     return folder
+
+
+def _is_there(folder: Path) -> bool:
+    return (folder / "model.safetensors").is_file()
 
 
 def cache_key(options: TinyModel) -> str:
@@ -146,6 +162,6 @@ def _publish(work: Path, folder: Path) -> None:
     try:
         os.rename(work, folder)
     except OSError:
-        if not (folder / "model.safetensors").is_file():
+        if not _is_there(folder):
             raise
         shutil.rmtree(work)
