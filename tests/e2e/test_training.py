@@ -55,8 +55,8 @@ def test_eight_steps_of_grpo_log_format_accuracy_and_length_and_go_on_after_a_st
     assert [point["step"] for point in found] == list(range(1, 9))
     for point in found:
         metrics = point["metrics"]
-        assert 0 <= metrics["format_reward"] <= 1
-        assert 0 <= metrics["accuracy_reward"] <= 1
+        assert 0 <= metrics["rewards/format_reward"] <= 1
+        assert 0 <= metrics["rewards/accuracy_reward"] <= 1
         assert 1 <= metrics["completion_length"] <= 64
         assert {"clipped_ratio", "entropy", "reward", "loss", "grad_norm"} <= metrics.keys()
     assert [path.name for path in checkpoints.found_in(root)] == ["checkpoint-4", "checkpoint-8"]
