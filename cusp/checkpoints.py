@@ -269,9 +269,9 @@ def files_of(path: Path) -> list[Path]:
 
 
 def _below(name: str) -> str:
-    """Return a file's name in a manifest; ValueError for one that leads out of its directory."""
+    """Return a file's name in a manifest; CheckpointError for one that leads out of its directory."""
     if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
-        raise ValueError(f"{name!r} is no file of the checkpoint")
+        raise CheckpointError(f"{name!r} is no file of the checkpoint")
     return name
 
 

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from cusp import terminal
+from cusp.errors import CuspError
 from cusp.shelf import Place
 
 log = logging.getLogger("cusp")
 
 Evaluate = Callable[[Path], Sequence[float]]
+
+
+class NotScores(CuspError, ValueError):
+    """What `evaluate=` returned is no list of scores."""
 
 
 def scores(
@@ -44,5 +49,5 @@ def scores(
 def _checked(values: Any) -> list[float]:
     found = [float(value) for value in values]
     if not found or any(value not in (0.0, 1.0) for value in found):
-        raise ValueError(f"it must return a 0 or 1 for each problem, not {values!r:.80}")
+        raise NotScores(f"it must return a 0 or 1 for each problem, not {values!r:.80}")
     return found
