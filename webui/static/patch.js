@@ -1,4 +1,5 @@
 // Puts a Run summary into the marked places of a table row or of the run page's header.
+import { now } from "./clock.js";
 import { ago, duration, interval, isNumber, number, percent, usd, whole, UNKNOWN } from "./format.js";
 
 const ENDED = ["stopped", "finished", "failed"];
@@ -49,7 +50,7 @@ function patchTimes(root, run) {
     if (el.firstChild !== time) el.replaceChildren(time);
     time.dateTime = run.last_contact_at || "";
     time.dataset.relative = "";
-    time.textContent = ago(run.last_contact_at);
+    tick(time);
   });
   root.querySelectorAll('[data-f="elapsed"]').forEach((el) => {
     el.textContent = duration(run.elapsed_s); // all attempts together, without the time between them
@@ -92,8 +93,13 @@ export function patchSortKeys(row, run) {
 export const hasEnded = (run) => ENDED.includes(run.status);
 
 export function tickRelativeTimes(root = document) {
-  root.querySelectorAll("time[data-relative]").forEach((el) => {
-    const text = el.dateTime ? ago(el.dateTime) : UNKNOWN;
-    if (el.textContent !== text) el.textContent = text;
-  });
+  root.querySelectorAll("time[data-relative]").forEach(tick);
+}
+
+// Until the monitor's clock is known the time itself stays.
+function tick(el) {
+  const known = now();
+  if (known === null && el.textContent) return;
+  const text = el.dateTime && known !== null ? ago(el.dateTime, known) : UNKNOWN;
+  if (el.textContent !== text) el.textContent = text;
 }
