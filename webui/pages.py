@@ -39,8 +39,12 @@ def runs_page(
     cursor: int = 0,
     total: int | None = None,
     database: str = "",
+    needs_token: bool = False,
 ) -> str:
-    """The table of runs; `total` counts all stored runs, `database` is the id of what it shows."""
+    """The table of runs; `total` counts all stored runs, `database` is the id of what it shows.
+
+    `needs_token`: who sends a run here has to bring one.
+    """
     shown = [r for r in runs if project is None or r["project"] == project]
     return render(
         "runs.html",
@@ -49,6 +53,7 @@ def runs_page(
         cursor=cursor,
         total=total or len(shown),
         database=database,
+        needs_token=needs_token,
     )
 
 

@@ -73,6 +73,7 @@ def environment() -> Environment:
         difference_bar=drawings.difference_bar,
         evidence_bar=drawings.evidence_bar,
         comparison_words=sentences.comparison,
+        no_evaluation_words=sentences.no_evaluation,
         version=__version__,
     )
     return made

@@ -27,7 +27,9 @@ def runs_page(service: ServiceDep, grant: GrantDep, project: Project | None = No
         listed = runs.listed(tx, project=grant.project or project, only=grant.run_id)
         found = [service.summarised(tx, run) for run in listed]
         database = installation.database_id(tx)
-    return pages.runs_page(found, project=project, database=database)
+    return pages.runs_page(
+        found, project=project, database=database, needs_token=not service.tokens.is_open
+    )
 
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])

@@ -1,7 +1,7 @@
 """The stream that all tabs of a browser share."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from anyio import to_thread
@@ -24,7 +24,7 @@ MOST_RUNS = 100
 PROCESS = new_id()  # another after every start of the monitor
 _PLACE = re.compile(r"([0-9A-HJKMNP-TV-Z]{26}):(\d{1,16})")
 Places = Annotated[
-    list[Annotated[str, Query(pattern=f"^{_PLACE.pattern}$")]],
+    Sequence[Annotated[str, Query(pattern=f"^{_PLACE.pattern}$")]],
     Query(
         alias="run",
         max_length=MOST_RUNS,
@@ -50,8 +50,8 @@ class _Opening(NamedTuple):
 async def shared_events(
     service: ServiceDep,
     grant: GrantDep,
-    run: Places = [],
-    table: Table = False,  # noqa: B006
+    run: Places = (),
+    table: Table = False,
 ) -> Stream:
     """Stream the changes of several runs, each from a cursor, and of the runs table: one for a browser."""
     asked = {place[:26]: min(int(place[27:]), MOST) for place in run}

@@ -17,7 +17,8 @@ export function patchRun(root, run) {
       el.textContent = value;
     });
   pill("status", `pill s-${run.status}`, run.status);
-  pill("phase", `pill phase p-${run.phase || "none"}`, words(run.phase));
+  const phase = run.step === null ? null : run.phase; // without a step there is nothing that it says
+  pill("phase", `pill phase p-${phase || "none"}`, words(phase));
   put("phase_words", run.words || run.phase_words || UNKNOWN);
   put("step", whole(run.step));
   put("max_steps", whole(run.max_steps));
