@@ -1,5 +1,5 @@
 // The one line on top of the page: what is wrong with it now, and the way out. The gravest is shown.
-const ORDER = ["gone", "database", "refused", "forbidden", "lost", "resting"];
+const ORDER = ["database", "gone", "refused", "forbidden", "lost", "resting"];
 const told = new Map(); // kind -> {text, link: [words, address] or null}
 
 export function banner(kind, text, link = null) {

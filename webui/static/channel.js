@@ -100,7 +100,8 @@ function alone(wants, hear) {
       if (newer.size >= MOST_OWN) rest();
     };
   }
-  addEventListener("pointerdown", claim);
+  // Not on pointerdown: the banner goes, and what was pressed would move away under the pointer.
+  addEventListener("click", claim);
   addEventListener("keydown", claim);
   document.addEventListener("visibilitychange", () => { if (!tabs && document.hidden) rest(); });
   return { start: claim, leave: () => feed.remove(client), look: claim };
