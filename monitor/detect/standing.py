@@ -67,7 +67,9 @@ def none_seen(
     """
     if not last.anything():
         return f"By step {step} nothing was measured that could show a transition."
-    said = f"By step {step} no transition is seen: evidence {score:.0f}, confirmed at {confirm:.0f}."
+    said = (
+        f"By step {step} no transition is seen: evidence {score:.0f}, confirmed at {confirm:.0f}."
+    )
     if high_at is not None and high_at < step and last.ended_at(FORMAT) is None:
         said += f" Format reward has not been clearly higher since step {high_at}."
     return said
@@ -84,7 +86,7 @@ def cautions(step: int, metrics: Mapping[str, float]) -> str:
     """Return what a person would want to know of the step beside the transition, or nothing.
 
     >>> cautions(9, {"clipped_ratio": 1.0, "entropy": 0.009, "frac_reward_zero_std": 0.75})
-    'But at step 9 100 % of the completions are cut off, entropy is 0.009 and 75 % of the groups give no gradient.'
+    'But at step 9: 100 % of the completions are cut off, entropy is 0.009 and 75 % of the groups give no gradient.'
     """
     found = []
     clipped, entropy = measured(metrics, "clipped_ratio"), measured(metrics, "entropy")
@@ -97,4 +99,4 @@ def cautions(step: int, metrics: Mapping[str, float]) -> str:
         found.append(f"{100 * min(alike, 1.0):.0f} % of the groups give no gradient")
     elif spread is not None and spread <= 0:
         found.append("all rewards are equal, which gives no gradient")
-    return f"But at step {step} {joined(found)}." if found else ""
+    return f"But at step {step}: {joined(found)}." if found else ""

@@ -95,7 +95,7 @@ def test_no_state_makes_a_sentence_claim_more(
     if end in ENDS:
         assert not PROMISES.search(shown), PROMISES.search(shown)
     if what in ("all cut", "dead"):
-        assert "But at step 90 " in run["words"]
+        assert "But at step 90: " in run["words"]
 
 
 def test_the_card_names_the_step_by_which_it_holds(api: TestClient) -> None:

@@ -81,7 +81,7 @@ def test_a_dead_run_is_not_called_anything_but_what_it_is() -> None:
     words = fold(run)[-1].words
     assert words.startswith("By step 300 no transition is seen: evidence ")
     assert words.endswith(
-        "But at step 300 100 % of the completions are cut off, entropy is 0.009 and 75 % of the groups"
+        "But at step 300: 100 % of the completions are cut off, entropy is 0.009 and 75 % of the groups"
         " give no gradient."
     )
     assert not CLAIMS.search(words)
