@@ -7,7 +7,7 @@ from alembic import op
 from cusp.ids import new_id
 
 revision = "0008"
-down_revision = "0003"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,7 @@
 """Revision 0008 with data: sentences that said more than was known are made anew, others stay."""
 
 from alembic import command
+from alembic.script import ScriptDirectory
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
@@ -9,6 +10,12 @@ from monitor.config import MonitorConfig
 from monitor.store.database import Database, alembic_config
 from monitor.store.installation import database_id
 from tests.messages import Trainer, point
+
+
+def before() -> str:
+    revision = ScriptDirectory.from_config(alembic_config()).get_revision("0008")
+    assert isinstance(revision.down_revision, str)
+    return revision.down_revision
 
 
 def test_old_assurances_are_taken_back(database_url: str) -> None:
@@ -20,7 +27,7 @@ def test_old_assurances_are_taken_back(database_url: str) -> None:
     kept = trainers[1].get()["words"]
     database = app.state.service.database
     with database.write() as tx:
-        command.downgrade(alembic_config(tx), "0003")
+        command.downgrade(alembic_config(tx), before())
         old = '"words": "The run is steady. Evidence for a transition 0 of 33."'
         for (verdict,) in tx.execute(
             text("SELECT CAST(verdict AS TEXT) FROM runs WHERE id = :id"),
