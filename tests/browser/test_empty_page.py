@@ -7,13 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import TOKEN, as_a_person
 from tests.conftest import MonitorProcess
-
-TOKEN = "token-of-the-empty-page-0123456789"
 
 
 @pytest.fixture(params=["", TOKEN], ids=["open", "with a token"])
@@ -24,11 +22,7 @@ def page_and_monitor(
     monitor.token = request.param or None
     monitor.start()
     context = browser.new_context()
-    if monitor.token:
-        answer = httpx.post(f"{monitor.url}/login", data={"token": TOKEN})
-        name, value = answer.headers["set-cookie"].split(";")[0].split("=", 1)
-        context.add_cookies([{"name": name, "value": value, "url": monitor.url}])
-    page = context.new_page()
+    page = as_a_person(context.new_page())
     page.goto(monitor.url)
     expect(page.locator("#live")).to_have_attribute("data-state", "on", timeout=30_000)
     yield page, monitor

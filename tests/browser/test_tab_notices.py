@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
+from tests.browser.conftest import as_a_person, log_in
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, point, status
 
@@ -49,7 +50,7 @@ def trainer_of() -> Iterator[Announce]:
     with ExitStack() as open_ones:
 
         def announce(monitor: MonitorProcess, token: str = "", **start: object) -> Trainer:
-            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            headers = {"Authorization": f"Bearer {token or monitor.token}"}
             client = httpx.Client(base_url=monitor.url, timeout=30, headers=headers)
             open_ones.enter_context(client)
             trainer = Trainer(client, **start)  # type: ignore[arg-type]  # asks alike
@@ -60,17 +61,10 @@ def trainer_of() -> Iterator[Announce]:
 
 
 def opened(context: BrowserContext, url: str) -> Page:
-    page = context.new_page()
+    page = as_a_person(context.new_page())
     page.goto(url)
     expect(page.locator("#live")).to_have_attribute("data-state", "on")
     return page
-
-
-def log_in(context: BrowserContext, monitor: MonitorProcess, token: str) -> None:
-    """Give the browser the session that the form gives."""
-    answer = httpx.post(f"{monitor.url}/login", data={"token": token}, follow_redirects=False)
-    name, value = answer.headers["set-cookie"].split(";")[0].split("=", 1)
-    context.add_cookies([{"name": name, "value": value, "url": monitor.url}])
 
 
 def drawn(page: Page) -> None:
@@ -128,8 +122,10 @@ def test_a_refused_session_says_so_keeps_the_place_and_leads_to_the_log_in(
     monitor.token = FIRST
     monitor.start()
     trainer = trainer_of(monitor, FIRST)
-    log_in(context, monitor, FIRST)
-    page = opened(context, f"{monitor.url}/runs/{trainer.run_id}?from=mail#others")
+    page = context.new_page()
+    page.goto(f"{monitor.url}/runs/{trainer.run_id}?from=mail#others")
+    log_in(page, FIRST)
+    expect(page.locator("#live")).to_have_attribute("data-state", "on")
     table = opened(context, monitor.url)
     busy = opened(context, f"{monitor.url}/runs/{trainer.run_id}")
     busy.locator('[data-action="stop"]').click()  # in the middle of something: it is not sent away
@@ -138,13 +134,13 @@ def test_a_refused_session_says_so_keeps_the_place_and_leads_to_the_log_in(
     monitor.start()
     for one in (page, table, busy):
         expect(one.locator("#banner")).to_contain_text("You are logged out")
-        link = one.locator("#banner a")
-        place = one.evaluate("() => location.pathname + location.search + location.hash")
-        expected = httpx.URL(f"{monitor.url}/login", params={"next": place})
-        assert httpx.URL(link.get_attribute("href") or "").params == expected.params
+        link = one.locator("#banner a").get_attribute("href") or ""
+        place = one.evaluate("() => location.pathname + location.search")
+        assert httpx.URL(link).params["next"] == place
     page.wait_for_url("**/login?next=*")
     expect(busy.locator("#stop-dialog")).to_be_visible()
-    log_in(context, monitor, SECOND)
+    log_in(page, SECOND)
+    page.wait_for_url(f"{monitor.url}/runs/{trainer.run_id}?from=mail#others")
     expect(busy.locator("#live")).to_have_attribute("data-state", "on", timeout=60_000)
     expect(busy.locator("#banner")).to_be_hidden()
 
@@ -221,7 +217,7 @@ def test_a_request_that_is_not_answered_ends_with_a_sentence(
     # The limit is 20 s; the page's clock is wound on, the request hangs for real.
     page = context.new_page()
     page.clock.install()
-    page.goto(f"{monitor.url}/runs/{trainer.run_id}")
+    as_a_person(page).goto(f"{monitor.url}/runs/{trainer.run_id}")
     context.route("**/api/v1/runs/*/stop", lambda route: None)
     page.locator('[data-action="stop"]').click()
     with page.expect_request("**/stop") as asked:

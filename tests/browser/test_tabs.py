@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, point
 
@@ -27,7 +28,8 @@ def monitor(monitor_process: MonitorProcess) -> MonitorProcess:
 
 @pytest.fixture
 def client(monitor: MonitorProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=monitor.url, timeout=30) as it:
+    headers = {"Authorization": f"Bearer {monitor.token}"}
+    with httpx.Client(base_url=monitor.url, timeout=30, headers=headers) as it:
         yield it
 
 
@@ -97,7 +99,7 @@ def streams(client: httpx.Client) -> int:
 
 
 def opened(context: BrowserContext, url: str) -> Page:
-    page = context.new_page()
+    page = as_a_person(context.new_page())
     page.goto(url)
     expect(page.locator("#live")).to_have_attribute("data-state", "on")
     return page
