@@ -27,6 +27,11 @@ class Purged(LookupError):
     """The run is gone for good, and what still arrives for it is refused."""
 
 
+def is_purged(tx: Transaction, run_id: str) -> bool:
+    """Return whether the run was purged, though rows of it may still be there."""
+    return deletion.tombstone(tx, run_id) is not None
+
+
 def refuse_purged(tx: Transaction, run_id: str) -> None:
     """Raise Purged when the run was purged, with who and when."""
     stone = deletion.tombstone(tx, run_id)

@@ -17,6 +17,8 @@ from monitor.detect import RewardRange, RunShape
 from monitor.role_ranges import ranges
 
 PART = "\x02"  # before the name of a part of a role while a point is put together; no metric has it
+# Read beside the roles, for the sentences alone; a step that measured nothing else is no point.
+BESIDE = frozenset({"frac_reward_zero_std"})
 LOGGED = " (logged)"  # after the name of a logged series that is not the role of that name
 
 Point = dict[str, float]
@@ -37,7 +39,8 @@ class RoleSeries:
 
     def labels(self, numbers: Mapping[str, int]) -> dict[int, str]:
         """Return the series ids to read with the names under which `complete` wants their values."""
-        labels = {numbers[stored]: series for stored, series in self.plain.items()}
+        labels = {numbers[name]: name for name in BESIDE if name in numbers}
+        labels |= {numbers[stored]: series for stored, series in self.plain.items()}
         for members in self.made.values():
             for key in keys_of(members):
                 if key in numbers:
@@ -46,10 +49,12 @@ class RoleSeries:
 
     def complete(self, points: dict[int, Point]) -> dict[int, Point]:
         """Return the points, read under `labels`, by role series; one that measured nothing is left out."""
-        if not self.made:
+        beside = not BESIDE.isdisjoint(self.names)
+        if not self.made and not beside:
             return points
         for step in list(points):
-            if not (whole := self._made(points[step])):
+            whole = self._made(points[step]) if self.made else points[step]
+            if not whole.keys() - BESIDE:
                 del points[step]
             else:
                 points[step] = whole

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from monitor import superseded, views
 from monitor.broadcast import Channels
 from monitor.config import MonitorConfig
-from monitor.deletion import refuse_deleted, refuse_purged
+from monitor.deletion import is_purged, refuse_deleted, refuse_purged
 from monitor.events import Hub, Reader
 from monitor.fanout import Fanout
 from monitor.ingest import Ingest
@@ -72,10 +72,12 @@ class Service:
             self.fanout.tell(run_id)
 
     def summary(self, run_id: str) -> dict[str, Any] | None:
-        """Return the run as the runs table shows it, or None."""
+        """Return the run as the runs table shows it, None if it is not there or was purged."""
         with self.database.read() as tx:
             run = runs.get(tx, run_id)
-            return self.summarised(tx, run) if run else None
+            if run is None or (run.deleted_at is not None and is_purged(tx, run_id)):
+                return None
+            return self.summarised(tx, run)
 
     def summarised(self, tx: Transaction, run: Any) -> dict[str, Any]:
         """Return a run row as the runs table shows it."""

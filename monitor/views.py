@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor import possible, role_reading, superseded, times
+from monitor import possible, role_reading, superseded, times, words
 from monitor.kept import kept
 from monitor.role_series import role_series
 from monitor.role_view import roles_view
@@ -22,14 +22,6 @@ from monitor.store.database import Transaction
 KEY_METRICS = ("format_reward", "completion_length", "accuracy_reward", "reward")
 SPARKLINE_POINTS = 60
 SET_ASIDE_SHOWN = 5
-_PHASE_WORDS = {
-    "warming_up": "too little data yet",
-    "adapting": "format still rising",
-    "adapted": "format saturated, steady",
-    "turning": "evidence of the transition",
-    "past": "past the transition",
-    "collapsed": "hard failure",
-}
 
 
 def when(seconds: float | None) -> str | None:
@@ -61,16 +53,17 @@ def summary(
     max_steps = run.metadata.get("max_steps")
     aliases = _aliases(tx, run.id)
     elapsed_s = times.elapsed_s(attempts)
+    status = status_of(tx, run, now, lost_after_s)
     return {
         "id": run.id,
         "project": run.project,
         "name": run.name,
         "tags": run.tags,
-        "status": status_of(tx, run, now, lost_after_s),
+        "status": status,
         "status_reason": run.status_reason,
         "phase": verdict.get("phase", "warming_up"),
-        "phase_words": _PHASE_WORDS[verdict.get("phase", "warming_up")],
-        "words": verdict.get("words", ""),
+        "phase_words": words.PHASE_WORDS[verdict.get("phase", "warming_up")],
+        "words": words.of_run(status, last_step, verdict),
         "step": last_step,
         "max_steps": max_steps,
         "attempts": len(attempts),

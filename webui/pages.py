@@ -33,12 +33,27 @@ class UnknownSection(KeyError):
 
 
 def runs_page(
-    runs: Records, *, project: str | None = None, cursor: int = 0, total: int | None = None
+    runs: Records,
+    *,
+    project: str | None = None,
+    cursor: int = 0,
+    total: int | None = None,
+    database: str = "",
+    needs_token: bool = False,
 ) -> str:
-    """The table of runs; `cursor` is where /api/v1/events goes on, `total` counts all stored runs."""
+    """The table of runs; `total` counts all stored runs, `database` is the id of what it shows.
+
+    `needs_token`: who sends a run here has to bring one.
+    """
     shown = [r for r in runs if project is None or r["project"] == project]
     return render(
-        "runs.html", runs=shown, project=project, cursor=cursor, total=total or len(shown)
+        "runs.html",
+        runs=shown,
+        project=project,
+        cursor=cursor,
+        total=total or len(shown),
+        database=database,
+        needs_token=needs_token,
     )
 
 
@@ -54,8 +69,9 @@ def run_page(
     jobs: Records = (),
     samples: Records = (),
     cursor: int | str = 0,
+    database: str = "",
 ) -> str:
-    """The page of one run; live updates go on from `cursor`."""
+    """The page of one run; live updates go on from `cursor` of the database of this id."""
     data = {
         "verdicts": verdicts,
         "checkpoints": checkpoints,
@@ -69,6 +85,7 @@ def run_page(
         "run.html",
         run=run,
         cursor=cursor,
+        database=database,
         charts_words=sentences.charts(series, run, verdicts),
         figure=figures.run_figures(series, verdicts, run, checkpoints, evaluations),
         others=figures.other_figures(series),

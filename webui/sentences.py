@@ -26,7 +26,8 @@ def transition(run: Record, verdicts: Record | None) -> str:
         )
     if found["state"] == "provisional":
         return (
-            f"The run may be turning since {since}. Not confirmed: more evidence is needed.{safe}"
+            f"By step {last_judged(run, verdicts)} the run may be turning since {since}."
+            f" Not confirmed: more evidence is needed.{safe}"
         )
     again = " The estimate was revised since." if found["state"] == "revised" else ""
     return (
@@ -44,10 +45,19 @@ def safe_words(found: Record) -> str:
 def no_transition(run: Record, verdicts: Record | None) -> str:
     """Why there is no transition to show."""
     if not verdicts or not verdicts["steps"]:
-        return "No step has been judged yet."
+        return "No step was judged." if run["status"] in ENDED else "No step has been judged yet."
+    step = last_judged(run, verdicts)
     if run["status"] in ENDED:
-        return "No transition was found in this run."
-    return "No transition so far."
+        return f"No transition was found in this run; its last step judged is {step}."
+    return f"No transition is seen by step {step}."
+
+
+def last_judged(run: Record, verdicts: Record | None) -> int | str:
+    """The step of the last verdict, by which what is said of the present holds."""
+    if verdicts and verdicts["steps"]:
+        return int(verdicts["steps"][-1])
+    step = run.get("step")
+    return words.UNKNOWN if step is None else int(step)
 
 
 def evidence_at(run: Record, verdicts: Record | None) -> dict[str, Any] | None:
@@ -98,8 +108,11 @@ def charts(series: Iterable[Record], run: Record, verdicts: Record | None) -> st
     known = by_name(series)
     names = ("format_reward", "completion_length", "accuracy_reward")
     said = [sentence for name in names if (sentence := course(name, known.get(name)))]
+    if not known:
+        return "Charts of the run; no step of it was received."
     if not said:
-        return "Charts of the run; no step has been received yet."
+        none = "Of format reward, completion length and accuracy reward none is logged."
+        return f"Charts over the optimiser step. {none}"
     return " ".join(["Charts over the optimiser step.", *said, transition(run, verdicts)])
 
 
@@ -113,6 +126,19 @@ def course(name: str, one: Record | None) -> str:
         f"{words.metric(name).capitalize()} went from {words.number(values[0])} at step {steps[0]} "
         f"to {words.number(values[-1])} at step {steps[-1]}, lowest {words.number(low)} at step "
         f"{steps[values.index(low)]}, highest {words.number(high)} at step {steps[values.index(high)]}."
+    )
+
+
+def no_evaluation(run: Record) -> str:
+    """Why there are no scores, and what brings them."""
+    if run.get("no_evaluation"):
+        return f"Nothing is evaluated: {str(run['no_evaluation']).rstrip('.')}."
+    by_hand = "Nothing has been evaluated. Evaluate scores the candidates on held-out problems."
+    if run["status"] in ENDED or (run.get("policy") or {}).get("evaluate") == "none":
+        return by_hand
+    return (
+        "Nothing has been evaluated yet. The candidates are scored on held-out problems once the run"
+        " has stopped or finished, or when you press Evaluate."
     )
 
 

@@ -43,9 +43,10 @@ def color_index(run_id: str) -> int:
     return sum(ord(letter) for letter in run_id) % PALETTE_SIZE
 
 
-def asset_url(name: str) -> str:
-    """Where a page finds one of our files; the digest renews it after an upgrade."""
-    return at(f"/static/{name}") + f"?v={static.asset(name).etag.strip(chr(34))[:8]}"
+def asset_url(name: str, *imported: str) -> str:
+    """Where a page finds one of our files; the digests, its own and of what it imports, renew it."""
+    digests = (static.asset(one).etag.strip(chr(34))[:8] for one in (name, *imported))
+    return at(f"/static/{name}") + f"?v={'-'.join(digests)}"
 
 
 @cache
@@ -72,6 +73,7 @@ def environment() -> Environment:
         difference_bar=drawings.difference_bar,
         evidence_bar=drawings.evidence_bar,
         comparison_words=sentences.comparison,
+        no_evaluation_words=sentences.no_evaluation,
         version=__version__,
     )
     return made

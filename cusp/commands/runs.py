@@ -39,7 +39,7 @@ def runs(
             run["name"],
             run["status"],
             f"{dash(run['step'])}/{dash(run['max_steps'])}",
-            run["phase"],
+            _phase(run),
             _transition(run["transition"]),
             dash((run["checkpoints"].get("pre-transition") or {}).get("step")),
             interval(run["score"]),
@@ -64,7 +64,7 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
     out = console()
     out.print(f"[bold]{detail['name']}[/]  {detail['id']}  {detail['project']}")
     out.print(
-        f"{detail['status']}, {detail['phase']} at step {dash(detail['step'])}"
+        f"{detail['status']}, {_phase(detail)} at step {dash(detail['step'])}"
         f" of {dash(detail['max_steps'])}, compute saved {percent(detail['saved_fraction'])}"
     )
     out.print(_times(detail))
@@ -165,6 +165,11 @@ def _state(checkpoint: dict[str, Any]) -> str:
 
 def _report(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     return next((s for s in checkpoint["scores"] if s["split"] == "report"), None)
+
+
+def _phase(run: dict[str, Any]) -> str:
+    """Return the phase; without a step there is nothing that it says."""
+    return "–" if run["step"] is None else str(run["phase"])
 
 
 def _transition(found: dict[str, Any] | None) -> str:

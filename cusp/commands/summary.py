@@ -48,9 +48,7 @@ def print_summary(out: Console, result: Json) -> None:
     out.rule("[bold]Cusp summary", align="left")
     found = result["transition"]
     if found is None:
-        out.print(
-            f"No format phase transition was found; the run was left alone. {result['words']}"
-        )
+        out.print(f"No format phase transition was confirmed. {result['words']}")
     else:
         out.print(
             f"Transition at step [bold]{found['step']}[/] (likely {found['low']}-{found['high']}),"

@@ -13,7 +13,7 @@ from monitor.api.queries import Project
 from monitor.api.runs import read_evaluations, read_series
 from monitor.problems import NotFound
 from monitor.service import ServiceDep, run_or_404
-from monitor.store import audit, evaluations, findings, jobs, points, runs
+from monitor.store import audit, evaluations, findings, installation, jobs, points, runs
 from monitor.store.database import Transaction
 from webui import pages, static
 
@@ -26,7 +26,10 @@ def runs_page(service: ServiceDep, grant: GrantDep, project: Project | None = No
     with service.database.read() as tx:
         listed = runs.listed(tx, project=grant.project or project, only=grant.run_id)
         found = [service.summarised(tx, run) for run in listed]
-    return pages.runs_page(found, project=project)
+        database = installation.database_id(tx)
+    return pages.runs_page(
+        found, project=project, database=database, needs_token=not service.tokens.is_open
+    )
 
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])
@@ -37,7 +40,8 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
         data = _data(tx, run, {name for names in pages.SECTIONS.values() for name in names})
         shown = service.detailed(tx, run)
         series = read_series(tx, run)
-    return pages.run_page(shown, series=series, cursor=run.cursor, **data)
+        database = installation.database_id(tx)
+    return pages.run_page(shown, series=series, cursor=run.cursor, database=database, **data)
 
 
 @router.get(

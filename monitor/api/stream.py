@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -12,6 +12,7 @@ from starlette.types import Send
 from cusp.wire import Id
 from monitor.access import GrantDep, needs
 from monitor.auth import Grant
+from monitor.events import encoded
 from monitor.service import Service, ServiceDep, run_or_404
 
 router = APIRouter(tags=["events"])
@@ -52,14 +53,20 @@ class Stream(EventSourceResponse):
 async def all_events(service: ServiceDep, grant: GrantDep) -> Stream:
     """Stream a summary of every run that changes."""
     found = service.table.follow(grant.reaches)
-    return Stream(_while_it_stands(service, grant, found), headers=HEADERS)
+    return Stream(while_it_stands(service, grant, found), headers=HEADERS)
 
 
-def known_run(run_id: Id, service: ServiceDep) -> str:
-    """Return the id of a run that is there; found out before the stream begins, to answer 404."""
+class Known(NamedTuple):
+    """A run that is there, and the cursor of its last change."""
+
+    id: str
+    head: int
+
+
+def known_run(run_id: Id, service: ServiceDep) -> Known:
+    """Return a run that is there; found out before the stream begins, to answer 404."""
     with service.database.read() as tx:
-        run_or_404(tx, run_id)
-    return run_id
+        return Known(run_id, int(run_or_404(tx, run_id).cursor))
 
 
 @router.get(
@@ -69,25 +76,31 @@ def known_run(run_id: Id, service: ServiceDep) -> str:
     dependencies=[needs("read")],
 )
 async def run_events(
-    run_id: Annotated[str, Depends(known_run)],
+    run: Annotated[Known, Depends(known_run)],
     service: ServiceDep,
     grant: GrantDep,
     after: After = 0,
     last_event_id: LastEventId = None,
 ) -> Stream:
-    """Stream every change of the run after a cursor, for ever; `Last-Event-ID` wins over `after`."""
+    """Stream every change of the run after a cursor, for ever; `Last-Event-ID` wins over `after`.
+
+    A cursor beyond the last change, of a page older than a restored backup, begins with a `reset`.
+    """
     resumed = last_event_id and last_event_id.isdecimal()
     cursor = min(int(last_event_id or 0), MOST) if resumed else after
-    found = service.channels.follow(run_id, cursor)
-    return Stream(_while_it_stands(service, grant, found), headers=HEADERS)
+    found = service.channels.follow(run.id, min(cursor, run.head))
+    opened = OPENED
+    if cursor > run.head:
+        opened += encoded(run.head, "reset", {"run": run.id, "cursor": run.head})
+    return Stream(while_it_stands(service, grant, found, opened), headers=HEADERS)
 
 
-async def _while_it_stands(
-    service: Service, grant: Grant, found: AsyncGenerator[bytes]
+async def while_it_stands(
+    service: Service, grant: Grant, found: AsyncGenerator[bytes], opened: bytes = OPENED
 ) -> AsyncGenerator[bytes]:
     """Yield what is found as long as the grant holds: its token not revoked, its session not ended."""
     bounded = grant.token_id or grant.session
-    yield OPENED
+    yield opened
     async with aclosing(found):
         async for content in found:
             if bounded and not await to_thread.run_sync(service.tokens.stands, grant):

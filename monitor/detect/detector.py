@@ -27,6 +27,7 @@ from monitor.detect.pace import EVERY_STEP
 from monitor.detect.presets import PRESETS
 from monitor.detect.rise import Crossing, RiseWatch
 from monitor.detect.scan import ROWS, Moment, Scan
+from monitor.detect.standing import LastMeasured, cautions, none_seen, too_few
 from monitor.detect.verdict import (
     ChangePoint,
     Evidence,
@@ -70,7 +71,8 @@ class Detector:
         self._best_seen = 0.0
         self._suspected: tuple[ChangePoint, ...] = ()
         self._faded: tuple[ChangePoint, ...] = ()
-        self._sentence = ""
+        self._sentence, self._said_at = "", 0
+        self._changed_at: int | None = None  # the first step after the last boundary
         self._restart()
 
     def _restart(self) -> None:
@@ -78,12 +80,14 @@ class Detector:
         self._level = FormatLevel()
         self._rise = RiseWatch()
         self._collapse = CollapseWatch()
+        self._last_measured = LastMeasured()
         self._moment: Moment | None = None
 
     def boundary(self) -> None:
         """Start the scan anew: the data changed here. What is confirmed stays."""
         self._drop_provisional()
         self._restart()
+        self._changed_at = None if self._last_step is None else self._last_step + 1
 
     def update(self, sample: Sample) -> Verdict:
         """Take the next sample and return the verdict after it.
@@ -98,13 +102,14 @@ class Detector:
         raws = [measured(sample.metrics, metric.name) for metric in METRICS]
         raws[VOLATILITY] = None
         self._scan.add(sample.step, raws)
+        self._last_measured.add(sample.step, raws)
         open_gates(self._scan)
         self._follow_format(raws[FORMAT])
         moment = self._moment = self._look()
         if self._transition is None or self._transition.state == "provisional":
             self._judge(moment)
         self._watch_collapse(sample.metrics, raws)
-        return self._verdict(moment)
+        return self._verdict(moment, sample.metrics)
 
     def _look(self) -> Moment | None:
         """Return the scan now; while nothing moves it is read at every second step only."""
@@ -179,6 +184,7 @@ class Detector:
         """Make this the transition in force."""
         self._transition = dated.transition
         self._sentence = f"{dated.words} {self._sum(moment)}" if moment else dated.words
+        self._said_at = self._now
         self._forget_change()
         self._found.update({one.kind: one for one in dated.changes})
 
@@ -261,14 +267,12 @@ class Detector:
             return "collapsed"
         if self._transition:
             return "past" if self._transition.state == "confirmed" else "turning"
-        has_format = self._scan.readings[FORMAT].count > 0
-        if self._scan.size < _LEAST_POINTS or (has_format and self._scan.armed[FORMAT] is None):
+        # Where format is not measured its gate never opens: that it adapts or has adapted is not known.
+        if self._scan.size < _LEAST_POINTS or self._scan.armed[FORMAT] is None:
             return "warming_up"
-        if not has_format:
-            return "adapted" if self._scan.size >= 64 else "adapting"
         return "adapted" if self._level.settled(self._scan.size) else "adapting"
 
-    def _verdict(self, moment: Moment | None) -> Verdict:
+    def _verdict(self, moment: Moment | None, metrics: Mapping[str, float]) -> Verdict:
         phase = self._phase()
         score = moment.score if moment else 0.0
         return Verdict(
@@ -280,7 +284,7 @@ class Detector:
             tuple(self._evidence(row, moment) for row in range(ROWS)),
             (*self._faded, *self._found.values()),
             self._transition,
-            self._words(phase, score),
+            self._words(phase, score, metrics),
         )
 
     def _evidence(self, row: int, moment: Moment | None) -> Evidence:
@@ -291,19 +295,35 @@ class Detector:
             if row == LENGTH and self._collapse.at_limit:
                 words += f", at its limit for {self._collapse.at_limit} points"
             return Evidence(name, moment.parts[row], moment.z[row], armed, words)
+        if armed and (ended_at := self._last_measured.ended_at(row)) is not None:
+            words = f"{METRICS[row].label} was last measured at step {ended_at}"
+            return Evidence(name, 0.0, 0.0, True, words)
         if armed:
             return _QUIET[row]
         words = why_not_armed(row, reading, has_format=self._scan.readings[FORMAT].count > 0)
         return Evidence(name, 0.0, 0.0, False, words)
 
-    def _words(self, phase: Phase, score: float) -> str:
+    def _words(self, phase: Phase, score: float, metrics: Mapping[str, float]) -> str:
         if phase == "collapsed":
             return self._found["collapse"].words
         if phase in ("past", "turning"):
-            return self._sentence
-        if phase == "warming_up":
-            if self._scan.size < _LEAST_POINTS:
-                return f"{self._scan.size} points so far; {_LEAST_POINTS} are needed."
-            return "The format reward has not begun to rise."
-        state = "The format reward is still rising" if phase == "adapting" else "The run is steady"
-        return f"{state}. Evidence for a transition {score:.0f} of {self._preset.confirm:.0f}."
+            return f"{self._sentence}{self._since_said(score)}"
+        if self._scan.size < _LEAST_POINTS:
+            said = too_few(self._now, self._scan.size, _LEAST_POINTS, self._changed_at)
+        else:
+            high_at = None
+            if phase in ("adapting", "adapted"):
+                high_at = self._scan.history.step(self._level.high_at)
+            said = none_seen(self._now, score, self._preset.confirm, self._last_measured, high_at)
+        more = (said, self._last_measured.missing(), cautions(self._now, metrics))
+        return " ".join(part for part in more if part)
+
+    def _since_said(self, score: float) -> str:
+        """Return what is known now, where the sentence on the transition is of an earlier step."""
+        if self._said_at == self._now:
+            return ""
+        if self._changed_at is not None and self._changed_at > self._said_at:
+            now = f"the data changed at step {self._changed_at}"
+        else:
+            now = f"at step {self._now} the evidence is {score:.0f}"
+        return f" That was said at step {self._said_at}; {now}."

@@ -36,6 +36,13 @@ def _run_id(*, primary_key: bool = False) -> Column[str]:
     return Column("run_id", Id, ForeignKey("runs.id"), nullable=False, primary_key=primary_key)
 
 
+installation = Table(
+    "installation",
+    metadata,
+    # One row, written by the migration: two databases never share it, a copy keeps it.
+    Column("id", Id, primary_key=True),
+)
+
 runs = Table(
     "runs",
     metadata,

@@ -8,10 +8,19 @@ const DRAWN_HEIGHT = 620;
 const TOUCH = matchMedia("(pointer: coarse)");
 
 export class Chart {
-  constructor(div, spec) {
-    Object.assign(this, { div, spec, queue: [], scheduled: false, stale: false, drawnAt: 0, took: 0, sums: new Map() });
+  // `fault` is told what fails while it draws; the next change tries again.
+  constructor(div, spec, fault) {
+    Object.assign(this, { div, spec, fault, queue: [], scheduled: false, stale: false, drawnAt: 0, took: 0, sums: new Map() });
     this.traces = new Map(spec.data.map((trace, index) => [keyOf(trace), index]));
     addEventListener("cusp:theme", () => this.redraw());
+  }
+
+  async begin() {
+    try {
+      await this.draw();
+    } catch (error) {
+      this.fault(error);
+    }
   }
 
   draw() {
@@ -140,6 +149,20 @@ export class Chart {
   }
 
   async flush() {
+    let failed = false;
+    try {
+      await this.drawChanges();
+    } catch (error) {
+      failed = true;
+      this.fault(error);
+    }
+    this.drawnAt = performance.now();
+    this.scheduled = false;
+    if (this.queue.length || this.stale || this.shapesChanged) this.schedule();
+    if (failed) this.stale = true; // what failed is drawn whole with the next change
+  }
+
+  async drawChanges() {
     const queue = this.queue.splice(0);
     const { stale, shapesChanged } = this;
     this.stale = this.shapesChanged = false;
@@ -149,10 +172,7 @@ export class Chart {
       if (queue.length) await this.extend(queue);
       if (shapesChanged) await Plotly.relayout(this.div, { shapes: themed(this.spec.layout.shapes) });
     }
-    this.drawnAt = performance.now();
-    this.took = this.drawnAt - began;
-    this.scheduled = false;
-    if (this.queue.length || this.stale || this.shapesChanged) this.schedule();
+    this.took = performance.now() - began;
   }
 
   extend(queue) {

@@ -32,9 +32,10 @@ export function duration(seconds) {
   return `${Math.floor(total / 86400)} d ${Math.floor((total % 86400) / 3600)} h`;
 }
 
-export function ago(iso, now = Date.now()) {
+// By the clock that wrote the time: the monitor's, never this machine's.
+export function ago(iso, now) {
   const seconds = (now - Date.parse(iso)) / 1000;
-  if (!Number.isFinite(seconds)) return UNKNOWN;
+  if (now === null || !Number.isFinite(seconds)) return UNKNOWN;
   if (seconds < 5) return "just now";
   if (seconds < 60) return `${Math.floor(seconds)} s ago`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;

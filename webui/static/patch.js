@@ -1,4 +1,5 @@
 // Puts a Run summary into the marked places of a table row or of the run page's header.
+import { now } from "./clock.js";
 import { ago, duration, interval, isNumber, number, percent, usd, whole, UNKNOWN } from "./format.js";
 
 const ENDED = ["stopped", "finished", "failed"];
@@ -16,7 +17,8 @@ export function patchRun(root, run) {
       el.textContent = value;
     });
   pill("status", `pill s-${run.status}`, run.status);
-  pill("phase", `pill phase p-${run.phase || "none"}`, words(run.phase));
+  const phase = run.step === null ? null : run.phase; // without a step there is nothing that it says
+  pill("phase", `pill phase p-${phase || "none"}`, words(phase));
   put("phase_words", run.words || run.phase_words || UNKNOWN);
   put("step", whole(run.step));
   put("max_steps", whole(run.max_steps));
@@ -49,7 +51,7 @@ function patchTimes(root, run) {
     if (el.firstChild !== time) el.replaceChildren(time);
     time.dateTime = run.last_contact_at || "";
     time.dataset.relative = "";
-    time.textContent = ago(run.last_contact_at);
+    tick(time);
   });
   root.querySelectorAll('[data-f="elapsed"]').forEach((el) => {
     el.textContent = duration(run.elapsed_s); // all attempts together, without the time between them
@@ -92,8 +94,13 @@ export function patchSortKeys(row, run) {
 export const hasEnded = (run) => ENDED.includes(run.status);
 
 export function tickRelativeTimes(root = document) {
-  root.querySelectorAll("time[data-relative]").forEach((el) => {
-    const text = el.dateTime ? ago(el.dateTime) : UNKNOWN;
-    if (el.textContent !== text) el.textContent = text;
-  });
+  root.querySelectorAll("time[data-relative]").forEach(tick);
+}
+
+// Until the monitor's clock is known the time itself stays.
+function tick(el) {
+  const known = now();
+  if (known === null && el.textContent) return;
+  const text = el.dateTime && known !== null ? ago(el.dateTime, known) : UNKNOWN;
+  if (el.textContent !== text) el.textContent = text;
 }

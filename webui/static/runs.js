@@ -16,13 +16,17 @@ let descending = false;
 const rowOf = (id) => body.querySelector(`tr[data-run="${CSS.escape(id)}"]`);
 
 function draw() {
-  for (const [id, run] of pending) {
-    const row = rowOf(id);
-    if (!row) { insert(run); continue; }
-    patchRun(row, run);
-    patchSortKeys(row, run);
-  }
+  const runs = [...pending.values()];
   pending.clear();
+  for (const run of runs) {
+    const row = rowOf(run.id);
+    if (run.deleted_at) row?.remove();
+    else if (!row) insert(run);
+    else {
+      patchRun(row, run);
+      patchSortKeys(row, run);
+    }
+  }
   sort();
   filter();
 }
@@ -40,6 +44,8 @@ async function insert(run) {
     tickRelativeTimes(row);
     sort();
     filter();
+  } catch (error) {
+    if (!error.away) say(`A new run could not be shown: ${error.message}`, true);
   } finally {
     inserting.delete(run.id);
   }
@@ -109,8 +115,15 @@ const show = (run) => {
   if (!pending.size) requestAnimationFrame(draw);
   pending.set(run.id, run);
 };
-follow("/api/v1/events", table.dataset.cursor, {
-  run: show,
-  // The stream of all runs has no memory: what happened while it was closed is read once, here.
-  open: () => getJson("/api/v1/runs").then(({ runs }) => runs.filter(belongs).forEach(show)).catch((error) => say(error.message, true)),
+
+// The stream of all runs has no memory: what happened while it was closed is read once it is open again.
+let reading = null;
+const read = () => getJson("/api/v1/runs").then(({ runs }) => runs.filter(belongs).forEach(show)).catch((error) => { if (!error.away) say(error.message, true); });
+const readSoon = () => { reading ??= setTimeout(() => { reading = null; read(); }, 300); };
+
+follow({ runs: [], table: true }, {
+  events: (name, data) => { if (name === "run") show(data); },
+  opened: readSoon,
+  anew: readSoon,
+  database: () => location.reload(), // nothing of what is shown is there any more
 });

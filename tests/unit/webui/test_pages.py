@@ -79,10 +79,10 @@ def test_ids_are_unique(html: str) -> None:
 
 
 def test_a_run_without_a_step_has_a_page() -> None:
-    page = Page(pages.run_page(shapes.bare_run()))
-    assert "Waiting for the first step" in page.by_id("waiting").text
+    page = Page(pages.run_page(shapes.bare_run(words="No step has been received yet.")))
+    assert page.by_id("waiting").text == "No step has been received yet."
     assert "hidden" in page.by_id("charts").attributes
-    assert "No checkpoint has been saved yet" in page.text
+    assert "No checkpoint has been registered yet" in page.text
     assert page.by_id("section-header").text.count(UNKNOWN) >= 4
 
 
@@ -140,7 +140,7 @@ def test_a_running_run_may_be_turning() -> None:
 def test_a_run_that_ended_without_a_transition_says_so() -> None:
     run = shapes.run(transition=None, status="finished")
     card = Page(pages.section("transition", run, verdicts=shapes.verdicts()))
-    assert "No transition was found in this run." in card.text
+    assert "No transition was found in this run; its last step judged is 60." in card.text
 
 
 def test_the_charts_have_a_text_alternative() -> None:
@@ -278,8 +278,10 @@ def test_a_dismissed_transition_is_not_in_the_table() -> None:
 def test_an_empty_table_tells_three_ways_to_begin() -> None:
     page = Page(pages.runs_page([]))
     assert "hidden" not in page.by_id("start").attributes
-    for way in ("make demo", "CuspCallback", "TRACKIO_SERVER_URL"):
+    for way in ("CuspCallback", "cusp.init", "cusp replay", "cusp demo"):
         assert way in page.by_id("start").text
+    assert "CUSP_TOKEN" not in page.text  # this monitor asks for none
+    assert "CUSP_TOKEN" in Page(pages.runs_page([], needs_token=True)).text
     assert "hidden" in Page(pages.runs_page([shapes.run()])).by_id("start").attributes
 
 

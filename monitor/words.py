@@ -1,0 +1,33 @@
+"""The sentence on a run: its verdict's, or why there is none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+PHASE_WORDS = {
+    "warming_up": "too little is known yet",
+    "adapting": "format not settled",
+    "adapted": "no clear rise of format lately",
+    "turning": "evidence of a transition",
+    "past": "past the transition",
+    "collapsed": "hard failure",
+}
+_NO_STEP = {
+    "running": "No step has been received yet; the charts begin with the first one.",
+    "stopping": "No step has been received yet; the run was asked to stop.",
+    "lost": "Nothing is heard from the trainer, and it has sent no step.",
+    "stopped": "The run was stopped before a step of it was received.",
+    "finished": "The run finished without a step of it being received.",
+    "failed": "The run failed before a step of it was received.",
+}
+_UNJUDGED = "By step {step} nothing was measured that could show a transition."
+
+
+def of_run(status: str, step: int | None, verdict: Mapping[str, Any] | None) -> str:
+    """Return what is known of a run, by its status, its last step and its latest verdict.
+
+    >>> of_run("finished", None, None)
+    'The run finished without a step of it being received.'
+    """
+    if verdict:
+        return str(verdict["words"])
+    return _NO_STEP[status] if step is None else _UNJUDGED.format(step=step)

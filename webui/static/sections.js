@@ -1,0 +1,77 @@
+// The parts of a run's page that are fetched as HTML when they changed.
+import { getFragment, say } from "./api.js";
+import { sayCommands } from "./actions.js";
+import { tickRelativeTimes } from "./patch.js";
+
+// Which sections of the page a change touches.
+export const TOUCHES = {
+  checkpoints: ["checkpoints", "evaluations", "marks"],
+  evaluations: ["evaluations", "checkpoints", "marks"],
+  change_points: ["transition", "checkpoints", "samples", "marks"],
+  commands: ["commands", "decisions", "marks"],
+  decisions: ["decisions"],
+  jobs: ["jobs"],
+  samples: ["samples"],
+  quarantine: ["header"],
+  roles: ["roles"],
+};
+export const ALL = ["header", "commands", "transition", "roles", "jobs", "checkpoints", "evaluations", "samples", "decisions", "marks"];
+
+// Returns {refresh(...names), retry()}; `marked` is called with the renewed marks of the charts.
+export function sections(id, marked) {
+  const waiting = new Set();
+  const missed = new Set();
+  let refreshing = false;
+
+  function refresh(...names) {
+    for (const name of names) waiting.add(name);
+    if (!refreshing) refreshAll();
+  }
+
+  async function refreshAll() {
+    refreshing = true;
+    await new Promise((done) => setTimeout(done, 60)); // changes of one transaction come together
+    while (waiting.size) {
+      const names = [...waiting];
+      waiting.clear();
+      await Promise.all(names.map(swap));
+    }
+    refreshing = false;
+  }
+
+  async function swap(name) {
+    try {
+      const fresh = await getFragment(`/runs/${encodeURIComponent(id)}/sections/${name}`);
+      const old = document.getElementById(`section-${name}`);
+      keepOpen(old, fresh);
+      old.replaceWith(fresh);
+      if (name === "marks") marked(fresh.textContent);
+      if (name === "commands") sayCommands(fresh);
+      tickRelativeTimes(fresh);
+    } catch (error) {
+      missed.add(name); // read again once the stream is back
+      if (!error.away) say(`A part of the page could not be renewed (${name}): ${error.message}`, true);
+    }
+  }
+
+  function retry() {
+    refresh(...missed);
+    missed.clear();
+  }
+
+  return { refresh, retry };
+}
+
+// What a person opened, scrolled or focused stays so.
+function keepOpen(old, fresh) {
+  const named = (el) => el.querySelector("summary").textContent.replace(/\d+\s*$/, "");
+  const before = new Map([...old.querySelectorAll("details")].map((el) => [named(el), el.open]));
+  fresh.querySelectorAll("details").forEach((el) => { el.open = before.get(named(el)) ?? el.open; });
+  const boxes = [...old.querySelectorAll(".scroll")].map((el) => el.scrollTop);
+  requestAnimationFrame(() => fresh.querySelectorAll(".scroll").forEach((el, i) => { el.scrollTop = boxes[i] || 0; }));
+  const focused = old.contains(document.activeElement) && document.activeElement.dataset;
+  if (focused?.action) {
+    const again = `[data-action="${focused.action}"][data-checkpoint="${focused.checkpoint}"]`;
+    requestAnimationFrame(() => fresh.querySelector(again)?.focus({ preventScroll: true }));
+  }
+}
