@@ -18,9 +18,11 @@ import httpx
 from pydantic import ValidationError
 
 from cusp import locks
+from cusp.announcing import leaner
 from cusp.patience import asked_wait_s
+from cusp.reading import read_reply
 from cusp.spool import Spool
-from cusp.wire import Command, Reply
+from cusp.wire import Command, Refusal, Reply
 
 log = logging.getLogger("cusp")
 
@@ -75,7 +77,8 @@ class Sender:
     """Ships one live attempt and then the left-over ones, until closed.
 
     `on_commands` is called in the sender's thread with all the commands that a reply carries (repeats
-    too): one that was there before and is not any more has ended at the monitor.
+    too): one that was there before and is not any more has ended at the monitor. `on_refused` is told
+    what the monitor left out of a batch.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Sender:
         *,
         leftover: list[Attempt] | None = None,
         on_commands: Callable[[list[Command]], None] = lambda commands: None,
+        on_refused: Callable[[list[Refusal]], None] = lambda refused: None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
@@ -98,7 +102,8 @@ class Sender:
         self._url = url
         self._live = live
         self._leftover = leftover or []
-        self._on_commands = on_commands
+        self._on_commands, self._on_refused = on_commands, on_refused
+        self._said_unknown = False
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._closing = threading.Event()
@@ -173,7 +178,7 @@ class Sender:
         The first one is also the heartbeat. What is logged meanwhile travels at the next turn.
         """
         if not attempt.announced:
-            self._post("/runs", attempt.start)
+            self._announce(attempt)
             attempt.announced = True
         first, upto = True, attempt.spool.next_seq
         self._gap_s = GAP_OF_MANY_S if attempt.spool.pending() > MANY else GAP_S
@@ -185,6 +190,27 @@ class Sender:
             with self._progress:
                 self._progress.notify_all()
         return attempt.spool.pending() == 0
+
+    def _announce(self, attempt: Attempt) -> None:
+        """Announce the attempt, with less and less where the monitor refuses the content."""
+        try:
+            self._post("/runs", attempt.start)
+        except Refused as refusal:
+            if refusal.status not in UNWANTED:
+                raise
+            for start in leaner(attempt.start):
+                try:
+                    self._post("/runs", start)
+                except Refused as again:
+                    if again.status not in UNWANTED:
+                        raise
+                    continue
+                missing = sorted(k for k, v in attempt.start.items() if start.get(k) != v)
+                log.warning(
+                    "Cusp announced the run without its whole %s: %s", ", ".join(missing), refusal
+                )
+                return
+            raise
 
     def _ship_batch(self, attempt: Attempt) -> None:
         spool = attempt.spool
@@ -240,9 +266,15 @@ class Sender:
         body = f'{head[:-1]},"messages":[{",".join(lines)}]}}'
         answer = self._post(f"/runs/{attempt.run_id}/batches", body)
         try:
-            reply = Reply.model_validate_json(answer)
+            reply, unknown = read_reply(answer)
         except ValidationError as error:
             raise Refused(200, f"this is not a Cusp monitor: {answer[:80]!r}") from error
+        for problem in unknown:
+            if not self._said_unknown:  # a newer monitor repeats it in every answer
+                log.warning("Cusp leaves out a command that it does not know: %.300s", problem)
+            self._said_unknown = True
+        if reply.refused:
+            self._on_refused(reply.refused)
         self._recovered()  # also when the next batch fails: what gets through sets the pace
         return reply
 

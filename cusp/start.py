@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from cusp import locks, settings
+from cusp.announcing import announcement
 from cusp.config import RECIPE_FILE, storable_config
 from cusp.ids import is_id, new_id
+from cusp.mending import Mender
 from cusp.run import Run
 from cusp.wire import Policy, RunMetadata, RunStart, first_problem
 
@@ -58,18 +60,21 @@ def init(
             run_id = new_id()
             home_lock = _claim(given.directory / "runs" / run_id)
     folder = Path(root) if root else given.directory / "runs" / run_id
+    mender = Mender()
     start = _start(
+        mender,
         run_id=run_id,
         attempt_id=new_id(),
-        project=(project or given.project)[:200],
-        name=(name or given.run_name or f"run-{run_id[-6:].lower()}")[:200],
+        project=project or given.project,
+        name=name or given.run_name or f"run-{run_id[-6:].lower()}",
         config=storable_config(config or {}),
-        policy=policy or Policy(),
-        metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd),
+        policy=(policy or Policy()).model_dump(),
+        metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd).model_dump(),
         host=socket.gethostname()[:200] or None,
-        tags=(tags or [])[:32],
+        tags=tags,
     )
-    return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
+    root_given = Path(root) if root else None
+    return Run(start, given, root=root_given, home_lock=home_lock, mender=mender)
 
 
 def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> RunMetadata:
@@ -80,9 +85,9 @@ def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> Ru
     return metadata.model_copy(update=missing)
 
 
-def _start(**fields: Any) -> RunStart:
+def _start(mender: Mender, **fields: Any) -> RunStart:
     try:
-        return RunStart(**fields)
+        return announcement(mender.say, **fields)
     except ValidationError as error:
         raise ValueError(f"this run cannot be announced: {first_problem(error)}") from error
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from cusp import __version__
 from monitor import openapi, problems
@@ -28,6 +28,7 @@ from monitor.limits import BodyLimit
 from monitor.readiness import Readiness
 from monitor.retention import Retention
 from monitor.service import Service
+from monitor.unknown_query import refuse_unknown_query
 from monitor.webhooks_courier import Courier
 
 
@@ -78,7 +79,14 @@ def create_app(config: MonitorConfig) -> FastAPI:
             each.close()
         service.close()
 
-    app = FastAPI(title="Cusp", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Cusp",
+        version=__version__,
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(refuse_unknown_query)],
+    )
     app.state.service = service
     app.state.readiness = Readiness(service.database)
     for module in (

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor import possible
+from monitor import left_out, possible, run_readings
+from monitor.run_readings import Readings
 from monitor.store import (
     checkpoints,
     commands,
@@ -16,8 +17,6 @@ from monitor.store import (
 )
 from monitor.store.database import Transaction
 
-KEY_METRICS = ("format_reward", "completion_length", "accuracy_reward", "reward")
-SPARKLINE_POINTS = 60
 SET_ASIDE_SHOWN = 5
 _PHASE_WORDS = {
     "warming_up": "too little data yet",
@@ -40,30 +39,19 @@ def when(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def summary(
-    tx: Transaction,
-    run: Any,
-    now: float,
-    lost_after_s: float,
-    attempts: Sequence[Any] | None = None,
-) -> dict[str, Any]:
-    """Return the `Run` of the runs table; `attempts` if they were read before."""
-    attempts = runs.attempts_of(tx, run.id) if attempts is None else attempts
-    cuts = runs.cuts(attempts)
-    known = points.names(tx, run.id)
-    ids = {name: known[name] for name in KEY_METRICS if name in known}
-    drawn = {name: ids[name] for name in KEY_METRICS[:3] if name in ids}
+def summary(run: Any, found: Readings, now: float, lost_after_s: float) -> dict[str, Any]:
+    """Return the `Run` of the runs table, of its row and what was read besides."""
+    attempts, aliases = found.attempts, found.aliases
     verdict = run.verdict or {}
     transition = verdict.get("transition")
     last_step = run.last_step
     max_steps = run.metadata.get("max_steps")
-    aliases = _aliases(tx, run.id)
     return {
         "id": run.id,
         "project": run.project,
         "name": run.name,
         "tags": run.tags,
-        "status": status_of(tx, run, now, lost_after_s),
+        "status": _status(run, now, lost_after_s, stopping=found.stopping),
         "status_reason": run.status_reason,
         "phase": verdict.get("phase", "warming_up"),
         "phase_words": _PHASE_WORDS[verdict.get("phase", "warming_up")],
@@ -76,14 +64,14 @@ def summary(
         "ended_at": when(run.ended_at),
         "last_contact_at": when(run.last_contact_at),
         "deleted_at": when(run.deleted_at),
-        "latest": points.latest(tx, ids, cuts),
-        "sparklines": points.thinned(tx, drawn, cuts, last_step or 0, SPARKLINE_POINTS),
+        "latest": found.latest,
+        "sparklines": found.sparklines,
         "transition": transition,
         "checkpoints": aliases,
-        "score": _score(tx, run.id, aliases),
+        "score": _score(found.reported, aliases),
         "saved_fraction": _saved_fraction(run, last_step, max_steps),
         **_cost(run, last_step, max_steps),
-        "quarantined": quarantine.count(tx, run.id),
+        "quarantined": found.quarantined,
         "skipped": sum(row.skipped for row in attempts),
         "dropped": sum(row.dropped + row.lost for row in attempts),
         "cursor": run.cursor,
@@ -92,9 +80,10 @@ def summary(
 
 def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
     """Return the `Run` with everything its page shows in words."""
-    attempts = runs.attempts_of(tx, run.id)
+    found = run_readings.read(tx, [run])[run.id]
+    attempts = found.attempts
     numbers = attempt_numbers(attempts)
-    shown = summary(tx, run, now, lost_after_s, attempts)
+    shown = summary(run, found, now, lost_after_s)
     return {
         **shown,
         "config": run.config,
@@ -109,6 +98,7 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "commands": [command(row) for row in commands.of_run(tx, run.id)],
         "decisions": [decision(row) for row in findings.decisions_of(tx, run.id)],
         "change_points": [change_point(row) for row in findings.change_points_of(tx, run.id)],
+        "left_out": left_out.shown(run.left_out),
         "set_aside": [
             set_aside(row, numbers) for row in quarantine.latest(tx, run.id, SET_ASIDE_SHOWN)
         ],
@@ -134,11 +124,15 @@ def set_aside(row: Any, numbers: Mapping[int, int]) -> dict[str, Any]:
 
 def status_of(tx: Transaction, run: Any, now: float, lost_after_s: float) -> str:
     """Return the run's status; a silent trainer is `lost`, never called crashed on a guess."""
+    return _status(run, now, lost_after_s, stopping=bool(commands.stopping(tx, [run.id])))
+
+
+def _status(run: Any, now: float, lost_after_s: float, *, stopping: bool) -> str:
     if run.status != "running":
         return str(run.status)
     if now - run.last_contact_at > lost_after_s:
         return "lost"
-    return "stopping" if commands.pending(tx, run.id, "stop") else "running"
+    return "stopping" if stopping else "running"
 
 
 def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[dict[str, Any]]:
@@ -274,24 +268,16 @@ def _fields(row: Any, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names}
 
 
-def _aliases(tx: Transaction, run_id: str) -> dict[str, dict[str, Any]]:
-    found = checkpoints.aliased(tx, run_id)
-    return {row.alias: {"id": row.id, "step": row.step} for row in found}
-
-
 def _score_of(row: Any) -> dict[str, Any]:
     names = ("pass_at_1", "low", "high")
     score = {name: row.scores.get(name) for name in names}
     return {"task": row.task, "split": row.split, **score, "n": row.scores.get("n_problems")}
 
 
-def _score(tx: Transaction, run_id: str, aliases: Mapping[str, Any]) -> dict[str, Any] | None:
+def _score(reported: Sequence[Any], aliases: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the report-set score of the best checkpoint, else of the pre-transition one."""
-    if not aliases:
-        return None
-    found = [row for row in evaluations.of_run(tx, run_id) if row.split == "report"]
     for alias in ("best", "pre-transition"):
-        for row in found:
+        for row in reported:
             if alias in aliases and row.checkpoint_id == aliases[alias]["id"]:
                 return {"alias": alias, "step": row.step, **_score_of(row)}
     return None

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from webui import figures, sentences
 from webui.templating import render
@@ -24,6 +25,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Each section that a page fetches at /runs/{id}/sections/{section}, and the data it needs."""
 
+STATUSES = ("running", "stopping", "stopped", "finished", "failed", "lost")
 BEFORE_TRANSITION, AFTER_TRANSITION = "before the transition", "after the transition"
 
 
@@ -31,13 +33,49 @@ class UnknownSection(KeyError):
     """There is no such section of a run page."""
 
 
+class Place(NamedTuple):
+    """Where a page of the table is: how many runs there are, how many come before it in the list.
+
+    `older` and `newer` are the `before` of the pages around it; `newer` is None for the first one too.
+    """
+
+    total: int
+    first: int = 0
+    older: str | None = None
+    newer: str | None = None
+
+
 def runs_page(
-    runs: Records, *, project: str | None = None, cursor: int = 0, total: int | None = None
+    runs: Records,
+    *,
+    project: str | None = None,
+    cursor: int = 0,
+    place: Place | None = None,
+    asked: Record | None = None,
 ) -> str:
-    """The table of runs; `cursor` is where /api/v1/events goes on, `total` counts all stored runs."""
-    shown = [r for r in runs if project is None or r["project"] == project]
+    """A page of the table of runs; `cursor` is where /api/v1/events goes on.
+
+    `asked` are the query parameters that chose the runs, besides `project` and the place.
+    """
+    place = place or Place(len(runs))
+    kept = {"project": project, **(asked or {})}
+    kept = {name: value for name, value in kept.items() if value}
+
+    def link(**more: Any) -> str:
+        """The address of this table with other parameters; None takes one away."""
+        given = {name: value for name, value in {**kept, **more}.items() if value}
+        return "/" + (f"?{urlencode(given)}" if given else "")
+
     return render(
-        "runs.html", runs=shown, project=project, cursor=cursor, total=total or len(shown)
+        "runs.html",
+        runs=runs,
+        project=project,
+        cursor=cursor,
+        place=place,
+        asked=asked or {},
+        searched=bool((asked or {}).get("q") or (asked or {}).get("status")),
+        link=link,
+        statuses=STATUSES,
     )
 
 

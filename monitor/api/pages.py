@@ -1,7 +1,8 @@
 """The pages: read what a page shows in one transaction, hand it to webui, return HTML."""
 
 from collections.abc import Collection
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from anyio import to_thread
@@ -10,12 +11,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from cusp.wire import Id
 from monitor import auth, views
-from monitor.access import GrantDep, needs
-from monitor.api.queries import Project
+from monitor.access import needs
+from monitor.api.queries import Before, Limit, Status, WantedDep
 from monitor.api.runs import read_evaluations, read_series
 from monitor.problems import NotFound
 from monitor.service import ServiceDep, run_or_404
-from monitor.store import audit, evaluations, findings, jobs, points, runs
+from monitor.store import audit, evaluations, findings, jobs, points
 from monitor.store.database import Transaction
 from webui import pages, static
 
@@ -23,12 +24,23 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
-def runs_page(service: ServiceDep, grant: GrantDep, project: Project | None = None) -> str:
-    """The runs table."""
+def runs_page(
+    service: ServiceDep,
+    wanted: WantedDep,
+    status: Status | Literal[""] | None = None,
+    limit: Limit = 100,
+    before: Before | None = None,
+) -> str:
+    """A page of the runs table."""
+    asked = replace(wanted, status=status or None)
     with service.database.read() as tx:
-        listed = runs.listed(tx, project=grant.project or project, only=grant.run_id)
-        found = [service.summarised(tx, run) for run in listed]
-    return pages.runs_page(found, project=project)
+        page = service.listed(tx, asked, limit, before)
+        found = service.summaries(tx, page.runs)
+    place = pages.Place(
+        page.total, page.first, page.older and str(page.older), page.newer and str(page.newer)
+    )
+    given = {"q": wanted.text, "status": status, "limit": limit if limit != 100 else None}
+    return pages.runs_page(found, project=wanted.project, place=place, asked=given)
 
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])
@@ -85,8 +97,8 @@ async def login(service: ServiceDep, request: Request) -> Response:
 
 
 @router.get("/static/{name}")
-def static_file(name: str, request: Request) -> Response:
-    """One of the files the pages use."""
+def static_file(name: str, request: Request, v: str | None = None) -> Response:
+    """One of the files the pages use; `v` only makes a new version another address."""
     try:
         found, headers = static.asset(name), static.headers(name)
     except static.UnknownAsset as error:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from cusp.wire import RunStart
+from monitor.store import run_list
 from monitor.store.schema import attempts, runs
 from monitor.store.upsert import insert_or_ignore
 
@@ -15,6 +16,11 @@ RunRow = Row[Any]
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
 _RUN = select(runs).where(runs.c.id == bindparam("run"))
 _ATTEMPTS = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.id)
+_ATTEMPTS_OF_ALL = (
+    select(attempts)
+    .where(attempts.c.run_id.in_(bindparam("runs", expanding=True)))
+    .order_by(attempts.c.id)
+)
 
 
 def announce(connection: Connection, start: RunStart, now: float) -> bool:
@@ -33,7 +39,8 @@ def announce(connection: Connection, start: RunStart, now: float) -> bool:
         "cursor": 0,
         "folds": 0,
     }
-    insert_or_ignore(connection, runs, [row])
+    if insert_or_ignore(connection, runs, [row]):
+        run_list.make_findable(connection, start)
     run = lock(connection, start.run_id)
     if run is None or attempt(connection, start.attempt_id) is not None:
         return False
@@ -85,23 +92,6 @@ def get(connection: Connection, run_id: str) -> RunRow | None:
     return connection.execute(_RUN, {"run": run_id}).one_or_none()
 
 
-def listed(
-    connection: Connection,
-    *,
-    project: str | None = None,
-    only: str | None = None,
-    most: int = 500,
-) -> Sequence[RunRow]:
-    """Return the newest runs first, without deleted ones; of one project, or the run with this id."""
-    statement = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(most)
-    statement = statement.where(runs.c.deleted_at.is_(None))
-    if project is not None:
-        statement = statement.where(runs.c.project == project)
-    if only is not None:
-        statement = statement.where(runs.c.id == only)
-    return connection.execute(statement).all()
-
-
 def fallen_silent(
     connection: Connection, then: float, now: float, lost_after_s: float
 ) -> Sequence[str]:
@@ -131,6 +121,16 @@ def attempt(connection: Connection, attempt_id: str) -> AttemptRow | None:
 def attempts_of(connection: Connection, run_id: str) -> Sequence[AttemptRow]:
     """Return the attempts of a run in the order of their lives."""
     return connection.execute(_ATTEMPTS, {"run": run_id}).all()
+
+
+def attempts_by_run(
+    connection: Connection, run_ids: Sequence[str]
+) -> dict[str, Sequence[AttemptRow]]:
+    """Return what `attempts_of` does, for many runs at once."""
+    found: dict[str, list[AttemptRow]] = {run_id: [] for run_id in run_ids}
+    for row in connection.execute(_ATTEMPTS_OF_ALL, {"runs": list(run_ids)}):
+        found[row.run_id].append(row)
+    return dict(found)
 
 
 def newest_attempt(connection: Connection, run_id: str) -> str:
