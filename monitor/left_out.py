@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cusp.salvage import Part
-from cusp.wire import Refusal, storable_text
+from cusp.wire import Refusal
 
 MOST_NAMES = 50  # a run may invent names without end; the others are counted
 MOST_FIELDS = 50
@@ -70,5 +70,13 @@ def shown(stored: Mapping[str, Any] | None) -> Json:
 
 
 def _shown(text: str, most: int = 200) -> str:
-    clean = storable_text(text)
+    r"""Return the text as a page and a terminal can show it, cut.
+
+    >>> _shown("grad\tnorm")
+    'grad\\tnorm'
+    """
+    clean = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text[: most + 1]
+    )
     return clean if len(clean) <= most else clean[: most - 1] + "…"
