@@ -68,8 +68,11 @@ def init(
         project=project or given.project,
         name=name or given.run_name or f"run-{run_id[-6:].lower()}",
         config=storable_config(config or {}),
-        policy=(policy or Policy()).model_dump(),
-        metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd).model_dump(),
+        # Without pydantic's warnings: a wrong value, set by `model_copy`, is mended and said.
+        policy=(policy or Policy()).model_dump(warnings=False),
+        metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd).model_dump(
+            warnings=False
+        ),
         host=socket.gethostname()[:200] or None,
         tags=tags,
     )

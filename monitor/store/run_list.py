@@ -28,6 +28,7 @@ from cusp.wire import RunStart
 from monitor.store.commands import PENDING
 from monitor.store.schema import commands, purged, run_search, runs
 
+SHORTEST_PART = 4  # of an id, to mean a run by it: fewer characters are a name, or nothing
 # Without the config, which may be megabytes and which no list shows.
 _SHOWN = [column for column in runs.c if column.name != "config"]
 
@@ -39,7 +40,8 @@ class Wanted:
     """Which runs: None wants all.
 
     `text` is searched for, each of its words in name, project, tags or as the beginning of the id;
-    `meant` is one run as a person names it: its id, the beginning or end of it, or its name.
+    `meant` is one run as a person names it: its id, its name, or the beginning or end of its id (of four
+    characters at least).
     `only` and `within` are the run and the project that the asker's token is limited to.
     """
 
@@ -174,7 +176,7 @@ def _has_word(word: str) -> ColumnElement[bool]:
 
 def _meant(text: str) -> ColumnElement[bool]:
     begins = _begins(text)
-    if begins is None:
+    if begins is None or len(text) < SHORTEST_PART:
         return runs.c.name == text
     ends = runs.c.id.endswith(text.upper(), autoescape=True)
     return or_(runs.c.name == text, begins, ends)
