@@ -50,7 +50,9 @@ def announcement(
     }
     found = read_start(raw)
     for part in found.refused:
-        say(f"start {part.name}", "Cusp announces the run without a wrong part: %.300s", part.reason)
+        say(
+            f"start {part.name}", "Cusp announces the run without a wrong part: %.300s", part.reason
+        )
     start: RunStart = found.model
     return start
 

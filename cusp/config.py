@@ -56,7 +56,9 @@ def _text(value: Any) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def cut(config: Mapping[str, Any], most_bytes: int = MOST_BYTES) -> tuple[dict[str, Any], list[str]]:
+def cut(
+    config: Mapping[str, Any], most_bytes: int = MOST_BYTES
+) -> tuple[dict[str, Any], list[str]]:
     """Return a storable config that is at most so long as JSON, and the keys that were left out for it.
 
     The smallest entries stay. Of an object that is too long a part stays, too; the config says under

@@ -40,7 +40,9 @@ def sendable_name(name: str) -> str:
     """
     if 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable():
         return name
-    mark = "~" + hashlib.sha1(name.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:8]
+    mark = (
+        "~" + hashlib.sha1(name.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:8]
+    )
     clean = "".join(letter if letter.isprintable() else "_" for letter in name) or "unnamed"
     return clean[: MAX_NAME_LENGTH - len(mark)] + mark
 
@@ -86,7 +88,9 @@ class Mender:
             {name: metrics[name] for name in taken[start : start + MAX_METRICS]}
             for start in range(0, len(taken), MAX_METRICS)
         ]
-        lacks = f"; {len(names) - len(taken):,} of them are left out" if len(names) > len(taken) else ""
+        lacks = (
+            f"; {len(names) - len(taken):,} of them are left out" if len(names) > len(taken) else ""
+        )
         self.say(
             "number of metrics",
             "Cusp sends the %s metrics of step %s in %s parts of %s%s",
@@ -167,4 +171,4 @@ def _is_not_finite(value: object) -> bool:
         return True
     except Exception:  # a tensor of many, a text, anything
         return False
-    return not number - number == 0.0
+    return number - number != 0.0

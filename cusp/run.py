@@ -81,11 +81,13 @@ class Run:
             metrics = _as_mapping(metrics, self._mender)
         named = canonical(metrics)
         values, skipped = finite_only(named)
-        if len(values) + skipped < len(named):
+        if len(values) < len(named):
             self._mender.not_numbers(named, values)
         if known is None:
             self._mender.say(
-                "step", "Cusp left out a point: the step must be a number from 0 on, not %.80r", step
+                "step",
+                "Cusp left out a point: the step must be a number from 0 on, not %.80r",
+                step,
             )
         elif values or skipped:
             if self._last_step < 0:  # the first step tells which old checkpoints it stands on
@@ -310,7 +312,11 @@ def _whole(step: object) -> int | None:
 def _as_mapping(metrics: object, mender: Mender) -> Mapping[str, object]:
     """Return nothing for what is no mapping, such as a list: log() must not end a training."""
     if metrics is not None:
-        mender.say("metrics", "Cusp left out a point: metrics must be a dict, not %s", type(metrics).__name__)
+        mender.say(
+            "metrics",
+            "Cusp left out a point: metrics must be a dict, not %s",
+            type(metrics).__name__,
+        )
     return {}
 
 

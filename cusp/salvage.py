@@ -18,7 +18,7 @@ ROUNDS = 4  # a mended value may still be wrong, and what lies below a dropped o
 MOST_PROBLEMS = 100  # mended one by one below one field; beyond that the field is dropped
 DEEPEST = 4  # place of a problem that is mended: metadata, roles, the role, the number
 # Without these the rest would mean something else than what was sent.
-NEEDED = ("v", "kind", "state", "status")
+NEEDED = ("v", "kind", "state", "status", "path")
 # A policy of a newer client that is unknown here must not stop a training, nor cost GPU time.
 INSTEAD: Mapping[tuple[str, ...], Any] = {
     ("policy",): {"action": "watch"},

@@ -341,4 +341,6 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in problem["loc"]) or "message"
     value = reprlib.repr(problem.get("input"))  # of any depth and length
-    return f"{field[:200]}: {problem['msg']} (got {value if len(value) <= 80 else value[:77] + '...'})"
+    return (
+        f"{field[:200]}: {problem['msg']} (got {value if len(value) <= 80 else value[:77] + '...'})"
+    )

@@ -112,7 +112,9 @@ class Ingest:
                 return reply
         read = [read_message(raw) for raw in batch.messages]
         messages = [one.message or one.refused[0].reason for one in read]
-        wrong = {n: one for n, one in enumerate(read, batch.first_seq) if one.refused or one.unknown}
+        wrong = {
+            n: one for n, one in enumerate(read, batch.first_seq) if one.refused or one.unknown
+        }
         ends, start, new, quarantined = endings(messages), 0, 0, 0
         refused: list[Part] = []
         while True:

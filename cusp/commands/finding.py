@@ -48,7 +48,9 @@ def _found(client: Client, text: str, path: str, key: str, lists_them: str) -> J
     lines = [f"{text!r} may be any of {answer['total']:,} {kind}; say which by its id:"]
     lines += [_line(run) for run in found]
     if answer["total"] > len(found):
-        lines.append(f"  and {answer['total'] - len(found):,} more; `{lists_them} --q {text}` lists them")
+        lines.append(
+            f"  and {answer['total'] - len(found):,} more; `{lists_them} --q {text}` lists them"
+        )
     raise AmbiguousRun("\n".join(lines))
 
 

@@ -177,12 +177,16 @@ def _left_out(lacks: dict[str, Any]) -> list[str]:
     """Return what of the run was not taken, in lines."""
     lines = [f"left out of the announcement: {said}" for said in lacks["start"]]
     for one in lacks["metrics"][:5]:
-        lines.append(f"left out: {one['name'][:60]} ({one['count']:,} times): {one['reason'][:160]}")
+        lines.append(
+            f"left out: {one['name'][:60]} ({one['count']:,} times): {one['reason'][:160]}"
+        )
     more = len(lacks["metrics"]) - 5
     if more > 0 or lacks["more"]:
         others = f"{more:,} more names" if more > 0 else ""
         values = f"{lacks['more']:,} values under further names" if lacks["more"] else ""
-        lines.append(f"left out: {' and '.join(filter(None, (others, values)))}; see the run's page")
+        lines.append(
+            f"left out: {' and '.join(filter(None, (others, values)))}; see the run's page"
+        )
     if lacks["fields"]:
         lines.append(f"ignored fields of a newer client: {', '.join(sorted(lacks['fields']))}")
     return lines

@@ -92,7 +92,9 @@ def remains_by_run(
         .where(checkpoints.c.run_id.in_(run_ids), there)
         .group_by(checkpoints.c.run_id)
     )
-    found = {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in connection.execute(statement)}
+    found = {
+        row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in connection.execute(statement)
+    }
     return {run_id: found.get(run_id, (0, 0, 0)) for run_id in run_ids}
 
 

@@ -54,9 +54,7 @@ def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     return _newest(connection.execute(_OF_RUN, {"run": run_id}).all())
 
 
-def reported(
-    connection: Connection, run_ids: Sequence[str]
-) -> dict[str, Sequence[Row[Any]]]:
+def reported(connection: Connection, run_ids: Sequence[str]) -> dict[str, Sequence[Row[Any]]]:
     """Return what `of_run` does of the report set, for many runs at once."""
     found: dict[str, list[Row[Any]]] = {}
     for row in connection.execute(_REPORTED, {"runs": list(run_ids)}):

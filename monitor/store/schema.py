@@ -65,7 +65,11 @@ runs = Table(
     Index(None, "project", "created_at"),
     Index(None, "name"),
 )
-for _listed in (("created_at", "id"), ("project", "created_at", "id"), ("status", "created_at", "id")):
+for _listed in (
+    ("created_at", "id"),
+    ("project", "created_at", "id"),
+    ("status", "created_at", "id"),
+):
     # The table of runs, newest first. Config and verdict make rows long: reading them to count costs.
     Index(
         f"ix_runs_listed_{_listed[0]}",

@@ -203,7 +203,10 @@ def test_a_run_that_logs_every_tenth_step_has_a_sparkline_and_its_extremes(
     values = [0.5 + (step % 70) / 1_000 for step in range(10, 4_000, 10)]
     values[-40], values[-20] = 9.0, -9.0
     trainer.send(
-        *(point(step, format_reward=v) for step, v in zip(range(10, 4_000, 10), values, strict=True))
+        *(
+            point(step, format_reward=v)
+            for step, v in zip(range(10, 4_000, 10), values, strict=True)
+        )
     )
     (run,) = listed(api)["runs"]
     line = run["sparklines"]["format_reward"]

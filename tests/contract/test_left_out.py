@@ -39,7 +39,12 @@ def trained(
     monitor: Served, folder: Path, script: str, **more: str
 ) -> tuple[str, subprocess.CompletedProcess[str]]:
     """Run the script of a training in its own process; return the run's id and how it ended."""
-    environment = {**os.environ, "CUSP_URL": monitor.url, "CUSP_DIR": str(folder / "client"), **more}
+    environment = {
+        **os.environ,
+        "CUSP_URL": monitor.url,
+        "CUSP_DIR": str(folder / "client"),
+        **more,
+    }
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         env=environment,
@@ -67,9 +72,18 @@ def read(monitor: Served, path: str) -> Json:
         ("m[('a', 3)] = 1.0; m[7] = 2.0; m[None] = 3.0", ""),
         ("m['text'] = 'high'; m['flag'] = True; m['deep'] = {'a': {'b': 1.0}}", "is one number"),
         ("m['list'] = [1.0]; m['huge'] = 10**6000; m['nan'] = float('nan')", "is one number"),
-        ("import numpy; m['many'] = numpy.ones(3); m['ones'] = numpy.ones((1, 1))", "is one number"),
-        ("import torch; m['many'] = torch.ones(3); m['half'] = torch.ones((), dtype=torch.half)", ""),
-        ("class Odd:\n        def __float__(self): raise KeyError('odd')\n    m['odd'] = Odd()", ""),
+        (
+            "import numpy; m['many'] = numpy.ones(3); m['ones'] = numpy.ones((1, 1))",
+            "is one number",
+        ),
+        (
+            "import torch; m['many'] = torch.ones(3); m['half'] = torch.ones((), dtype=torch.half)",
+            "",
+        ),
+        (
+            "class Odd:\n        def __float__(self): raise KeyError('odd')\n    m['odd'] = Odd()",
+            "",
+        ),
         ("m.update({f'grad_norm/layer{i}': 1.0 for i in range(600)})", "in 2 parts of 512"),
         ("m.update({f'l{i}': 1.0 for i in range(3000)})", "are left out"),
     ],
@@ -112,13 +126,19 @@ print(run.id, run.finish(drain_s=30))
     [
         ("name='n', config={'rows': 'x' * 9_000_000, 'lr': 0.1}", "rows"),
         ("name='n', config={str(i): 'x' * 1_000 for i in range(20_000)} | {'lr': 0.1}", "config"),
-        ("name='n', config={'data': {'rows': list(range(900_000)), 'split': 'a'}, 'lr': 0.1}", "data.rows"),
+        (
+            "name='n', config={'data': {'rows': list(range(900_000)), 'split': 'a'}, 'lr': 0.1}",
+            "data.rows",
+        ),
         ("name='n', config={'big': 10**5000, 'lr': 0.1}", ""),
         ("name='n', tags=[f't{i}' for i in range(99)]", "first 32"),
         ("name='n', tags=['x' * 999, '', 5, 'a\\0b', 'ok']", ""),
         ("name='n' * 999, project='p\\0' + 'q' * 999", ""),
         ("name='n', metadata=RunMetadata().model_copy(update={'max_steps': -1})", "max_steps"),
-        ("name='n', metadata=RunMetadata().model_copy(update={'gpu_hourly_usd': float('nan')})", "gpu_hourly"),
+        (
+            "name='n', metadata=RunMetadata().model_copy(update={'gpu_hourly_usd': float('nan')})",
+            "gpu_hourly",
+        ),
         (
             "name='n', metadata=RunMetadata().model_copy(update={'roles': {'format': ['f'] * 99}})",
             "first 64",

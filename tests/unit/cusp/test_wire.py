@@ -173,7 +173,11 @@ def test_a_misspelt_field_of_an_announcement_is_refused_where_it_is_written() ->
         ({"config": {"a": "\0"}}, "config", {"a": ""}),
         ({"config": 5}, "config", {}),
         ({"cusp_version": "0.2"}, "name", "n"),
-        ({"policy": {"action": "verify", "preset": "p"}}, "policy", Policy(action="watch", preset="p")),
+        (
+            {"policy": {"action": "verify", "preset": "p"}},
+            "policy",
+            Policy(action="watch", preset="p"),
+        ),
         ({"policy": 5}, "policy", Policy(action="watch")),
         ({"metadata": {"max_steps": -1, "save_steps": 5}}, "metadata", RunMetadata(save_steps=5)),
         ({"metadata": {"max_steps": 5, "optimizer": {}}}, "metadata", RunMetadata(max_steps=5)),
@@ -215,7 +219,12 @@ def test_an_announcement_without_what_it_needs_is_none(field: str) -> None:
 def test_an_answer_of_a_newer_monitor_is_understood() -> None:
     known = {"command_id": new_id(), "kind": "stop", "priority": 3}
     unknown = {"command_id": new_id(), "kind": "verify"}
-    content = {"next_seq": 4, "commands": [unknown, known], "server_time": 1.5, "refused": [{"x": 1}]}
+    content = {
+        "next_seq": 4,
+        "commands": [unknown, known],
+        "server_time": 1.5,
+        "refused": [{"x": 1}],
+    }
     reply, problems = read_reply(json.dumps(content).encode())
     assert (reply.next_seq, [c.kind for c in reply.commands]) == (4, ["stop"])
     assert len(problems) == 1

@@ -290,7 +290,9 @@ def test_a_page_of_the_list_says_which_runs_it_shows_and_leads_on() -> None:
     page = Page(pages.runs_page(runs, project="p", place=place, asked=asked))
     assert "201–300 of 12,345" in page.by_id("range").text
     assert page.by_id("count").text == "12,345"
-    links = {e.attributes["rel"]: e.attributes["href"] for e in page.all("a") if "rel" in e.attributes}
+    links = {
+        e.attributes["rel"]: e.attributes["href"] for e in page.all("a") if "rel" in e.attributes
+    }
     kept = "project=p&q=a%26b&status=failed"
     assert links == {"prev": f"/?{kept}&before=2.5_NEW", "next": f"/?{kept}&before=1.5_OLD"}
     assert page.by_id("search").attributes["value"] == "a&b"
@@ -307,7 +309,14 @@ def test_what_was_left_out_of_a_run_stands_on_its_page() -> None:
     left_out = {"metrics": [metric], "more": 7, "fields": {"epoch": 3}, "start": ["tags: too many"]}
     page = Page(pages.section("header", {**shapes.run(), "left_out": left_out}))
     text = page.by_id("left-out").text
-    for said in ("grad_norm<b>", "30 times", "must be printable", "7 values", "epoch", "tags: too many"):
+    for said in (
+        "grad_norm<b>",
+        "30 times",
+        "must be printable",
+        "7 values",
+        "epoch",
+        "tags: too many",
+    ):
         assert said in text
 
 
