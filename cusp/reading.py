@@ -30,11 +30,12 @@ from cusp.wire import (
     RunStart,
     SampleMessage,
     StatusMessage,
+    Wire,
     first_problem,
 )
 
 MOST_NAMED = 100  # refused metrics of a point that are named; the others only count
-_OTHERS = {
+_OTHERS: dict[str, type[Wire]] = {
     "checkpoint": CheckpointMessage,
     "ack": AckMessage,
     "sample": SampleMessage,
@@ -72,7 +73,7 @@ def read_message(raw: object) -> Read:
         known = ", ".join(("point", *_OTHERS))
         return _refused(f"a message of the kind {kind!r:.80} is unknown here; known are {known}")
     try:
-        return Read(*salvaged(model, raw))
+        return Read(*salvaged(model, raw))  # the model, what was refused, what is unknown
     except ValidationError as error:
         return _refused(first_problem(error))
 

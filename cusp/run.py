@@ -77,9 +77,7 @@ class Run:
         too many metrics travel in several messages of the step; each kind of this is logged once.
         """
         known = self._last_step + 1 if step is None else _whole(step)
-        if not isinstance(metrics, Mapping):
-            metrics = _as_mapping(metrics, self._mender)
-        named = canonical(metrics)
+        named = canonical(_as_mapping(metrics, self._mender))
         values, skipped = finite_only(named)
         if len(values) < len(named):
             self._mender.not_numbers(named, values)
@@ -310,7 +308,9 @@ def _whole(step: object) -> int | None:
 
 
 def _as_mapping(metrics: object, mender: Mender) -> Mapping[str, object]:
-    """Return nothing for what is no mapping, such as a list: log() must not end a training."""
+    """Return the metrics; nothing for what is no mapping, as log() must not end a training."""
+    if isinstance(metrics, Mapping):
+        return metrics
     if metrics is not None:
         mender.say(
             "metrics",

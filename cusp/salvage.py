@@ -123,7 +123,7 @@ def _instead(place: Sequence[Any], value: Any, problem: Any) -> tuple[Any, str]:
     """Return what is taken instead of a value, and what was done in words."""
     if problem["loc"][-1] == "[key]":
         return None, "left out"
-    most = (problem.get("ctx") or {}).get("max_length")
+    most: int = (problem.get("ctx") or {}).get("max_length", 0)
     if problem["type"] == "string_too_long" and isinstance(value, str):
         return value[: most - 1] + "…", f"cut to {most:,} characters"
     if problem["type"] == "too_long" and isinstance(value, list):

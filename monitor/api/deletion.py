@@ -9,7 +9,7 @@ from cusp.wire import Body, Id
 from monitor import deletion, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
-from monitor.api.queries import Before, Limit, WantedDep
+from monitor.api.queries import BeforeDep, Limit, WantedDep
 from monitor.openapi import answers
 from monitor.problems import NotFound
 from monitor.service import Service, ServiceDep
@@ -160,7 +160,7 @@ def purge_run(
     "/deleted-runs", dependencies=[needs("read", filters=True)], responses=answers(DeletedRuns)
 )
 def list_deleted_runs(
-    service: ServiceDep, wanted: WantedDep, limit: Limit = 100, before: Before | None = None
+    service: ServiceDep, wanted: WantedDep, limit: Limit = 100, before: BeforeDep,
 ) -> Json:
     """Return a page of the runs that can be restored, the last deleted first."""
     with service.database.read() as tx:

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from cusp.wire import Id
 from monitor import auth, views
 from monitor.access import needs
-from monitor.api.queries import Before, Limit, Status, WantedDep
+from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
 from monitor.api.runs import read_evaluations, read_series
 from monitor.problems import NotFound
 from monitor.service import ServiceDep, run_or_404
@@ -27,9 +27,9 @@ router = APIRouter(include_in_schema=False)
 def runs_page(
     service: ServiceDep,
     wanted: WantedDep,
+    before: BeforeDep,
     status: Status | Literal[""] | None = None,
     limit: Limit = 100,
-    before: Before | None = None,
 ) -> str:
     """A page of the runs table."""
     asked = replace(wanted, status=status or None)

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query
+from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator
 
 from cusp.ids import ULID_PATTERN
@@ -43,14 +44,25 @@ Meant = Annotated[
     AfterValidator(storable),
 ]
 Limit = Annotated[int, Query(ge=1, le=MOST_RUNS, description="how many at most")]
-Before = Annotated[
+_Before = Annotated[
     str,
     Query(
         pattern=r"^[0-9]{1,12}(\.[0-9]{1,9})?_" + ULID_PATTERN.strip("^$") + "$",
         description="`next` of the answer before",
     ),
-    AfterValidator(place_of),
 ]
+
+
+def place(before: _Before | None = None) -> Place | None:
+    """Return the place that a page goes on before; RequestValidationError when it is none."""
+    try:
+        return None if before is None else place_of(before)
+    except ValueError as error:
+        problem = {"type": "value", "loc": ("query", "before"), "msg": str(error)}
+        raise RequestValidationError([problem]) from None
+
+
+BeforeDep = Annotated[Place | None, Depends(place)]
 
 
 def wanted(
@@ -67,4 +79,3 @@ def wanted(
 
 
 WantedDep = Annotated[Wanted, Depends(wanted)]
-__all__ = ["Before", "Limit", "Place", "Project", "Status", "WantedDep"]

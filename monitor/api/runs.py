@@ -13,7 +13,7 @@ from monitor.access import GrantDep, check_run, needs
 from monitor.aliases import usable
 from monitor.api.announcement import Announcement
 from monitor.api.keys import IdempotencyKey
-from monitor.api.queries import Before, Limit, Status, WantedDep
+from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
 from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
 from monitor.service import ServiceDep, run_or_404
@@ -84,9 +84,9 @@ def post_batch(run_id: Id, batch: Batch, service: ServiceDep) -> Reply:
 def list_runs(
     service: ServiceDep,
     wanted: WantedDep,
+    before: BeforeDep,
     status: Status | None = None,
     limit: Limit = 100,
-    before: Before | None = None,
 ) -> Json:
     """Return a page of the runs, newest first; `next` is `before` of the next one."""
     with service.database.read() as tx:

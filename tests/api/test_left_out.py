@@ -114,7 +114,7 @@ def test_a_path_too_long_costs_its_checkpoint_alone_and_is_named(api: TestClient
 
 
 def test_a_newer_client_is_taken_and_what_is_unknown_is_counted(api: TestClient) -> None:
-    start = {"run_id": new_id(), "attempt_id": new_id(), "name": "n", "cusp_version": "0.2"}
+    start: Json = {"run_id": new_id(), "attempt_id": new_id(), "name": "n", "cusp_version": "0.2"}
     deep: Json = {}
     for _ in range(150):
         deep = {"a": deep}

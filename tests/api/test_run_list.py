@@ -1,6 +1,7 @@
 """The list of runs: pages, search and filters by the server, on both databases."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -23,7 +24,7 @@ def names(answer: Json) -> list[str]:
     return [run["name"] for run in answer["runs"]]
 
 
-def some_runs(api: TestClient, clock: Clock, count: int, **start: object) -> list[Trainer]:
+def some_runs(api: TestClient, clock: Clock, count: int, **start: Any) -> list[Trainer]:
     """Announce so many runs, every third of them in the same instant as the one before."""
     made = []
     for number in range(count):

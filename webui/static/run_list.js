@@ -3,8 +3,15 @@ import { say } from "./api.js";
 
 const WAIT_MS = 200; // after the last key, before the server is asked
 
-// Whether a run that is new to the table belongs into it: on the first page, and found by the search.
+// The place of a run, or of its row, in the list: newer ones have a greater one.
+const placeOf = (at, id) => `${at} ${id}`;
+export const placeOfRow = (row) => placeOf(row.dataset.at, row.dataset.run);
+export const placeOfRun = (run) => placeOf(run.created_at, run.id);
+
+// Whether a run that is not in the table belongs into it: found by the search, and not on an older page.
 export function belongs(table, run) {
+  const places = [...table.tBodies[0].rows].map(placeOfRow).sort();
+  if (document.querySelector("#pager [rel=next]") && placeOfRun(run) < places[0]) return false;
   const asked = new URLSearchParams(location.search);
   if (asked.has("before") || (table.dataset.project && run.project !== table.dataset.project)) return false;
   if (asked.get("status") && run.status !== asked.get("status")) return false;

@@ -2,7 +2,7 @@
 import { getFragment, getJson, say } from "./api.js";
 import { listDeleted } from "./deleted.js";
 import { follow } from "./live.js";
-import { belongs, query, ranged, search } from "./run_list.js";
+import { belongs, placeOfRow, placeOfRun, query, ranged, search } from "./run_list.js";
 import { patchRun, patchSortKeys, tickRelativeTimes } from "./patch.js";
 
 let table = document.getElementById("runs");
@@ -33,8 +33,7 @@ async function insert(run) {
   try {
     const row = await getFragment(`/runs/${encodeURIComponent(run.id)}/sections/row`);
     if (shown !== body || rowOf(run.id)) return; // another page was opened meanwhile
-    // Ids are ULIDs: newest first is descending id.
-    const older = [...body.rows].find((other) => other.dataset.run < run.id);
+    const older = [...body.rows].find((other) => placeOfRow(other) < placeOfRun(run));
     body.insertBefore(row, sortKey ? null : older || null);
     document.getElementById("start")?.setAttribute("hidden", "");
     document.getElementById("runs-box").hidden = false;
