@@ -160,7 +160,7 @@ def purge_run(
     "/deleted-runs", dependencies=[needs("read", filters=True)], responses=answers(DeletedRuns)
 )
 def list_deleted_runs(
-    service: ServiceDep, wanted: WantedDep, limit: Limit = 100, before: BeforeDep,
+    service: ServiceDep, wanted: WantedDep, before: BeforeDep, limit: Limit = 100
 ) -> Json:
     """Return a page of the runs that can be restored, the last deleted first."""
     with service.database.read() as tx:
