@@ -9,7 +9,7 @@ from typing import Any
 
 from cusp.config import LEFT_OUT, cut
 from cusp.mending import sendable_label
-from cusp.reading import read_start
+from cusp.wire_reading import read_start
 from cusp.wire import MAX_TAGS, RunStart
 
 Json = dict[str, Any]

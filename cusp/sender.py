@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from cusp import locks
 from cusp.announcing import leaner
 from cusp.patience import asked_wait_s
-from cusp.reading import read_reply
+from cusp.wire_reading import read_reply
 from cusp.spool import Spool
 from cusp.wire import Command, Refusal, Reply
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cusp.reading import Read, read_message
+from cusp.wire_reading import Read, read_message
 from cusp.salvage import Part
 from cusp.wire import Batch, Message, Reply, RunStart
 from monitor import conclude, heartbeat, left_out

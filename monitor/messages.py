@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cusp.reading import Read
+from cusp.wire_reading import Read
 from cusp.salvage import Part
 from cusp.wire import (
     AckMessage,

@@ -10,7 +10,7 @@ from pydantic import (
     model_validator,
 )
 
-from cusp.reading import read_start
+from cusp.wire_reading import read_start
 from cusp.salvage import Part
 from cusp.wire import MOST_FIELDS, RunStart
 

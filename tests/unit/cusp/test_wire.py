@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from cusp.ids import new_id
-from cusp.reading import read_message, read_reply, read_start
+from cusp.wire_reading import read_message, read_reply, read_start
 from cusp.wire import PointMessage, Policy, RunMetadata, RunStart, SampleMessage
 
 
