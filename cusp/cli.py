@@ -32,7 +32,6 @@ for command in (
     processes.worker,
     processes.sync,
     replay.replay,
-    runs.runs,
     runs.show,
     runs.stop,
     jobs.resume,

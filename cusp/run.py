@@ -19,6 +19,7 @@ from typing import Literal
 from cusp import checkpoints, crash, forks, lineage, locks, neighbours, settings
 from cusp.attempt import Attempt, load_leftover
 from cusp.checkpoints import Manifest
+from cusp.mending import Mender
 from cusp.names import canonical, finite_only
 from cusp.sender import Sender
 from cusp.shelf import Place, Shelf
@@ -40,11 +41,13 @@ class Run:
         *,
         root: Path | None = None,
         home_lock: locks.Lock | None = None,
+        mender: Mender | None = None,
     ) -> None:
         self.id = start.run_id
         self.attempt_id = start.attempt_id
         self.name = start.name
         self.settings = config
+        self._mender = mender or Mender()
         self.home = config.directory / "runs" / self.id
         self.root = (root or self.home).absolute()
         self.commands: dict[str, Command] = {}
@@ -82,20 +85,28 @@ class Run:
         """Record the metric values of a step under canonical names; None and NaN are left out.
 
         Without `step` it is the one after the last. A step that is no number from 0 to 2^53 is logged
-        as a warning and left out.
+        as a warning and left out. A name that the monitor does not take is made one that it takes, and
+        too many metrics travel in several messages of the step; each kind of this is logged once.
         """
         if self._is_foreign():
             return
         known = self._last_step + 1 if step is None else _whole(step)
-        values, skipped = finite_only(canonical(metrics or {}))
+        named = canonical(_as_mapping(metrics, self._mender))
+        values, skipped = finite_only(named)
+        if len(values) < len(named):
+            self._mender.not_numbers(named, values)
         if known is None:
-            log.warning("Cusp left out a point: the step must be a number from 0 on, not %r", step)
+            self._mender.say(
+                "step",
+                "Cusp left out a point: the step must be a number from 0 on, not %.80r",
+                step,
+            )
         elif values or skipped:
             if self._last_step < 0:  # the first step tells which old checkpoints it stands on
                 self._shelf.stand_on(known)
             self._last_step = known
-            point = {"kind": "point", "step": known, "metrics": values, "at": time.time()}
-            self._send({**point, "skipped": skipped} if skipped else point)
+            for point in self._mender.points(known, values, skipped, time.time()):
+                self._send(point)
 
     def sample(
         self, step: int, prompt: str, completion: str, rewards: Mapping[str, object] | None = None
@@ -104,7 +115,7 @@ class Run:
         if self._is_foreign():
             return
         values, _ = finite_only(rewards or {})
-        text = {"prompt": str(prompt)[:32_768], "completion": str(completion)[:32_768]}
+        text = {"prompt": str(prompt), "completion": str(completion)}
         if (whole := _whole(step)) is not None:
             self._send({"kind": "sample", "step": whole, **text, "rewards": values})
 
@@ -274,6 +285,7 @@ class Run:
             leftover=_leftover(attempts, self.attempt_id),
             on_commands=self._receive_all,
             on_superseded=self._give_way,
+            on_refused=self._mender.refused,
         )
         sender.wake()
         return spool, sender
@@ -323,8 +335,9 @@ class Run:
             if self._live is not None and message["kind"] == "point":
                 self._live.withheld += 1
             return
-        if self._spool is not None:
-            self._spool.append(message)
+        made = message if message.get("kind") == "point" else self._mender.other(message)
+        if self._spool is not None and made is not None:
+            self._spool.append(made)
         if self._sender is not None:
             self._sender.wake()
 
@@ -390,6 +403,19 @@ def _whole(step: object) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number <= MAX_STEP else None
+
+
+def _as_mapping(metrics: object, mender: Mender) -> Mapping[str, object]:
+    """Return the metrics; nothing for what is no mapping, as log() must not end a training."""
+    if isinstance(metrics, Mapping):
+        return metrics
+    if metrics is not None:
+        mender.say(
+            "metrics",
+            "Cusp left out a point: metrics must be a dict, not %s",
+            type(metrics).__name__,
+        )
+    return {}
 
 
 def _leftover(attempts: Path, own: str) -> list[Attempt]:

@@ -18,9 +18,11 @@ import httpx
 from pydantic import ValidationError
 
 from cusp import tls
+from cusp.announcing import leaner
 from cusp.attempt import Attempt, load_leftover
 from cusp.patience import asked_wait_s
-from cusp.wire import Command, Reply
+from cusp.wire import Command, Refusal, Reply
+from cusp.wire_reading import read_reply
 
 log = logging.getLogger("cusp")
 
@@ -50,7 +52,8 @@ class Sender:
 
     `on_commands` is called in the sender's thread with all the commands that a reply carries (repeats
     too): one that was there before and is not any more has ended at the monitor. `on_superseded` is called
-    with the monitor's words whenever they say that a later attempt has the run.
+    with the monitor's words whenever they say that a later attempt has the run. `on_refused` is told what
+    the monitor left out of a batch.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Sender:
         leftover: list[Attempt] | None = None,
         on_commands: Callable[[list[Command]], None] = lambda commands: None,
         on_superseded: Callable[[str], None] = lambda words: None,
+        on_refused: Callable[[list[Refusal]], None] = lambda refused: None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
@@ -77,9 +81,10 @@ class Sender:
         self._leftover = leftover or []
         # Attempts of other runs in the same folder; none is open meanwhile.
         self._beside: list[Path] = []
-        self._on_commands = on_commands
+        self._on_commands, self._on_refused = on_commands, on_refused
         self._on_superseded = on_superseded
         self._process = os.getpid()  # a forked child has this object without its thread
+        self._said_unknown = False
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._closing = threading.Event()
@@ -178,7 +183,7 @@ class Sender:
         The first one is also the heartbeat. What is logged meanwhile travels at the next turn.
         """
         if not attempt.announced:
-            self._post("/runs", attempt.announcement())
+            self._announce(attempt)
             attempt.announced = True
         first, upto = True, attempt.spool.next_seq
         self._gap_s = GAP_OF_MANY_S if attempt.spool.pending() > MANY else GAP_S
@@ -190,6 +195,28 @@ class Sender:
             with self._progress:
                 self._progress.notify_all()
         return attempt.spool.pending() == 0
+
+    def _announce(self, attempt: Attempt) -> None:
+        """Announce the attempt, with less and less where the monitor refuses the content."""
+        try:
+            self._post("/runs", attempt.announcement())
+        except Refused as refusal:
+            if refusal.status not in UNWANTED:
+                raise
+            whole = attempt.announcement()
+            for start in leaner(whole):
+                try:
+                    self._post("/runs", start)
+                except Refused as again:
+                    if again.status not in UNWANTED:
+                        raise
+                    continue
+                missing = sorted(k for k, v in whole.items() if start.get(k) != v)
+                log.warning(
+                    "Cusp announced the run without its whole %s: %s", ", ".join(missing), refusal
+                )
+                return
+            raise
 
     def _ship_batch(self, attempt: Attempt) -> None:
         spool = attempt.spool
@@ -250,9 +277,15 @@ class Sender:
         body = f'{head[:-1]},"messages":[{",".join(lines)}]}}'
         answer = self._post(f"/runs/{attempt.run_id}/batches", body)
         try:
-            reply = Reply.model_validate_json(answer)
+            reply, unknown = read_reply(answer)
         except ValidationError as error:
             raise Refused(200, f"this is not a Cusp monitor: {answer[:80]!r}") from error
+        for problem in unknown:
+            if not self._said_unknown:  # a newer monitor repeats it in every answer
+                log.warning("Cusp leaves out a command that it does not know: %.300s", problem)
+            self._said_unknown = True
+        if reply.refused:
+            self._on_refused(reply.refused)
         self._recovered()  # also when the next batch fails: what gets through sets the pace
         return reply
 

@@ -11,11 +11,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from cusp import lineage, locks, ranks, settings
+from cusp.announcing import announcement
 from cusp.attempt import refusal
 from cusp.config import RECIPE_FILE, storable_config
 from cusp.errors import CuspError
 from cusp.ids import is_id, new_id
 from cusp.lineage import Lineage
+from cusp.mending import Mender
 from cusp.place import host_name, usable
 from cusp.run import Run
 from cusp.wire import Policy, RunMetadata, RunStart, first_problem
@@ -58,21 +60,26 @@ def init(
         given = dataclasses.replace(given, mode="disabled")
     named = run_id or given.run_id
     fields: dict[str, Any] = {
-        "project": _text(project or given.project),
+        "project": project or given.project,
         "config": storable_config(config or {}),
-        "policy": policy or Policy(),
+        # Without pydantic's warnings: a wrong value, set by `model_copy`, is mended and said.
+        "policy": (policy or Policy()).model_dump(warnings=False),
         "host": host_name(),
-        "tags": [_text(tag) for tag in tags or []][:32],
+        "tags": tags,
         "at": time.time(),
     }
 
+    mender = Mender()
+
     def start_of(run_id: str, after: str | None) -> RunStart:
         folder = Path(root) if root else given.directory / "runs" / run_id
+        known = _completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd)
         return _start(
+            mender,
             run_id=run_id,
             attempt_id=new_id(),
-            name=_text(name or given.run_name or f"run-{run_id[-6:].lower()}"),
-            metadata=_completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd),
+            name=name or given.run_name or f"run-{run_id[-6:].lower()}",
+            metadata=known.model_dump(warnings=False),
             after=after,
             **fields,
         )
@@ -91,7 +98,7 @@ def init(
         home_lock.close()
         run_id, home_lock = _claimed(given.directory, new_id(), must_own=must_own)
         start = start_of(run_id, None)
-    return Run(start, given, root=Path(root) if root else None, home_lock=home_lock)
+    return Run(start, given, root=Path(root) if root else None, home_lock=home_lock, mender=mender)
 
 
 def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, locks.Lock]:
@@ -147,20 +154,15 @@ def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> Ru
     return metadata.model_copy(update=missing)
 
 
-def _start(**fields: Any) -> RunStart:
+def _start(mender: Mender, **fields: Any) -> RunStart:
     try:
-        return RunStart(**fields)
+        return announcement(mender.say, **fields)
     except ValidationError as error:
         raise InitError(f"this run cannot be announced: {first_problem(error)}") from error
 
 
 def _claim(home: Path) -> locks.Lock | None:
     return locks.take(usable(home) / "lock")
-
-
-def _text(value: object) -> str:
-    """Return a name as any database can hold it: a number is one too."""
-    return str(value).replace("\0", "").encode("utf-8", "replace").decode()[:200]
 
 
 def _in_use(directory: Path, run_id: str) -> str:

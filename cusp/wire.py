@@ -6,8 +6,7 @@ Non-finite numbers do not exist here: a value that was not measured is left out 
 """
 
 import json
-import math
-from collections.abc import Mapping
+import reprlib
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,7 +16,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    TypeAdapter,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -34,6 +32,8 @@ MAX_TEXT_LENGTH = 32_768
 MAX_STEP = 2**53
 MAX_INTEGER = 2**1000  # fits a float
 MAX_SKIPPED = 100_000
+MAX_TAGS = 32
+MAX_PATH_LENGTH = 1_000
 MAX_DEPTH = 64  # of lists and objects in each other; what reads an answer may stop at a few hundred
 
 
@@ -46,6 +46,15 @@ def storable(text: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("text must be valid Unicode, without lone surrogates") from None
     return text
+
+
+def storable_text(text: str) -> str:
+    r"""Return the text with a question mark for everything that PostgreSQL cannot hold.
+
+    >>> storable_text("a\0b\ud800")
+    'a?b?'
+    """
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()
 
 
 def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
@@ -211,7 +220,7 @@ class RunStart(Wire):
     policy: Policy = Policy()
     metadata: RunMetadata = RunMetadata()
     host: Name | None = None
-    tags: Annotated[list[Name], Field(max_length=32)] = []
+    tags: Annotated[list[Name], Field(max_length=MAX_TAGS)] = []
     after: Id | None = None
     at: Finite | None = None
     late: StrictBool | None = None
@@ -234,7 +243,7 @@ class CheckpointMessage(Wire):
     kind: Literal["checkpoint"] = "checkpoint"
     checkpoint_id: Id
     step: Step
-    path: Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(storable)]
+    path: Annotated[str, Field(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(storable)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: Step
     state: Literal["present", "pinned", "missing", "corrupt"] = "present"
@@ -281,18 +290,20 @@ class BoundaryMessage(Wire):
 Message = (
     PointMessage | CheckpointMessage | AckMessage | SampleMessage | StatusMessage | BoundaryMessage
 )
-_OTHER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
 class Batch(Wire):
     """`POST /api/v1/runs/{id}/batches`. An empty batch is a heartbeat.
 
-    `messages` stay plain here: each is read on its own by `read_message`, so that one malformed
+    `messages` stay plain here: each is read on its own by `wire_reading.read_message`, so that one malformed
     message is quarantined and the rest is stored. `dropped` counts what the spool's disk limit cost;
     `oldest_seq` is the first message the trainer still has, so nobody waits for an older one. `sent_at` is
     the sender's clock now, by which the monitor places the messages' own times. `late` says that the process
     that wrote them has ended. `withheld` counts the points of a trainer that was told it was superseded.
+    Fields of a newer client are let by, and counted by the monitor.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     v: Version = 1
     attempt_id: Id
@@ -308,6 +319,8 @@ class Batch(Wire):
 class Command(Wire):
     """What the trainer is told. `steps` names the checkpoints to pin (`keep`, `stop`)."""
 
+    model_config = ConfigDict(extra="ignore")
+
     command_id: Id
     kind: Literal["stop", "keep", "save"]
     mode: Literal["graceful", "after_save"] = "graceful"
@@ -315,75 +328,36 @@ class Command(Wire):
     reason: Text = ""
 
 
+class Refusal(Wire):
+    """What could not be taken of a batch, by kind: how many parts, and the first one in a sentence."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: Name
+    reason: Text
+    count: Positive = 1
+
+
 class Reply(Wire):
     """The monitor's answer: everything below `next_seq` is durable there.
 
     `superseded` says which later attempt has taken the run over, while this one is still heard of.
+    `refused` says what of the batch was left out; the rest of it was stored.
     """
+
+    model_config = ConfigDict(extra="ignore")
 
     next_seq: Annotated[int, Field(ge=0), NUMBER]
     commands: list[Command] = []
     superseded: Text | None = None
-
-
-def read_message(raw: object) -> Message | str:
-    """Return the message in `raw`, or one sentence that says why it is none.
-
-    Points are by far the most messages and are checked by hand: one pass over the values.
-
-    >>> read_message({"kind": "point", "step": 3, "metrics": {"reward": 0.5}})
-    PointMessage(kind='point', step=3, metrics={'reward': 0.5}, skipped=0, at=None)
-    >>> read_message({"kind": "point", "step": 3, "metrics": {"reward": float("nan")}})
-    "metric 'reward' is nan at step 3; leave a value that was not measured out"
-    """
-    if not isinstance(raw, Mapping):
-        return f"a message must be an object with a kind, not {type(raw).__name__}"
-    if raw.get("kind") == "point":
-        return _read_point(raw)
-    try:
-        return _OTHER.validate_python(raw)
-    except ValidationError as error:
-        return first_problem(error)
+    refused: list[Refusal] | None = None
 
 
 def first_problem(error: ValidationError) -> str:
     """Return the first problem of a validation error as a sentence with the field and the value."""
     problem = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in problem["loc"]) or "message"
-    value = repr(problem.get("input"))
-    return f"{field}: {problem['msg']} (got {value if len(value) <= 80 else value[:77] + '...'})"
-
-
-_POINT_FIELDS = frozenset(PointMessage.model_fields)
-
-
-def _read_point(raw: Mapping[str, Any]) -> PointMessage | str:
-    step, metrics = raw.get("step"), raw.get("metrics")
-    if type(step) is not int or not 0 <= step <= MAX_STEP:
-        return f"step must be an integer from 0 to 2^53, not {step!r:.80}"
-    if not isinstance(metrics, dict) or len(metrics) > MAX_METRICS:
-        return f"metrics of step {step} must be an object of at most {MAX_METRICS} numbers"
-    if unknown := raw.keys() - _POINT_FIELDS:
-        return f"unknown field {min(unknown)!r} in the point of step {step}"
-    for name, value in metrics.items():
-        if type(name) is not str or not 0 < len(name) <= MAX_NAME_LENGTH:
-            return f"a metric name at step {step} must have 1 to {MAX_NAME_LENGTH} characters"
-        if "\0" in name or not name.isprintable():
-            return f"the metric name {name!r:.80} at step {step} must be printable"
-        if type(value) is not float and type(value) is not int:
-            return f"metric {name!r} at step {step} must be a number, not {type(value).__name__}"
-        if type(value) is int and not -MAX_INTEGER <= value <= MAX_INTEGER:
-            return f"metric {name!r} at step {step} is a number beyond 2^1000"
-        if not math.isfinite(value):
-            return (
-                f"metric {name!r} is {value} at step {step};"
-                " leave a value that was not measured out"
-            )
-    skipped, at = raw.get("skipped", 0), raw.get("at")
-    if type(skipped) is not int or not 0 <= skipped <= MAX_SKIPPED:
-        return f"skipped must be a count up to {MAX_SKIPPED}, not {skipped!r:.80}"
-    if at is not None and (type(at) not in (int, float) or not 0 <= at < MAX_STEP):
-        return f"at must be a time in seconds, not {at!r:.80}"
-    return PointMessage.model_construct(
-        kind="point", step=step, metrics=metrics, skipped=skipped, at=at
+    value = reprlib.repr(problem.get("input"))  # of any depth and length
+    return (
+        f"{field[:200]}: {problem['msg']} (got {value if len(value) <= 80 else value[:77] + '...'})"
     )

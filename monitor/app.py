@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from cusp import __version__
 from monitor import openapi, problems
@@ -34,6 +34,7 @@ from monitor.limits import BodyLimit
 from monitor.readiness import Readiness
 from monitor.retention import Retention
 from monitor.service import Service
+from monitor.unknown_query import refuse_unknown_query
 from monitor.webhooks_courier import Courier
 
 
@@ -93,6 +94,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # monitor/forwarded.py does it, with the prefix
+        dependencies=[Depends(refuse_unknown_query)],
     )
     app.state.service = service
     app.state.readiness = Readiness(service.database)

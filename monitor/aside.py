@@ -29,7 +29,7 @@ class Aside:
             return
         self._kept += 1
         row = {"run_id": self._run_id, "attempt_key": self._key, "seq": seq, "at": self._now}
-        body = json.dumps(raw, default=str)[:BODY_LIMIT]
+        body = _storable(json.dumps(raw, default=str)[:BODY_LIMIT])
         quarantine.add(self._tx, {**row, "body": body, "reason": _storable(reason)[:2_000]})
 
     def close(self) -> None:

@@ -180,8 +180,8 @@ class Channel:
                 heard = bool(await self._listener.wait(LOOK_EVERY_S))
                 new = await self._read_new()
                 if heard and not new:  # a heartbeat: only the time of the last contact is new
-                    run, content = await self._in_thread(self._threads, self._reader.summary)
-                    if run is None:  # it was purged: whoever comes back is told
+                    content = await self._in_thread(self._threads, self._reader.summary)
+                    if not content:  # it was purged: whoever comes back is told
                         return
                     self._add(Part(self._head, self._head, content))
                 await asyncio.sleep(COALESCE_S if heard else 0)

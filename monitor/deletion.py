@@ -4,6 +4,7 @@ Files are never touched: a path that came over the network is no authority to de
 remains on the training box is said instead.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from monitor import views
@@ -91,12 +92,14 @@ def purge(
 
 def remains(tx: Transaction, run_id: str) -> dict[str, Any]:
     """Return what of the run stays on the training box whatever happens here."""
-    there = [row for row in checkpoints.of_run(tx, run_id) if row.state in ("present", "pinned")]
-    return {
-        "checkpoints": len(there),
-        "pinned": sum(row.pinned for row in there),
-        "bytes": sum(row.bytes for row in there),
-    }
+    return remains_by_run(tx, [run_id])[run_id]
+
+
+def remains_by_run(tx: Transaction, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what `remains` does, for many runs at once."""
+    names = ("checkpoints", "pinned", "bytes")
+    found = checkpoints.remains_by_run(tx, run_ids)
+    return {run_id: dict(zip(names, counts, strict=True)) for run_id, counts in found.items()}
 
 
 def remains_words(left: dict[str, Any]) -> str:

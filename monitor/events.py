@@ -6,7 +6,7 @@ reconnects, or one of another process, misses nothing.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import anyio
@@ -99,7 +99,7 @@ class Reading(NamedTuple):
 class Reader:
     """Reads a run's changes from the database, encoded as the stream sends them."""
 
-    def __init__(self, database: Database, summarise: Callable[[str], Any]) -> None:
+    def __init__(self, database: Database, summarise: Callable[[Sequence[str]], Any]) -> None:
         self._database = database
         self._summarise = summarise
 
@@ -121,14 +121,17 @@ class Reader:
         if changes:
             cursor = changes[-1].cursor
         if any(change.kind == "run" for change in changes):
-            found.append((cursor, "run", self._summarise(run_id)))
+            found += [(cursor, "run", summary) for summary in self._summarise([run_id])]
         content = b"".join(encoded(*one) for one in found)
         return Reading(cursor, content, len(changes) == MOST_CHANGES)
 
-    def summary(self, run_id: str) -> tuple[Any, bytes]:
-        """Return the run as the runs table shows it, None if it is not there, and its event."""
-        found = self._summarise(run_id)
-        return found, b"" if found is None else encoded(None, "run", found)
+    def summary(self, run_id: str) -> bytes:
+        """Return the event with the run as the runs table shows it; nothing if it is not there."""
+        return b"".join(content for _, content in self.summaries([run_id]))
+
+    def summaries(self, run_ids: Sequence[str]) -> list[tuple[Any, bytes]]:
+        """Return those of the runs that are there as the table shows them, each with its event."""
+        return [(found, encoded(None, "run", found)) for found in self._summarise(run_ids)]
 
 
 def encoded(cursor: int | None, kind: str, data: object) -> bytes:

@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cusp.wire import Batch, Message, PointMessage, Reply, RunStart, read_message
-from monitor import conclude, contact, heartbeat, times
-from monitor.aside import Aside
+from cusp.salvage import Part
+from cusp.wire import Batch, Message, Reply, RunStart
+from cusp.wire_reading import Read, read_message
+from monitor import conclude, contact, heartbeat, left_out, times
 from monitor.deletion import refuse_deleted, refuse_purged
 from monitor.detect import Verdict
 from monitor.fold import Folded, Folds
 from monitor.follow import Followed, follow
-from monitor.messages import NEVER, Numbers, Touched, store_other
+from monitor.messages import NEVER, Numbers, Touched, store_all
 from monitor.moments import DecidedEarlier, endings, moments, verdict_at
 from monitor.reach import changed_from, last_step, reach
-from monitor.room import Room, check_announced
+from monitor.room import check_announced
 from monitor.store import commands, feed, intake, points, runs
 from monitor.store.database import Database, Transaction
 from monitor.store.feed import News
@@ -38,6 +39,7 @@ class Taken:
     state: Folded | None
     tell: bool
     quarantined: int = 0
+    refused: tuple[Part, ...] = ()
 
 
 class UnknownRun(LookupError):
@@ -66,8 +68,13 @@ class Ingest:
         self._took = took
         self.folds = Folds()
 
-    def announce(self, start: RunStart) -> None:
-        """Store a run and its attempt; a repeat changes nothing."""
+    def announce(
+        self, start: RunStart, refused: Sequence[Part] = (), unknown: Sequence[str] = ()
+    ) -> None:
+        """Store a run and its attempt; a repeat changes nothing.
+
+        `refused` and `unknown` say what of the announcement could not be taken.
+        """
         now = self._clock()
         state: Folded | None = None
         with self._database.write() as tx:
@@ -84,7 +91,8 @@ class Ingest:
                 commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
                 feed.section_changed(tx, start.run_id, "commands")
                 state = self._follow_anew(tx, before)
-            feed.add(tx, start.run_id, "run", {})
+            lacks = left_out.announced(before.left_out if before else None, refused, unknown)
+            feed.add_all(tx, start.run_id, [("run", {})], {"left_out": lacks} if lacks else None)
             if before is None:
                 tell(tx, "run.started", start.run_id, now, key="first")
         self._remember(start.run_id, state)
@@ -102,30 +110,44 @@ class Ingest:
             if reply is not None:
                 self._took(0, 0, time.perf_counter() - started)
                 return reply
-        messages = [read_message(raw) for raw in batch.messages]
+        read = [read_message(raw) for raw in batch.messages]
+        messages = [one.message or one.refused[0].reason for one in read]
+        wrong = {
+            n: one for n, one in enumerate(read, batch.first_seq) if one.refused or one.unknown
+        }
         ends, start, new, quarantined = endings(messages), 0, 0, 0
+        refused: list[Part] = []
         while True:
             end = min(place for place in ends if place > start or place == len(messages))
             try:
-                taken = self._take_portion(run_id, batch, messages, start, end)
+                taken = self._take_portion(run_id, batch, messages, wrong, start, end)
             except DecidedEarlier as found:
                 ends.add(start + found.count)
                 continue
             new, quarantined, start = new + taken.new, quarantined + taken.quarantined, end
+            refused += taken.refused
             if start >= len(messages):
                 break
         self._took(new, quarantined, time.perf_counter() - started)
-        return taken.reply
+        if not refused:
+            return taken.reply
+        return taken.reply.model_copy(update={"refused": left_out.refusals(refused)})
 
     def _take_portion(
-        self, run_id: str, batch: Batch, messages: Sequence[Message | str], start: int, end: int
+        self,
+        run_id: str,
+        batch: Batch,
+        messages: Sequence[Message | str],
+        wrong: Mapping[int, Read],
+        start: int,
+        end: int,
     ) -> Taken:
         """Take the messages from `start` up to `end` in a transaction, as if they had come alone."""
         if (start, end) != (0, len(messages)):
             raw = {"first_seq": batch.first_seq + start, "messages": batch.messages[start:end]}
             batch = batch.model_copy(update=raw)
         with self._database.write() as tx:
-            taken = self._take(tx, run_id, batch, messages[start:end])
+            taken = self._take(tx, run_id, batch, messages[start:end], wrong)
         self._remember(run_id, taken.state)
         if taken.tell:
             self._changed(run_id)
@@ -141,6 +163,7 @@ class Ingest:
         run_id: str,
         batch: Batch,
         messages: Sequence[Message | str],
+        wrong: Mapping[int, Read],
     ) -> Taken:
         now, touched = self._clock(), Touched()
         run = intake.locked_run(tx, run_id)
@@ -156,9 +179,10 @@ class Ingest:
         new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
         is_newest = attempt is attempts[-1]
         numbers = Numbers(tx, run, self._series_limit)
-        skipped = _store(
-            tx, run, attempt, expected, new, numbers, touched, now, is_newest=is_newest
+        skipped = store_all(
+            tx, run, attempt, expected, new, wrong, numbers, touched, now, is_newest=is_newest
         )
+        touched.unknown += batch.model_extra or () if new else ()
         next_seq = expected + len(new)
         said = [message for _, message in new]
         heard = contact.heard(run, attempt, batch, said, touched, now, is_newest=is_newest)
@@ -185,7 +209,8 @@ class Ingest:
         silent_s = now - run.last_contact_at
         reply = contact.reply(tx, attempts, attempt, next_seq, is_newest=is_newest)
         state = followed.state if followed else None
-        return Taken(reply, len(new), state, bool(new) or silent_s > SILENT_S, touched.quarantined)
+        tell, parts = bool(new) or silent_s > SILENT_S, tuple(part for _, part in touched.refused)
+        return Taken(reply, len(new), state, tell, touched.quarantined, parts)
 
     def _record(
         self,
@@ -201,6 +226,8 @@ class Ingest:
         `values` are the columns of the run that have changed anyhow.
         """
         news: list[News] = []
+        if touched.refused or touched.unknown:
+            values["left_out"] = left_out.noted(run.left_out, touched.refused, touched.unknown)
         followed: Followed | None = None
         if touched.last_step >= 0:
             ref = {"attempt_key": attempt.key, "from": touched.first_step, "to": touched.last_step}
@@ -227,50 +254,6 @@ class Ingest:
         followed = follow(tx, run, self.folds, cuts, points.names(tx, run.id), 0)
         feed.add_all(tx, run.id, followed.news, followed.values)
         return followed.state
-
-
-def _store(
-    tx: Transaction,
-    run: Any,
-    attempt: Any,
-    seq: int,
-    new: Sequence[tuple[Any, Message | str]],
-    numbers: Numbers,
-    touched: Touched,
-    now: float,
-    *,
-    is_newest: bool,
-) -> int:
-    """Store the messages; return how many values the trainer left out as not finite."""
-    skipped = 0
-    rows: list[points.PointRow] = []
-    aside, room = Aside(tx, run.id, attempt.key, now), Room(tx, run.id)
-    for number, (raw, message) in enumerate(new, seq):
-        if isinstance(message, str):
-            aside.add(number, raw, message)
-        elif isinstance(message, PointMessage):
-            if refused := numbers.admit(message):
-                part = {"kind": "point", "step": message.step, "metrics": refused}
-                aside.add(number, part, numbers.reason(message.step, refused))
-            skipped += message.skipped
-            rows += numbers.rows(message, attempt.key)
-            touched.point(
-                message.step, watched=not numbers.roles.watched.isdisjoint(message.metrics)
-            )
-        elif refusal := room.refusal(message):
-            aside.add(number, raw, refusal)
-        else:
-            store_other(tx, run, attempt, number, message, touched, now, is_newest=is_newest)
-    points.add(tx, rows)
-    aside.close()
-    if numbers.roles_changed:
-        touched.sections.add("roles")
-        if numbers.past_changed:
-            touched.watched_from = 0
-    if aside.count:
-        touched.quarantined = aside.count
-        touched.sections.add("quarantine")
-    return skipped
 
 
 def _decided_early(

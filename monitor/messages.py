@@ -1,9 +1,10 @@
 """Storing the messages of a batch, each kind in its table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cusp.salvage import Part
 from cusp.wire import (
     AckMessage,
     BoundaryMessage,
@@ -13,7 +14,11 @@ from cusp.wire import (
     SampleMessage,
     StatusMessage,
 )
+from cusp.wire_reading import Read
+from monitor import series_room
+from monitor.aside import Aside
 from monitor.role_series import role_series, same_past
+from monitor.room import Room
 from monitor.store import checkpoints, commands, points, runs
 from monitor.store.database import Transaction
 from monitor.superseded import may_answer
@@ -35,6 +40,8 @@ class Touched:
     ended: bool = False
     end: StatusMessage | None = None
     quarantined: int = 0  # messages of which something was set aside
+    refused: list[tuple[int, Part]] = field(default_factory=list)  # (step, part) set aside
+    unknown: list[str] = field(default_factory=list)  # fields of a newer client
 
     def point(self, step: int, *, watched: bool) -> None:
         """Note a point."""
@@ -48,7 +55,7 @@ class Numbers:
     """Series ids of one run during one batch."""
 
     def __init__(self, tx: Transaction, run: Any, limit: int) -> None:
-        self._tx, self._run_id, self._limit = tx, run.id, limit
+        self._tx, self._run, self._limit = tx, run, limit
         self._metadata = run.metadata
         self._known = points.names(tx, run.id)
         self.roles = self._before = role_series(self._known, self._metadata)
@@ -68,32 +75,30 @@ class Numbers:
         """Whether a new name changes what the earlier points say to the detector."""
         return not same_past(self._before, self.roles, self._metadata)
 
-    def admit(self, message: PointMessage) -> dict[str, float]:
+    def admit(self, message: PointMessage) -> list[Part]:
         """Make sure the point's series exist and take those out of it that the run has no room for.
 
         Returns what was taken out.
         """
         new = [name for name in message.metrics if name not in self._known]
         if not new and (message.at is None or points.AT in self._known):
-            return {}
-        room = max(0, self._limit - len(self._known.keys() - {points.AT}))
-        refused = {name: message.metrics.pop(name) for name in new[room:]}
-        added = new[:room]
+            return []
+        told = series_room.told_names(self._run.metadata)
+        refused = set(series_room.refused(self._known, new, self._limit, told))
+        added = [name for name in new if name not in refused]
         if message.at is not None and points.AT not in self._known:
             added.append(points.AT)
         if added:
-            self._known = points.add_names(self._tx, self._run_id, added)
+            self._known = points.add_names(self._tx, self._run.id, added)
             self.roles = role_series(self._known, self._metadata)
-        return refused
+        return [self._refused(message, name) for name in new if name in refused]
 
-    def reason(self, step: int, refused: Mapping[str, float]) -> str:
-        """Return why metrics of a point were set aside."""
-        first = f"{min(refused)!r:.80}"
-        names = first if len(refused) == 1 else f"{first} and {len(refused) - 1} more"
-        return (
-            f"the run has {self._limit} metrics, the most there can be, so {names} of step {step} was set"
-            " aside; log fewer names"
+    def _refused(self, message: PointMessage, name: str) -> Part:
+        reason = (
+            f"the run has {self._limit} metrics, the most there can be, so {name!r:.80} of step"
+            f" {message.step} was set aside; log fewer names"
         )
+        return Part("number of series", name, reason, message.metrics.pop(name))
 
     def rows(self, message: PointMessage, key: int) -> list[points.PointRow]:
         """Return the point's rows for `points.add`."""
@@ -105,7 +110,75 @@ class Numbers:
         return rows
 
 
-def store_other(
+def store_all(
+    tx: Transaction,
+    run: Any,
+    attempt: Any,
+    seq: int,
+    new: Sequence[tuple[Any, Message | str]],
+    wrong: Mapping[int, Read],
+    numbers: Numbers,
+    touched: Touched,
+    now: float,
+    *,
+    is_newest: bool,
+) -> int:
+    """Store the messages; return how many values the trainer left out as not finite.
+
+    `wrong` has what was found wrong in some of them, by their number.
+    """
+    skipped = 0
+    rows: list[points.PointRow] = []
+    aside, room = Aside(tx, run.id, attempt.key, now), Room(tx, run.id)
+    for number, (raw, message) in enumerate(new, seq):
+        read = wrong.get(number)
+        refused = list(read.refused) if read else []
+        if isinstance(message, PointMessage):
+            refused += numbers.admit(message)
+            skipped += message.skipped
+            rows += numbers.rows(message, attempt.key)
+            touched.point(
+                message.step, watched=not numbers.roles.watched.isdisjoint(message.metrics)
+            )
+        elif isinstance(message, str):
+            pass  # nothing of it can be taken
+        elif refusal := room.refusal(message):
+            refused.append(Part("number of messages", "", refusal))
+        else:
+            _store_other(tx, run, attempt, number, message, touched, now, is_newest=is_newest)
+        if refused:
+            aside.add(number, _rest(message, refused, raw), _reasons(refused))
+            step = getattr(message, "step", None)
+            touched.refused += [(-1 if step is None else step, part) for part in refused]
+        if read:
+            touched.unknown += read.unknown
+    points.add(tx, rows)
+    aside.close()
+    if numbers.roles_changed:
+        touched.sections.add("roles")
+        if numbers.past_changed:
+            touched.watched_from = 0
+    if aside.count:
+        touched.quarantined = aside.count
+        touched.sections.add("quarantine")
+    return skipped
+
+
+def _rest(message: Message | str, refused: Sequence[Part], raw: Any) -> Any:
+    """Return what is set aside: of a point the refused metrics alone, else the message as it was."""
+    if not isinstance(message, PointMessage):
+        return raw
+    metrics = {part.name: part.value for part in refused if part.kind != "field"}
+    fields = {part.name: part.value for part in refused if part.kind == "field"}
+    return {"kind": "point", "step": message.step, **fields, "metrics": metrics}
+
+
+def _reasons(refused: Sequence[Part]) -> str:
+    more = f"; and {len(refused) - 1} more of it" if len(refused) > 1 else ""
+    return refused[0].reason + more
+
+
+def _store_other(
     tx: Transaction,
     run: Any,
     attempt: Any,

@@ -24,7 +24,7 @@ WORDS = {
     409: "the request does not fit what is there",
     410: "the run was purged; nothing of it is here or taken any more",
     413: "the body is too large",
-    422: "a value is not as declared; `detail` names it",
+    422: "a value is not as declared, or a query parameter is unknown; `detail` names it",
     429: "too many requests; go on after `Retry-After` seconds",
     503: "the database does not answer; try again",
 }
@@ -90,14 +90,14 @@ def with_errors(document: Json) -> Json:
 
 def _errors_of(operation: Json) -> list[int]:
     """Return the statuses, and forget FastAPI's own word on 422."""
-    if "security" not in operation:  # health checks: open to all
-        return [429]
     if "HTTPValidationError" in str(operation["responses"].get("422")):
         del operation["responses"]["422"]
+    if "security" not in operation:  # health checks: open to all
+        return [422, 429]
     parameters = operation.get("parameters", ())
     places = {parameter["in"] for parameter in parameters}
     found = [401, 403, 429, 503]
     found += [409] if any(each["name"] == KEY for each in parameters) else []  # used before
     found += [404, 410] if "path" in places else []
-    found += [422] if places or "requestBody" in operation else []
+    found += [422]  # of a query parameter that is unknown, at least
     return found + ([400, 413] if "requestBody" in operation else [])

@@ -1,4 +1,4 @@
-"""Reading the role series of a run from the database: whole, thinned, their last values."""
+"""Reading the role series of a run from the database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,8 +10,6 @@ from monitor.store import points
 from monitor.store.database import Transaction
 from monitor.store.points import Series
 
-RECENT = 64  # steps in which a role of several functions is looked for before the whole run is
-
 
 def watched(
     tx: Transaction, run: Any, cuts: Mapping[int, int], since: int = 0
@@ -20,49 +18,6 @@ def watched(
     numbers = points.names(tx, run.id)
     roles = role_series(numbers, run.metadata)
     return roles.complete(points.effective(tx, roles.labels(numbers), cuts, since))
-
-
-def latest(
-    tx: Transaction,
-    roles: RoleSeries,
-    numbers: Mapping[str, int],
-    cuts: Mapping[int, int],
-    last_step: int,
-    wanted: Sequence[str],
-) -> dict[str, float]:
-    """Return the last value of each of the wanted series that the run has."""
-    ids = _plain(roles, numbers, wanted)
-    result = points.latest(tx, ids, cuts)
-    made = [series for series in wanted if series in roles.made]
-    for since in (max(0, last_step - RECENT), 0):
-        if missing := [series for series in made if series not in result]:
-            labels = _labels(roles, numbers, missing)
-            for row in reversed(points.effective(tx, labels, cuts, since).values()):
-                for series in missing:
-                    value = value_of(roles.made[series], row)
-                    if value is not None:
-                        result.setdefault(series, value)
-    return {series: result[series] for series in wanted if series in result}
-
-
-def sparklines(
-    tx: Transaction,
-    roles: RoleSeries,
-    numbers: Mapping[str, int],
-    cuts: Mapping[int, int],
-    last_step: int,
-    most: int,
-    wanted: Sequence[str],
-) -> dict[str, list[float]]:
-    """Return about `most` values of each of the wanted series that the run has."""
-    result = points.thinned(tx, _plain(roles, numbers, wanted), cuts, last_step, most)
-    made = [series for series in wanted if series in roles.made]
-    if made:
-        rows = points.sampled(tx, _labels(roles, numbers, made), cuts, last_step, most)
-        for series in made:
-            values = [value_of(roles.made[series], row) for row in rows.values()]
-            result[series] = [value for value in values if value is not None]
-    return {series: result[series] for series in wanted if series in result}
 
 
 def shown_series(
@@ -128,12 +83,3 @@ def _combined(
         if made is not None:
             result.superseded.append((step, made, attempt))
     return result
-
-
-def _plain(roles: RoleSeries, numbers: Mapping[str, int], wanted: Sequence[str]) -> dict[str, int]:
-    return {series: numbers[key] for key, series in roles.plain.items() if series in wanted}
-
-
-def _labels(roles: RoleSeries, numbers: Mapping[str, int], made: Sequence[str]) -> dict[int, str]:
-    keys = {key for series in made for key in keys_of(roles.made[series])}
-    return {numbers[key]: key for key in keys if key in numbers}

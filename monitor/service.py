@@ -3,12 +3,12 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from monitor import superseded, views
+from monitor import run_readings, superseded, views
 from monitor.broadcast import Channels
 from monitor.config import MonitorConfig
 from monitor.deletion import is_purged, refuse_deleted, refuse_purged
@@ -17,8 +17,9 @@ from monitor.fanout import Fanout
 from monitor.ingest import Ingest
 from monitor.measures import Measures
 from monitor.problems import Conflict, NotFound
-from monitor.store import answers, runs
+from monitor.store import answers, run_list, runs
 from monitor.store.database import Database, Transaction
+from monitor.store.run_list import Page, Place, Wanted
 from monitor.sweep import Sweeper
 from monitor.table_stream import TableStream
 from monitor.tokens import Tokens
@@ -32,7 +33,7 @@ class Service:
         self.clock = clock
         self.database = Database(config.database_url)
         self.hub = Hub()
-        reader = Reader(self.database, self.summary)
+        reader = Reader(self.database, self.summaries_of)
         self.channels, self.table = Channels(self.hub, reader), TableStream(self.hub, reader)
         self.tokens = Tokens(self.database, config.token, lambda: self.clock())
         self.fanout = (
@@ -73,15 +74,34 @@ class Service:
 
     def summary(self, run_id: str) -> dict[str, Any] | None:
         """Return the run as the runs table shows it, None if it is not there or was purged."""
-        with self.database.read() as tx:
-            run = runs.get(tx, run_id)
-            if run is None or (run.deleted_at is not None and is_purged(tx, run_id)):
-                return None
-            return self.summarised(tx, run)
+        return next(iter(self.summaries_of([run_id])), None)
 
-    def summarised(self, tx: Transaction, run: Any) -> dict[str, Any]:
-        """Return a run row as the runs table shows it."""
-        return views.summary(tx, run, self.clock(), self.config.lost_after_s)
+    def summaries_of(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return those of the runs that are here as the runs table shows them."""
+        with self.database.read() as tx:
+            found = run_list.some(tx, run_ids)
+            gone = {run.id for run in found if run.deleted_at and is_purged(tx, run.id)}
+            return self.summaries(tx, [run for run in found if run.id not in gone])
+
+    def summaries(self, tx: Transaction, found: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return run rows as the runs table shows them."""
+        read, now = run_readings.read(tx, found), self.clock()
+        return [views.summary(run, read[run.id], now, self.config.lost_after_s) for run in found]
+
+    def listed(
+        self,
+        tx: Transaction,
+        wanted: Wanted,
+        limit: int,
+        before: Place | None,
+        *,
+        deleted: bool = False,
+    ) -> Page:
+        """Return a page of the list of runs, or of the deleted ones."""
+        now, silent_s = self.clock(), self.config.lost_after_s
+        return run_list.page(
+            tx, wanted, limit, before, deleted=deleted, now=now, lost_after_s=silent_s
+        )
 
     def detailed(self, tx: Transaction, run: Any) -> dict[str, Any]:
         """Return a run row as its page shows it."""

@@ -141,6 +141,20 @@ class SetAside(Shape):
     at: str
 
 
+class LeftOutMetric(Shape):
+    name: str
+    reason: str
+    count: int
+    step: int
+
+
+class LeftOut(Shape):
+    metrics: list[LeftOutMetric]
+    more: int
+    fields: dict[str, int]
+    start: list[str]
+
+
 class Attempt(Shape):
     number: int
     id: str
@@ -187,6 +201,7 @@ class Run(RunSummary):
     commands: list[RunCommand]
     decisions: list[Decision]
     change_points: list[ChangePoint]
+    left_out: LeftOut
     set_aside: list[SetAside]
     attempt_list: list[Attempt]
     still_training: list[int]
@@ -329,10 +344,15 @@ class Token(Shape):
 class Announced(Shape):
     id: str
     url: str
+    refused: list[str]
+    ignored: list[str]
 
 
 class Runs(Shape):
     runs: list[RunSummary]
+    total: int
+    first: int
+    next: str | None
 
 
 class AllSeries(Shape):

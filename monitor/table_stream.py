@@ -18,6 +18,7 @@ from monitor.broadcast import PING_EVERY_S
 from monitor.events import Hub, Reader
 
 RUN_EVERY_S = 0.5
+AT_ONCE = 200  # runs that are read together, each table once
 _log = logging.getLogger(__name__)
 Reaches = Callable[[str, str], bool]  # whether a viewer may see the run of this id and project
 
@@ -54,9 +55,10 @@ class TableStream:
     async def _keep_summarising(self) -> None:
         with self._listener:
             while self._viewers and not self._closing.is_set():
-                for run_id in sorted(await self._listener.wait()):
-                    run, content = await to_thread.run_sync(self._reader.summary, run_id)
-                    if run is not None:
+                changed = sorted(await self._listener.wait())
+                for first in range(0, len(changed), AT_ONCE):
+                    some = changed[first : first + AT_ONCE]
+                    for run, content in await to_thread.run_sync(self._reader.summaries, some):
                         self._tell(run, content)
                 await asyncio.sleep(RUN_EVERY_S)
 

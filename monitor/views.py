@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor import possible, role_reading, superseded, times, words
+from monitor import left_out, possible, run_readings, superseded, times, words
 from monitor.kept import kept
-from monitor.role_series import role_series
 from monitor.role_view import roles_view
+from monitor.run_readings import Readings
 from monitor.store import (
     checkpoints,
     commands,
@@ -19,8 +19,6 @@ from monitor.store import (
 )
 from monitor.store.database import Transaction
 
-KEY_METRICS = ("format_reward", "completion_length", "accuracy_reward", "reward")
-SPARKLINE_POINTS = 60
 SET_ASIDE_SHOWN = 5
 
 
@@ -35,25 +33,15 @@ def when(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def summary(
-    tx: Transaction,
-    run: Any,
-    now: float,
-    lost_after_s: float,
-    attempts: Sequence[Any] | None = None,
-) -> dict[str, Any]:
-    """Return the `Run` of the runs table; `attempts` if they were read before."""
-    attempts = runs.attempts_of(tx, run.id) if attempts is None else attempts
-    cuts = runs.cuts(attempts)
-    known = points.names(tx, run.id)
-    roles = role_series(known, run.metadata)
+def summary(run: Any, found: Readings, now: float, lost_after_s: float) -> dict[str, Any]:
+    """Return the `Run` of the runs table, of its row and what was read besides."""
+    attempts, aliases = found.attempts, found.aliases
     verdict = run.verdict or {}
     transition = verdict.get("transition")
     last_step = run.last_step
     max_steps = run.metadata.get("max_steps")
-    aliases = _aliases(tx, run.id)
     elapsed_s = times.elapsed_s(attempts)
-    status = status_of(tx, run, now, lost_after_s)
+    status = _status(run, now, lost_after_s, stopping=found.stopping)
     return {
         "id": run.id,
         "project": run.project,
@@ -75,16 +63,14 @@ def summary(
         "elapsed_s": round(elapsed_s, 1),
         "last_contact_at": when(run.last_contact_at),
         "deleted_at": when(run.deleted_at),
-        "latest": role_reading.latest(tx, roles, known, cuts, last_step or 0, KEY_METRICS),
-        "sparklines": role_reading.sparklines(
-            tx, roles, known, cuts, last_step or 0, SPARKLINE_POINTS, KEY_METRICS[:3]
-        ),
+        "latest": found.latest,
+        "sparklines": found.sparklines,
         "transition": transition,
         "checkpoints": aliases,
-        "score": _score(tx, run.id, aliases),
+        "score": _score(found.reported, aliases),
         "saved_fraction": _saved_fraction(run, last_step, max_steps),
         **_cost(run, elapsed_s, last_step, max_steps),
-        "quarantined": quarantine.count(tx, run.id),
+        "quarantined": found.quarantined,
         "skipped": sum(row.skipped for row in attempts),
         "dropped": sum(row.dropped + row.lost for row in attempts),
         "cursor": run.cursor,
@@ -93,9 +79,10 @@ def summary(
 
 def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
     """Return the `Run` with everything its page shows in words."""
-    attempts = runs.attempts_of(tx, run.id)
+    found = run_readings.read(tx, [run])[run.id]
+    attempts = found.attempts
     numbers = attempt_numbers(attempts)
-    shown = summary(tx, run, now, lost_after_s, attempts)
+    shown = summary(run, found, now, lost_after_s)
     asked = commands.of_run(tx, run.id)
     return {
         **shown,
@@ -113,6 +100,7 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "kept": _kept(tx, run.id, asked),
         "decisions": [decision(row) for row in findings.decisions_of(tx, run.id)],
         "change_points": [change_point(row) for row in findings.change_points_of(tx, run.id)],
+        "left_out": left_out.shown(run.left_out),
         "set_aside": [
             set_aside(row, numbers) for row in quarantine.latest(tx, run.id, SET_ASIDE_SHOWN)
         ],
@@ -143,11 +131,15 @@ def set_aside(row: Any, numbers: Mapping[int, int]) -> dict[str, Any]:
 
 def status_of(tx: Transaction, run: Any, now: float, lost_after_s: float) -> str:
     """Return the run's status; a silent trainer is `lost`, never called crashed on a guess."""
+    return _status(run, now, lost_after_s, stopping=bool(commands.stopping(tx, [run.id])))
+
+
+def _status(run: Any, now: float, lost_after_s: float, *, stopping: bool) -> str:
     if run.status != "running":
         return str(run.status)
     if now - run.last_contact_at > lost_after_s:
         return "lost"
-    return "stopping" if commands.pending(tx, run.id, "stop") else "running"
+    return "stopping" if stopping else "running"
 
 
 def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[dict[str, Any]]:
@@ -292,24 +284,16 @@ def _kept(tx: Transaction, run_id: str, asked: Sequence[Any]) -> dict[str, Any] 
     return _fields(row, ("id", "step", "path", "pinned")) if row is not None else None
 
 
-def _aliases(tx: Transaction, run_id: str) -> dict[str, dict[str, Any]]:
-    found = checkpoints.aliased(tx, run_id)
-    return {row.alias: {"id": row.id, "step": row.step} for row in found}
-
-
 def _score_of(row: Any) -> dict[str, Any]:
     names = ("pass_at_1", "low", "high")
     score = {name: row.scores.get(name) for name in names}
     return {"task": row.task, "split": row.split, **score, "n": row.scores.get("n_problems")}
 
 
-def _score(tx: Transaction, run_id: str, aliases: Mapping[str, Any]) -> dict[str, Any] | None:
+def _score(reported: Sequence[Any], aliases: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the report-set score of the best checkpoint, else of the pre-transition one."""
-    if not aliases:
-        return None
-    found = [row for row in evaluations.of_run(tx, run_id) if row.split == "report"]
     for alias in ("best", "pre-transition"):
-        for row in found:
+        for row in reported:
             if alias in aliases and row.checkpoint_id == aliases[alias]["id"]:
                 return {"alias": alias, "step": row.step, **_score_of(row)}
     return None

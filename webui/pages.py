@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from webui import figures, sentences
+from webui.address import at
 from webui.templating import render
 
 Record = Mapping[str, Any]
@@ -25,6 +27,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Each section that a page fetches at /runs/{id}/sections/{section}, and the data it needs."""
 
+STATUSES = ("running", "stopping", "stopped", "finished", "failed", "lost")
 BEFORE_TRANSITION, AFTER_TRANSITION = "before the transition", "after the transition"
 
 
@@ -32,26 +35,52 @@ class UnknownSection(KeyError):
     """There is no such section of a run page."""
 
 
+class Place(NamedTuple):
+    """Where a page of the table is: how many runs there are, how many come before it in the list.
+
+    `older` and `newer` are the `before` of the pages around it; `newer` is None for the first one too.
+    """
+
+    total: int
+    first: int = 0
+    older: str | None = None
+    newer: str | None = None
+
+
 def runs_page(
     runs: Records,
     *,
     project: str | None = None,
     cursor: int = 0,
-    total: int | None = None,
+    place: Place | None = None,
+    asked: Record | None = None,
     database: str = "",
     needs_token: bool = False,
 ) -> str:
-    """The table of runs; `total` counts all stored runs, `database` is the id of what it shows.
+    """A page of the table of runs; `cursor` is where /api/v1/events goes on.
 
-    `needs_token`: who sends a run here has to bring one.
+    `asked` are the query parameters that chose the runs, besides `project` and the place. `database` is
+    the id of what it shows; `needs_token`: who sends a run here has to bring one.
     """
-    shown = [r for r in runs if project is None or r["project"] == project]
+    place = place or Place(len(runs))
+    kept = {"project": project, **(asked or {})}
+    kept = {name: value for name, value in kept.items() if value}
+
+    def link(**more: Any) -> str:
+        """The address of this table with other parameters; None takes one away."""
+        given = {name: value for name, value in {**kept, **more}.items() if value}
+        return at("/") + (f"?{urlencode(given)}" if given else "")
+
     return render(
         "runs.html",
-        runs=shown,
+        runs=runs,
         project=project,
         cursor=cursor,
-        total=total or len(shown),
+        place=place,
+        asked=asked or {},
+        searched=bool((asked or {}).get("q") or (asked or {}).get("status")),
+        link=link,
+        statuses=STATUSES,
         database=database,
         needs_token=needs_token,
     )

@@ -6,6 +6,7 @@ import typer
 
 from cusp.client import Client
 from cusp.commands import runs
+from cusp.commands.finding import find, find_deleted
 from cusp.commands.output import AsJson, console, dash, print_json, print_table
 
 app = typer.Typer()
@@ -18,16 +19,31 @@ PromotedToo = Annotated[
 def listed(
     context: typer.Context,
     project: Annotated[str | None, typer.Option(help="Only runs of this project.")] = None,
+    q: Annotated[
+        str | None, typer.Option("--q", help="Words of the name, project, tags, or an id.")
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only: running, stopping, stopped, finished, failed, lost.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 100,
+    before: Annotated[
+        str | None, typer.Option(help="Go on with older runs, as the last line said.")
+    ] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Those that can be restored.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first; delete, restore or purge one.
 
-    Example: cusp runs --project tina
+    Example: cusp runs --project tina --status running
     """
     if context.invoked_subcommand is not None:
         return None
-    return _deleted(project, as_json) if deleted else runs.runs(project, as_json)
+    asked = {"project": project, "q": q, "status": status, "limit": limit, "before": before}
+    if not deleted:
+        return runs.runs(asked, as_json)
+    if status is not None:
+        raise typer.BadParameter("deleted runs have no status", param_hint="--status")
+    return _deleted({name: value for name, value in asked.items() if name != "status"}, as_json)
 
 
 @app.command("delete")
@@ -39,7 +55,7 @@ def delete(
     Example: cusp runs delete tiny
     """
     with Client() as client:
-        found = runs.find(client, run)
+        found = find(client, run)
         asked = "true" if promoted_too else None
         gone = client.delete(f"/runs/{found['id']}", confirm_promoted=asked)
     if as_json:
@@ -58,7 +74,7 @@ def restore(run: runs.RunArgument, as_json: AsJson = False) -> None:
     Example: cusp runs restore tiny
     """
     with Client() as client:
-        found = _find_deleted(client, run)
+        found = find_deleted(client, run)
         back = client.post(f"/runs/{found['run_id']}/restore")
     if as_json:
         return print_json(back)
@@ -75,7 +91,7 @@ def purge(
     Example: cusp runs purge tiny
     """
     with Client() as client:
-        found = _find_deleted(client, run)
+        found = find_deleted(client, run)
         body = {"confirm_promoted": promoted_too}
         gone = client.post(f"/runs/{found['run_id']}/purge", body)
     if as_json:
@@ -84,17 +100,13 @@ def purge(
     return None
 
 
-def _deleted(project: str | None, as_json: bool) -> None:
+def _deleted(asked: dict[str, Any], as_json: bool) -> None:
     with Client() as client:
-        found = client.get("/deleted-runs", project=project)["deleted_runs"]
+        answer = client.get("/deleted-runs", **asked)
     if as_json:
-        return print_json(found)
+        return print_json(answer)
     names = ("run_id", "name", "project", "step", "deleted_by", "deleted_at", "restorable_until")
     columns = ["run", "name", "project", "step", "by", "deleted", "restorable until"]
-    rows = [[dash(run[name]) for name in names] for run in found]
-    return print_table(f"{len(rows)} deleted runs", columns, rows)
-
-
-def _find_deleted(client: Client, text: str) -> dict[str, Any]:
-    found = client.get("/deleted-runs")["deleted_runs"]
-    return runs.matching(client, found, text, "deleted run", "cusp runs --deleted")
+    rows = [[dash(run[name]) for name in names] for run in answer["deleted_runs"]]
+    print_table(runs.range_words(answer, len(rows), "deleted runs"), columns, rows)
+    return runs.say_next(answer, "cusp runs --deleted", asked)

@@ -9,8 +9,9 @@ import typer
 from cusp import checkpoints, settings
 from cusp.client import Client
 from cusp.commands.extras import need
+from cusp.commands.finding import find
 from cusp.commands.output import AsJson, console, print_json
-from cusp.commands.runs import RunArgument, checkpoint_of, find
+from cusp.commands.runs import RunArgument, checkpoint_of
 from cusp.config import RECIPE_FILE
 from cusp.errors import CuspError
 

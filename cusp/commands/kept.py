@@ -8,8 +8,9 @@ import typer
 
 from cusp import settings, whereabouts
 from cusp.client import Client, ClientError
+from cusp.commands.finding import find
 from cusp.commands.output import AsJson, console, print_json, print_table
-from cusp.commands.runs import RunArgument, checkpoint_of, find
+from cusp.commands.runs import RunArgument, checkpoint_of
 from cusp.ids import is_id
 from cusp.whereabouts import Finding
 

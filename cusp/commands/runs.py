@@ -1,10 +1,12 @@
 """Looking at runs and acting on them over REST."""
 
+import shlex
 from typing import Annotated, Any
 
 import typer
 
 from cusp.client import Client, ClientError
+from cusp.commands.finding import find
 from cusp.commands.output import (
     AsJson,
     console,
@@ -21,18 +23,12 @@ RunArgument = Annotated[
 ]
 
 
-def runs(
-    project: Annotated[str | None, typer.Option(help="Only runs of this project.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the runs, newest first.
-
-    Example: cusp runs --project tina
-    """
+def runs(asked: dict[str, Any], as_json: bool) -> None:
+    """Print a page of the runs, newest first."""
     with Client() as client:
-        found = client.get("/runs", project=project)["runs"]
+        answer = client.get("/runs", **asked)
     if as_json:
-        return print_json(found)
+        return print_json(answer)
     rows = [
         [
             run["id"],
@@ -44,10 +40,31 @@ def runs(
             dash((run["checkpoints"].get("pre-transition") or {}).get("step")),
             interval(run["score"]),
         ]
-        for run in found
+        for run in answer["runs"]
     ]
     columns = ["run", "name", "status", "step", "phase", "transition", "kept", "pass@1"]
-    return print_table(f"{len(rows)} runs", columns, rows)
+    print_table(range_words(answer, len(rows), "runs"), columns, rows)
+    return say_next(answer, "cusp runs", asked)
+
+
+def range_words(answer: dict[str, Any], shown: int, kind: str) -> str:
+    """Return which part of a list an answer holds.
+
+    >>> range_words({"total": 12_345, "first": 100}, 100, "runs")
+    'runs 101-200 of 12,345'
+    """
+    if answer["total"] == shown:
+        return f"{shown:,} {kind}"
+    return f"{kind} {answer['first'] + 1:,}-{answer['first'] + shown:,} of {answer['total']:,}"
+
+
+def say_next(answer: dict[str, Any], command: str, asked: dict[str, Any]) -> None:
+    """Print the command that lists on, where the list goes on."""
+    if not answer["next"]:
+        return
+    given = {**asked, "before": answer["next"]}
+    options = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value]
+    console().print(f"older: {command} {' '.join(options)}", markup=False)
 
 
 def show(run: RunArgument, as_json: AsJson = False) -> None:
@@ -71,6 +88,8 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
     out.print(detail["words"])
     for sentence in (detail.get("roles") or {}).get("words", ()):
         out.print(f"  {sentence}", style="bright_black", markup=False, highlight=False)
+    for line in _left_out(detail["left_out"]):
+        out.print(line, markup=False)
     out.print(f"{client.url}/runs/{detail['id']}\n")
     print_table(
         "checkpoints",
@@ -119,30 +138,6 @@ def stop(
     return None
 
 
-def find(client: Client, text: str) -> dict[str, Any]:
-    """Return the run whose id, name, or end or beginning of the id is `text`; the newest of a name."""
-    return matching(client, client.get("/runs")["runs"], text, "run", "cusp runs")
-
-
-def matching(
-    client: Client, found: list[dict[str, Any]], text: str, kind: str, lists_them: str
-) -> dict[str, Any]:
-    """Return the one that is meant by `text`; ClientError says how many match and what lists them."""
-    for run in found:
-        if text in (_id(run), run["name"]):
-            return run
-    upper = text.upper()
-    near = [run for run in found if _id(run).startswith(upper) or _id(run).endswith(upper)]
-    if len(near) == 1:
-        return near[0]
-    problem = f"{len(near)} {kind}s match" if near else f"no {kind} is called"
-    raise ClientError(f"{problem} {text!r} at {client.url}; `{lists_them}` lists them")
-
-
-def _id(run: dict[str, Any]) -> str:
-    return str(run.get("run_id") or run["id"])
-
-
 def checkpoint_of(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:
     """Return the run's newest checkpoint of a step, one that is there if any is.
 
@@ -161,6 +156,25 @@ def _state(checkpoint: dict[str, Any]) -> str:
     told_of = checkpoint["aliases"] and checkpoint["state"] in ("present", "pinned")
     unsure = told_of and not checkpoint.get("verified", True)
     return f"{checkpoint['state']}, not verified" if unsure else str(checkpoint["state"])
+
+
+def _left_out(lacks: dict[str, Any]) -> list[str]:
+    """Return what of the run was not taken, in lines."""
+    lines = [f"left out of the announcement: {said}" for said in lacks["start"]]
+    for one in lacks["metrics"][:5]:
+        lines.append(
+            f"left out: {one['name'][:60]} ({one['count']:,} times): {one['reason'][:160]}"
+        )
+    more = len(lacks["metrics"]) - 5
+    if more > 0 or lacks["more"]:
+        others = f"{more:,} more names" if more > 0 else ""
+        values = f"{lacks['more']:,} values under further names" if lacks["more"] else ""
+        lines.append(
+            f"left out: {' and '.join(filter(None, (others, values)))}; see the run's page"
+        )
+    if lacks["fields"]:
+        lines.append(f"ignored fields of a newer client: {', '.join(sorted(lacks['fields']))}")
+    return lines
 
 
 def _report(checkpoint: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from cusp.wire import Body, Id
 from monitor import deletion, views
 from monitor.access import GrantDep, needs
 from monitor.api.keys import IdempotencyKey
-from monitor.api.queries import Project
+from monitor.api.queries import BeforeDep, Limit, WantedDep
 from monitor.openapi import answers
 from monitor.problems import NotFound
 from monitor.service import Service, ServiceDep
@@ -53,6 +53,9 @@ class ListedRun(DeletedRun):
 
 class DeletedRuns(Shape):
     deleted_runs: list[ListedRun]
+    total: int
+    first: int
+    next: str | None
 
 
 class PurgedRun(Shape):
@@ -156,12 +159,19 @@ def purge_run(
 @router.get(
     "/deleted-runs", dependencies=[needs("read", filters=True)], responses=answers(DeletedRuns)
 )
-def list_deleted_runs(service: ServiceDep, grant: GrantDep, project: Project | None = None) -> Json:
-    """Return the runs that can be restored, the last deleted first."""
+def list_deleted_runs(
+    service: ServiceDep, wanted: WantedDep, before: BeforeDep, limit: Limit = 100
+) -> Json:
+    """Return a page of the runs that can be restored, the last deleted first."""
     with service.database.read() as tx:
-        found = store.listed(tx, project=grant.project or project, only=grant.run_id)
-        reached = [run for run in found if project in (None, run.project)]
-        return {"deleted_runs": [_listed(tx, service, run) for run in reached]}
+        page = service.listed(tx, wanted, limit, before, deleted=True)
+        left = deletion.remains_by_run(tx, [run.id for run in page.runs])
+        return {
+            "deleted_runs": [_listed(service, run, left[run.id]) for run in page.runs],
+            "total": page.total,
+            "first": page.first,
+            "next": page.older and str(page.older),
+        }
 
 
 @router.get("/audit", dependencies=[needs("admin")], responses=answers(Acts))
@@ -201,21 +211,24 @@ def _run(tx: Transaction, run_id: str) -> Any:
     return run
 
 
-def _listed(tx: Transaction, service: Service, run: Any) -> Json:
+def _listed(service: Service, run: Any, left: Json) -> Json:
     named = {"project": run.project, "name": run.name, "step": run.last_step}
-    return {**_deleted(tx, service, run.id), **named}
+    return {**_shown(service, run, left), **named}
 
 
 def _deleted(tx: Transaction, service: Service, run_id: str) -> Json:
     run = runs.get(tx, run_id)
     assert run is not None
-    left = deletion.remains(tx, run_id)
+    return _shown(service, run, deletion.remains(tx, run_id))
+
+
+def _shown(service: Service, run: Any, left: Json) -> Json:
     until = None
     if run.deleted_at is not None:
         last = max(run.deleted_at, run.last_contact_at)
         until = last + service.config.deleted_days * deletion.DAY_S
     return {
-        "run_id": run_id,
+        "run_id": run.id,
         "deleted_at": views.when(run.deleted_at),
         "deleted_by": run.deleted_by,
         "restorable_until": views.when(until),

@@ -1,19 +1,20 @@
 """The pages: read what a page shows in one transaction, hand it to webui, return HTML."""
 
 from collections.abc import Collection
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from cusp.wire import Id
 from monitor import views
-from monitor.access import GrantDep, needs
-from monitor.api.queries import Project
+from monitor.access import needs
+from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
 from monitor.api.runs import read_evaluations, read_series
 from monitor.problems import NotFound
 from monitor.service import ServiceDep, run_or_404
-from monitor.store import audit, evaluations, findings, installation, jobs, points, runs
+from monitor.store import audit, evaluations, findings, installation, jobs, points
 from monitor.store.database import Transaction
 from webui import pages, static
 
@@ -21,14 +22,30 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
-def runs_page(service: ServiceDep, grant: GrantDep, project: Project | None = None) -> str:
-    """The runs table."""
+def runs_page(
+    service: ServiceDep,
+    wanted: WantedDep,
+    before: BeforeDep,
+    status: Status | Literal[""] | None = None,
+    limit: Limit = 100,
+) -> str:
+    """A page of the runs table."""
+    asked = replace(wanted, status=status or None)
     with service.database.read() as tx:
-        listed = runs.listed(tx, project=grant.project or project, only=grant.run_id)
-        found = [service.summarised(tx, run) for run in listed]
+        page = service.listed(tx, asked, limit, before)
+        found = service.summaries(tx, page.runs)
         database = installation.database_id(tx)
+    place = pages.Place(
+        page.total, page.first, page.older and str(page.older), page.newer and str(page.newer)
+    )
+    given = {"q": wanted.text, "status": status, "limit": limit if limit != 100 else None}
     return pages.runs_page(
-        found, project=project, database=database, needs_token=not service.tokens.is_open
+        found,
+        project=wanted.project,
+        place=place,
+        asked=given,
+        database=database,
+        needs_token=not service.tokens.is_open,
     )
 
 
@@ -59,8 +76,8 @@ def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
 
 
 @router.get("/static/{name}")
-def static_file(name: str, request: Request) -> Response:
-    """One of the files the pages use."""
+def static_file(name: str, request: Request, v: str | None = None) -> Response:
+    """One of the files the pages use; `v` only makes a new version another address."""
     try:
         found, headers = static.asset(name), static.headers(name)
     except static.UnknownAsset as error:

@@ -1,17 +1,19 @@
 """Runs: announcing, batches, reading back, stopping."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from cusp.wire import Batch, Body, Id, Reply, RunStart, Text
+from cusp.wire import Batch, Body, Id, Reply, Text
 from monitor import evaluate, possible, shapes, views
 from monitor.access import GrantDep, check_run, needs
 from monitor.aliases import usable
+from monitor.api.announcement import Announcement
 from monitor.api.keys import IdempotencyKey
-from monitor.api.queries import Project
+from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
 from monitor.openapi import answers
 from monitor.problems import Conflict, NotFound
 from monitor.role_reading import shown_series
@@ -59,12 +61,17 @@ class Judgement(Body):
     dependencies=[needs("ingest", filters=True)],
     responses=answers(shapes.Announced, 409),
 )
-def announce_run(start: RunStart, service: ServiceDep, grant: GrantDep) -> Json:
-    """Announce an attempt of a run; repeating it changes nothing."""
+def announce_run(start: Announcement, service: ServiceDep, grant: GrantDep) -> Json:
+    """Announce an attempt of a run; repeating it changes nothing.
+
+    What of the announcement cannot be taken is left out, and named in `refused` and `ignored`.
+    """
     with service.database.read() as tx:
         check_run(tx, grant, start.run_id, start.project)
-    service.ingest.announce(start)
-    return {"id": start.run_id, "url": at(f"/runs/{start.run_id}")}
+    service.ingest.announce(start, start.refused, start.ignored)
+    reasons = [part.reason for part in start.refused]
+    found = {"id": start.run_id, "url": at(f"/runs/{start.run_id}")}
+    return {**found, "refused": reasons, "ignored": list(start.ignored)}
 
 
 @router.post(
@@ -76,12 +83,22 @@ def post_batch(run_id: Id, batch: Batch, service: ServiceDep) -> Reply:
 
 
 @router.get("/runs", dependencies=[needs("read", filters=True)], responses=answers(shapes.Runs))
-def list_runs(service: ServiceDep, grant: GrantDep, project: Project | None = None) -> Json:
-    """Return the runs, newest first."""
+def list_runs(
+    service: ServiceDep,
+    wanted: WantedDep,
+    before: BeforeDep,
+    status: Status | None = None,
+    limit: Limit = 100,
+) -> Json:
+    """Return a page of the runs, newest first; `next` is `before` of the next one."""
     with service.database.read() as tx:
-        found = runs.listed(tx, project=grant.project or project, only=grant.run_id)
-        reached = [run for run in found if project in (None, run.project)]
-        return {"runs": [service.summarised(tx, run) for run in reached]}
+        page = service.listed(tx, replace(wanted, status=status), limit, before)
+        return {
+            "runs": service.summaries(tx, page.runs),
+            "total": page.total,
+            "first": page.first,
+            "next": page.older and str(page.older),
+        }
 
 
 @router.get("/runs/{run_id}", dependencies=[needs("read")], responses=answers(shapes.Run))

@@ -50,8 +50,8 @@ class Stream(EventSourceResponse):
     responses=STREAM,
     dependencies=[needs("read", filters=True)],
 )
-async def all_events(service: ServiceDep, grant: GrantDep) -> Stream:
-    """Stream a summary of every run that changes."""
+async def all_events(service: ServiceDep, grant: GrantDep, after: After = 0) -> Stream:
+    """Stream a summary of every run that changes; it has no memory, whatever `after` says."""
     found = service.table.follow(grant.reaches)
     return Stream(while_it_stands(service, grant, found), headers=HEADERS)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, bindparam, case, func, or_, select
 
 from cusp.wire import CheckpointMessage
 from monitor.store.schema import aliases, attempts, checkpoints, runs
@@ -12,9 +12,9 @@ from monitor.store.upsert import insert_or_update
 FRESH_S = 60.0
 
 _ALIASED = (
-    select(aliases.c.alias, checkpoints.c.id, checkpoints.c.step)
+    select(aliases.c.run_id, aliases.c.alias, checkpoints.c.id, checkpoints.c.step)
     .join(checkpoints, aliases.c.checkpoint_id == checkpoints.c.id)
-    .where(aliases.c.run_id == bindparam("run"))
+    .where(aliases.c.run_id.in_(bindparam("runs", expanding=True)))
     .order_by(aliases.c.alias)
 )
 
@@ -84,6 +84,23 @@ def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     ).all()
 
 
+def remains_by_run(
+    connection: Connection, run_ids: Sequence[str]
+) -> dict[str, tuple[int, int, int]]:
+    """Return for each of the runs how many checkpoints are on a box, how many pinned, their bytes."""
+    there = checkpoints.c.state.in_(("present", "pinned"))
+    pinned = func.sum(case((checkpoints.c.pinned, 1), else_=0))
+    statement = (
+        select(checkpoints.c.run_id, func.count(), pinned, func.sum(checkpoints.c.bytes))
+        .where(checkpoints.c.run_id.in_(run_ids), there)
+        .group_by(checkpoints.c.run_id)
+    )
+    found = {
+        row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in connection.execute(statement)
+    }
+    return {run_id: found.get(run_id, (0, 0, 0)) for run_id in run_ids}
+
+
 def aliases_of(connection: Connection, run_id: str) -> dict[str, str]:
     """Return {alias: checkpoint id} of the run."""
     rows = connection.execute(
@@ -92,9 +109,14 @@ def aliases_of(connection: Connection, run_id: str) -> dict[str, str]:
     return {row.alias: row.checkpoint_id for row in rows}
 
 
-def aliased(connection: Connection, run_id: str) -> Sequence[Row[str, str, int]]:
-    """Return (alias, id, step) of each checkpoint of the run that an alias points at."""
-    return connection.execute(_ALIASED, {"run": run_id}).all()
+def aliased_by_run(
+    connection: Connection, run_ids: Sequence[str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return for each of the runs {alias: {id, step}} of the checkpoints that an alias points at."""
+    found: dict[str, dict[str, dict[str, Any]]] = {run_id: {} for run_id in run_ids}
+    for row in connection.execute(_ALIASED, {"runs": list(run_ids)}):
+        found[row.run_id][row.alias] = {"id": row.id, "step": row.step}
+    return found
 
 
 def moves(connection: Connection, run_id: str) -> dict[str, float]:

@@ -31,6 +31,13 @@ _PENDING = (
 )
 
 
+_STOPPING = select(commands.c.run_id).where(
+    commands.c.run_id.in_(bindparam("runs", expanding=True)),
+    commands.c.state.in_(PENDING),
+    commands.c.kind == "stop",
+)
+
+
 def add(
     connection: Connection,
     run_id: str,
@@ -76,6 +83,13 @@ def pending(connection: Connection, run_id: str, kind: str | None = None) -> Seq
     """Return the commands the trainer has not finished, oldest first."""
     found = connection.execute(_PENDING, {"run": run_id}).all()
     return [row for row in found if kind in (None, row.kind)]
+
+
+def stopping(connection: Connection, run_ids: Sequence[str]) -> set[str]:
+    """Return those of the runs that were told to stop and have not finished that."""
+    if not run_ids:
+        return set()
+    return set(connection.execute(_STOPPING, {"runs": list(run_ids)}).scalars())
 
 
 def advance(

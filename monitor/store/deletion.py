@@ -40,6 +40,7 @@ from monitor.store.schema import (
     points,
     purged,
     quarantine,
+    run_search,
     runs,
     samples,
     series,
@@ -92,18 +93,6 @@ def worker_of(connection: Connection, run_id: str, now: float) -> str | None:
         .where(jobs.c.run_id == run_id, jobs.c.state == "leased", jobs.c.lease_until >= now)
         .limit(1)
     ).scalar_one_or_none()
-
-
-def listed(
-    connection: Connection, *, project: str | None = None, only: str | None = None, most: int = 500
-) -> Sequence[Row[Any]]:
-    """Return the runs that can be restored, the last deleted first."""
-    statement = select(runs).where(runs.c.deleted_at.is_not(None), ~_is_purged())
-    if project is not None:
-        statement = statement.where(runs.c.project == project)
-    if only is not None:
-        statement = statement.where(runs.c.id == only)
-    return connection.execute(statement.order_by(runs.c.deleted_at.desc()).limit(most)).all()
 
 
 def tombstone(connection: Connection, run_id: str) -> Row[Any] | None:
@@ -182,6 +171,7 @@ def _parts(run_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
         quarantine,
         samples,
         boundaries,
+        run_search,
     )
     return [
         (points, points.c.series_id.in_(of_series)),
@@ -204,4 +194,5 @@ def _delete_some(
 
 
 def _is_purged() -> ColumnElement[bool]:
+    """Return whether a run is being removed for good."""
     return exists().where(purged.c.run_id == runs.c.id)

@@ -14,6 +14,16 @@ _OF_RUN = (
 )
 
 
+_REPORTED = (
+    select(evaluations)
+    .where(
+        evaluations.c.run_id.in_(bindparam("runs", expanding=True)),
+        evaluations.c.split == "report",
+    )
+    .order_by(evaluations.c.id)
+)
+
+
 def add(
     connection: Connection,
     run_id: str,
@@ -41,6 +51,17 @@ def add(
 
 def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     """Return the newest evaluation of each (step, checkpoint, task, split), by step."""
-    rows = connection.execute(_OF_RUN, {"run": run_id})
+    return _newest(connection.execute(_OF_RUN, {"run": run_id}).all())
+
+
+def reported(connection: Connection, run_ids: Sequence[str]) -> dict[str, Sequence[Row[Any]]]:
+    """Return what `of_run` does of the report set, for many runs at once."""
+    found: dict[str, list[Row[Any]]] = {}
+    for row in connection.execute(_REPORTED, {"runs": list(run_ids)}):
+        found.setdefault(row.run_id, []).append(row)
+    return {run_id: _newest(rows) for run_id, rows in found.items()}
+
+
+def _newest(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     newest = {(row.step, row.checkpoint_id, row.task, row.split): row for row in rows}
     return sorted(newest.values(), key=lambda row: (row.step, row.task, row.split))

@@ -1,7 +1,9 @@
 """Points: one number for each (series, step, attempt), and the series they make."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -21,19 +23,22 @@ PointRow = tuple[int, int, int, float]  # series id, step, attempt key, value
 
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
 _NAMES = select(series.c.name, series.c.id).where(series.c.run_id == bindparam("run"))
+_IDS = select(series.c.run_id, series.c.name, series.c.id).where(
+    series.c.run_id.in_(bindparam("runs", expanding=True))
+)
 _BOUNDARIES = select(boundaries.c.step, boundaries.c.attempt_key).where(
     boundaries.c.run_id == bindparam("run")
 )
 _FOUND = select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
     points.c.series_id.in_(bindparam("ids", expanding=True)), points.c.step >= bindparam("since")
 )
-_ONE = (
-    select(points.c.step, points.c.value, points.c.attempt_key)
+_ALL = (
+    select(points.c.series_id, points.c.step, points.c.value, points.c.attempt_key)
     .where(
-        points.c.series_id == bindparam("series"),
+        points.c.series_id.in_(bindparam("ids", expanding=True)),
         points.c.step.between(bindparam("since"), bindparam("until")),
     )
-    .order_by(points.c.step, points.c.attempt_key)
+    .order_by(points.c.series_id, points.c.step, points.c.attempt_key)
 )
 _OF_ATTEMPT = (
     select(points.c.step, points.c.series_id, points.c.value)
@@ -43,20 +48,6 @@ _OF_ATTEMPT = (
         points.c.attempt_key == bindparam("key"),
     )
     .order_by(points.c.step)
-)
-_SOME = select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
-    points.c.series_id.in_(bindparam("ids", expanding=True)),
-    points.c.step.in_(bindparam("steps", expanding=True)),
-)
-_LAST = (
-    select(points.c.value)
-    .where(
-        points.c.series_id == bindparam("series"),
-        points.c.attempt_key == bindparam("key"),
-        points.c.step < bindparam("cut"),
-    )
-    .order_by(points.c.step.desc())
-    .limit(1)
 )
 _INTO = "INSERT INTO points (series_id, step, attempt_key, value)"
 _LATER_WINS = "ON CONFLICT (series_id, step, attempt_key) DO UPDATE SET value = excluded.value"
@@ -118,20 +109,25 @@ def read(
         wanted = {name: number for name, number in wanted.items() if name in set(only)}
     result = {number: Series(name) for name, number in wanted.items()}
     until = NO_STEP if until is None else until
-    for number, one in result.items():
-        given = {"series": number, "since": since, "until": until}
-        _sort_out(one, _tuples(connection, _ONE, given), cuts)
+    given = {"ids": list(result), "since": since, "until": until}
+    rows = _tuples(connection, _ALL, given)
+    first = 0
+    for number in sorted(result):
+        end = bisect_right(rows, number, lo=first, key=itemgetter(0))
+        if end > first:
+            _sort_out(result[number], rows[first:end], cuts)
+        first = end
     return sorted(result.values(), key=lambda one: one.name)
 
 
 def _sort_out(one: Series, rows: Sequence[tuple[Any, ...]], cuts: Mapping[int, int]) -> None:
-    """Put (step, value, attempt key) rows, by step, where they belong in a series."""
-    attempts = [row[2] for row in rows]
-    if all(rows[-1][0] < cuts.get(key, 0) for key in set(attempts)):  # nothing was superseded
-        one.steps, one.values = [row[0] for row in rows], [row[1] for row in rows]
+    """Put (series id, step, value, attempt key) rows, by step, where they belong in a series."""
+    attempts = [row[3] for row in rows]
+    if all(rows[-1][1] < cuts.get(key, 0) for key in set(attempts)):  # nothing was superseded
+        one.steps, one.values = [row[1] for row in rows], [row[2] for row in rows]
         one.attempts = attempts
         return
-    for step, value, key in rows:
+    for _, step, value, key in rows:
         if step < cuts.get(key, 0):
             one.steps.append(step)
             one.values.append(value)
@@ -187,52 +183,12 @@ def of_attempt(
     return found
 
 
-def thinned(
-    connection: Connection,
-    ids: Mapping[str, int],
-    cuts: Mapping[int, int],
-    last_step: int,
-    most: int,
-) -> dict[str, list[float]]:
-    """Return about `most` evenly spaced values of each effective series for a sparkline."""
-    result: dict[str, list[float]] = {name: [] for name in ids}
-    labels = {number: name for name, number in ids.items()}
-    for row in sampled(connection, labels, cuts, last_step, most).values():
-        for name, value in row.items():
-            result[name].append(value)
-    return result
-
-
-def sampled(
-    connection: Connection,
-    labels: Mapping[int, str],
-    cuts: Mapping[int, int],
-    last_step: int,
-    most: int,
-) -> dict[int, dict[str, float]]:
-    """Return {step: {label: value}} at about `most` evenly spaced steps, by rising step."""
-    every = max(1, -(-(last_step + 1) // most))
-    given = {"ids": list(labels), "steps": list(range(0, last_step + 1, every))}
-    found: dict[int, dict[str, float]] = {}
-    for number, step, key, value in _tuples(connection, _SOME, given):
-        if step < cuts.get(key, 0):
-            found.setdefault(step, {})[labels[number]] = value
-    return dict(sorted(found.items()))
-
-
-def latest(
-    connection: Connection, ids: Mapping[str, int], cuts: Mapping[int, int]
-) -> dict[str, float]:
-    """Return each effective series' value at its last step."""
-    # `cuts` go from the latest attempt to the first; what a later one has is at later steps.
-    result = {}
-    for name, number in ids.items():
-        for key, cut in cuts.items():
-            given = {"series": number, "key": key, "cut": cut}
-            if rows := _tuples(connection, _LAST, given):
-                result[name] = rows[0][0]
-                break
-    return result
+def names_by_run(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return for each of the runs its series ids by name."""
+    found: dict[str, dict[str, int]] = {run_id: {} for run_id in run_ids}
+    for run_id, name, number in _tuples(connection, _IDS, {"runs": list(run_ids)}):
+        found[run_id][name] = number
+    return found
 
 
 def add_boundary(connection: Connection, run_id: str, key: int, step: int, reason: str) -> None:

@@ -11,12 +11,17 @@ from monitor.store.upsert import insert_or_update
 MORE = -1  # no message has this number: the row whose body says how many more were only counted
 
 _COUNTED = case((quarantine.c.seq == MORE, cast(quarantine.c.body, BigInteger)), else_=1)
-_COUNT = select(func.coalesce(func.sum(_COUNTED), 0)).where(quarantine.c.run_id == bindparam("run"))
+_COUNTS = (
+    select(quarantine.c.run_id, func.sum(_COUNTED))
+    .where(quarantine.c.run_id.in_(bindparam("runs", expanding=True)))
+    .group_by(quarantine.c.run_id)
+)
 
 
-def count(connection: Connection, run_id: str) -> int:
-    """Return how many messages of the run were set aside, those that are only counted too."""
-    return int(connection.execute(_COUNT, {"run": run_id}).scalar_one())
+def counts(connection: Connection, run_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many messages of each run were set aside, those that are only counted too."""
+    found = connection.execute(_COUNTS, {"runs": list(run_ids)})
+    return {run_id: int(count) for run_id, count in found}
 
 
 def stored(connection: Connection, run_id: str) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from cusp.wire import RunStart
+from monitor.store import run_list
 from monitor.store.attempt_order import in_order
 from monitor.store.schema import attempts, runs
 from monitor.store.upsert import insert_or_ignore
@@ -16,6 +17,11 @@ RunRow = Row[Any]
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
 _RUN = select(runs).where(runs.c.id == bindparam("run"))
 _ATTEMPTS = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.place)
+_ATTEMPTS_OF_ALL = (
+    select(attempts)
+    .where(attempts.c.run_id.in_(bindparam("runs", expanding=True)))
+    .order_by(attempts.c.place)
+)
 
 
 class AttemptTaken(RuntimeError):
@@ -46,7 +52,8 @@ def announce(
         "cursor": 0,
         "folds": 0,
     }
-    insert_or_ignore(connection, runs, [row])
+    if insert_or_ignore(connection, runs, [row]):
+        run_list.make_findable(connection, start)
     run = lock(connection, start.run_id)
     known = attempt(connection, start.attempt_id)
     if known is not None and known.run_id != start.run_id:
@@ -121,23 +128,6 @@ def get(connection: Connection, run_id: str) -> RunRow | None:
     return connection.execute(_RUN, {"run": run_id}).one_or_none()
 
 
-def listed(
-    connection: Connection,
-    *,
-    project: str | None = None,
-    only: str | None = None,
-    most: int = 500,
-) -> Sequence[RunRow]:
-    """Return the newest runs first, without deleted ones; of one project, or the run with this id."""
-    statement = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(most)
-    statement = statement.where(runs.c.deleted_at.is_(None))
-    if project is not None:
-        statement = statement.where(runs.c.project == project)
-    if only is not None:
-        statement = statement.where(runs.c.id == only)
-    return connection.execute(statement).all()
-
-
 def fallen_silent(
     connection: Connection, then: float, now: float, lost_after_s: float
 ) -> Sequence[str]:
@@ -167,6 +157,16 @@ def attempt(connection: Connection, attempt_id: str) -> AttemptRow | None:
 def attempts_of(connection: Connection, run_id: str) -> Sequence[AttemptRow]:
     """Return the attempts of a run in the order of their lives."""
     return connection.execute(_ATTEMPTS, {"run": run_id}).all()
+
+
+def attempts_by_run(
+    connection: Connection, run_ids: Sequence[str]
+) -> dict[str, Sequence[AttemptRow]]:
+    """Return what `attempts_of` does, for many runs at once."""
+    found: dict[str, list[AttemptRow]] = {run_id: [] for run_id in run_ids}
+    for row in connection.execute(_ATTEMPTS_OF_ALL, {"runs": list(run_ids)}):
+        found[row.run_id].append(row)
+    return dict(found)
 
 
 def newest_attempt(connection: Connection, run_id: str) -> str:

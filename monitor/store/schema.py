@@ -67,7 +67,30 @@ runs = Table(
     # Hidden from the lists and to be purged; NULL for a run that nobody deleted.
     Column("deleted_at", Double),
     Column("deleted_by", String(200)),
+    # What of its messages was not taken, by name (monitor/left_out.py); NULL: nothing yet.
+    Column("left_out", JSON),
     Index(None, "project", "created_at"),
+    Index(None, "name"),
+)
+for _listed in (
+    ("created_at", "id"),
+    ("project", "created_at", "id"),
+    ("status", "created_at", "id"),
+):
+    # The table of runs, newest first. Config and verdict make rows long: reading them to count costs.
+    Index(
+        f"ix_runs_listed_{_listed[0]}",
+        *(runs.c[_name] for _name in _listed),
+        sqlite_where=runs.c.deleted_at.is_(None),
+        postgresql_where=runs.c.deleted_at.is_(None),
+    )
+
+run_search = Table(
+    "run_search",
+    metadata,
+    _run_id(primary_key=True),
+    # Name, project and tags, case folded. Apart from the run: all of them are read in a search.
+    Column("words", Text, nullable=False),
 )
 
 attempts = Table(

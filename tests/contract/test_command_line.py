@@ -123,7 +123,8 @@ def test_runs_are_listed_shown_and_acted_on(
     invoke = CliRunner().invoke
     assert "first" in invoke(app, ["runs"]).output
     listed = json.loads(invoke(app, ["runs", "--json"]).output)
-    assert [one["id"] for one in listed] == [run.id]
+    assert [one["id"] for one in listed["runs"]] == [run.id]
+    assert (listed["total"], listed["next"]) == (1, None)
     assert "checkpoints" in invoke(app, ["show", "first"]).output
     assert "production now points at step 3" in invoke(app, ["promote", "first", "3"]).output
     shown = json.loads(invoke(app, ["show", run.id[-8:], "--json"]).output)

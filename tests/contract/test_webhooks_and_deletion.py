@@ -134,15 +134,15 @@ def test_a_run_is_deleted_restored_and_purged_from_the_command_line(
     run_id = finished("doomed")
     assert finished("kept")
     assert "is deleted; until " in said("runs", "delete", "doomed")
-    assert [run["name"] for run in read("runs")] == ["kept"]
+    assert [run["name"] for run in read("runs")["runs"]] == ["kept"]
     assert "doomed" in said("runs", "--deleted")
     assert "no run is called 'doomed'" in refused("show", "doomed")
     assert "is back" in said("runs", "restore", "doomed")
-    assert {run["name"] for run in read("runs")} == {"kept", "doomed"}
+    assert {run["name"] for run in read("runs")["runs"]} == {"kept", "doomed"}
     assert "no deleted run is called 'doomed'" in refused("runs", "purge", "doomed")
     assert read("runs", "delete", run_id[-8:])["run_id"] == run_id
     assert "is gone for good" in said("runs", "purge", "doomed")
-    assert read("runs", "--deleted") == []
+    assert read("runs", "--deleted")["deleted_runs"] == []
 
 
 def test_a_purged_run_on_disk_does_not_hold_up_the_sync_of_others(
@@ -157,7 +157,7 @@ def test_a_purged_run_on_disk_does_not_hold_up_the_sync_of_others(
             run.log({"reward": 2.0}, 4)
     result = CliRunner().invoke(app, ["sync", "--json"])
     assert json.loads(result.output) == {"sent": 3, "waiting": 3}
-    assert [run["name"] for run in read("runs")] == ["later"]
+    assert [run["name"] for run in read("runs")["runs"]] == ["later"]
 
 
 def test_a_training_that_goes_on_after_its_run_was_purged_is_not_hurt(
@@ -171,4 +171,4 @@ def test_a_training_that_goes_on_after_its_run_was_purged_is_not_hurt(
     with caplog.at_level("WARNING"):
         assert not again.finish(drain_s=2.0)
     assert "was purged by person" in caplog.text
-    assert read("runs") == []
+    assert read("runs")["runs"] == []

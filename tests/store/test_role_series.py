@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from cusp.wire import RewardSpec, RunMetadata
-from monitor import role_reading
+from monitor import role_reading, run_readings
 from monitor.detect import Detector, Sample, Verdict
-from monitor.role_series import role_series
-from monitor.store import findings, points, runs
+from monitor.store import findings, runs
 from monitor.store.database import Database
 from tests.store.test_following import Training, point
 
@@ -166,11 +165,8 @@ def test_what_is_read_at_once_thinned_and_last_is_the_same(database: Database) -
         run = runs.get(tx, training.run_id)
         assert run is not None
         cuts = runs.cuts(runs.attempts_of(tx, training.run_id))
-        numbers = points.names(tx, training.run_id)
-        roles = role_series(numbers, run.metadata)
-        keys = ("format_reward", "completion_length", "accuracy_reward", "reward")
-        last = role_reading.latest(tx, roles, numbers, cuts, run.last_step, keys)
-        lines = role_reading.sparklines(tx, roles, numbers, cuts, run.last_step, 60, keys)
+        read = run_readings.read(tx, [run])[run.id]
+        last, lines = read.latest, read.sparklines
         found = {s.name: s for s in role_reading.shown_series(tx, run, cuts)}
         assert findings.verdicts_of(tx, training.run_id)
     rows = watched(training)

@@ -76,7 +76,7 @@ function sparkPoints(values) {
   return values.map((v, i) => [(2 + i * step).toFixed(1), (2 + 16 * share(v)).toFixed(1)]);
 }
 
-// What the table sorts by and searches in; kept in the row so that sorting reads no text.
+// What the table sorts by; kept in the row so that sorting reads no text.
 export function patchSortKeys(row, run) {
   const values = {
     status: run.status, phase: run.phase, step: run.step, contact: run.last_contact_at,
@@ -88,7 +88,6 @@ export function patchSortKeys(row, run) {
     const cell = row.querySelector(`[data-s="${key}"]`);
     if (cell) cell.dataset.v = value ?? "";
   }
-  row.dataset.search = [run.name, run.project, run.status, words(run.phase), ...(run.tags || [])].join(" ");
 }
 
 export const hasEnded = (run) => ENDED.includes(run.status);

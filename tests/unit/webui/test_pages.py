@@ -285,18 +285,41 @@ def test_an_empty_table_tells_three_ways_to_begin() -> None:
     assert "hidden" in Page(pages.runs_page([shapes.run()])).by_id("start").attributes
 
 
-def test_a_project_shows_its_own_runs_only() -> None:
-    other = shapes.run(id="01M7YQ72PRHZHDNVMJ1MPJR16D", project="other", name="elsewhere")
-    page = Page(pages.runs_page([shapes.run(), other], project="demo"))
-    assert len([e for e in page.all("tr") if "data-run" in e.attributes]) == 1
-    assert "elsewhere" not in page.text
+def test_a_page_of_the_list_says_which_runs_it_shows_and_leads_on() -> None:
+    runs = [shapes.run(id=f"01M7YQ72PRHZHDNVMJ1MPJR{i:03d}") for i in range(100)]
+    place = pages.Place(12_345, 200, older="1.5_OLD", newer="2.5_NEW")
+    asked = {"q": "a&b", "status": "failed"}
+    page = Page(pages.runs_page(runs, project="p", place=place, asked=asked))
+    assert "201–300 of 12,345" in page.by_id("range").text
+    assert page.by_id("count").text == "12,345"
+    links = {
+        e.attributes["rel"]: e.attributes["href"] for e in page.all("a") if "rel" in e.attributes
+    }
+    kept = "project=p&q=a%26b&status=failed"
+    assert links == {"prev": f"/?{kept}&before=2.5_NEW", "next": f"/?{kept}&before=1.5_OLD"}
+    assert page.by_id("search").attributes["value"] == "a&b"
 
 
-def test_hundreds_of_runs_are_one_page() -> None:
-    runs = [shapes.run(id=f"01M7YQ72PRHZHDNVMJ1MPJR{i:03d}") for i in range(400)]
-    page = Page(pages.runs_page(runs, total=1_200))
-    assert len([e for e in page.all("tr") if "data-run" in e.attributes]) == 400
-    assert "newest 400 of 1,200 runs" in page.text
+def test_a_search_that_finds_nothing_says_so_and_does_not_offer_the_first_steps() -> None:
+    page = Page(pages.runs_page([], place=pages.Place(0), asked={"q": "nothing"}))
+    assert "hidden" not in page.by_id("none-found").attributes
+    assert "three ways to begin" not in page.text.lower()
+
+
+def test_what_was_left_out_of_a_run_stands_on_its_page() -> None:
+    metric = {"name": "grad_norm<b>", "reason": "must be printable", "count": 30, "step": 29}
+    left_out = {"metrics": [metric], "more": 7, "fields": {"epoch": 3}, "start": ["tags: too many"]}
+    page = Page(pages.section("header", {**shapes.run(), "left_out": left_out}))
+    text = page.by_id("left-out").text
+    for said in (
+        "grad_norm<b>",
+        "30 times",
+        "must be printable",
+        "7 values",
+        "epoch",
+        "tags: too many",
+    ):
+        assert said in text
 
 
 def test_the_login_page_posts_the_token_and_tells_the_error() -> None:

@@ -6,8 +6,8 @@ from alembic import op
 
 from cusp.ids import new_id
 
-revision = "0008"
-down_revision = "0009"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

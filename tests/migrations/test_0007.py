@@ -1,4 +1,4 @@
-"""Revision 0008 with data: sentences that said more than was known are made anew, others stay."""
+"""Revision 0007 with data: sentences that said more than was known are made anew, others stay."""
 
 from alembic import command
 from alembic.script import ScriptDirectory
@@ -13,7 +13,7 @@ from tests.messages import Trainer, point
 
 
 def before() -> str:
-    revision = ScriptDirectory.from_config(alembic_config()).get_revision("0008")
+    revision = ScriptDirectory.from_config(alembic_config()).get_revision("0007")
     assert isinstance(revision.down_revision, str)
     return revision.down_revision
 

@@ -1,0 +1,205 @@
+"""The list of runs: pages that stay where they are when new runs come, searching, finding one by a word.
+
+A page goes on before a place, which is the time and id of its last run. So no run is shown twice or left
+out because others were announced meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+)
+
+from cusp.ids import is_id
+from cusp.wire import RunStart
+from monitor.store.commands import PENDING
+from monitor.store.schema import commands, purged, run_search, runs
+
+SHORTEST_PART = 4  # of an id, to mean a run by it: fewer characters are a name, or nothing
+# Without the config, which may be megabytes and which no list shows.
+_SHOWN = [column for column in runs.c if column.name != "config"]
+
+_SOME = select(*_SHOWN).where(runs.c.id.in_(bindparam("runs", expanding=True)))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs: None wants all.
+
+    `text` is searched for, each of its words in name, project, tags or as the beginning of the id;
+    `meant` is one run as a person names it: its id, its name, or the beginning or end of its id (of four
+    characters at least).
+    `only` and `within` are the run and the project that the asker's token is limited to.
+    """
+
+    project: str | None = None
+    within: str | None = None
+    only: str | None = None
+    name: str | None = None
+    text: str | None = None
+    meant: str | None = None
+    status: str | None = None
+
+
+class Place(NamedTuple):
+    """Where in the list: the time by which it is ordered, and the id."""
+
+    at: float
+    run_id: str
+
+    def __str__(self) -> str:
+        return f"{self.at!r}_{self.run_id}"
+
+
+class Page(NamedTuple):
+    """Runs of a list with their number, how many are before them, and where the pages around begin.
+
+    `older` and `newer` are what the next and the previous page come before; of the first page `newer`
+    is None, and so it is of the second one.
+    """
+
+    runs: Sequence[Row[Any]]
+    total: int
+    first: int
+    older: Place | None
+    newer: Place | None
+
+
+def place_of(text: str) -> Place:
+    """Return the place that `str(place)` wrote; ValueError when it is none.
+
+    >>> str(place_of("1800000000.25_01ARZ3NDEKTSV4RRFFQ69G5FAV"))
+    '1800000000.25_01ARZ3NDEKTSV4RRFFQ69G5FAV'
+    """
+    at, _, run_id = text.partition("_")
+    number = float(at)
+    if not is_id(run_id) or number - number != 0.0:
+        raise ValueError(f"{text!r} is no place in a list")
+    return Place(number, run_id)
+
+
+def words(name: str, project: str, tags: Sequence[str]) -> str:
+    """Return what a run is found by."""
+    return " ".join([name, project, *tags]).casefold()
+
+
+def make_findable(connection: Connection, start: RunStart) -> None:
+    """Store what a new run is found by."""
+    row = {"run_id": start.run_id, "words": words(start.name, start.project, start.tags)}
+    connection.execute(insert(run_search).values(**row))
+
+
+def page(
+    connection: Connection,
+    wanted: Wanted,
+    limit: int,
+    before: Place | None = None,
+    *,
+    deleted: bool = False,
+    now: float = 0.0,
+    lost_after_s: float = 0.0,
+) -> Page:
+    """Return the newest runs first, those before a place; or the deleted ones, the last deleted first."""
+    order = runs.c.deleted_at if deleted else runs.c.created_at
+    given = _conditions(wanted, now - lost_after_s)
+    given.append(runs.c.deleted_at.is_not(None) if deleted else runs.c.deleted_at.is_(None))
+    if deleted:
+        given.append(~exists().where(purged.c.run_id == runs.c.id))
+    key = tuple_(order, runs.c.id)
+    total = connection.execute(_count().where(*given)).scalar_one()
+    first = 0
+    if before is not None:
+        newer = _count().where(*given, key >= tuple_(*before))
+        first = connection.execute(newer).scalar_one()
+    statement = select(*_SHOWN).where(*given).order_by(order.desc(), runs.c.id.desc())
+    if before is not None:
+        statement = statement.where(key < tuple_(*before))
+    found = connection.execute(statement.limit(limit + 1)).all()
+    shown, more = found[:limit], len(found) > limit
+    older = Place(getattr(shown[-1], order.name), shown[-1].id) if more else None
+    newer_place = None
+    if before is not None and first > limit:
+        back = select(order, runs.c.id).where(*given, key >= tuple_(*before))
+        row = connection.execute(
+            back.order_by(order, runs.c.id).offset(limit).limit(1)
+        ).one_or_none()
+        newer_place = Place(*row) if row else None
+    return Page(shown, total, first, older, newer_place)
+
+
+def some(connection: Connection, run_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """Return those of these runs that are there, deleted ones too."""
+    return connection.execute(_SOME, {"runs": list(run_ids)}).all()
+
+
+def _count() -> Select[int]:
+    return select(func.count()).select_from(runs)
+
+
+def _conditions(wanted: Wanted, silent_since: float) -> list[ColumnElement[bool]]:
+    given: list[ColumnElement[bool]] = []
+    for project in (wanted.project, wanted.within):
+        if project is not None:
+            given.append(runs.c.project == project)
+    if wanted.only is not None:
+        given.append(runs.c.id == wanted.only)
+    if wanted.name is not None:
+        given.append(runs.c.name == wanted.name)
+    if wanted.status is not None:
+        given.append(_has_status(wanted.status, silent_since))
+    if wanted.meant is not None:
+        given.append(_meant(wanted.meant))
+    given += [_has_word(word) for word in (wanted.text or "").split()]
+    return given
+
+
+def _has_word(word: str) -> ColumnElement[bool]:
+    there = select(run_search.c.run_id).where(
+        run_search.c.words.contains(word.casefold(), autoescape=True)
+    )
+    begins = _begins(word)
+    return runs.c.id.in_(there) if begins is None else or_(runs.c.id.in_(there), begins)
+
+
+def _meant(text: str) -> ColumnElement[bool]:
+    begins = _begins(text)
+    if begins is None or len(text) < SHORTEST_PART:
+        return runs.c.name == text
+    ends = runs.c.id.endswith(text.upper(), autoescape=True)
+    return or_(runs.c.name == text, begins, ends)
+
+
+def _begins(text: str) -> ColumnElement[bool] | None:
+    """Return that the id begins with the text; None when no id does."""
+    if not text.isalnum() or not text.isascii() or len(text) > 26:
+        return None
+    upper = text.upper()
+    return runs.c.id.between(upper.ljust(26, "0"), upper.ljust(26, "Z"))
+
+
+def _has_status(status: str, silent_since: float) -> ColumnElement[bool]:
+    """Return the status as `views.status_of` makes it."""
+    if status not in ("running", "stopping", "lost"):
+        return runs.c.status == status
+    silent = runs.c.last_contact_at < silent_since
+    if status == "lost":
+        return and_(runs.c.status == "running", silent)
+    stopping = exists().where(
+        commands.c.run_id == runs.c.id, commands.c.kind == "stop", commands.c.state.in_(PENDING)
+    )
+    return and_(
+        runs.c.status == "running", ~silent, stopping if status == "stopping" else ~stopping
+    )

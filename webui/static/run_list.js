@@ -1,0 +1,86 @@
+// Which runs the table shows: the search box and the status, by the server and kept in the address.
+import { at, loginAddress } from "./address.js";
+import { say } from "./api.js";
+
+const WAIT_MS = 200; // after the last key, before the server is asked
+
+// The place of a run, or of its row, in the list: newer ones have a greater one.
+const placeOf = (at, id) => `${at} ${id}`;
+export const placeOfRow = (row) => placeOf(row.dataset.at, row.dataset.run);
+export const placeOfRun = (run) => placeOf(run.created_at, run.id);
+
+// Whether a run that is not in the table belongs into it: found by the search, and not on an older page.
+export function belongs(table, run) {
+  const places = [...table.tBodies[0].rows].map(placeOfRow).sort();
+  if (document.querySelector("#pager [rel=next]") && placeOfRun(run) < places[0]) return false;
+  const asked = new URLSearchParams(location.search);
+  if (asked.has("before") || (table.dataset.project && run.project !== table.dataset.project)) return false;
+  if (asked.get("status") && run.status !== asked.get("status")) return false;
+  const text = [run.name, run.project, ...(run.tags || [])].join(" ").toLowerCase();
+  const found = (word) => text.includes(word) || run.id.toLowerCase().startsWith(word);
+  return (asked.get("q") || "").trim().toLowerCase().split(/\s+/).every((word) => !word || found(word));
+}
+
+// The query of the address without what is empty, as the API takes it.
+export function query() {
+  const asked = [...new URLSearchParams(location.search)].filter(([, value]) => value);
+  return asked.length ? `?${new URLSearchParams(asked)}` : "";
+}
+
+// Count runs that came or went while the page is open.
+export function ranged(table, more, change = () => {}) {
+  change();
+  const total = Number(table.dataset.total) + more;
+  table.dataset.total = total;
+  const [first, shown] = [Number(table.dataset.first), table.tBodies[0].rows.length];
+  const words = (number) => number.toLocaleString("en-US");
+  document.getElementById("count").textContent = words(total);
+  document.getElementById("range").textContent = `${words(first + 1)}–${words(first + shown)} of ${words(total)}`;
+  document.getElementById("pager").hidden = false;
+}
+
+// Ask the server while somebody types; `shown` is called when another list is in the page.
+export function search(shown) {
+  const form = document.getElementById("filters");
+  const box = document.getElementById("search");
+  let timer = null;
+  let asked = 0;
+
+  async function ask() {
+    const url = new URL(at("/"), location);
+    for (const [name, value] of new FormData(form)) if (value.trim()) url.searchParams.set(name, value);
+    const limit = new URLSearchParams(location.search).get("limit");
+    if (limit) url.searchParams.set("limit", limit);
+    const number = ++asked;
+    try {
+      const response = await fetch(url, { headers: { Accept: "text/html" } });
+      if (response.redirected) location.assign(loginAddress()); // the session has ended: log in again
+      if (!response.ok) throw new Error(`The monitor answered ${response.status} for this search.`);
+      const found = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (number !== asked) return; // somebody typed on
+      history.replaceState(null, "", url);
+      document.getElementById("list").replaceWith(found.getElementById("list"));
+      document.getElementById("count").textContent = found.getElementById("count").textContent;
+      shown();
+    } catch (error) {
+      say(error.message, true);
+    }
+  }
+
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, WAIT_MS);
+  };
+  box.addEventListener("input", later);
+  document.getElementById("status").addEventListener("change", later);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    clearTimeout(timer);
+    ask();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key !== "/" || /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName)) return;
+    event.preventDefault();
+    box.focus();
+  });
+}
