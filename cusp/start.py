@@ -59,21 +59,23 @@ def init(
     if not _speaks(rank):
         given = dataclasses.replace(given, mode="disabled")
     named = run_id or given.run_id
+    mender, folder = Mender(), Path(root) if root else None
+    # Without pydantic's warnings: a wrong value, set by `model_copy`, is mended and said.
     fields: dict[str, Any] = {
         "project": project or given.project,
         "config": storable_config(config or {}),
-        # Without pydantic's warnings: a wrong value, set by `model_copy`, is mended and said.
         "policy": (policy or Policy()).model_dump(warnings=False),
         "host": host_name(),
         "tags": tags,
         "at": time.time(),
     }
 
-    mender = Mender()
-
     def start_of(run_id: str, after: str | None) -> RunStart:
-        folder = Path(root) if root else given.directory / "runs" / run_id
-        known = _completed(metadata or RunMetadata(), folder, given.gpu_hourly_usd)
+        known = _completed(
+            metadata or RunMetadata(),
+            folder or given.directory / "runs" / run_id,
+            given.gpu_hourly_usd,
+        )
         return _start(
             mender,
             run_id=run_id,
@@ -90,7 +92,7 @@ def init(
             f"run id {run_id!r} is not a ULID of 26 characters; leave it out for a new run"
         )
     if given.mode == "disabled":
-        return Run(start_of(run_id, None), given, root=Path(root) if root else None)
+        return Run(start_of(run_id, None), given, root=folder, mender=mender)
     run_id, home_lock = _claimed(given.directory, run_id, must_own=must_own)
     goes_on = resumed if resumed is not None and resumed.run_id == run_id else None
     start = start_of(run_id, _before(given.directory, run_id, goes_on))
@@ -98,7 +100,7 @@ def init(
         home_lock.close()
         run_id, home_lock = _claimed(given.directory, new_id(), must_own=must_own)
         start = start_of(run_id, None)
-    return Run(start, given, root=Path(root) if root else None, home_lock=home_lock, mender=mender)
+    return Run(start, given, root=folder, home_lock=home_lock, mender=mender)
 
 
 def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, locks.Lock]:

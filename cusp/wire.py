@@ -299,8 +299,8 @@ class Batch(Wire):
     message is quarantined and the rest is stored. `dropped` counts what the spool's disk limit cost;
     `oldest_seq` is the first message the trainer still has, so nobody waits for an older one. `sent_at` is
     the sender's clock now, by which the monitor places the messages' own times. `late` says that the process
-    that wrote them has ended. `withheld` counts the points of a trainer that was told it was superseded.
-    Fields of a newer client are let by, and counted by the monitor.
+    that wrote them has ended. `withheld` counts the points of a trainer that was told it was superseded. Fields
+    of a newer client are let by, and counted by the monitor.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -341,16 +341,16 @@ class Refusal(Wire):
 class Reply(Wire):
     """The monitor's answer: everything below `next_seq` is durable there.
 
-    `superseded` says which later attempt has taken the run over, while this one is still heard of.
-    `refused` says what of the batch was left out; the rest of it was stored.
+    `refused` says what of the batch was left out; the rest of it was stored. `superseded` says which later
+    attempt has taken the run over, while this one is still heard of.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     next_seq: Annotated[int, Field(ge=0), NUMBER]
     commands: list[Command] = []
-    superseded: Text | None = None
     refused: list[Refusal] | None = None
+    superseded: Text | None = None
 
 
 def first_problem(error: ValidationError) -> str:

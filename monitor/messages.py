@@ -56,9 +56,8 @@ class Numbers:
 
     def __init__(self, tx: Transaction, run: Any, limit: int) -> None:
         self._tx, self._run, self._limit = tx, run, limit
-        self._metadata = run.metadata
         self._known = points.names(tx, run.id)
-        self.roles = self._before = role_series(self._known, self._metadata)
+        self.roles = self._before = role_series(self._known, run.metadata)
 
     @property
     def known(self) -> Mapping[str, int]:
@@ -73,7 +72,7 @@ class Numbers:
     @property
     def past_changed(self) -> bool:
         """Whether a new name changes what the earlier points say to the detector."""
-        return not same_past(self._before, self.roles, self._metadata)
+        return not same_past(self._before, self.roles, self._run.metadata)
 
     def admit(self, message: PointMessage) -> list[Part]:
         """Make sure the point's series exist and take those out of it that the run has no room for.
@@ -90,7 +89,7 @@ class Numbers:
             added.append(points.AT)
         if added:
             self._known = points.add_names(self._tx, self._run.id, added)
-            self.roles = role_series(self._known, self._metadata)
+            self.roles = role_series(self._known, self._run.metadata)
         return [self._refused(message, name) for name in new if name in refused]
 
     def _refused(self, message: PointMessage, name: str) -> Part:
@@ -137,9 +136,8 @@ def store_all(
             refused += numbers.admit(message)
             skipped += message.skipped
             rows += numbers.rows(message, attempt.key)
-            touched.point(
-                message.step, watched=not numbers.roles.watched.isdisjoint(message.metrics)
-            )
+            watched = not numbers.roles.watched.isdisjoint(message.metrics)
+            touched.point(message.step, watched=watched)
         elif isinstance(message, str):
             pass  # nothing of it can be taken
         elif refusal := room.refusal(message):

@@ -1,4 +1,4 @@
-"""Reading the role series of a run from the database."""
+"""Reading the role series of a run from the database; `run_readings` has their last values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -24,6 +24,7 @@ class Readings:
     """What was read of one run besides its row."""
 
     attempts: Sequence[Any]
+    names: Mapping[str, int]  # series ids by name
     latest: Mapping[str, float]
     sparklines: Mapping[str, list[float]]
     aliases: Mapping[str, dict[str, Any]]
@@ -38,79 +39,78 @@ def read(tx: Transaction, found: Sequence[Any]) -> dict[str, Readings]:
     if not ids:
         return {}
     attempts = runs.attempts_by_run(tx, ids)
-    cuts = {run_id: runs.cuts(attempts[run_id]) for run_id in ids}
     names = points.names_by_run(tx, ids)
     roles = {run.id: role_series(names[run.id], run.metadata) for run in found}
-    asked = {run_id: _asked(roles[run_id], names[run_id]) for run_id in ids}
-    ends = recent.points(tx, _spans(attempts, cuts, asked), STORED_POINTS)
+    needed = {run_id: _needed(roles[run_id], names[run_id]) for run_id in ids}
+    ends = recent.points(tx, _spans(attempts, needed), STORED_POINTS)
+    values = {run_id: _values(roles[run_id], needed[run_id], ends) for run_id in ids}
     aliases = checkpoints.aliased_by_run(tx, ids)
     promoted = [run_id for run_id in ids if aliases[run_id]]
     reported = evaluations.reported(tx, promoted) if promoted else {}
     stopping = commands.stopping(tx, [run.id for run in found if run.status == "running"])
     quarantined = quarantine.counts(tx, ids)
-    result = {}
-    for run_id in ids:
-        stored = {name: ends.get(number, ()) for name, number in asked[run_id].items()}
-        lines = _key_lines(roles[run_id], stored)
-        result[run_id] = Readings(
+    return {
+        run_id: Readings(
             attempts=attempts[run_id],
-            latest={name: line[-1] for name, line in lines.items() if line},
-            sparklines={name: _drawn(line) for name, line in lines.items() if name in DRAWN},
+            names=names[run_id],
+            latest={name: line[-1] for name, line in values[run_id].items() if line},
+            sparklines=_sparklines(values[run_id]),
             aliases=aliases[run_id],
             stopping=run_id in stopping,
             quarantined=quarantined.get(run_id, 0),
             reported=reported.get(run_id, ()),
         )
-    return result
+        for run_id in ids
+    }
 
 
-def _asked(roles: RoleSeries, names: Mapping[str, int]) -> dict[str, int]:
-    """Return the stored series that the key metrics are made of, by name."""
-    keys = {stored for stored, series in roles.plain.items() if series in KEY_METRICS}
+def _needed(roles: RoleSeries, names: Mapping[str, int]) -> dict[str, int]:
+    """Return the ids of the stored series that the key metrics are made of, by stored name."""
+    stored = [name for name, series in roles.plain.items() if series in KEY_METRICS]
     for series in KEY_METRICS:
-        keys |= set(keys_of(roles.made.get(series, ())))
-    return {name: names[name] for name in keys if name in names}
+        stored += keys_of(roles.made.get(series, ()))
+    return {name: names[name] for name in stored if name in names}
 
 
 def _spans(
-    attempts: Mapping[str, Sequence[Any]],
-    cuts: Mapping[str, Mapping[int, int]],
-    asked: Mapping[str, Mapping[str, int]],
+    attempts: Mapping[str, Sequence[Any]], needed: Mapping[str, Mapping[str, int]]
 ) -> list[recent.Span]:
     """Return where each attempt counts; one that later ones supersede from its first step on does not."""
     spans = []
-    for run_id, numbers in asked.items():
-        cut = cuts[run_id]
+    for run_id, ids in needed.items():
+        cuts = runs.cuts(attempts[run_id])
         counting = [
             row
             for row in attempts[run_id]
-            if row.first_step is not None and row.first_step < cut[row.key]
+            if row.first_step is not None and row.first_step < cuts[row.key]
         ]
-        for number in numbers.values():
-            spans += [recent.Span(number, row.key, cut[row.key]) for row in counting]
+        for number in ids.values():
+            spans += [recent.Span(number, row.key, cuts[row.key]) for row in counting]
     return spans
 
 
-def _key_lines(
-    roles: RoleSeries, stored: Mapping[str, Sequence[tuple[int, float]]]
+def _values(
+    roles: RoleSeries, ids: Mapping[str, int], ends: Mapping[int, Sequence[tuple[int, float]]]
 ) -> dict[str, list[float]]:
     """Return the last values of each key metric that the run has, by step."""
-    lines: dict[str, list[float]] = {}
+    own = {series: stored for stored, series in roles.plain.items()}
+    found: dict[str, list[float]] = {}
     for series in KEY_METRICS:
-        members = roles.made.get(series)
-        if members is None:
-            key = next((key for key, plain in roles.plain.items() if plain == series), None)
-            if key is not None and key in stored:
-                lines[series] = [value for _, value in stored[key]]
-            continue
-        rows: dict[int, dict[str, float]] = {}
-        for key in keys_of(members):
-            for step, value in stored.get(key, ()):
-                rows.setdefault(step, {})[key] = value
-        made = (value_of(members, rows[step]) for step in sorted(rows))
-        lines[series] = [value for value in made if value is not None]
-    return lines
+        if own.get(series) in ids:
+            found[series] = [value for _, value in ends.get(ids[own[series]], ())]
+        elif members := roles.made.get(series):
+            rows: dict[int, dict[str, float]] = {}
+            for key in keys_of(members):
+                for step, value in ends.get(ids.get(key, -1), ()):
+                    rows.setdefault(step, {})[key] = value
+            made = [value_of(members, rows[step]) for step in sorted(rows)]
+            found[series] = [value for value in made if value is not None]
+    return found
 
 
-def _drawn(line: Sequence[float]) -> list[float]:
-    return [line[index] for index in thinned(line, SPARKLINE_POINTS)]
+def _sparklines(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    drawn = {name: values[name] for name in DRAWN if name in values}
+    return {
+        name: [line[index] for index in thinned(line, SPARKLINE_POINTS)]
+        for name, line in drawn.items()
+    }

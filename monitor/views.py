@@ -89,7 +89,7 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "config": run.config,
         "policy": run.policy,
         "metadata": run.metadata,
-        "roles": roles_view(points.names(tx, run.id), run.metadata),
+        "roles": roles_view(found.names, run.metadata),
         "no_evaluation": possible.no_evaluation(run.id, run.metadata),
         "no_resume": possible.no_resume(run, shown["status"], step=0),
         "evidence": (run.verdict or {}).get("evidence", []),

@@ -79,11 +79,15 @@ const away = (sentence) => Object.assign(new Error(sentence), { away: true });
 const detail = (answer) => (typeof answer.detail === "string" ? answer.detail : answer.title);
 
 export async function getFragment(path) {
-  return within(MOST_MS, path, { headers: { Accept: "text/html" } }, async (response) => {
-    if (response.redirected) throw away("You are logged out.");
-    if (!response.ok) throw new Error(`The monitor answered ${response.status} for ${path}.`);
-    const holder = document.createElement("template");
-    holder.innerHTML = await response.text();
-    return holder.content.firstElementChild;
-  });
+  const holder = document.createElement("template");
+  holder.innerHTML = await html(path);
+  return holder.content.firstElementChild;
 }
+
+export const getPage = async (path) => new DOMParser().parseFromString(await html(path), "text/html");
+
+const html = (path) => within(MOST_MS, path, { headers: { Accept: "text/html" } }, async (response) => {
+  if (response.redirected) throw away("You are logged out.");
+  if (!response.ok) throw new Error(`The monitor answered ${response.status} for ${path}.`);
+  return response.text();
+});

@@ -1,6 +1,6 @@
 // Which runs the table shows: the search box and the status, by the server and kept in the address.
-import { at, loginAddress } from "./address.js";
-import { say } from "./api.js";
+import { at } from "./address.js";
+import { getPage, say } from "./api.js";
 
 const WAIT_MS = 200; // after the last key, before the server is asked
 
@@ -53,17 +53,14 @@ export function search(shown) {
     if (limit) url.searchParams.set("limit", limit);
     const number = ++asked;
     try {
-      const response = await fetch(url, { headers: { Accept: "text/html" } });
-      if (response.redirected) location.assign(loginAddress()); // the session has ended: log in again
-      if (!response.ok) throw new Error(`The monitor answered ${response.status} for this search.`);
-      const found = new DOMParser().parseFromString(await response.text(), "text/html");
+      const found = await getPage(`/${url.search}`);
       if (number !== asked) return; // somebody typed on
       history.replaceState(null, "", url);
       document.getElementById("list").replaceWith(found.getElementById("list"));
       document.getElementById("count").textContent = found.getElementById("count").textContent;
       shown();
     } catch (error) {
-      say(error.message, true);
+      if (!error.away) say(error.message, true);
     }
   }
 
