@@ -50,7 +50,7 @@ worker_is_ready() {
 }
 check "the file is valid" compose --profile demo --profile gpu config --quiet
 check "images are built" compose --profile demo build --quiet
-check "database and monitor come up" compose up --detach --wait --wait-timeout 180
+check "make up brings database and monitor up" env COMPOSE_PROJECT_NAME=cusp-ci COMPOSE_FILE=docker-compose.yml:docker/compose.ci.yml make --no-print-directory up
 check "the monitor is ready" test "$(ask /readyz)" = '{"status":"ok"}'
 check "without the token nothing is told" test "$(ask /api/v1/runs)" = 401
 check "the demo reaches its summary" demo_ends

@@ -177,7 +177,8 @@ def test_a_list_of_many_runs_takes_few_statements(
         (9, lambda: table(ids)),
         (5, lambda: api.get("/api/v1/deleted-runs").raise_for_status()),
     ):
-        told = statements_of(api, ask)
+        # The least of three: what the background threads ask meanwhile is counted, too.
+        told = min((statements_of(api, ask) for _ in range(3)), key=len)
         assert 0 < len(told) <= most, told
 
 
