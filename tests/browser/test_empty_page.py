@@ -16,10 +16,14 @@ from tests.conftest import MonitorProcess
 
 @pytest.fixture(params=["", TOKEN], ids=["open", "with a token"])
 def page_and_monitor(
-    browser: Browser, monitor_process: MonitorProcess, request: pytest.FixtureRequest
+    browser: Browser,
+    monitor_process: MonitorProcess,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[Page, MonitorProcess]]:
     monitor = monitor_process
     monitor.token = request.param or None
+    monkeypatch.delenv("CUSP_TOKEN")
     monitor.start()
     context = browser.new_context()
     page = as_a_person(context.new_page())

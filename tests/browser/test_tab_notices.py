@@ -50,7 +50,8 @@ def trainer_of() -> Iterator[Announce]:
     with ExitStack() as open_ones:
 
         def announce(monitor: MonitorProcess, token: str = "", **start: object) -> Trainer:
-            headers = {"Authorization": f"Bearer {token or monitor.token}"}
+            held = token or monitor.token
+            headers = {"Authorization": f"Bearer {held}"} if held else {}
             client = httpx.Client(base_url=monitor.url, timeout=30, headers=headers)
             open_ones.enter_context(client)
             trainer = Trainer(client, **start)  # type: ignore[arg-type]  # asks alike
@@ -72,8 +73,16 @@ def drawn(page: Page) -> None:
 
 
 def test_another_database_is_noticed_by_the_page_of_a_run_and_by_the_table(
-    context: BrowserContext, monitor: MonitorProcess, trainer_of: Announce
+    context: BrowserContext,
+    monitor_process: MonitorProcess,
+    trainer_of: Announce,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Without a token; with one the sessions are of the old database, too, and it asks to log in."""
+    monitor = monitor_process
+    monitor.token = None
+    monkeypatch.delenv("CUSP_TOKEN")
+    monitor.start()
     old = trainer_of(monitor, name="of the old database")
     page = opened(context, f"{monitor.url}/runs/{old.run_id}")
     table = opened(context, monitor.url)
