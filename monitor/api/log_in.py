@@ -1,9 +1,10 @@
 """Logging in and out: a browser's session for a token, and its end."""
 
+from typing import Annotated
 from urllib.parse import parse_qs, unquote
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from monitor import auth
@@ -18,9 +19,11 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get(auth.LOGIN_PATH, response_class=HTMLResponse)
-def login_page(service: ServiceDep, request: Request) -> Response:
+def login_page(
+    service: ServiceDep, request: Request, wanted: Annotated[str, Query(alias="next")] = ""
+) -> Response:
     """Ask for the token, or lead on who needs none."""
-    wanted = local(request.query_params.get("next", ""))
+    wanted = local(wanted)
     found = sessions_of(request, service.tokens)
     if service.tokens.is_open or any(map(service.tokens.of_session, found)):
         return RedirectResponse(at(wanted), 303)
