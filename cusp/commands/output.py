@@ -2,19 +2,22 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 
 def console() -> Console:
     """Return the terminal; made anew so that captured output works."""
-    width = None if sys.stdout.isatty() else 160  # a file or a pipe has no width of its own
-    return Console(highlight=False, soft_wrap=True, width=width)
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, soft_wrap=True, width=160)  # a file or a pipe has no width
 
 
 def print_json(value: Any) -> None:
@@ -22,14 +25,39 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table."""
+def print_table(
+    title: str,
+    columns: list[str],
+    rows: Sequence[Sequence[str | Text]],
+    *,
+    give_up: Sequence[str] = (),
+) -> None:
+    """Print a table, not wider than the terminal; text is printed as it is, without markup.
+
+    The columns in `give_up` are left out in this order until the others fit; then the longest of them is
+    wrapped.
+    """
+    out = console()
+    cells = {name: [_text(row[at]) for row in rows] for at, name in enumerate(columns)}
+    widths = {name: max([len(name), *(c.cell_len for c in cells[name])]) for name in columns}
+    lacks = list(give_up)
+    shown = [name for name in columns if name not in lacks]
+    while lacks and sum(widths[n] + 2 for n in [*shown, lacks[-1]]) - 2 <= out.width:
+        shown.append(lacks.pop())
+    shown.sort(key=columns.index)
+    longest = max(shown, key=lambda name: widths[name])
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    for name in shown:
+        table.add_column(name, no_wrap=name != longest, overflow="fold")
+    for at in range(len(rows)):
+        table.add_row(*(cells[name][at] for name in shown))
+    out.print(table)
+    if lacks:
+        out.print(f"not shown for want of width: {', '.join(lacks)}", style="bright_black")
+
+
+def _text(cell: str | Text) -> Text:
+    return cell if isinstance(cell, Text) else Text(cell)
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -226,20 +226,20 @@ def _show(done: list[tuple[str, "Replay"]]) -> None:
 
 
 def _overview(done: list[tuple[str, "Replay"]]) -> None:
-    rows = [
+    rows: list[list[str | Text]] = [
         [
-            escape(_short(name)),
+            _short(name),
             str(len(found.samples)),
-            _colored(found.verdict.phase),
+            Text.from_markup(_colored(found.verdict.phase)),
             _interval(found),
             dash(found.stop_step),
             dash(found.keep_step),
-            str(_strip(found, 30).markup),
+            _strip(found, 30),
         ]
         for name, found in done
     ]
     columns = ["file", "steps", "phase", "transition", "stop", "keep", "phases over the steps"]
-    print_table("", columns, rows)
+    print_table("", columns, rows, give_up=["phases over the steps", "steps"])
     stopped = sum(found.stop_step is not None for _, found in done)
     console().print(
         f"\n{stopped} of {len(done)} would have been stopped. ? = not confirmed. One file alone is"

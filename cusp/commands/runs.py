@@ -4,6 +4,7 @@ import shlex
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cusp.client import Client, ClientError
 from cusp.commands.finding import find
@@ -18,6 +19,8 @@ from cusp.commands.output import (
     print_table,
 )
 
+WIDE = 140  # letters of a terminal from which on ids are shown whole
+
 RunArgument = Annotated[
     str, typer.Argument(help="Run id, the beginning or end of one, or its name.")
 ]
@@ -29,10 +32,12 @@ def runs(asked: dict[str, Any], as_json: bool) -> None:
         answer = client.get("/runs", **asked)
     if as_json:
         return print_json(answer)
+    # The end of an id finds its run as well, and leaves room for what one wants to know.
+    whole = console().width >= WIDE
     rows = [
         [
-            run["id"],
-            run["name"],
+            run["id"] if whole else run["id"][-8:],
+            run["name"] if whole else shortened(run["name"], 30),
             run["status"],
             f"{dash(run['step'])}/{dash(run['max_steps'])}",
             _phase(run),
@@ -43,8 +48,25 @@ def runs(asked: dict[str, Any], as_json: bool) -> None:
         for run in answer["runs"]
     ]
     columns = ["run", "name", "status", "step", "phase", "transition", "kept", "pass@1"]
-    print_table(range_words(answer, len(rows), "runs"), columns, rows)
+    print_table(
+        range_words(answer, len(rows), "runs"),
+        columns,
+        rows,
+        give_up=["pass@1", "transition", "kept", "phase"],
+    )
     return say_next(answer, "cusp runs", asked)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the text, without its middle where it has more letters.
+
+    >>> shortened("open-rs2-lr-1e-6-seed-7", 12), shortened("tina", 12)
+    ('open-rs…ed-7', 'tina')
+    """
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 3 + 1
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
 
 
 def range_words(answer: dict[str, Any], shown: int, kind: str) -> str:
@@ -79,18 +101,18 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
     if as_json:
         return print_json({**detail, "checkpoint_list": checkpoints})
     out = console()
-    out.print(f"[bold]{detail['name']}[/]  {detail['id']}  {detail['project']}")
+    out.print(f"[bold]{escape(detail['name'])}[/]  {detail['id']}  {escape(detail['project'])}")
     out.print(
         f"{detail['status']}, {_phase(detail)} at step {dash(detail['step'])}"
         f" of {dash(detail['max_steps'])}, compute saved {percent(detail['saved_fraction'])}"
     )
     out.print(_times(detail))
-    out.print(detail["words"])
+    out.print(detail["words"], markup=False)
     for sentence in (detail.get("roles") or {}).get("words", ()):
         out.print(f"  {sentence}", style="bright_black", markup=False, highlight=False)
     for line in _left_out(detail["left_out"]):
-        out.print(line, markup=False)
-    out.print(f"{client.url}/runs/{detail['id']}\n")
+        out.print(line, markup=False, style="yellow")
+    out.print(f"{client.page_url}/runs/{detail['id']}\n", soft_wrap=True)
     print_table(
         "checkpoints",
         ["step", "state", "aliases", "pass@1 (report)"],
