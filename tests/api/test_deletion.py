@@ -22,7 +22,11 @@ from tests.api.test_jobs import claim, ended, scored
 from tests.conftest import Clock
 from tests.messages import Json, Trainer, checkpoint, point, status, transition
 
-KEPT = {"audit", "purged", "tokens", "answers", "webhooks", "alembic_version"}
+KEPT = {"audit", "purged", "tokens", "answers", "webhooks", "alembic_version"} | {
+    "installation",  # of the database itself and of browsers, of no run
+    "session_key",
+    "ended_sessions",
+}
 
 
 def service_of(api: TestClient) -> Service:
