@@ -39,7 +39,7 @@ def test_the_demo_reaches_its_summary_and_says_when_there_was_no_transition(tmp_
     assert found["stopped_at_step"] is None
     assert found["transition"] is None
     assert found["kept_checkpoint_step"] is None
-    assert "No format phase transition was found" in result.stdout
+    assert "No format phase transition was confirmed" in result.stdout
     assert [c["step"] for c in found["candidates"]] == [0, 5, 10, 15, 20]
     for one in found["candidates"]:
         assert 0 <= one["low"] <= one["pass_at_1"] <= one["high"] <= 1
