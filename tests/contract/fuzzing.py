@@ -177,7 +177,7 @@ def _configuration(known: dict[str, list[str]]) -> str:
     lines += ["[[operations]]", 'include-method = "DELETE"', "[operations.parameters]"]
     lines += _known_ids(known, 0.01)
     # A stream of a run that rests has nothing to tell: each would be read for the whole 10 seconds.
-    lines += ["[[operations]]", 'include-path-regex = "/events$"', "request-timeout = 1"]
+    lines += ["[[operations]]", 'include-path-regex = "/events(/shared)?$"', "request-timeout = 1"]
     lines += ["generation.max-examples = 20"]
     return "\n".join(lines) + "\n"
 

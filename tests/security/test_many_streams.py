@@ -38,9 +38,10 @@ async def view(port: int, path: str, opened: asyncio.Semaphore) -> float:
 async def viewed(monitor: MonitorProcess, run_id: str) -> tuple[float, int, list[float]]:
     """Open the streams, end the monitor; return how long it took, its status, when viewers were let go."""
     opened = asyncio.Semaphore(0)
-    paths = [f"/api/v1/runs/{run_id}/events", "/api/v1/events"]
+    shared = f"/api/v1/events/shared?run={run_id}:0&table=true"
+    paths = [f"/api/v1/runs/{run_id}/events", "/api/v1/events", shared]
     viewers = [
-        asyncio.create_task(view(monitor.port, paths[number % 2], opened))
+        asyncio.create_task(view(monitor.port, paths[number % 3], opened))
         for number in range(VIEWERS)
     ]
     for _ in viewers:
