@@ -19,7 +19,7 @@ from tests.browser.install import browser as installed_browser
 
 ROOT = Path(__file__).parents[2]
 URL = os.environ.get("CUSP_URL", "")
-SCRIPT = '''
+SCRIPT = """
 from pathlib import Path
 
 import cusp
@@ -45,7 +45,7 @@ trainer = Bench(here / "cache").trainer(
 watched = cusp.watch(trainer)
 trainer.train()
 print("the script goes on at", watched.kept.path, flush=True)
-'''
+"""
 
 
 @pytest.fixture(scope="module")
