@@ -132,10 +132,10 @@ def test_a_refused_session_says_so_keeps_the_place_and_leads_to_the_log_in(
     monitor.start()
     trainer = trainer_of(monitor, FIRST)
     page = context.new_page()
-    page.goto(f"{monitor.url}/runs/{trainer.run_id}?from=mail#others")
+    page.goto(f"{monitor.url}/runs/{trainer.run_id}")
     log_in(page, FIRST)
     expect(page.locator("#live")).to_have_attribute("data-state", "on")
-    table = opened(context, monitor.url)
+    table = opened(context, f"{monitor.url}/?q=n")
     busy = opened(context, f"{monitor.url}/runs/{trainer.run_id}")
     busy.locator('[data-action="stop"]').click()  # in the middle of something: it is not sent away
     monitor.kill()
@@ -149,7 +149,7 @@ def test_a_refused_session_says_so_keeps_the_place_and_leads_to_the_log_in(
     page.wait_for_url("**/login?next=*")
     expect(busy.locator("#stop-dialog")).to_be_visible()
     log_in(page, SECOND)
-    page.wait_for_url(f"{monitor.url}/runs/{trainer.run_id}?from=mail#others")
+    page.wait_for_url(f"{monitor.url}/runs/{trainer.run_id}")
     expect(busy.locator("#live")).to_have_attribute("data-state", "on", timeout=60_000)
     expect(busy.locator("#banner")).to_be_hidden()
 
