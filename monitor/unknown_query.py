@@ -1,4 +1,4 @@
-"""Query parameters that a route does not know are refused: `?projekt=a` must not list every project."""
+"""Query parameters that a REST route does not know are refused: `?projekt=a` must not list every project."""
 
 from difflib import get_close_matches
 from typing import Any
@@ -8,10 +8,14 @@ from fastapi.exceptions import RequestValidationError
 
 
 async def refuse_unknown_query(request: Request) -> None:
-    """Raise RequestValidationError, a 422 that names the parameter and those that the route knows."""
-    if not request.scope["query_string"]:
+    """Raise RequestValidationError, a 422 that names the parameter and those that the route knows.
+
+    Pages let others by: mail and chat programs add parameters of their own to a link.
+    """
+    route = request.scope.get("route")
+    if not request.scope["query_string"] or not getattr(route, "include_in_schema", True):
         return
-    known = _names(getattr(request.scope.get("route"), "dependant", None))
+    known = _names(getattr(route, "dependant", None))
     unknown = sorted(set(request.query_params) - known)
     if not unknown:
         return

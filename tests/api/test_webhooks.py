@@ -99,7 +99,14 @@ def test_a_run_from_start_to_evaluation_is_told_in_order(api: TestClient, courie
     assert 40 <= found["step"] <= 80
     assert told["checkpoint.promoted"]["data"]["alias"] == "pre-transition"
     assert told["stop.done"]["data"]["step"] == 80
-    assert told["run.ended"]["data"] == {"status": "stopped", "reason": "told to", "step": 80}
+    ended = told["run.ended"]["data"]
+    assert {name: ended[name] for name in ("status", "reason", "step")} == {
+        "status": "stopped",
+        "reason": "told to",
+        "step": 80,
+    }
+    assert ended["elapsed_s"] >= 0
+    assert ended["ended_at"].endswith("Z")
 
 
 def test_one_transition_is_told_once_however_many_batches_follow(

@@ -43,7 +43,7 @@ def run_url(monitor_process: MonitorProcess) -> str:
             *(point(step, format_reward=0.5, **{HOSTILE: 1.0 * step}) for step in range(1, 20)),
             checkpoint(10) | {"path": HOSTILE},
             {"kind": "sample", "step": 3, "prompt": HOSTILE, "completion": HOSTILE, "rewards": {}},
-            {"kind": "nonsense", HOSTILE: HOSTILE},
+            {"kind": HOSTILE, HOSTILE: HOSTILE},
             status("failed", reason=HOSTILE),
         )
     return f"{monitor_process.url}/runs/{trainer.run_id}"

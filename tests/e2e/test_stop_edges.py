@@ -136,7 +136,7 @@ def test_after_save_waits_for_the_regular_save_unless_somebody_is_in_a_hurry(
     patient = During("on_step_begin", 4, lambda: person.stop("after_save"))
     trainer = bench.trainer(person.folder, [person.callback, patient, hurry])
     trainer.train(resume_from_checkpoint=str(person.folder / "checkpoint-4"))
-    assert person.outcome() == ("stopped", 6, [("done", 6), ("done", 6)], [4, 6])
+    assert person.outcome() == ("stopped", 6, [("done", 4), ("done", 6), ("done", 6)], [4, 6])
 
 
 def test_a_stop_asked_twice_is_one_and_one_that_finds_the_training_over_is_refused(
