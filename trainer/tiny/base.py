@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 import transformers
+from safetensors.torch import save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from cusp import locks
@@ -43,13 +44,23 @@ def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> P
         if not _is_there(folder):
             model = make_base(options, progress)
             work = Path(tempfile.mkdtemp(prefix="tiny-base-", dir=cache))
-            model.save_pretrained(work)
+            _save(model, work)
             tokenizer.make_tokenizer().save_pretrained(work)
             _publish(work, folder)
     finally:
         if lock is not None:
             lock.close()
     return folder
+
+
+def _save(model: Qwen2ForCausalLM, folder: Path) -> None:
+    """Write what `save_pretrained` does, which of several ranks writes weights on the first one alone."""
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    tied = {"lm_head.weight"}  # the embedding's own tensor
+    state = {name: one.contiguous() for name, one in model.state_dict().items() if name not in tied}
+    save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
 
 
 def _is_there(folder: Path) -> bool:
