@@ -49,7 +49,7 @@ class Run:
         self.settings = config
         self._mender = mender or Mender()
         self.home = config.directory / "runs" / self.id
-        self.root = (root or self.home).absolute()
+        self.root = (root or checkpoints.run_root(config.directory, self.id)).absolute()
         self.commands: dict[str, Command] = {}
         self._handled: set[str] = set()
         self._agreed: set[str] = set()
@@ -267,7 +267,8 @@ class Run:
         content = start.model_dump(mode="json")
         (folder / "start.json").write_text(json.dumps(content))
         lineage.note(self.home, self.attempt_id)
-        if self.root != self.home:
+        self._shelf.former = [each for each in checkpoints.roots(self.home) if each != self.root]
+        if self._shelf.former:
             checkpoints.point_to_root(self.home, self.root)
         if own := locks.take(folder / "lock"):
             self._locks.append(own)
@@ -296,8 +297,8 @@ class Run:
         except OSError as error:
             log.warning("Cusp could not note where the checkpoints lie: %s", error)
             return
-        self.root = root
-        self._shelf.root = root
+        self._shelf.former = [each for each in checkpoints.roots(self.home) if each != root]
+        self.root = self._shelf.root = root
 
     def disown(self) -> None:
         """Hold no lock of the training, in a child that was forked from it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cusp import lineage, locks, ranks, settings
+from cusp import checkpoints, lineage, locks, ranks, settings
 from cusp.announcing import announcement
 from cusp.attempt import refusal
 from cusp.config import RECIPE_FILE, storable_config
@@ -73,7 +73,7 @@ def init(
     def start_of(run_id: str, after: str | None) -> RunStart:
         known = _completed(
             metadata or RunMetadata(),
-            folder or given.directory / "runs" / run_id,
+            folder or checkpoints.run_root(given.directory, run_id),
             given.gpu_hourly_usd,
         )
         return _start(
