@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cusp import checkpoints, held, pinned, weights, whereabouts
+from cusp import at_save, checkpoints, held, pinned, weights, whereabouts
+from cusp.at_save import Saved
 from cusp.checkpoints import CheckpointError, Manifest, Stamp, UnreadableError
 from cusp.keeper import Keeper
 from cusp.whereabouts import State
@@ -83,8 +84,9 @@ class Shelf:
 
     def register(self, path: Path, step: int) -> None:
         """Hash a saved checkpoint, write its manifest and announce it."""
+        saved = at_save.noted(path)
         part = self._reserved(path, step) if self._holds else None
-        self._keeper.submit(partial(self._register, path, step, part))
+        self._keeper.submit(partial(self._register, path, step, part, saved))
 
     def pin(self, step: int) -> None:
         """Pin the checkpoint of a step and announce it."""
@@ -172,10 +174,11 @@ class Shelf:
         except OSError:
             return None  # no hard links here: copied in the background
 
-    def _register(self, path: Path, step: int, part: Path | None) -> None:
+    def _register(self, path: Path, step: int, part: Path | None, saved: Saved) -> None:
         manifest = None
         try:
             path = self._below_root(path)
+            at_save.check(path, saved)
             before = checkpoints.formerly(path)
             try:
                 manifest = checkpoints.write_manifest(path, step, run_id=self.run_id)
@@ -189,7 +192,7 @@ class Shelf:
             if part is None:
                 log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
         if self._holds and (manifest is not None or part is not None):
-            self._hold(path, step, part, manifest)
+            self._hold(path, step, part, manifest, saved)
             self._keep_within_bounds()
         self._look_around()
 
@@ -219,11 +222,15 @@ class Shelf:
                 "Cusp registered %s, but it cannot be evaluated or served: %s", path, problem
             )
 
-    def _hold(self, path: Path, step: int, part: Path | None, manifest: Manifest | None) -> None:
+    def _hold(
+        self, path: Path, step: int, part: Path | None, manifest: Manifest | None, saved: Saved
+    ) -> None:
         self._leaving.pop(step, None)
         try:
             part = part or held.reserve(path, self._held, step, copy=True)
-            found, place = held.seal(part, step, manifest, self.run_id)
+            found, place = held.seal(
+                part, step, manifest, self.run_id, partial(at_save.check, saved=saved)
+            )
         except (ValueError, OSError) as error:
             log.warning("Cusp could not hold the checkpoint of step %s: %s", step, error)
             return

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import struct
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -302,3 +303,29 @@ def test_an_attempt_that_names_no_folder_goes_on_in_the_one_of_the_last(tmp_path
     again.finish()
     assert states(first) == [(10, "pinned")]
     truthful(first, tmp_path / "out", "first")
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_two_notebooks_that_save_one_step_into_one_folder_keep_no_weights_of_each_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, hold: bool
+) -> None:
+    root = tmp_path / "out"
+    first, second = cusp.init("p", "first", root=root), cusp.init("p", "second", root=root)
+    for run in (first, second):
+        if hold:
+            run.hold()
+        run.log({"reward": 0.5}, step=10)
+        run.settle()
+    busy = threading.Event()
+    first._shelf._keeper.submit(lambda: busy.wait(20))  # hashing a large file of before
+    first.checkpoint(save(root / "checkpoint-10", "first 10"), 10)
+    second.checkpoint(save(root / "checkpoint-10", "other 10"), 10)
+    second.settle()
+    busy.set()
+    for run in (first, second):
+        run.keep([10])
+        run.finish()
+    assert first.kept_steps == {}, "its weights are nowhere any more"
+    assert "was saved over" in caplog.text
+    assert (second.kept_steps[10] / "adapter_model.safetensors").read_text() == "other 10"
+    assert states(second) == [(10, "pinned")]
