@@ -233,6 +233,7 @@ class Sender:
             reply = self._isolate(attempt, seq, lines, refusal)
         if attempt is self._live:
             if reply.superseded:
+                attempt.superseded = True
                 self._on_superseded(reply.superseded)
             self._on_commands(reply.commands)
         spool.acknowledge(reply.next_seq)
