@@ -265,14 +265,14 @@ class Run:
         folder = attempts / self.attempt_id
         folder.mkdir(parents=True, exist_ok=True)
         content = start.model_dump(mode="json")
-        (folder / "start.json").write_text(json.dumps(content))
-        lineage.note(self.home, self.attempt_id)
+        self._note(folder, content)
         self._shelf.former = [each for each in checkpoints.roots(self.home) if each != self.root]
         if self._shelf.former:
             checkpoints.point_to_root(self.home, self.root)
         if own := locks.take(folder / "lock"):
             self._locks.append(own)
         spool = Spool(folder)
+        spool.remade = partial(self._remade, folder, content)
         spool.append({"kind": "status", "status": "started", "at": start.at})
         forks.disown_in_children(spool)
         self._live = Attempt(content, spool)
@@ -290,6 +290,20 @@ class Run:
         )
         sender.wake()
         return spool, sender
+
+    def _note(self, folder: Path, content: Mapping[str, object]) -> None:
+        (folder / "start.json").write_text(json.dumps(content))
+        lineage.note(self.home, self.attempt_id)
+
+    def _remade(self, folder: Path, content: Mapping[str, object]) -> None:
+        """Put what else belongs there into the run's folder, which was deleted meanwhile."""
+        log.warning(
+            "The folder of run %s was deleted (%s); Cusp makes it again", self.id, self.home
+        )
+        self._note(folder, content)
+        if self.root != self.home:
+            checkpoints.point_to_root(self.home, self.root)
+        self._locks += [own for where in (self.home, folder) if (own := locks.take(where / "lock"))]
 
     def _move_root(self, root: Path) -> None:
         try:
@@ -374,23 +388,33 @@ class Run:
 
     def _close(self, drain_s: float) -> bool:
         sent = True
-        if self._sender is not None and self._spool is not None:
-            sent = self._sender.drain(drain_s)
-            self._sender.close()
-            if not sent:
-                log.warning(
-                    "%s messages of run %s wait in %s; `cusp sync` ships them when the monitor is up",
-                    self._spool.pending(),
-                    self.id,
-                    self.home,
-                )
-        if self._spool is not None:
-            self._spool.close()
-        self._shelf.close()
-        for lock in self._locks:
-            lock.close()
-        self._locks = []
+        try:
+            if self._sender is not None and self._spool is not None:
+                sent = self._sender.drain(drain_s)
+                self._sender.close()
+                if not sent:
+                    log.warning(
+                        "%s messages of run %s wait in %s; `cusp sync` ships them when the monitor is up",
+                        self._spool.pending(),
+                        self.id,
+                        self.home,
+                    )
+        finally:  # in a living kernel the next attempt needs the run, however impatient the person was
+            self._let_go()
         return sent
+
+    def _let_go(self) -> None:
+        """End what works for this attempt and give the run's locks back."""
+        try:
+            if self._sender is not None:
+                self._sender.close(0.0)
+            if self._spool is not None:
+                self._spool.close()
+            self._shelf.close()
+        finally:
+            for lock in self._locks:
+                lock.close()
+            self._locks = []
 
     def _at_exit(self) -> None:
         if not self._finished and os.getpid() == self._process:

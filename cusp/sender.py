@@ -332,6 +332,12 @@ class Sender:
                 self._url,
                 error,
             )
+        elif self._silent_for == 0 and isinstance(error, OSError):
+            log.warning(
+                "Cusp cannot read what it has to send (%s). The training goes on and is not recorded"
+                " until that folder is there again.",
+                error,
+            )
         elif self._silent_for == 0:
             log.warning(
                 "Cusp cannot reach the monitor at %s (%s). The training goes on, its points wait on"

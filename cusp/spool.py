@@ -10,11 +10,12 @@ import json
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 GIB = 1 << 30
+_OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT
 
 
 class Spool:
@@ -41,6 +42,7 @@ class Spool:
         self.dropped = 0
         self._process = os.getpid()  # a forked child has a copy, and leaves the files to its parent
         self.next_seq = 0
+        self.remade: Callable[[], None] = lambda: None  # told when the folder had to be made again
         self._file: int | None = None
         self._recover()
 
@@ -61,7 +63,8 @@ class Spool:
 
     def read(self, seq: int, *, most: int = 1_000, most_bytes: int = 1 << 20) -> list[str]:
         """Return the messages from `seq` on as JSON texts: at most `most`, about `most_bytes`,
-        and never beyond the end of a segment. Empty only when there is nothing from `seq` on.
+        and never beyond the end of a segment. Empty only when there is nothing from `seq` on, or once
+        after the folder was deleted and made again.
         """
         with self._lock:
             if seq >= self.next_seq or not self._segments:
@@ -72,7 +75,13 @@ class Spool:
             seq = max(seq, start)
             count = min(most, end - seq)
         # The file is read without the lock: the training thread must not wait for it.
-        with segment.open("rb") as file:
+        try:
+            file = segment.open("rb")
+        except FileNotFoundError:  # somebody has tidied up: what is lost is told by `oldest()`
+            self._remake()
+            self.remade()
+            return []
+        with file:
             self._seek(file, segment, seq - start)
             lines: list[str] = []
             size = 0
@@ -127,6 +136,37 @@ class Spool:
                 os.close(self._file)
                 self._file = None
 
+    def _remake(self) -> None:
+        """Make the folder again that was deleted; the newest segment is still there behind its descriptor."""
+        with self._lock:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            last = self._segments[-1] if self._segments else None
+            there = {each for each in self._segments if each.exists()}
+            if last not in there and self._file is not None:
+                old, self._file = self._file, None
+                if last is not None and self._brought_back(old, last):
+                    there.add(last)
+                os.close(old)
+            self._segments = [each for each in self._segments if each in there]
+            self._starts = [_first_seq(each) for each in self._segments]
+            self._sizes = {each: self._sizes[each] for each in self._segments}
+            self._read_to = (None, 0, 0)
+
+    def _brought_back(self, old: int, segment: Path) -> bool:
+        """Write a deleted segment again from its descriptor, and go on in it; False where that is not possible."""
+        try:
+            content = os.pread(old, self._sizes[segment], 0)
+            self._file = os.open(segment, _OPEN | os.O_EXCL, 0o644)
+            if os.write(self._file, content) == self._sizes[segment]:
+                return True
+        except (OSError, AttributeError):  # no pread
+            pass
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        segment.unlink(missing_ok=True)
+        return False
+
     def _recover(self) -> None:
         if not self._segments:
             self.next_seq = self.acked
@@ -162,7 +202,7 @@ class Spool:
         reuse = self._segments and self._sizes[self._segments[-1]] < self._segment_bytes
         fresh = self._folder / f"spool-{self.next_seq:012d}.jsonl"
         segment = self._segments[-1] if reuse else fresh
-        file = os.open(segment, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        file = os.open(segment, _OPEN, 0o644)
         if self._file is not None:
             os.close(self._file)
         self._file = file

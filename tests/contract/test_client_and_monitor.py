@@ -1,6 +1,7 @@
 """The real client against a real monitor process that is down, dies, or forgets."""
 
 import logging
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 import cusp
+from cusp import checkpoints
 from cusp.client import Client
 from cusp.settings import Settings
 from monitor.store import commands
@@ -127,6 +129,34 @@ def test_a_superseded_training_does_not_take_its_run_back_on_a_new_database(
         run.finish(drain_s=20)
     assert found()["status"] == "stopped"
     assert stored(monitor_process, newer)[-3:] == [2, 3, 4]
+
+
+def test_a_data_folder_that_is_deleted_in_the_middle_costs_no_point_and_no_stop(
+    monitor_process: MonitorProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monitor_process.start()
+    box = tmp_path / "box"
+    monkeypatch.setenv("CUSP_DIR", str(box))
+    run = cusp.init("p", "n", root=tmp_path / "out")
+    run.log({"reward": 1.0}, 1)
+    wait_for(monitor_process, run, 1)
+    shutil.rmtree(box)
+    for step in range(2, 50):
+        run.log({"reward": 1.0}, step)
+    wait_for(monitor_process, run, 49)
+    assert "was deleted" in caplog.text
+    assert checkpoints.run_root(box, run.id) == tmp_path / "out"
+    with Client(Settings(monitor_process.url)) as client:
+        client.post(f"/runs/{run.id}/stop")
+    wait_until(run.should_stop, 20)
+    again = cusp.init("p", "n", run_id=run.id)
+    assert again.id != run.id, "it is still being trained"
+    assert run.finish(drain_s=20)
+    again.finish()
+    assert stored(monitor_process, run) == list(range(1, 50))
 
 
 def test_what_a_dead_attempt_left_is_shipped_by_the_next_one(

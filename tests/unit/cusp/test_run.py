@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,22 @@ def test_a_finished_run_can_be_taken_up_again_as_a_new_attempt() -> None:
     again = cusp.init("p", "n", run_id=first.id, must_own=True)
     assert (again.id, again.attempt_id != first.attempt_id) == (first.id, True)
     again.finish()
+
+
+def test_a_second_ctrl_c_while_a_run_ends_gives_it_back_for_the_next_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUSP_MODE", "online")
+    monkeypatch.setenv("CUSP_URL", "http://127.0.0.1:9")  # nobody there: it waits for the drain
+    run = cusp.init("p", "n")
+    run.log({"reward": 1.0}, 1)
+    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        run.finish("failed", drain_s=20)
+    again = cusp.init("p", "n", run_id=run.id)
+    again.finish(drain_s=0.1)
+    assert again.id == run.id
+    assert spooled(run)[-1]["status"] == "failed"
 
 
 def test_credentials_in_the_config_stay_at_home() -> None:
