@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from cusp import checkpoints, crash, forks, lineage, locks, neighbours, settings
 from cusp.attempt import Attempt, load_leftover
 from cusp.checkpoints import Manifest
+from cusp.config import text_of
 from cusp.mending import Mender
 from cusp.names import canonical, finite_only
 from cusp.sender import Sender
@@ -91,7 +92,7 @@ class Run:
         if self._is_foreign():
             return
         known = self._last_step + 1 if step is None else _whole(step)
-        named = canonical(_as_mapping(metrics, self._mender))
+        named = _named(_as_mapping(metrics, self._mender), self._mender)
         values, skipped = finite_only(named)
         if len(values) < len(named):
             self._mender.not_numbers(named, values)
@@ -104,6 +105,14 @@ class Run:
         elif values or skipped:
             if self._last_step < 0:  # the first step tells which old checkpoints it stands on
                 self._shelf.stand_on(known)
+            if known < self._last_step:
+                self._mender.say(
+                    "step back",
+                    "Cusp was told step %s after step %s: what it logs again of a step replaces what was"
+                    " there; count on over epochs",
+                    known,
+                    self._last_step,
+                )
             self._last_step = known
             for point in self._mender.points(known, values, skipped, time.time()):
                 self._send(point)
@@ -114,8 +123,8 @@ class Run:
         """Record one completion of a step, cut to 32,768 characters."""
         if self._is_foreign():
             return
-        values, _ = finite_only(rewards or {})
-        text = {"prompt": str(prompt), "completion": str(completion)}
+        values, _ = finite_only(_named(_as_mapping(rewards, self._mender), self._mender))
+        text = {"prompt": text_of(prompt), "completion": text_of(completion)}
         if (whole := _whole(step)) is not None:
             self._send({"kind": "sample", "step": whole, **text, "rewards": values})
 
@@ -123,7 +132,7 @@ class Run:
         """Say that the data differ from this step on; the detector starts its scan again there."""
         whole = None if self._is_foreign() else _whole(step)
         if whole is not None:
-            self._send({"kind": "boundary", "step": whole, "reason": str(reason)})
+            self._send({"kind": "boundary", "step": whole, "reason": text_of(reason)})
 
     def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
         """Register a saved checkpoint directory: hashed in the background.
@@ -155,12 +164,13 @@ class Run:
         if not self._is_foreign():
             self._shelf.hold()
 
-    def keep(self, steps: list[int]) -> None:
+    def keep(self, steps: list[int] | int) -> None:
         """Keep the checkpoints of these steps, in the background; unknown steps are logged.
 
         Each is copied to a place of its own, which `kept_steps` names.
         """
-        for step in [] if self._is_foreign() else steps or []:
+        named = steps if isinstance(steps, list | tuple | set) else [steps] if steps else []
+        for step in [] if self._is_foreign() else named:
             self._shelf.pin(step)
 
     @property
@@ -225,6 +235,10 @@ class Run:
         if self._finished or self._spool is None or self._is_foreign():
             return True
         self._finished = True
+        if status not in get_args(FinalStatus):
+            known = ", ".join(get_args(FinalStatus))
+            log.warning("Cusp takes the end %.80r for a failure: it is one of %s", status, known)
+            status, reason = "failed", reason or f"the training ended as {text_of(status)[:200]}"
         last = self._last_step if step is None else step
         reached = last if last >= 0 else None
         try:
@@ -428,6 +442,18 @@ def _whole(step: object) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number <= MAX_STEP else None
+
+
+def _named(metrics: Mapping[Any, object], mender: Mender) -> dict[str, object]:
+    """Return the metrics under canonical names, without those whose name raises when it is read."""
+    try:
+        return canonical(metrics)
+    except Exception as error:  # whatever an object of the user's raises must not end his training
+        mender.say("metric names", "Cusp left out metrics whose names cannot be read: %r", error)
+    try:
+        return canonical({text_of(name): value for name, value in metrics.items()})
+    except Exception:  # a mapping that raises
+        return {}
 
 
 def _as_mapping(metrics: object, mender: Mender) -> Mapping[str, object]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import multiprocessing
 import os
 import time
 from collections.abc import Mapping
@@ -56,7 +57,7 @@ def init(
     `rank` 0 speaks (default: what the launcher says, or CUSP_RANK); the others get a run that does nothing.
     """
     given = settings.from_environment()
-    if not _speaks(rank):
+    if not _speaks(rank) or _is_imported_again():
         given = dataclasses.replace(given, mode="disabled")
     named = run_id or given.run_id
     mender, folder = Mender(), Path(root) if root else None
@@ -146,6 +147,21 @@ def _speaks(rank: int | None) -> bool:
             found.variable,
         )
     return found.number == 0
+
+
+def _is_imported_again() -> bool:
+    """Return whether a child that was spawned imports its parent's script just now.
+
+    A pool or a DataLoader's worker does that where children are not forked, and no training of its own.
+    """
+    importing = bool(getattr(multiprocessing.current_process(), "_inheriting", False))
+    if importing:
+        log.warning(
+            "Cusp records nothing in process %s, which imports the script of its parent's training; put"
+            " cusp.init() behind `if __name__ == '__main__':`",
+            os.getpid(),
+        )
+    return importing
 
 
 def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> RunMetadata:
