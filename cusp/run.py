@@ -255,7 +255,7 @@ class Run:
         finally:  # a second Ctrl-C comes in between: the end is told all the same
             end = {"kind": "status", "status": status, "step": reached, "reason": reason}
             self._send({**end, "at": time.time()})
-            sent = self._close(drain_s)
+            sent = self._close(drain_s) and self._spool.dropped == 0
         return sent
 
     @property
@@ -365,8 +365,13 @@ class Run:
                 self._live.withheld += 1
             return
         made = message if message.get("kind") == "point" else self._mender.other(message)
-        if self._spool is not None and made is not None:
-            self._spool.append(made)
+        if self._spool is not None and made is not None and not self._spool.append(made):
+            self._mender.say(
+                "disk",
+                "Cusp cannot write to %s: the disk is full or the spool has its 1 GiB. The training goes on,"
+                " what it logs meanwhile is lost and counted; make room",
+                self.home,
+            )
         if self._sender is not None:
             self._sender.wake()
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 GIB = 1 << 30
+_MANY = ("point", "sample")
+_RESERVE, _RESERVED = "reserve", bytes(32 << 10)
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT
 
 
@@ -55,7 +57,10 @@ class Spool:
             return False
         line = json.dumps(message, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         with self._lock:
-            if self._over_limit(message, len(line)) or not self._write(line):
+            kept = not self._over_limit(message, len(line)) and self._write(line)
+            if not kept and message.get("kind") not in _MANY:
+                kept = self._release() and self._write(line)
+            if not kept:
                 self.dropped += 1
                 return False
             self.next_seq += 1
@@ -135,6 +140,7 @@ class Spool:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
+                self._release()
 
     def _remake(self) -> None:
         """Make the folder again that was deleted; the newest segment is still there behind its descriptor."""
@@ -182,7 +188,14 @@ class Spool:
 
     def _over_limit(self, message: Mapping[str, object], size: int) -> bool:
         full = sum(self._sizes.values()) + size > self._limit_bytes
-        return full and message.get("kind") in ("point", "sample")
+        return full and message.get("kind") in _MANY
+
+    def _release(self) -> bool:
+        """Make the room that was put aside for the few messages that a full disk must not cost."""
+        with contextlib.suppress(OSError):
+            (self._folder / _RESERVE).unlink()
+            return True
+        return False
 
     def _write(self, line: bytes) -> bool:
         try:
@@ -205,6 +218,9 @@ class Spool:
         file = os.open(segment, _OPEN, 0o644)
         if self._file is not None:
             os.close(self._file)
+        if self._file is None:
+            with contextlib.suppress(OSError):
+                (self._folder / _RESERVE).write_bytes(_RESERVED)
         self._file = file
         if not reuse:
             self._segments.append(segment)

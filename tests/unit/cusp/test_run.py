@@ -1,8 +1,10 @@
 """The client beside a training: never in its way, whatever is there or not."""
 
+import errno
 import json
 import logging
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -213,6 +215,28 @@ def test_a_spawned_child_that_imports_the_script_again_is_no_run(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert "imports the script of its parent's training" in done.stderr
     assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_a_disk_that_fills_up_is_said_and_does_not_cost_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = cusp.init("p", "n")
+    run.log({"reward": 1.0}, 1)
+    write = os.write
+
+    def full(file: int, content: bytes) -> int:
+        if list(run.home.rglob("reserve")):  # a disk has room again once something is deleted
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, content)
+
+    monkeypatch.setattr(os, "write", full)
+    for step in range(2, 9):
+        run.log({"reward": 1.0}, step)
+    assert caplog.text.count("the disk is full") == 1
+    assert not run.finish(), "the monitor cannot hold what was never written"
+    assert [point["step"] for point in points(run)] == [1]
+    assert spooled(run)[-1]["status"] == "finished"
+    assert not list(run.home.rglob("reserve"))
 
 
 def test_credentials_in_the_config_stay_at_home() -> None:
