@@ -21,6 +21,7 @@ class Attempt:
     forgotten: bool = False
     lock: locks.Lock | None = None  # keeps `cusp sync` and other trainings from shipping it, too
     late: bool = False  # the process that wrote it has ended
+    superseded: bool = False  # a later one has the run, says the monitor
     withheld: int = 0  # points not written since it was told that it is superseded
     born: float = field(default_factory=time.monotonic)
 
@@ -42,13 +43,16 @@ class Attempt:
     def announcement(self) -> dict[str, object]:
         """Return what the monitor is told of it now: also whether it lives, and its age.
 
-        Of a living one the age is exact, though the clock may have been set meanwhile.
+        Of a living one the age is exact, though the clock may have been set meanwhile. A superseded one is
+        told to a monitor that knows neither (a new database) as one of the past, whichever of the two comes
+        first: it would take the run back otherwise, which it does not write to any more.
         """
         at = self.start.get("at")
         age_s: float | None = time.monotonic() - self.born
         if self.late:  # what an older version wrote does not say when it began
             age_s = max(0.0, time.time() - at) if isinstance(at, int | float) else None
-        return {**self.start, "late": self.late, "age_s": age_s}
+        told = {**self.start, "late": self.late, "age_s": age_s}
+        return {**told, "late": True, "after": None} if self.superseded else told
 
 
 def refusal(

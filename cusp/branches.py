@@ -1,9 +1,10 @@
 """What a training that begins does with the later checkpoints in its folder, before it saves over them."""
 
+import json
 import logging
 from pathlib import Path
 
-from cusp import checkpoints
+from cusp import checkpoints, lineage
 
 log = logging.getLogger("cusp")
 
@@ -22,3 +23,18 @@ def give_up(root: Path, run_id: str, after: int) -> None:
             (checkpoints.abandon if mine else checkpoints.unshare)(path)
         except (OSError, ValueError) as error:  # found by its hash, should it be written through
             log.warning("Cusp could not set %s apart before it is saved over: %s", path, error)
+
+
+def is_unregistered(path: Path, run_id: str) -> bool:
+    """Return whether a checkpoint that a training goes on from is the run's and was never registered.
+
+    Its process was killed between the save and that. The training's state in it names the run.
+    """
+    if checkpoints.is_complete(path):
+        return False
+    try:
+        state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        saved_by = lineage.recorded(state["stateful_callbacks"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return saved_by is not None and saved_by.run_id == run_id

@@ -194,6 +194,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if args.save_total_limit is not None:
             self._mind_rotation(self.run, root, args.save_total_limit)
         branches.give_up(root, self.run.id, after=state.global_step)
+        path = root / f"checkpoint-{state.global_step}"
+        if branches.is_unregistered(path, self.run.id):
+            self.run.checkpoint(path, state.global_step)
 
     def _ended_unseen(self) -> Lineage | None:
         """End a run whose training is over and nobody said so; return it if the same call goes on.

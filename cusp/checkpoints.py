@@ -21,6 +21,7 @@ MANIFEST = "manifest.json"
 GIVEN_UP = (
     ".manifest-given-up.json"  # of an abandoned branch: says what lay here, vouches for nothing
 )
+_FORMER = "former-roots"  # of a run's folder: separated by NUL, which no path holds
 _NAME = re.compile(r"checkpoint-(\d+)(?:-[0-9a-f]{16})?")
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -234,8 +235,25 @@ def run_root(cusp_dir: Path, run_id: str) -> Path:
     return Path(os.fsdecode(pointer.read_bytes())) if pointer.is_file() else home
 
 
+def roots(home: Path) -> list[Path]:
+    """Return every folder that a run's checkpoints lay below on this box, the one of now first."""
+    found = [home]
+    for name in ("root", _FORMER):
+        if (home / name).is_file():
+            named = (home / name).read_bytes().split(b"\0")
+            found = [*found[1:], *(Path(os.fsdecode(one)) for one in named if one), home]
+    return list(dict.fromkeys(found))
+
+
 def point_to_root(home: Path, root: Path) -> None:
-    """Note in a run's folder that its checkpoints lie below `root`, whatever bytes its name has."""
+    """Note in a run's folder that its checkpoints lie below `root`, whatever bytes its name has.
+
+    Where they lay before is noted, too: a run that is resumed into another folder has kept some there.
+    """
+    if former := [each for each in roots(home) if each not in (root, home)]:
+        part = home / f".{_FORMER}"
+        part.write_bytes(b"\0".join(map(os.fsencode, former)))
+        part.replace(home / _FORMER)
     (home / "root").write_bytes(os.fsencode(root))
 
 

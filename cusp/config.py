@@ -10,45 +10,68 @@ from typing import Any
 RECIPE_FILE = "recipe.yaml"
 MOST_DEEP = 32  # well below what the monitor takes (`cusp.wire.MAX_DEPTH`)
 MOST_BYTES = 512 << 10  # a proxy before the monitor may let no more than 1 MiB by
+MOST_VALUES = 100_000  # of lists and objects; as many as have room in so many bytes, nearly
 MOST_BITS = 1_000  # of an integer; JSON readers stop at some 4,300 digits
 LEFT_OUT = "(left out by Cusp)"  # the key under which a cut config names what it lacks
 
 _SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
 
 
-def storable_config(config: Mapping[Any, Any], *, most_deep: int = MOST_DEEP) -> dict[str, Any]:
+def storable_config(
+    config: Mapping[Any, Any], *, most_deep: int = MOST_DEEP, most: int = MOST_VALUES
+) -> dict[str, Any]:
     """Return the config with text keys; what JSON has no word for becomes text, secrets are left out.
 
-    A key that looks like a credential keeps numbers and truth values (`max_tokens`), nothing else.
-    What lies deeper than `most_deep` (a config may hold itself) becomes `...`.
+    A key that looks like a credential keeps numbers and truth values (`max_tokens`), nothing else. What
+    lies deeper than `most_deep`, inside itself, or behind the first `most` values becomes `...`: objects
+    that refer to each other hold more paths than there is time to walk.
 
     >>> storable_config({"lr": 1e-6, "hub_token": "hf_x", "clip": float("inf"), 3: [{"api_key": "k"}]})
     {'lr': 1e-06, 'clip': 'inf', '3': [{}]}
     """
-    return {
-        _text(key): _storable(value, most_deep - 1)
-        for key, value in config.items()
-        if not _SECRET.search(str(key)) or isinstance(value, int | float | bool)
-    }
+    return _Storing(most).mapping(config, most_deep - 1, frozenset())
 
 
-def _storable(value: Any, left: int) -> Any:
-    if isinstance(value, Mapping | list | tuple | set | frozenset) and left <= 0:
-        return "..."
-    if isinstance(value, Mapping):
-        return storable_config(value, most_deep=left)
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_storable(one, left - 1) for one in value]
+class _Storing:
+    """The walk through one config."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def mapping(
+        self, config: Mapping[Any, Any], deep: int, around: frozenset[int]
+    ) -> dict[str, Any]:
+        around |= {id(config)}
+        return {
+            text_of(key): self._value(value, deep, around)
+            for key, value in config.items()
+            if not _SECRET.search(text_of(key)) or isinstance(value, int | float | bool)
+        }
+
+    def _value(self, value: Any, deep: int, around: frozenset[int]) -> Any:
+        self._left -= 1
+        if isinstance(value, Mapping | list | tuple | set | frozenset):
+            if deep <= 0 or self._left < 0 or id(value) in around:
+                return "..."
+            if isinstance(value, Mapping):
+                return self.mapping(value, deep - 1, around)
+            around |= {id(value)}
+            return [self._value(one, deep - 1, around) for one in value]
+        return _storable(value)
+
+
+def _storable(value: Any) -> Any:
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
         return f"an integer of {value.bit_length()} bits"
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    return _text(value)
+    return text_of(value)
 
 
-def _text(value: Any) -> str:
+def text_of(value: object) -> str:
+    """Return a value as text that any database holds; the name of its type if it has none."""
     try:
         text = str(value)
     except Exception:  # whatever an object of the user's raises must not end his training

@@ -9,7 +9,7 @@ kept without a gap and older ones ever thinner. Below, `folder` is that of one r
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cusp import checkpoints
@@ -56,15 +56,25 @@ def reserve(path: Path, folder: Path, step: int, *, copy: bool) -> Path:
 
 
 def seal(
-    part: Path, step: int, whole: Manifest | None, run_id: str | None = None
+    part: Path,
+    step: int,
+    whole: Manifest | None,
+    run_id: str | None = None,
+    check: Callable[[Path], None] = lambda part: None,
 ) -> tuple[Manifest, Path]:
     """Write the manifest of what was reserved and give it its name; return both.
 
-    It is the same checkpoint as the `whole` one; CheckpointError when its files are others by now. On a
-    full disk it goes on sharing the trainer's files until these are deleted.
+    It is the same checkpoint as the `whole` one; CheckpointError when its files are others by now, or when
+    `check` finds so once nobody can write to them any more. On a full disk it goes on sharing the trainer's
+    files until these are deleted.
     """
     target = part.parent / f"checkpoint-{step}"
     known = _set_apart(part)
+    try:
+        check(part)
+    except CheckpointError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     if whole is not None and any(whole.files[name] != known[name] for name in known):
         shutil.rmtree(part, ignore_errors=True)
         raise CheckpointError(f"the checkpoint of step {step} was saved over while it was held")
@@ -74,6 +84,11 @@ def seal(
     shutil.rmtree(target, ignore_errors=True)  # of a branch that was given up
     part.rename(target)
     return manifest, target
+
+
+def is_weights(name: str) -> bool:
+    """Return whether a file of a checkpoint is none of the training's state."""
+    return not name.startswith(_STATE)
 
 
 def place(folder: Path, step: int) -> Path:
@@ -151,7 +166,7 @@ def _weights(path: Path) -> list[str]:
     Raises FileNotFoundError when there are none.
     """
     names = [str(file.relative_to(path)) for file in checkpoints.files_of(path)]
-    found = [name for name in names if not name.startswith(_STATE)]
+    found = [name for name in names if is_weights(name)]
     if not found:
         raise FileNotFoundError(f"{path} holds no weights")
     return found

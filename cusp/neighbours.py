@@ -26,10 +26,10 @@ def told(directory: Path, lost: Manifest, path: Path) -> Path | None:
     attempts = home / "attempts"
     if not is_id(str(lost.run_id)) or not attempts.is_dir():
         return None
-    root = checkpoints.run_root(directory, str(lost.run_id))
-    if not path.is_relative_to(root):
+    roots = checkpoints.roots(home)
+    if not any(path.is_relative_to(root) for root in roots):
         return None
-    message = whereabouts.message(root, *whereabouts.instead(root, str(lost.run_id), lost, path))
+    message = whereabouts.message(roots, *whereabouts.instead(roots, str(lost.run_id), lost, path))
     folders = [one for one in attempts.iterdir() if (one / "start.json").is_file()]
     until = time.monotonic() + WAIT_S
     while folders and not locks.is_locked(home / "lock"):

@@ -54,7 +54,9 @@ def usable(folder: Path) -> Path:
     """Return the folder, made if need be; NoFolder with the way out if nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))  # a full disk lets a file be made
+            file.flush()
             return folder
     except OSError as error:
         raise NoFolder(

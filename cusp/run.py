@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from cusp import checkpoints, crash, forks, lineage, locks, neighbours, settings
 from cusp.attempt import Attempt, load_leftover
 from cusp.checkpoints import Manifest
+from cusp.config import text_of
 from cusp.mending import Mender
 from cusp.names import canonical, finite_only
 from cusp.sender import Sender
@@ -49,7 +50,7 @@ class Run:
         self.settings = config
         self._mender = mender or Mender()
         self.home = config.directory / "runs" / self.id
-        self.root = (root or self.home).absolute()
+        self.root = (root or checkpoints.run_root(config.directory, self.id)).absolute()
         self.commands: dict[str, Command] = {}
         self._handled: set[str] = set()
         self._agreed: set[str] = set()
@@ -91,7 +92,7 @@ class Run:
         if self._is_foreign():
             return
         known = self._last_step + 1 if step is None else _whole(step)
-        named = canonical(_as_mapping(metrics, self._mender))
+        named = _named(_as_mapping(metrics, self._mender), self._mender)
         values, skipped = finite_only(named)
         if len(values) < len(named):
             self._mender.not_numbers(named, values)
@@ -104,6 +105,14 @@ class Run:
         elif values or skipped:
             if self._last_step < 0:  # the first step tells which old checkpoints it stands on
                 self._shelf.stand_on(known)
+            if known < self._last_step:
+                self._mender.say(
+                    "step back",
+                    "Cusp was told step %s after step %s: what it logs again of a step replaces what was"
+                    " there; count on over epochs",
+                    known,
+                    self._last_step,
+                )
             self._last_step = known
             for point in self._mender.points(known, values, skipped, time.time()):
                 self._send(point)
@@ -114,8 +123,8 @@ class Run:
         """Record one completion of a step, cut to 32,768 characters."""
         if self._is_foreign():
             return
-        values, _ = finite_only(rewards or {})
-        text = {"prompt": str(prompt), "completion": str(completion)}
+        values, _ = finite_only(_named(_as_mapping(rewards, self._mender), self._mender))
+        text = {"prompt": text_of(prompt), "completion": text_of(completion)}
         if (whole := _whole(step)) is not None:
             self._send({"kind": "sample", "step": whole, **text, "rewards": values})
 
@@ -123,7 +132,7 @@ class Run:
         """Say that the data differ from this step on; the detector starts its scan again there."""
         whole = None if self._is_foreign() else _whole(step)
         if whole is not None:
-            self._send({"kind": "boundary", "step": whole, "reason": str(reason)})
+            self._send({"kind": "boundary", "step": whole, "reason": text_of(reason)})
 
     def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
         """Register a saved checkpoint directory: hashed in the background.
@@ -155,12 +164,13 @@ class Run:
         if not self._is_foreign():
             self._shelf.hold()
 
-    def keep(self, steps: list[int]) -> None:
+    def keep(self, steps: list[int] | int) -> None:
         """Keep the checkpoints of these steps, in the background; unknown steps are logged.
 
         Each is copied to a place of its own, which `kept_steps` names.
         """
-        for step in [] if self._is_foreign() else steps or []:
+        named = steps if isinstance(steps, list | tuple | set) else [steps] if steps else []
+        for step in [] if self._is_foreign() else named:
             self._shelf.pin(step)
 
     @property
@@ -225,6 +235,10 @@ class Run:
         if self._finished or self._spool is None or self._is_foreign():
             return True
         self._finished = True
+        if status not in get_args(FinalStatus):
+            known = ", ".join(get_args(FinalStatus))
+            log.warning("Cusp takes the end %.80r for a failure: it is one of %s", status, known)
+            status, reason = "failed", reason or f"the training ended as {text_of(status)[:200]}"
         last = self._last_step if step is None else step
         reached = last if last >= 0 else None
         try:
@@ -241,7 +255,7 @@ class Run:
         finally:  # a second Ctrl-C comes in between: the end is told all the same
             end = {"kind": "status", "status": status, "step": reached, "reason": reason}
             self._send({**end, "at": time.time()})
-            sent = self._close(drain_s)
+            sent = self._close(drain_s) and self._spool.dropped == 0
         return sent
 
     @property
@@ -265,13 +279,14 @@ class Run:
         folder = attempts / self.attempt_id
         folder.mkdir(parents=True, exist_ok=True)
         content = start.model_dump(mode="json")
-        (folder / "start.json").write_text(json.dumps(content))
-        lineage.note(self.home, self.attempt_id)
-        if self.root != self.home:
+        self._note(folder, content)
+        self._shelf.former = [each for each in checkpoints.roots(self.home) if each != self.root]
+        if self._shelf.former:
             checkpoints.point_to_root(self.home, self.root)
         if own := locks.take(folder / "lock"):
             self._locks.append(own)
         spool = Spool(folder)
+        spool.remade = partial(self._remade, folder, content)
         spool.append({"kind": "status", "status": "started", "at": start.at})
         forks.disown_in_children(spool)
         self._live = Attempt(content, spool)
@@ -290,14 +305,28 @@ class Run:
         sender.wake()
         return spool, sender
 
+    def _note(self, folder: Path, content: Mapping[str, object]) -> None:
+        (folder / "start.json").write_text(json.dumps(content))
+        lineage.note(self.home, self.attempt_id)
+
+    def _remade(self, folder: Path, content: Mapping[str, object]) -> None:
+        """Put what else belongs there into the run's folder, which was deleted meanwhile."""
+        log.warning(
+            "The folder of run %s was deleted (%s); Cusp makes it again", self.id, self.home
+        )
+        self._note(folder, content)
+        if self.root != self.home:
+            checkpoints.point_to_root(self.home, self.root)
+        self._locks += [own for where in (self.home, folder) if (own := locks.take(where / "lock"))]
+
     def _move_root(self, root: Path) -> None:
         try:
             checkpoints.point_to_root(self.home, root)
         except OSError as error:
             log.warning("Cusp could not note where the checkpoints lie: %s", error)
             return
-        self.root = root
-        self._shelf.root = root
+        self._shelf.former = [each for each in checkpoints.roots(self.home) if each != root]
+        self.root = self._shelf.root = root
 
     def disown(self) -> None:
         """Hold no lock of the training, in a child that was forked from it."""
@@ -336,8 +365,13 @@ class Run:
                 self._live.withheld += 1
             return
         made = message if message.get("kind") == "point" else self._mender.other(message)
-        if self._spool is not None and made is not None:
-            self._spool.append(made)
+        if self._spool is not None and made is not None and not self._spool.append(made):
+            self._mender.say(
+                "disk",
+                "Cusp cannot write to %s: the disk is full or the spool has its 1 GiB. The training goes on,"
+                " what it logs meanwhile is lost and counted; make room",
+                self.home,
+            )
         if self._sender is not None:
             self._sender.wake()
 
@@ -373,23 +407,33 @@ class Run:
 
     def _close(self, drain_s: float) -> bool:
         sent = True
-        if self._sender is not None and self._spool is not None:
-            sent = self._sender.drain(drain_s)
-            self._sender.close()
-            if not sent:
-                log.warning(
-                    "%s messages of run %s wait in %s; `cusp sync` ships them when the monitor is up",
-                    self._spool.pending(),
-                    self.id,
-                    self.home,
-                )
-        if self._spool is not None:
-            self._spool.close()
-        self._shelf.close()
-        for lock in self._locks:
-            lock.close()
-        self._locks = []
+        try:
+            if self._sender is not None and self._spool is not None:
+                sent = self._sender.drain(drain_s)
+                self._sender.close()
+                if not sent:
+                    log.warning(
+                        "%s messages of run %s wait in %s; `cusp sync` ships them when the monitor is up",
+                        self._spool.pending(),
+                        self.id,
+                        self.home,
+                    )
+        finally:  # in a living kernel the next attempt needs the run, however impatient the person was
+            self._let_go()
         return sent
+
+    def _let_go(self) -> None:
+        """End what works for this attempt and give the run's locks back."""
+        try:
+            if self._sender is not None:
+                self._sender.close(0.0)
+            if self._spool is not None:
+                self._spool.close()
+            self._shelf.close()
+        finally:
+            for lock in self._locks:
+                lock.close()
+            self._locks = []
 
     def _at_exit(self) -> None:
         if not self._finished and os.getpid() == self._process:
@@ -403,6 +447,18 @@ def _whole(step: object) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number <= MAX_STEP else None
+
+
+def _named(metrics: Mapping[Any, object], mender: Mender) -> dict[str, object]:
+    """Return the metrics under canonical names, without those whose name raises when it is read."""
+    try:
+        return canonical(metrics)
+    except Exception as error:  # whatever an object of the user's raises must not end his training
+        mender.say("metric names", "Cusp left out metrics whose names cannot be read: %r", error)
+    try:
+        return canonical({text_of(name): value for name, value in metrics.items()})
+    except Exception:  # a mapping that raises
+        return {}
 
 
 def _as_mapping(metrics: object, mender: Mender) -> Mapping[str, object]:

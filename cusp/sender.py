@@ -233,6 +233,7 @@ class Sender:
             reply = self._isolate(attempt, seq, lines, refusal)
         if attempt is self._live:
             if reply.superseded:
+                attempt.superseded = True
                 self._on_superseded(reply.superseded)
             self._on_commands(reply.commands)
         spool.acknowledge(reply.next_seq)
@@ -329,6 +330,12 @@ class Sender:
                 "The monitor at %s does not take this run: %s. The training goes on, its points wait"
                 " on disk.",
                 self._url,
+                error,
+            )
+        elif self._silent_for == 0 and isinstance(error, OSError):
+            log.warning(
+                "Cusp cannot read what it has to send (%s). The training goes on and is not recorded"
+                " until that folder is there again.",
                 error,
             )
         elif self._silent_for == 0:

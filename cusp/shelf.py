@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cusp import checkpoints, held, pinned, weights, whereabouts
+from cusp import at_save, checkpoints, held, pinned, weights, whereabouts
+from cusp.at_save import Saved
 from cusp.checkpoints import CheckpointError, Manifest, Stamp, UnreadableError
 from cusp.keeper import Keeper
 from cusp.whereabouts import State
@@ -52,6 +53,7 @@ class Shelf:
     ) -> None:
         self.root = root
         self.run_id = run_id
+        self.former: list[Path] = []  # where earlier attempts have saved
         self.kept: dict[int, Path] = {}  # by step: where the kept checkpoints lie for good
         self._send = send
         self._tell = tell
@@ -82,8 +84,9 @@ class Shelf:
 
     def register(self, path: Path, step: int) -> None:
         """Hash a saved checkpoint, write its manifest and announce it."""
+        saved = at_save.noted(path)
         part = self._reserved(path, step) if self._holds else None
-        self._keeper.submit(partial(self._register, path, step, part))
+        self._keeper.submit(partial(self._register, path, step, part, saved))
 
     def pin(self, step: int) -> None:
         """Pin the checkpoint of a step and announce it."""
@@ -111,25 +114,40 @@ class Shelf:
         self._keeper.close()
 
     @property
+    def _roots(self) -> list[Path]:
+        return [self.root, *(root for root in self.former if root != self.root)]
+
+    @property
     def _held(self) -> Path:
         return held.folder(self.root, self.run_id)
 
     def _recall(self) -> None:
+        for root in self.former:
+            for path in checkpoints.found_in(held.folder(root, self.run_id)):
+                self._recall_one(path)
+            for path in checkpoints.found_in(root):
+                self._recall_one(path)
         for path in checkpoints.found_in(self._held) + checkpoints.folders_in(self.root):
-            manifest = checkpoints.formerly(path)
-            if manifest is None or not checkpoints.belongs(manifest, self.run_id):
-                continue
-            if checkpoints.is_complete(path):
+            self._recall_one(path)
+        for root in (*self.former, self.root):
+            for manifest, path in pinned.of_run(root, self.run_id):
                 self._remember(manifest, path)
-            else:
-                self._given_up.append((manifest, path))
-        for manifest, path in pinned.of_run(self.root, self.run_id):
+
+    def _recall_one(self, path: Path) -> None:
+        manifest = checkpoints.formerly(path)
+        if manifest is None or not checkpoints.belongs(manifest, self.run_id):
+            return
+        if checkpoints.is_complete(path):
             self._remember(manifest, path)
+        else:
+            self._given_up.append((manifest, path))
 
     def _stand_on(self, before: int) -> None:
         for record in sorted(self._known.values(), key=lambda each: each.manifest.step):
             if record.path.parent == self._held and record.manifest.step >= before:
                 self._forget(record, "missing")
+            elif record.manifest.step >= before and self._is_left_behind(record):
+                del self._known[record.manifest.checkpoint_id]
             elif record.manifest.step < before or not self._is_there(record):
                 if self._is_whole(record):
                     self._announce(record.manifest, record.path, self._state(record.path))
@@ -140,6 +158,14 @@ class Shelf:
                 self._lost(manifest, path)
         self._given_up.clear()
 
+    def _is_left_behind(self, record: Record) -> bool:
+        """Return whether it is of a branch given up in a former folder, where nothing saves over it."""
+        return (
+            not record.path.is_relative_to(self.root)
+            and self._state(record.path) != "pinned"
+            and self._is_there(record)
+        )
+
     def _reserved(self, path: Path, step: int) -> Path | None:
         """Link the weights at once, a millisecond: the next save may delete them already."""
         try:
@@ -148,10 +174,11 @@ class Shelf:
         except OSError:
             return None  # no hard links here: copied in the background
 
-    def _register(self, path: Path, step: int, part: Path | None) -> None:
+    def _register(self, path: Path, step: int, part: Path | None, saved: Saved) -> None:
         manifest = None
         try:
             path = self._below_root(path)
+            at_save.check(path, saved)
             before = checkpoints.formerly(path)
             try:
                 manifest = checkpoints.write_manifest(path, step, run_id=self.run_id)
@@ -165,7 +192,7 @@ class Shelf:
             if part is None:
                 log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
         if self._holds and (manifest is not None or part is not None):
-            self._hold(path, step, part, manifest)
+            self._hold(path, step, part, manifest, saved)
             self._keep_within_bounds()
         self._look_around()
 
@@ -195,11 +222,15 @@ class Shelf:
                 "Cusp registered %s, but it cannot be evaluated or served: %s", path, problem
             )
 
-    def _hold(self, path: Path, step: int, part: Path | None, manifest: Manifest | None) -> None:
+    def _hold(
+        self, path: Path, step: int, part: Path | None, manifest: Manifest | None, saved: Saved
+    ) -> None:
         self._leaving.pop(step, None)
         try:
             part = part or held.reserve(path, self._held, step, copy=True)
-            found, place = held.seal(part, step, manifest, self.run_id)
+            found, place = held.seal(
+                part, step, manifest, self.run_id, partial(at_save.check, saved=saved)
+            )
         except (ValueError, OSError) as error:
             log.warning("Cusp could not hold the checkpoint of step %s: %s", step, error)
             return
@@ -263,7 +294,7 @@ class Shelf:
         if manifest.run_id not in (None, self.run_id):
             self._tell(manifest, path)
             return
-        found, place, state = whereabouts.instead(self.root, self.run_id, manifest, path)
+        found, place, state = whereabouts.instead(self._roots, self.run_id, manifest, path)
         if state in ("present", "pinned"):
             self._know(found, place, state)
         else:
@@ -312,8 +343,8 @@ class Shelf:
             self.kept[manifest.step] = path
 
     def _state(self, path: Path) -> State:
-        kept = path.parent == pinned.folder(self.root, self.run_id)
-        return "pinned" if kept else "present"
+        kept = [pinned.folder(root, self.run_id) for root in self._roots]
+        return "pinned" if path.parent in kept else "present"
 
     def _announce(self, manifest: Manifest, path: Path, state: State) -> None:
-        self._send(whereabouts.message(self.root, manifest, path, state))
+        self._send(whereabouts.message(self._roots, manifest, path, state))

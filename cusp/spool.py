@@ -10,11 +10,14 @@ import json
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 GIB = 1 << 30
+_MANY = ("point", "sample")
+_RESERVE, _RESERVED = "reserve", bytes(32 << 10)
+_OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT
 
 
 class Spool:
@@ -41,6 +44,7 @@ class Spool:
         self.dropped = 0
         self._process = os.getpid()  # a forked child has a copy, and leaves the files to its parent
         self.next_seq = 0
+        self.remade: Callable[[], None] = lambda: None  # told when the folder had to be made again
         self._file: int | None = None
         self._recover()
 
@@ -53,7 +57,10 @@ class Spool:
             return False
         line = json.dumps(message, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         with self._lock:
-            if self._over_limit(message, len(line)) or not self._write(line):
+            kept = not self._over_limit(message, len(line)) and self._write(line)
+            if not kept and message.get("kind") not in _MANY:
+                kept = self._release() and self._write(line)
+            if not kept:
                 self.dropped += 1
                 return False
             self.next_seq += 1
@@ -61,7 +68,8 @@ class Spool:
 
     def read(self, seq: int, *, most: int = 1_000, most_bytes: int = 1 << 20) -> list[str]:
         """Return the messages from `seq` on as JSON texts: at most `most`, about `most_bytes`,
-        and never beyond the end of a segment. Empty only when there is nothing from `seq` on.
+        and never beyond the end of a segment. Empty only when there is nothing from `seq` on, or once
+        after the folder was deleted and made again.
         """
         with self._lock:
             if seq >= self.next_seq or not self._segments:
@@ -72,7 +80,13 @@ class Spool:
             seq = max(seq, start)
             count = min(most, end - seq)
         # The file is read without the lock: the training thread must not wait for it.
-        with segment.open("rb") as file:
+        try:
+            file = segment.open("rb")
+        except FileNotFoundError:  # somebody has tidied up: what is lost is told by `oldest()`
+            self._remake()
+            self.remade()
+            return []
+        with file:
             self._seek(file, segment, seq - start)
             lines: list[str] = []
             size = 0
@@ -126,6 +140,38 @@ class Spool:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
+                self._release()
+
+    def _remake(self) -> None:
+        """Make the folder again that was deleted; the newest segment is still there behind its descriptor."""
+        with self._lock:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            last = self._segments[-1] if self._segments else None
+            there = {each for each in self._segments if each.exists()}
+            if last not in there and self._file is not None:
+                old, self._file = self._file, None
+                if last is not None and self._brought_back(old, last):
+                    there.add(last)
+                os.close(old)
+            self._segments = [each for each in self._segments if each in there]
+            self._starts = [_first_seq(each) for each in self._segments]
+            self._sizes = {each: self._sizes[each] for each in self._segments}
+            self._read_to = (None, 0, 0)
+
+    def _brought_back(self, old: int, segment: Path) -> bool:
+        """Write a deleted segment again from its descriptor, and go on in it; False where that is not possible."""
+        try:
+            content = os.pread(old, self._sizes[segment], 0)
+            self._file = os.open(segment, _OPEN | os.O_EXCL, 0o644)
+            if os.write(self._file, content) == self._sizes[segment]:
+                return True
+        except (OSError, AttributeError):  # no pread
+            pass
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        segment.unlink(missing_ok=True)
+        return False
 
     def _recover(self) -> None:
         if not self._segments:
@@ -142,7 +188,14 @@ class Spool:
 
     def _over_limit(self, message: Mapping[str, object], size: int) -> bool:
         full = sum(self._sizes.values()) + size > self._limit_bytes
-        return full and message.get("kind") in ("point", "sample")
+        return full and message.get("kind") in _MANY
+
+    def _release(self) -> bool:
+        """Make the room that was put aside for the few messages that a full disk must not cost."""
+        with contextlib.suppress(OSError):
+            (self._folder / _RESERVE).unlink()
+            return True
+        return False
 
     def _write(self, line: bytes) -> bool:
         try:
@@ -162,9 +215,12 @@ class Spool:
         reuse = self._segments and self._sizes[self._segments[-1]] < self._segment_bytes
         fresh = self._folder / f"spool-{self.next_seq:012d}.jsonl"
         segment = self._segments[-1] if reuse else fresh
-        file = os.open(segment, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        file = os.open(segment, _OPEN, 0o644)
         if self._file is not None:
             os.close(self._file)
+        if self._file is None:
+            with contextlib.suppress(OSError):
+                (self._folder / _RESERVE).write_bytes(_RESERVED)
         self._file = file
         if not reuse:
             self._segments.append(segment)

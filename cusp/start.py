@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import multiprocessing
 import os
 import time
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cusp import lineage, locks, ranks, settings
+from cusp import checkpoints, lineage, locks, ranks, settings
 from cusp.announcing import announcement
 from cusp.attempt import refusal
 from cusp.config import RECIPE_FILE, storable_config
@@ -56,7 +57,7 @@ def init(
     `rank` 0 speaks (default: what the launcher says, or CUSP_RANK); the others get a run that does nothing.
     """
     given = settings.from_environment()
-    if not _speaks(rank):
+    if not _speaks(rank) or _is_imported_again():
         given = dataclasses.replace(given, mode="disabled")
     named = run_id or given.run_id
     mender, folder = Mender(), Path(root) if root else None
@@ -73,7 +74,7 @@ def init(
     def start_of(run_id: str, after: str | None) -> RunStart:
         known = _completed(
             metadata or RunMetadata(),
-            folder or given.directory / "runs" / run_id,
+            folder or checkpoints.run_root(given.directory, run_id),
             given.gpu_hourly_usd,
         )
         return _start(
@@ -146,6 +147,21 @@ def _speaks(rank: int | None) -> bool:
             found.variable,
         )
     return found.number == 0
+
+
+def _is_imported_again() -> bool:
+    """Return whether a child that was spawned imports its parent's script just now.
+
+    A pool or a DataLoader's worker does that where children are not forked, and no training of its own.
+    """
+    importing = bool(getattr(multiprocessing.current_process(), "_inheriting", False))
+    if importing:
+        log.warning(
+            "Cusp records nothing in process %s, which imports the script of its parent's training; put"
+            " cusp.init() behind `if __name__ == '__main__':`",
+            os.getpid(),
+        )
+    return importing
 
 
 def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> RunMetadata:

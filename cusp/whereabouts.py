@@ -4,7 +4,7 @@ What the monitor names is only where to look first: this box decides, by the has
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,28 +36,36 @@ class Finding:
         return {"state": self.state, "path": self.path, "sha256": self.sha256}
 
 
-def message(root: Path, manifest: Manifest, path: Path, state: State) -> dict[str, object]:
-    """Return the wire's message on a checkpoint of the run that is trained below `root`."""
+def message(
+    roots: Sequence[Path], manifest: Manifest, path: Path, state: State
+) -> dict[str, object]:
+    """Return the wire's message on a checkpoint below one of the run's roots, the one of now first."""
     return {
         "kind": "checkpoint",
         "checkpoint_id": manifest.checkpoint_id,
         "step": manifest.step,
-        "path": path.relative_to(root).as_posix(),
+        "path": below(roots, path),
         "sha256": manifest.sha256,
         "bytes": manifest.bytes,
         "state": state,
     }
 
 
+def below(roots: Sequence[Path], path: Path) -> str:
+    """Return the path below the first of the roots that holds it."""
+    root = next((each for each in roots if path.is_relative_to(each)), roots[0])
+    return path.relative_to(root).as_posix()
+
+
 def instead(
-    root: Path, run_id: str, manifest: Manifest, path: Path
+    roots: Sequence[Path], run_id: str, manifest: Manifest, path: Path
 ) -> tuple[Manifest, Path, State]:
     """Return where a checkpoint is, hashed, that is not at `path` any more; or that it is gone."""
-    for found, place, state in copies(root, run_id, manifest.checkpoint_id):
+    for found, place, state in copies(roots, run_id, manifest.checkpoint_id):
         with contextlib.suppress(UnreadableError):
             if place != path and (now := verified(place)) and now.sha256 == found.sha256:
                 return found, place, state
-    kept = path.parent == pinned.folder(root, run_id) and path.is_dir()
+    kept = path.parent in [pinned.folder(root, run_id) for root in roots] and path.is_dir()
     return manifest, path, "corrupt" if kept else "missing"
 
 
@@ -74,15 +82,17 @@ def verified(path: Path) -> Manifest | None:
         return None
 
 
-def copies(root: Path, run_id: str, checkpoint_id: str) -> Iterator[tuple[Manifest, Path, State]]:
+def copies(
+    roots: Sequence[Path], run_id: str, checkpoint_id: str
+) -> Iterator[tuple[Manifest, Path, State]]:
     """Yield the complete folders with a checkpoint of a run: the kept one first, then the held one.
 
     They are not hashed here.
     """
     for folder, state in (
-        (pinned.folder(root, run_id), "pinned"),
-        (held.folder(root, run_id), "present"),
-        (root, "present"),
+        *((pinned.folder(root, run_id), "pinned") for root in roots),
+        *((held.folder(root, run_id), "present") for root in roots),
+        *((root, "present") for root in roots),
     ):
         for path in checkpoints.found_in(folder):
             manifest = checkpoints.read_manifest(path)
@@ -100,39 +110,39 @@ def look(
     """
     if not (directory / "runs" / run_id).is_dir():
         return None
-    root = checkpoints.run_root(directory, run_id)
+    home = directory / "runs" / run_id
+    roots = checkpoints.roots(home)
     wrong, broken, readable = "", False, True
-    for path, state in _tried(root, run_id, registered):
+    for path, state in _tried(roots, run_id, registered):
         try:
             if keep and state == "present":
-                path, state = pinned.pin(path, pinned.folder(root, run_id)), "pinned"
+                path, state = pinned.pin(path, pinned.folder(roots[0], run_id)), "pinned"
             else:
                 checkpoints.verify(path)
         except CheckpointError as error:
             wrong = wrong or str(error)
             readable = readable and not isinstance(error, UnreadableError)
-            broken = broken or path.parent != root  # nobody saves over a place that is ours
+            broken = broken or path.parent not in roots  # nobody saves over a place that is ours
             continue
-        below = path.relative_to(root).as_posix()
-        return Finding(state, below, str(registered["sha256"]), place=path)
-    home = directory / "runs" / run_id
+        return Finding(state, below(roots, path), str(registered["sha256"]), place=path)
     sure = readable and (home / "attempts").is_dir() and not locks.is_locked(home / "lock")
-    words = wrong or _why_missing(root, registered)
+    words = wrong or _why_missing(roots[0], registered)
     said = (str(registered["path"]), str(registered["sha256"]), words)
     return Finding("corrupt" if broken else "missing", *said, sure=sure)
 
 
-def _tried(root: Path, run_id: str, registered: Mapping[str, Any]) -> Iterator[tuple[Path, State]]:
+def _tried(
+    roots: Sequence[Path], run_id: str, registered: Mapping[str, Any]
+) -> Iterator[tuple[Path, State]]:
     """Yield the folders whose manifest is the registered one; the hash decides, not the id or path."""
-    for manifest, path, state in copies(root, run_id, str(registered["id"])):
+    for manifest, path, state in copies(roots, run_id, str(registered["id"])):
         if manifest.sha256 == registered["sha256"]:
             yield path, state
-    try:  # where it was told to be, for a folder whose name says no step
-        path = checkpoints.resolve(root, str(registered["path"]))
-        if checkpoints.read_manifest(path).sha256 == registered["sha256"]:
-            yield path, "pinned" if path.parent.parent == root / pinned.PINNED else "present"
-    except CheckpointError:
-        return
+    for root in roots:  # where it was told to be, for a folder whose name says no step
+        with contextlib.suppress(CheckpointError):
+            path = checkpoints.resolve(root, str(registered["path"]))
+            if checkpoints.read_manifest(path).sha256 == registered["sha256"]:
+                yield path, "pinned" if path.parent.parent == root / pinned.PINNED else "present"
 
 
 def _why_missing(root: Path, registered: Mapping[str, Any]) -> str:

@@ -43,6 +43,8 @@ def heard(
     stamp["outrun"] = attempt.outrun + superseded.outrun(said, batch, attempt, now)
     stamp["withheld"] = max(attempt.withheld, batch.withheld)
     if not is_newest:
+        if attempt.late and not batch.late and attempt.superseded_at is None:
+            stamp["superseded_at"] = now  # it lives, and told an earlier database's monitor so
         return Heard(stamp, {})
     after = SimpleNamespace(**{**attempt._asdict(), **stamp})
     last = times.span(after).last

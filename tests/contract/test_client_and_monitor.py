@@ -1,12 +1,15 @@
 """The real client against a real monitor process that is down, dies, or forgets."""
 
 import logging
+import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cusp
+from cusp import checkpoints
 from cusp.client import Client
 from cusp.settings import Settings
 from monitor.store import commands
@@ -87,6 +90,73 @@ def test_a_monitor_with_a_new_database_is_told_of_the_run_again(
     run.log({"reward": 1.0}, 2)
     assert run.finish(drain_s=20)
     assert stored(monitor_process, run) == [1, 2]
+
+
+def test_a_superseded_training_does_not_take_its_run_back_on_a_new_database(
+    monitor_process: MonitorProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor_process.start()
+    older = cusp.init("p", "n")
+    older.log({"reward": 1.0}, 1)
+    wait_for(monitor_process, older, 1)
+    monkeypatch.setenv("CUSP_DIR", str(tmp_path / "other box"))
+    newer = cusp.init("p", "n", run_id=older.id)
+    newer.log({"reward": 2.0}, 2)
+    wait_until(lambda: older._superseded, 20)
+    assert older._sender
+    with monkeypatch.context() as away:  # its network comes back after that of the newer one
+        away.setattr(older._sender, "_ship_everything", lambda: None)
+        monitor_process.kill()
+        for file in tmp_path.glob("cusp.db*"):
+            file.unlink()
+        monitor_process.start()
+        newer.log({"reward": 2.0}, 3)
+        wait_for(monitor_process, newer, 3)
+
+    def found() -> dict[str, Any]:
+        return monitor_process.get(f"/runs/{older.id}")
+
+    wait_until(lambda: found()["still_training"], 30)
+    assert found()["still_training"] == [1]
+    assert found()["status"] == "running"
+    newer.log({"reward": 2.0}, 4)
+    wait_for(monitor_process, newer, 4)
+    assert not newer._superseded
+    with Client(Settings(monitor_process.url)) as client:
+        client.post(f"/runs/{older.id}/stop")
+    for run in (older, newer):
+        wait_until(run.should_stop, 20)
+        run.finish(drain_s=20)
+    assert found()["status"] == "stopped"
+    assert stored(monitor_process, newer)[-3:] == [2, 3, 4]
+
+
+def test_a_data_folder_that_is_deleted_in_the_middle_costs_no_point_and_no_stop(
+    monitor_process: MonitorProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monitor_process.start()
+    box = tmp_path / "box"
+    monkeypatch.setenv("CUSP_DIR", str(box))
+    run = cusp.init("p", "n", root=tmp_path / "out")
+    run.log({"reward": 1.0}, 1)
+    wait_for(monitor_process, run, 1)
+    shutil.rmtree(box)
+    for step in range(2, 50):
+        run.log({"reward": 1.0}, step)
+    wait_for(monitor_process, run, 49)
+    assert "was deleted" in caplog.text
+    assert checkpoints.run_root(box, run.id) == tmp_path / "out"
+    with Client(Settings(monitor_process.url)) as client:
+        client.post(f"/runs/{run.id}/stop")
+    wait_until(run.should_stop, 20)
+    again = cusp.init("p", "n", run_id=run.id)
+    assert again.id != run.id, "it is still being trained"
+    assert run.finish(drain_s=20)
+    again.finish()
+    assert stored(monitor_process, run) == list(range(1, 50))
 
 
 def test_what_a_dead_attempt_left_is_shipped_by_the_next_one(

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -163,6 +164,31 @@ def test_a_resumed_training_goes_on_with_the_run_of_its_checkpoint(
     assert f"The checkpoint is one of run {run_id}, which takes no new attempt" in complaint
     assert "recorded as a new run" in complaint
     assert asked(monitor, f"/runs/{said.split()[-1]}")["status"] == "finished"
+
+
+KILLED = """
+import os, signal
+from transformers import TrainerCallback
+class Kill(TrainerCallback):  # comes before Cusp's: saved, and not registered yet
+    def on_save(self, args, state, control, **kwargs):
+        if state.global_step == 20: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.timeout(400)
+def test_a_checkpoint_whose_process_was_killed_at_its_save_is_registered_by_the_resume(
+    monitor: Served, tmp_path: Path
+) -> None:
+    env = environment(monitor, tmp_path / "box")
+    killed = PLAIN.replace("callbacks=[callback]", "callbacks=[Kill(), callback]") + KILLED
+    died = start(killed + "train(sys.argv[1], 40)", tmp_path / "out", env=env)
+    died.communicate(timeout=240)
+    assert died.returncode == -signal.SIGKILL
+    said, _ = run(PLAIN + "train(sys.argv[1], 40, resume=True)", tmp_path / "out", env=env)
+    found = asked(monitor, f"/runs/{said.split()[-1]}/checkpoints")["checkpoints"]
+    assert [(one["step"], one["state"]) for one in found] == [
+        (step, "present") for step in (10, 20, 30, 40)
+    ]
 
 
 # --- forks ---------------------------------------------------------------------------------------------

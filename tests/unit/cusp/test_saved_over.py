@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import struct
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 import cusp
-from cusp import checkpoints, copies, held
+from cusp import checkpoints, copies, held, whereabouts
 
 
 @pytest.fixture(autouse=True)
@@ -269,3 +270,62 @@ def test_a_file_that_cannot_be_read_now_is_not_called_missing(
     assert shelf._known[record.manifest.checkpoint_id] == record
     run.finish()
     assert states(run) == [(10, "present"), (20, "pinned")]
+
+
+def test_a_run_that_is_resumed_into_another_folder_still_has_what_it_saved_before(
+    tmp_path: Path,
+) -> None:
+    first = trained(tmp_path / "out", "first")
+    first.keep([10])
+    first.finish("failed")
+    again = trained(tmp_path / "elsewhere", "again", (30,), run_id=first.id)
+    assert again.kept_steps[10].is_relative_to(tmp_path / "out" / "pinned"), "kept for good"
+    again.keep([20])
+    again.finish()
+    assert again.kept_steps[20].is_relative_to(tmp_path / "elsewhere" / "pinned")
+    assert (again.kept_steps[20] / "adapter_model.safetensors").read_text() == "first 20"
+    assert states(first) == [(10, "pinned"), (20, "pinned"), (30, "present")]
+
+    manifest = checkpoints.read_manifest(again.kept_steps[10])
+    registered = {"id": manifest.checkpoint_id, "step": 10, "sha256": manifest.sha256}
+    path = again.kept_steps[10].relative_to(tmp_path / "out").as_posix()
+    found = whereabouts.look(tmp_path / "cusp", first.id, {**registered, "path": path}, keep=True)
+    assert found is not None
+    assert found.place == again.kept_steps[10], "promoting finds it, too"
+
+
+def test_an_attempt_that_names_no_folder_goes_on_in_the_one_of_the_last(tmp_path: Path) -> None:
+    first = trained(tmp_path / "out", "first", (10,))
+    first.finish("failed")
+    again = cusp.init("p", run_id=first.id)
+    again.log({"reward": 0.5}, step=20)
+    again.keep([10])
+    again.finish()
+    assert states(first) == [(10, "pinned")]
+    truthful(first, tmp_path / "out", "first")
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_two_notebooks_that_save_one_step_into_one_folder_keep_no_weights_of_each_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, hold: bool
+) -> None:
+    root = tmp_path / "out"
+    first, second = cusp.init("p", "first", root=root), cusp.init("p", "second", root=root)
+    for run in (first, second):
+        if hold:
+            run.hold()
+        run.log({"reward": 0.5}, step=10)
+        run.settle()
+    busy = threading.Event()
+    first._shelf._keeper.submit(lambda: busy.wait(20))  # hashing a large file of before
+    first.checkpoint(save(root / "checkpoint-10", "first 10"), 10)
+    second.checkpoint(save(root / "checkpoint-10", "other 10"), 10)
+    second.settle()
+    busy.set()
+    for run in (first, second):
+        run.keep([10])
+        run.finish()
+    assert first.kept_steps == {}, "its weights are nowhere any more"
+    assert "was saved over" in caplog.text
+    assert (second.kept_steps[10] / "adapter_model.safetensors").read_text() == "other 10"
+    assert states(second) == [(10, "pinned")]
