@@ -351,12 +351,12 @@ def test_refused_requests_do_not_fill_the_audit_log(
 def test_a_defect_is_answered_without_what_happened(
     guarded: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from monitor.store import runs
+    from monitor.store import run_list
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("postgresql://cusp:hunter2@db/cusp")
 
-    monkeypatch.setattr(runs, "listed", fail)
+    monkeypatch.setattr(run_list, "page", fail)
     client = TestClient(guarded.app, raise_server_exceptions=False)
     answer = client.get("/api/v1/runs", headers=BEARER)
     assert answer.status_code == 500
