@@ -73,7 +73,21 @@ class Client:
             ) from error
         if answer.is_success:
             return self._object(answer) if answer.content else {}
-        raise ClientError(_sentence(answer))
+        raise ClientError(self._refused(answer))
+
+    def _refused(self, answer: httpx.Response) -> str:
+        """Return what the monitor said, or what it means to whoever set the address and the token."""
+        if answer.status_code == 401:
+            if "Authorization" not in answer.request.headers:
+                return f"a token is needed at {self.url}: set CUSP_TOKEN"
+            return f"the monitor at {self.url} refuses the token; set CUSP_TOKEN to one it knows"
+        said = _sentence(answer)
+        if said == "Not Found":  # of a route, not of a thing, which is named
+            return (
+                f"nothing is at {answer.request.url}; set CUSP_URL to the monitor's address alone,"
+                " without the path of a page"
+            )
+        return said
 
     def _object(self, answer: httpx.Response) -> Json:
         try:

@@ -72,10 +72,14 @@ def install(app: FastAPI) -> None:
 
 def _answer(request: Request, status: int, title: str, detail: str) -> Response:
     """Return a page to a browser that asked for one, else a problem document."""
-    page = "text/html" in request.headers.get("accept", "")
-    if page and not request.scope["path"].startswith("/api/"):
+    if _wants_a_page(request):
         return HTMLResponse(pages.error_page(status, title, detail), status)
     return problem(status, title, detail)
+
+
+def _wants_a_page(request: Request) -> bool:
+    page = "text/html" in request.headers.get("accept", "")
+    return page and not request.scope["path"].startswith("/api/")
 
 
 def _not_ready(request: Request, error: Exception) -> Response:
@@ -87,7 +91,12 @@ def _not_ready(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    if first["loc"][:2] == ("path", "run_id") and _wants_a_page(request):  # a link that was cut
+        return _answer(
+            request, 404, "Not found", f"there is no run {str(first['input'])[:60]!r} here"
+        )
+    # Of a choice of values pydantic adds how it is written in Python.
+    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith("literal["))
     return _answer(request, 422, "Invalid request", f"{place}: {first['msg']}")
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,7 @@ from rich.text import Text
 from cusp.commands.extras import need
 from cusp.commands.output import console, dash, print_table
 from cusp.errors import CuspError
+from cusp.role_rules import function_of
 from cusp.roles import SERIES, RoleError, check_told, describe
 
 if TYPE_CHECKING:
@@ -131,10 +132,11 @@ def replay(
             failed = True
             continue
         done.append((str(file), found))
-        for note in log.notes:
+        notes = [*log.notes, *_idle(log, found, told.rewards, weights)]
+        for note in notes:
             typer.echo(f"{file}: {note}", err=True)
         if as_json:
-            typer.echo(_line({**in_json(str(file), found), "notes": list(log.notes)}))
+            typer.echo(_line({**in_json(str(file), found), "notes": notes}))
     if not as_json:
         _show(done)
     if html is not None and done:
@@ -161,6 +163,8 @@ def _range(text: str) -> "tuple[str, RewardRange]":
 
     >>> _range("accuracy=0:2")
     ('accuracy_reward', RewardRange(low=0.0, high=2.0, graded=False))
+    >>> _range("rewards/my_tags/mean=0:2")[0]
+    'my_tags'
     """
     from monitor.detect import RewardRange
 
@@ -174,7 +178,7 @@ def _range(text: str) -> "tuple[str, RewardRange]":
         raise BadOption(
             f"--reward {text!r} is no range; give it as format_reward=0:1 or accuracy=-1:1:graded"
         ) from None
-    return SERIES.get(name, name), span
+    return SERIES.get(name) or function_of(name) or name, span
 
 
 def _roles(texts: Iterable[str]) -> dict[str, list[str]]:
@@ -197,7 +201,11 @@ def _roles(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _weight(text: str) -> tuple[str, float]:
-    """Return function and weight of `FUNCTION=NUMBER`."""
+    """Return function and weight of `FUNCTION=NUMBER`; the key that it is logged under names it, too.
+
+    >>> _weight("my_tags=2"), _weight("rewards/my_tags/mean=2")
+    (('my_tags', 2.0), ('my_tags', 2.0))
+    """
     name, _, number = text.partition("=")
     try:
         weight = float(number)
@@ -205,7 +213,24 @@ def _weight(text: str) -> tuple[str, float]:
         weight = math.nan
     if not name or not math.isfinite(weight):
         raise RoleError(f"--weight {text!r} is no weight; give it as soft_format_reward_func=0.5")
-    return name, weight
+    return function_of(name) or name, weight
+
+
+def _idle(
+    log: "Log", found: "Replay", rewards: "Mapping[str, RewardRange]", weights: Mapping[str, float]
+) -> list[str]:
+    """Return which ranges and weights belong to nothing in the log, in sentences."""
+    from monitor.role_ranges import ranges
+
+    keys = _logged(log)
+    there = {*keys, *(function for key in keys if (function := function_of(key)))}
+    idle = [
+        f"--reward {name}"
+        for name, span in rewards.items()
+        if name not in there and not ranges(found.roles.assignment, {name: span})
+    ]
+    idle += [f"--weight {name}" for name in weights if name not in there]
+    return [f"{one} changes nothing: nothing was logged under that name" for one in idle]
 
 
 def _logged(log: "Log") -> list[str]:

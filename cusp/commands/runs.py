@@ -21,6 +21,8 @@ from cusp.commands.output import (
 
 WIDE = 140  # letters of a terminal from which on ids are shown whole
 
+LONGEST_REASON = 400  # letters of why a run ended; --json has all of them
+
 RunArgument = Annotated[
     str, typer.Argument(help="Run id, the beginning or end of one, or its name.")
 ]
@@ -42,7 +44,7 @@ def runs(asked: dict[str, Any], as_json: bool) -> None:
             f"{dash(run['step'])}/{dash(run['max_steps'])}",
             _phase(run),
             _transition(run["transition"]),
-            dash((run["checkpoints"].get("pre-transition") or {}).get("step")),
+            dash(_kept(run["checkpoints"]).get("step")),
             interval(run["score"]),
         ]
         for run in answer["runs"]
@@ -107,6 +109,8 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         f" of {dash(detail['max_steps'])}, compute saved {percent(detail['saved_fraction'])}"
     )
     out.print(_times(detail))
+    if reason := _untold_reason(detail):
+        out.print(f"{detail['status']}: {reason}", markup=False)
     out.print(detail["words"], markup=False)
     for sentence in (detail.get("roles") or {}).get("words", ()):
         out.print(f"  {sentence}", style="bright_black", markup=False, highlight=False)
@@ -128,6 +132,15 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         [[dash(d["step"]), d["kind"], d["author"], d["reason"]] for d in detail["decisions"]],
     )
     return None
+
+
+def _untold_reason(run: dict[str, Any]) -> str | None:
+    """Return why the run has its status, where neither its verdict nor a decision says it."""
+    reason = run["status_reason"]
+    told = reason in run["words"] if reason else True
+    if told or any(d["reason"] == reason for d in run["decisions"]):
+        return None
+    return shortened(" ".join(str(reason).split()), LONGEST_REASON)
 
 
 def _times(run: dict[str, Any]) -> str:
@@ -201,6 +214,11 @@ def _left_out(lacks: dict[str, Any]) -> list[str]:
 
 def _report(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     return next((s for s in checkpoint["scores"] if s["split"] == "report"), None)
+
+
+def _kept(aliases: dict[str, Any]) -> dict[str, Any]:
+    """Return the checkpoint that the table calls kept, as the dashboard's does."""
+    return aliases.get("pre-transition") or aliases.get("best") or {}
 
 
 def _phase(run: dict[str, Any]) -> str:

@@ -116,8 +116,9 @@ def _text(path: Path) -> str:
         )
         raise LogError(f"{path} is {kind}") from None
     except (OSError, EOFError, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise LogError(f"{path} cannot be read ({reason}); check the path") from None
+        if isinstance(error, OSError) and error.strerror:
+            raise LogError(f"{path} cannot be read ({error.strerror}); check the path") from None
+        raise LogError(f"{path} cannot be read ({error}); pack or copy it once more") from None
 
 
 def _log(path: Path, found: Rows, *, told: bool) -> Log:
@@ -167,6 +168,12 @@ def _check(
         fine_tuning = names & {"token_acc", "mean_token_accuracy", "loss"} and not any(
             "reward" in name for name in names
         )
+        empty = sorted(n for n in names if _is_read(n))
+        if empty and not any(function_of(name) for sample in samples for name in sample.metrics):
+            raise LogError(
+                f"{path}: no cell under {', '.join(islice(empty, 12))} holds a number, and there is"
+                " no other metric that Cusp knows"
+            )
         kind = " It looks like supervised fine-tuning, which has no reward." if fine_tuning else ""
         raise LogError(
             f"{path}: no value of a metric that Cusp knows (found: {found}); tell which is"
@@ -201,12 +208,17 @@ def _metrics(path: Path, row: Row) -> dict[str, float]:
         number = _number(value)
         if number is not None:
             found[ours] = number
-        elif ours in READ or (function_of(name) and rule(name).role in USED):
+        elif _is_read(name):
             raise LogError(
                 f"{path}, {row.place}, column {name}: {_shown(value)} is no number; leave the cell"
                 " empty where nothing was measured"
             )
     return found
+
+
+def _is_read(name: str) -> bool:
+    """Return whether the column is one that the detector reads."""
+    return canonical_name(name) in READ or bool(function_of(name) and rule(name).role in USED)
 
 
 def _absent(value: object) -> bool:

@@ -230,3 +230,16 @@ def test_a_sparkline_is_of_what_counts_after_a_resume(api: TestClient, clock: Cl
     run = listed(api)["runs"][0]
     assert run["sparklines"]["format_reward"] == [1.0] * 11 + [0.25, 0.125]
     assert run["latest"]["format_reward"] == 0.125
+
+
+def test_a_link_that_was_cut_and_an_unknown_status_are_told_in_words(api: TestClient) -> None:
+    browser = {"Accept": "text/html"}
+    cut = api.get(f"/runs/{new_id()[:-3]}", headers=browser)
+    assert cut.status_code == 404
+    assert "there is no run" in cut.text
+    assert "pattern" not in cut.text
+    status = api.get("/?status=gone", headers=browser)
+    assert status.status_code == 422
+    assert "query.status: Input should be" in status.text
+    assert "literal[" not in status.text
+    assert api.get("/api/v1/runs/01J", headers=browser).status_code == 422

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import cusp
+from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
 from tests.waiting import wait_until
 
@@ -75,10 +76,31 @@ def test_a_person_tells_the_format_reward_on_the_page(
     assert monitor_process.get(f"/runs/{run.id}")["roles"]["told"] == {}
 
 
+@pytest.mark.parametrize("away", ["Cancel", "Escape"])
+def test_a_choice_that_was_put_aside_is_not_saved_with_the_next_one(
+    page: Page, monitor_process: MonitorProcess, run: cusp.Run, away: str
+) -> None:
+    page.goto(f"{monitor_process.url}/runs/{run.id}")
+    card, dialog = page.locator("#section-roles"), page.locator("#roles-dialog")
+    card.get_by_role("button", name="Change roles").click()
+    dialog.get_by_label("Role of rewards/my_shape_reward").select_option("format")
+    dialog.get_by_label("Another key").fill("rewards/never_logged")
+    if away == "Cancel":
+        dialog.get_by_role("button", name="Cancel").click()
+    else:
+        page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    card.get_by_role("button", name="Change roles").click()
+    expect(dialog.get_by_label("Role of rewards/my_shape_reward")).to_have_value("")
+    expect(dialog.get_by_label("Another key")).to_have_value("")
+
+
 def test_a_key_that_was_never_logged_is_refused_with_a_sentence_on_the_page(
     browser: Browser, monitor_process: MonitorProcess, run: cusp.Run
 ) -> None:
-    page = browser.new_page()  # the browser itself notes a refusal as an error of the page
+    page = as_a_person(
+        browser.new_page()
+    )  # the browser itself notes a refusal as an error of the page
     page.goto(f"{monitor_process.url}/runs/{run.id}")
     page.locator("#section-roles").get_by_role("button", name="Change roles").click()
     dialog = page.locator("#roles-dialog")
@@ -86,4 +108,6 @@ def test_a_key_that_was_never_logged_is_refused_with_a_sentence_on_the_page(
     dialog.get_by_role("button", name="Save roles").click()
     expect(page.locator("#said")).to_contain_text("was never logged, so it cannot be the format")
     assert monitor_process.get(f"/runs/{run.id}")["roles"]["told"] == {}
+    page.locator("#section-roles").get_by_role("button", name="Change roles").click()
+    expect(dialog.get_by_label("Another key")).to_have_value("rewards/never_logged")  # to be mended
     page.close()

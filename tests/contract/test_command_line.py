@@ -1,5 +1,6 @@
 """The `cusp` command: help with examples, JSON, and errors as one sentence."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 
 from cusp.cli import app
 from cusp.commands.children import free_port
+from cusp.commands.runs import _kept
 from tests.conftest import MonitorProcess
+from tests.waiting import wait_until
 
 COMMANDS = [
     "demo",
@@ -135,6 +138,29 @@ def test_runs_are_listed_shown_and_acted_on(
     assert "no run is called 'nothing'" in unknown.stderr
 
 
+def test_show_says_why_a_run_ended(
+    monitor_process: MonitorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cusp
+
+    monitor_process.start()
+    monkeypatch.setenv("CUSP_URL", monitor_process.url)
+    monkeypatch.setenv("CUSP_DIR", str(monitor_process.folder))
+    with contextlib.suppress(RuntimeError), cusp.init("p", "broken") as run:
+        run.log({"reward": 1.0}, 3)
+        raise RuntimeError("[no] memory")
+    wait_until(lambda: monitor_process.get(f"/runs/{run.id}")["status"] == "failed", 20)
+    lines = CliRunner().invoke(app, ["show", "broken"]).output.splitlines()
+    assert "failed: RuntimeError: [no] memory" in lines
+
+
+def test_the_list_calls_the_same_checkpoint_kept_as_the_dashboard() -> None:
+    before, best = {"id": "A", "step": 20}, {"id": "B", "step": 30}
+    assert _kept({"pre-transition": before, "best": best}) == before
+    assert _kept({"best": best}) == best
+    assert _kept({"production": best}) == {}
+
+
 def test_a_token_is_made_listed_and_revoked_from_the_command_line(tmp_path: Path) -> None:
     key = "the-bootstrap-token-of-a-test"
     monitor = MonitorProcess(tmp_path, free_port(0), token=key)
@@ -151,6 +177,14 @@ def test_a_token_is_made_listed_and_revoked_from_the_command_line(tmp_path: Path
         listed = json.loads(cusp_command("token", "list", "--json", **there).stdout)
         assert [(one["name"], one["scopes"]) for one in listed] == [("box 7", ["read"])]
         assert cusp_command("token", "revoke", made["id"], **there).returncode == 0
-        assert "a token is needed" in cusp_command("runs", **own).stderr
+        revoked = cusp_command("runs", **own).stderr
+        assert revoked == (
+            f"cusp: the monitor at {monitor.url} refuses the token; set CUSP_TOKEN to one it knows\n"
+        )
+        without = cusp_command("runs", **{**own, "CUSP_TOKEN": ""}).stderr
+        assert without == f"cusp: a token is needed at {monitor.url}: set CUSP_TOKEN\n"
+        page = cusp_command("runs", **{**there, "CUSP_URL": f"{monitor.url}/runs"}).stderr
+        assert page.startswith(f"cusp: nothing is at {monitor.url}/runs/api/v1/runs")
+        assert "without the path of a page" in page
     finally:
         monitor.kill()

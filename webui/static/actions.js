@@ -97,10 +97,12 @@ export function listen({ refresh }) {
   };
 
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
+    if (event.target.closest("[data-close]")) dismiss(event.target.closest("dialog"));
     const button = event.target.closest("[data-action]");
     if (button) attempt(button, () => act[button.dataset.action](button));
   });
+  // Escape, which does not bubble.
+  document.addEventListener("cancel", (event) => event.target.querySelector?.("form")?.reset(), true);
   document.addEventListener("submit", (event) => {
     const button = event.submitter;
     if (!button?.dataset.confirm) return;
@@ -115,6 +117,12 @@ function open(id) {
   const dialog = document.getElementById(id);
   dialog.showModal();
   return dialog;
+}
+
+// What was put aside is not there when the dialog is opened again; what the monitor refused is.
+function dismiss(dialog) {
+  dialog.close();
+  dialog.querySelector("form")?.reset();
 }
 
 // The button rests while its request is under way; a failure is said as the monitor put it.

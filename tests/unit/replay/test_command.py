@@ -60,6 +60,36 @@ def test_a_reward_of_another_scale_is_judged_alike_once_its_range_is_told(tmp_pa
         assert a[name] == b[name]
 
 
+def test_a_reward_function_is_told_of_by_the_name_of_its_column(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    rows = [
+        {
+            "step": one.step,
+            "rewards/format_reward/mean": one.metrics["format_reward"],
+            "rewards/my_tags/mean": 0.3,
+        }
+        for one in turning_run()
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = [
+        json.loads(run(file, "--json", "--weight", f"{name}=50").stdout)
+        for name in ("my_tags", "rewards/my_tags/mean")
+    ]
+    assert "50 x rewards/my_tags" in told[0]["roles"]["words"][0]
+    assert told[0] == told[1]
+    assert told[0]["notes"] == []
+
+
+def test_a_range_or_weight_of_nothing_is_said(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "a.csv", turning_run())
+    options = ("--reward", "speed=0:9", "--reward", "format=0:1", "--weight", "typo=2")
+    done = run(file, "--json", *options)
+    assert done.exit_code == 0
+    why = "changes nothing: nothing was logged under that name"
+    assert json.loads(done.stdout)["notes"] == [f"--reward speed {why}", f"--weight typo {why}"]
+    assert f"{file}: --weight typo {why}" in done.stderr
+
+
 def test_a_boundary_starts_the_scan_again(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "a.csv", turning_run())
     assert json.loads(run(file, "--json").stdout)["stop_step"] is not None

@@ -278,7 +278,7 @@ def test_a_dismissed_transition_is_not_in_the_table() -> None:
 def test_an_empty_table_tells_three_ways_to_begin() -> None:
     page = Page(pages.runs_page([]))
     assert "hidden" not in page.by_id("start").attributes
-    for way in ("CuspCallback", "cusp.init", "cusp replay", "cusp demo"):
+    for way in ("cusp.watch(trainer)", "cusp.init", "cusp replay", "cusp demo"):
         assert way in page.by_id("start").text
     assert "CUSP_TOKEN" not in page.text  # this monitor asks for none
     assert "CUSP_TOKEN" in Page(pages.runs_page([], needs_token=True)).text
