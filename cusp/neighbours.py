@@ -8,7 +8,7 @@ while the monitor is away.
 import time
 from pathlib import Path
 
-from cusp import checkpoints, locks, whereabouts
+from cusp import checkpoints, lineage, locks, whereabouts
 from cusp.checkpoints import Manifest
 from cusp.ids import is_id
 from cusp.spool import Spool
@@ -30,10 +30,12 @@ def told(directory: Path, lost: Manifest, path: Path) -> Path | None:
     if not any(path.is_relative_to(root) for root in roots):
         return None
     message = whereabouts.message(roots, *whereabouts.instead(roots, str(lost.run_id), lost, path))
-    folders = [one for one in attempts.iterdir() if (one / "start.json").is_file()]
+    last = lineage.newest(home)  # as the folder notes it: an id is of a clock that may be wrong
+    newest = attempts / last if last else None
+    if newest is None or not (newest / "start.json").is_file():
+        return None
     until = time.monotonic() + WAIT_S
-    while folders and not locks.is_locked(home / "lock"):
-        newest = max(folders, key=lambda folder: folder.name)
+    while not locks.is_locked(home / "lock"):
         lock = locks.take(newest / "lock")
         if lock is not None:
             spool = Spool(newest)
