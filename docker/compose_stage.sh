@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings the compose file up on a real engine, with the demo reaching its summary, and takes it down again.
 # usage: docker/compose_stage.sh PATH/TO/engine.sh [PYTHON_TEST...]
-# Each PYTHON_TEST is run by pytest against the running stack: its address is in CUSP_URL, its token in CUSP_TOKEN and in
-# the file that CUSP_ENV_FILE names (in the form of .env).
+# Each PYTHON_TEST is run by pytest against the running stack: its address is in STACK_URL, its token in
+# the file that STACK_ENV_FILE names (in the form of .env).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 engine=$1
@@ -60,6 +60,6 @@ check "its run is stored in PostgreSQL" demo_ran
 check "a restarted monitor still has it" bash -c "docker compose --project-name cusp-ci restart monitor >/dev/null 2>&1; for i in \$(seq 60); do python3 -c 'import urllib.request as u, os; u.urlopen(\"http://127.0.0.1:%s/readyz\" % os.environ[\"CUSP_PORT\"])' 2>/dev/null && exit 0; sleep 1; done; exit 1"
 check "and answers for it" demo_ran
 for test in "$@"; do
-  check "$test" env CUSP_URL="http://127.0.0.1:$CUSP_PORT" CUSP_ENV_FILE="$env_file" "$python" -m pytest -q "$test"
+  check "$test" env STACK_URL="http://127.0.0.1:$CUSP_PORT" STACK_ENV_FILE="$env_file" "$python" -m pytest -q "$test"
 done
 echo "$passed passed, 0 failed"

@@ -1,7 +1,7 @@
 """A stranger's path on the running stack of docker-compose.yml: a token, a browser, a plain TRL script.
 
-`docker/compose_stage.sh` gives this file to pytest, with the monitor's address in CUSP_URL and the `.env` in
-CUSP_ENV_FILE; it is in no folder of the suite, which has no stack to talk to.
+`docker/compose_stage.sh` gives this file to pytest, with the monitor's address in STACK_URL and the `.env` in
+STACK_ENV_FILE; it is in no folder of the suite, which has no stack to talk to.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.browser.conftest import FLAGS
 from tests.browser.install import browser as installed_browser
 
 ROOT = Path(__file__).parents[2]
-URL = os.environ.get("CUSP_URL", "")
+URL = os.environ.get("STACK_URL", "")
 SCRIPT = """
 from pathlib import Path
 
@@ -51,7 +51,7 @@ print("the script goes on at", watched.kept.path, flush=True)
 @pytest.fixture(scope="module")
 def token() -> str:
     """The token, read where `make env` has written it."""
-    found = re.search(r"^CUSP_TOKEN=(.+)$", Path(os.environ["CUSP_ENV_FILE"]).read_text(), re.M)
+    found = re.search(r"^CUSP_TOKEN=(.+)$", Path(os.environ["STACK_ENV_FILE"]).read_text(), re.M)
     assert found is not None
     return found[1]
 
