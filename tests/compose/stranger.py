@@ -75,21 +75,23 @@ def started(folder: Path, token: str) -> "subprocess.Popen[str]":
     """Start the script, with what a person sets in the shell."""
     file = folder / "train.py"
     file.write_text(SCRIPT)
-    return subprocess.Popen(
-        [sys.executable, str(file)],
-        env={
-            **os.environ,
-            "CUSP_URL": URL,
-            "CUSP_TOKEN": token,
-            "CUSP_DIR": str(folder / "cusp"),
-            "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": "1",
-        },
-        cwd=folder,
-        stdout=(folder / "terminal.txt").open("w"),
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    environment = {
+        **os.environ,
+        "CUSP_URL": URL,
+        "CUSP_TOKEN": token,
+        "CUSP_DIR": str(folder / "cusp"),
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
+    with (folder / "terminal.txt").open("w") as terminal:
+        return subprocess.Popen(
+            [sys.executable, str(file)],
+            env=environment,
+            cwd=folder,
+            stdout=terminal,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
 
 @pytest.mark.timeout(600)
