@@ -120,9 +120,8 @@ def test_a_stranger_logs_in_sees_the_run_and_its_roles_stops_it_and_finds_what_w
         page.locator("table").get_by_text("present").first.wait_for(timeout=120_000)
 
         page.get_by_role("button", name="Stop", exact=True).click()
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_label("Reason").fill("a stranger wants to see it stop")
-        dialog.get_by_role("button", name="Stop the run").click()
+        page.locator("#stop-dialog input[name=reason]").fill("a stranger wants to see it stop")
+        page.get_by_role("button", name="Stop the run").click()
         expect(page.locator(".pill").filter(has_text="stopped").first).to_be_visible(timeout=60_000)
         assert script.wait(120) == 0
     finally:
