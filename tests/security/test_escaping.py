@@ -66,6 +66,12 @@ def runs_page(record: dict[str, Any]) -> str:
 def records() -> dict[str, Any]:
     run = shapes.run(tags=["a tag"], status_reason="a reason", config={"key": ["value"]})
     run["set_aside"] = [{"attempt": 1, "seq": 3, "reason": "a reason"}]
+    run["left_out"] = {
+        "metrics": [{"name": "a name", "reason": "why", "count": 2, "step": 5}],
+        "more": 0,
+        "fields": {"a field": 1},
+        "start": ["a sentence"],
+    }
     run["commands"] = [shapes.command(state_reason="a reason")]
     run["change_points"] = [*run.get("change_points", [])]
     run["quarantined"] = 1
