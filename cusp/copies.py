@@ -1,12 +1,10 @@
 """Files copied and hashed: a copy is on the disk, and what was read is what is hashed."""
 
-import errno
 import hashlib
 import os
 from pathlib import Path
 
 BLOCK = 1 << 20
-NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def copy(source: Path, target: Path) -> str:

@@ -6,7 +6,7 @@ import sys
 import traceback
 
 DEBUG = "CUSP_DEBUG"  # set by `cusp --debug`, for this process and those it starts
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class CuspError(Exception):
@@ -34,7 +34,7 @@ def told(error: CuspError) -> int:
 
 def disk_full(error: OSError) -> DiskFull | None:
     """Return the sentence for a full disk or quota, whoever wrote; None for any other fault."""
-    if error.errno not in _FULL:
+    if error.errno not in NO_ROOM:
         return None
     place = f" for {error.filename}" if error.filename else ""
     return DiskFull(

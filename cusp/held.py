@@ -14,8 +14,9 @@ from pathlib import Path
 
 from cusp import checkpoints
 from cusp.checkpoints import CheckpointError, Manifest
-from cusp.copies import NO_ROOM, sha256_of
 from cusp.copies import copy as copy_file
+from cusp.copies import sha256_of
+from cusp.errors import NO_ROOM
 
 HELD = "held"
 MOST, NEWEST, MOST_BYTES = 40, 24, 8 << 30

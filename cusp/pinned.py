@@ -14,7 +14,8 @@ from pathlib import Path
 
 from cusp import checkpoints
 from cusp.checkpoints import MANIFEST, CheckpointError, Manifest
-from cusp.copies import NO_ROOM, copy, sha256_of, sync
+from cusp.copies import copy, sha256_of, sync
+from cusp.errors import NO_ROOM
 
 log = logging.getLogger("cusp")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.install import browser as installed_browser
 from tests.conftest import MonitorProcess
@@ -90,3 +90,20 @@ def page(browser: Browser) -> Iterator[Page]:
     yield opened
     context.close()
     assert not errors
+
+
+@pytest.fixture
+def patience() -> Iterator[None]:
+    """A dozen pages on two busy cores take their time; what is waited for is not how long it takes."""
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser of its own, for several pages, which waits as long as `patience` says."""
+    it = browser.new_context(viewport={"width": 1280, "height": 900})
+    it.set_default_timeout(30_000)
+    yield it
+    it.close()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.browser.conftest import as_a_person, log_in
 from tests.conftest import MonitorProcess
@@ -16,27 +16,13 @@ from tests.messages import Trainer, point, status
 FIRST, SECOND = "token-a-0123456789012345678901234567", "token-b-0123456789012345678901234567"
 SKEW_S = 3 * 3_600
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 
 @pytest.fixture
 def monitor(monitor_process: MonitorProcess) -> MonitorProcess:
     monitor_process.start()
     return monitor_process
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """A dozen pages on two busy cores take their time; what is waited for is not how long it takes."""
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    it = browser.new_context(viewport={"width": 1280, "height": 900})
-    it.set_default_timeout(30_000)
-    yield it
-    it.close()
 
 
 class Announce(Protocol):

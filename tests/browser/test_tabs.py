@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
@@ -18,6 +18,8 @@ NO_SHARED_WORKER = "delete window.SharedWorker"
 # Every point that the page's chart holds of a metric, in the order drawn.
 STEPS = """() => document.querySelector('.js-plotly-plot').data
     .find(t => t.meta.role === 'values' && t.meta.metric === 'format_reward').x"""
+
+pytestmark = pytest.mark.usefixtures("patience")
 
 
 @pytest.fixture
@@ -31,22 +33,6 @@ def client(monitor: MonitorProcess) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {monitor.token}"}
     with httpx.Client(base_url=monitor.url, timeout=30, headers=headers) as it:
         yield it
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """A dozen pages on two busy cores take their time; what is waited for is not how long it takes."""
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    it = browser.new_context(viewport={"width": 1280, "height": 900})
-    it.set_default_timeout(30_000)
-    yield it
-    it.close()
 
 
 class Loops:
