@@ -44,7 +44,9 @@ class ReverseProxy:
             )
         self._scheme = "https" if tls else "http"
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
 
     def url(self, host: str = "127.0.0.1") -> str:
         """Return where the monitor is for those outside."""

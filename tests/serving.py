@@ -30,7 +30,7 @@ def serving(config: MonitorConfig) -> Iterator[Served]:
     listener = bound("127.0.0.1", 0)
     listener.listen(128)
     server = uvicorn.Server(served_by(app))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive()

@@ -144,7 +144,7 @@ def test_a_deletion_waits_for_a_claim_that_is_under_way(api: TestClient) -> None
     with service.database.write() as tx:
         claimed = jobs.claim(tx, "box 7", ["evaluate"], service.clock())
         deletes = threading.Thread(
-            target=lambda: answers.append(api.delete(f"/api/v1/runs/{trainer.run_id}"))
+            target=lambda: answers.append(api.delete(f"/api/v1/runs/{trainer.run_id}")), daemon=True
         )
         deletes.start()
         time.sleep(0.3)
@@ -365,7 +365,9 @@ def test_several_monitors_purge_one_run_together(
         act(api, trainer, "purge", 202)
     removed: list[int] = []
     threads = [
-        threading.Thread(target=lambda: removed.append(retention_of(api, clock).purge()))
+        threading.Thread(
+            target=lambda: removed.append(retention_of(api, clock).purge()), daemon=True
+        )
         for _ in range(3)
     ]
     for thread in threads:

@@ -65,7 +65,7 @@ def test_a_viewer_sees_every_point_once_and_in_order_over_reconnects(
             sender.send(point(step, format_reward=0.5, completion_length=50.0))
             time.sleep(0.01)
 
-    feeding = threading.Thread(target=feed)
+    feeding = threading.Thread(target=feed, daemon=True)
     feeding.start()
     seen: list[int] = []
     last: str | None = None
@@ -133,7 +133,7 @@ def test_sigterm_with_open_streams_ends_at_once_without_an_error(
         except httpx.HTTPError:
             pass
 
-    watching = threading.Thread(target=watch)
+    watching = threading.Thread(target=watch, daemon=True)
     watching.start()
     assert opened.wait(5)
     started = time.monotonic()

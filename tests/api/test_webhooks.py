@@ -295,7 +295,9 @@ def test_many_couriers_send_each_delivery_once(api: TestClient, clock: Clock) ->
         for one in (receiver, other):
             add(api, one, "run.started")
         runs = {Trainer(api).run_id for _ in range(20)}
-        threads = [threading.Thread(target=courier_of(api, clock).send_due) for _ in range(4)]
+        threads = [
+            threading.Thread(target=courier_of(api, clock).send_due, daemon=True) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -45,7 +45,7 @@ def training(monitor: MonitorProcess) -> Iterator[cusp.Run]:
             time.sleep(0.05)
         run.finish()
 
-    loop = threading.Thread(target=train)
+    loop = threading.Thread(target=train, daemon=True)
     loop.start()
     while not monitor.get("/runs")["runs"]:
         time.sleep(0.05)

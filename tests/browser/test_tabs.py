@@ -15,9 +15,9 @@ from tests.messages import Trainer, point
 
 TABS = 12
 NO_SHARED_WORKER = "delete window.SharedWorker"
-# Every point that the page's chart holds of a metric, in the order drawn.
-STEPS = """() => document.querySelector('.js-plotly-plot').data
-    .find(t => t.meta.role === 'values' && t.meta.metric === 'format_reward').x"""
+# Every point that the page's chart holds of a metric, in the order drawn; none while there is no chart.
+STEPS = """() => document.querySelector('.js-plotly-plot')?.data
+    ?.find(t => t.meta.role === 'values' && t.meta.metric === 'format_reward').x ?? []"""
 
 pytestmark = pytest.mark.usefixtures("patience")
 
@@ -45,7 +45,7 @@ class Loops:
             self.log(number, 3)
         self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._live)
+        self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
     def log(self, number: int, steps: int = 1) -> None:

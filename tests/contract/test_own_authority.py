@@ -112,7 +112,7 @@ def test_who_is_not_told_says_which_certificate_and_what_to_do(
     assert sentence in said
     stopping = threading.Event()
     worker = MonitorClient(url, KEY, stopping)
-    asking = threading.Thread(target=worker.claim, args=("w", ["train"], []))
+    asking = threading.Thread(target=worker.claim, args=("w", ["train"], []), daemon=True)
     asking.start()
     for _ in range(100):
         if sentence in caplog.text:

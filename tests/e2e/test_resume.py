@@ -80,6 +80,7 @@ def test_a_killed_training_is_resumed_by_a_worker_and_by_another_when_that_is_ki
             with Client(Settings(url=served.url)) as client:
                 training = box.start("trainer", "train", "tiny", *LONGER, "--run-id", run_id)
                 wait(lambda: reached(root, 15), training, box)
+                wait(lambda: registered(client, run_id, 10), training, box)
                 training.kill()
                 wait(lambda: client.get(f"/runs/{run_id}")["status"] == "lost", None, box)
 
@@ -142,6 +143,11 @@ def holder(served: Served, run_id: str) -> int:
     """Return the process id of the worker that has the run's job."""
     with served.service.database.read() as tx:
         return int(jobs.of_run(tx, run_id)[0].worker.rpartition("-")[2])
+
+
+def registered(client: Client, run_id: str, step: int) -> bool:
+    """The monitor hears of a checkpoint after it was saved: how long after depends on the machine."""
+    return any(c["step"] == step for c in client.get(f"/runs/{run_id}/checkpoints")["checkpoints"])
 
 
 def reached(root: Path, step: int) -> bool:

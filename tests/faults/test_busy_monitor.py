@@ -26,7 +26,9 @@ class Busy(ThreadingHTTPServer):
         self.status, self.refusals, self.retry_after = status, refusals, retry_after
         self.asked_at: list[float] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -30,7 +30,7 @@ class Stalling(BaseHTTPRequestHandler):
 def index() -> Iterator[str]:
     """The address of a stalling index."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stalling)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}/simple"
     server.shutdown()

@@ -256,7 +256,9 @@ def test_a_stream_ends_with_its_token_and_shows_a_limited_one_only_its_runs(
         assert httpx.get(f"{url}/runs/{other.run_id}/events", headers=holder).status_code == 403
         seen: list[str] = []
         ended = threading.Event()
-        watching = threading.Thread(target=watch, args=(f"{url}/events", holder, seen, ended))
+        watching = threading.Thread(
+            target=watch, args=(f"{url}/events", holder, seen, ended), daemon=True
+        )
         watching.start()
         until = time.monotonic() + 10
         while not any(own.run_id in line for line in seen):
@@ -441,7 +443,9 @@ def listening(to: str | None) -> Any:
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
     server.seen, server.to = [], to
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    ).start()
     return server
 
 

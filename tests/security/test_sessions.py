@@ -236,7 +236,7 @@ def test_an_open_stream_ends_with_its_session(database_url: str) -> None:
                     opened.set()
             ended.set()
 
-        thread = threading.Thread(target=watch)
+        thread = threading.Thread(target=watch, daemon=True)
         thread.start()
         assert opened.wait(10)
         cookies = dict(browser.cookies)

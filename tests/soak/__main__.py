@@ -69,8 +69,10 @@ def play(box: Box, kills: int, seed: int) -> tuple[Counter[str], list[str]]:
     trainers = [one for one in actors.values() if isinstance(one, Trainer)]
     person = Person(box, random.Random(f"{seed} person"), trainers)
     quotas = {name: round(share * kills) for name, share in SHARES.items()}
-    threads = {n: threading.Thread(target=a.run, args=(quotas[n],)) for n, a in actors.items()}
-    threads["person"] = threading.Thread(target=person.run)
+    threads = {
+        n: threading.Thread(target=a.run, args=(quotas[n],), daemon=True) for n, a in actors.items()
+    }
+    threads["person"] = threading.Thread(target=person.run, daemon=True)
     for thread in threads.values():
         thread.start()
     try:

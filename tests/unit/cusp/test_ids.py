@@ -27,7 +27,7 @@ def test_ids_of_several_threads_are_one_order() -> None:
             with guard:
                 made.append(new_id())
 
-    threads = [threading.Thread(target=make) for _ in range(4)]
+    threads = [threading.Thread(target=make, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

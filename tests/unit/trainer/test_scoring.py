@@ -29,7 +29,9 @@ def test_math_answers_are_compared_from_any_thread_and_a_hang_is_killed() -> Non
     golds = ["$0.5$", "$4$", "$4$", ""]
     with MathVerify(processes=1, timeout_s=1.5) as verifier:
         scores: list[float | None] = []
-        thread = threading.Thread(target=lambda: scores.extend(verifier.score(texts, golds)))
+        thread = threading.Thread(
+            target=lambda: scores.extend(verifier.score(texts, golds)), daemon=True
+        )
         thread.start()
         thread.join()
         assert scores == [1.0, 0.0, 0.0, None]

@@ -56,7 +56,7 @@ class Monitor:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
     def reply(self, path: str, body: dict[str, Any]) -> tuple[int, object]:
@@ -271,7 +271,7 @@ def test_a_stopping_worker_ends_although_the_monitor_is_down(cusp_dir: Path) -> 
     stopping = threading.Event()
     client = MonitorClient("http://127.0.0.1:9", None, stopping)
     idle = Worker(client, cusp_dir, stopping, lambda _: None, "test")
-    thread = threading.Thread(target=idle.work)
+    thread = threading.Thread(target=idle.work, daemon=True)
     thread.start()
     time.sleep(0.3)
     stopping.set()
