@@ -37,7 +37,7 @@ test-lower: setup  ## The monitor at the lowest allowed versions, and at vLLM's 
 	@.ci/lower
 
 soak: setup  ## 200 kills of monitor, trainers, worker on each database, many property examples (30 minutes)
-	CUSP_TEST_EXAMPLES=300 CUSP_TEST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/store/test_effectively_once.py --timeout 3600
+	CUSP_TEST_EXAMPLES=300 CUSP_TEST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/monitor/ingest/test_effectively_once.py --timeout 3600
 	CUSP_TEST_SLOW=1 $(BIN)/python -m pytest tests/e2e/test_fencing.py
 	$(BIN)/python -m tests.soak --kills 200 --seed $(or $(SEED),1) $(ARGS)
 

@@ -46,7 +46,7 @@ from detector_real import read as read_log
 from detector_synthetic import generator
 from scoring import Case, Outcome
 
-from monitor.detect import RewardRange
+from monitor.detector import RewardRange
 
 HERE = Path(__file__).resolve().parent
 TINY = HERE.parents[1] / "shared/data/tiny_runs"

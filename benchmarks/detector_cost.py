@@ -17,7 +17,7 @@ import numpy as np
 import ruptures
 from scoring import markdown
 
-from monitor.detect import Detector, RunShape, Sample
+from monitor.detector import Detector, RunShape, Sample
 
 MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import ruptures
 
-from monitor.detect import Detector, RunShape, Sample
-from monitor.detect.history import Array
+from monitor.detector import Detector, RunShape, Sample
+from monitor.detector.signal.history import Array
 
 TO_NINETY = math.log(9)
 _SETTLED = 24

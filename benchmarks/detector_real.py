@@ -30,7 +30,7 @@ from pathlib import Path
 import scoring
 from scoring import Case, Outcome
 
-from monitor.detect import Detector, RunShape, Sample
+from monitor.detector import Detector, RunShape, Sample
 
 MOVES = 100
 LOGS = Path(__file__).resolve().parents[2] / "shared/data/grpo_logs"

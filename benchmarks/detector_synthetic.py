@@ -25,7 +25,7 @@ import numpy as np
 import scoring
 from scoring import Case, Outcome
 
-from monitor.detect import Detector, RewardRange, RunShape, Sample
+from monitor.detector import Detector, RewardRange, RunShape, Sample
 
 STUDY = Path(__file__).resolve().parents[2] / "shared/detector_study/gen.py"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import scoring
 
-from monitor.detect import Detector, RunShape, Sample
+from monitor.detector import Detector, RunShape, Sample
 
 RUNS = Path(__file__).resolve().parents[2] / "shared/data/tiny_runs"
 NAMES = {

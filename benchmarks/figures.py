@@ -17,8 +17,8 @@ from pathlib import Path
 import scoring
 import zoo
 
-from monitor.detect import RunShape, Sample
-from monitor.replay import Replay, replay
+from monitor.detector import RunShape, Sample
+from monitor.replay.replay import Replay, replay
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs/images"
 BANDS = {"adapting": "#e3eff7", "adapted": "#e2f2ee", "turning": "#f8ecd0", "past": "#f6e5ee",

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent / "systems"))
 from workload import NAMES, rows
 
 from cusp.ids import new_id
-from cusp.names import canonical
+from cusp.metrics import canonical
 
 Json = dict[str, Any]
 CONNECTIONS = 4

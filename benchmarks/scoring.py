@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from monitor import decide
-from monitor.decide import Saved
-from monitor.detect import Detector, RewardRange, RunShape, Sample, Transition
+from monitor.detector import Detector, RewardRange, RunShape, Sample, Transition
+from monitor.policy import candidates as candidates_policy
+from monitor.policy.decide import Saved
 
 EARLY = 20
 Points = Sequence[tuple[int, Mapping[str, float]]]
@@ -142,7 +142,7 @@ def kept(scores: Mapping[int, float], safe: int) -> int:
 
 
 def candidates(case: Case, outcome: Outcome) -> list[int]:
-    """Return the checkpoints that the product would evaluate, by its own rule (monitor/decide.py).
+    """Return the checkpoints that the product would evaluate, by its own rule (monitor/policy/decide.py).
 
     The same rule serves every method, with its own stop and date: a run stopped or at its end has
     up to nine checkpoints scored, the base model among them.
@@ -158,7 +158,7 @@ def candidates(case: Case, outcome: Outcome) -> list[int]:
     if outcome.stop is not None and outcome.safe is not None:
         step = outcome.step or outcome.safe
         transition = Transition(step, step, step, outcome.safe, outcome.stop, "confirmed")
-    found = decide.candidates(transition, saved, accuracy)
+    found = candidates_policy.candidates(transition, saved, accuracy)
     return [one.step for one in found if one.step in case.selection]
 
 

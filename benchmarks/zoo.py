@@ -134,8 +134,8 @@ def made(run: ZooRun, root: Path) -> list[dict[str, Any]]:
     """Train one run, score its checkpoints and return its rows."""
     from transformers import TrainerCallback
 
-    from cusp.names import canonical
-    from trainer.recipe import load_recipe
+    from cusp.metrics import canonical
+    from trainer.recipe_loader import load_recipe
     from trainer.train import train
 
     history: dict[int, dict[str, Any]] = {}
@@ -162,11 +162,11 @@ def made(run: ZooRun, root: Path) -> list[dict[str, Any]]:
 def evaluated(recipe: Any, root: Path) -> Iterator[tuple[int, dict[str, float]]]:
     """Yield (step, pass@1 on both sets) of the base model and of every checkpoint."""
     from cusp import settings
-    from trainer.evaluation.backends.hf import with_adapter
     from trainer.evaluation.evaluate import evaluate
-    from trainer.evaluation.scoring import make_verifier
+    from trainer.evaluation.generate_transformers import with_adapter
     from trainer.evaluation.tasks import tasks_of
-    from trainer.model import load_base
+    from trainer.training.model import load_base
+    from trainer.verifiers import make_verifier
 
     base, tokenizer = load_base(recipe, settings.from_environment().directory / "cache")
     verifier = make_verifier("boxed_integer")
@@ -198,7 +198,7 @@ def write(file: Path, rows: list[dict[str, Any]]) -> None:
 
 def collect(database: Path) -> None:
     """Take the zoo's runs that a monitor has, with all their checkpoints scored."""
-    from trainer.recipe import load_recipe
+    from trainer.recipe_loader import load_recipe
 
     db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     known = {_content(load_recipe(r.recipe, r.overrides).model_dump(mode="json")): r for r in RUNS}

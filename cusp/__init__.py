@@ -9,14 +9,14 @@ run.finish()
 
 from typing import TYPE_CHECKING, Any
 
-from cusp.integration import register_when_imported
+from cusp.protocol.run import Policy, RewardSpec, RunMetadata
 from cusp.run import Run
 from cusp.start import init
-from cusp.wire import Policy, RewardSpec, RunMetadata
+from cusp.trl.report_to import register_when_imported
 
 if TYPE_CHECKING:
-    from cusp.attach import watch
-    from cusp.callback import CuspCallback
+    from cusp.trl.callback import CuspCallback
+    from cusp.trl.watch import watch
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,11 +36,11 @@ register_when_imported()
 def __getattr__(name: str) -> Any:
     """Import what needs torch and transformers only when it is asked for."""
     if name == "CuspCallback":
-        from cusp.callback import CuspCallback
+        from cusp.trl.callback import CuspCallback
 
         return CuspCallback
     if name == "watch":
-        from cusp.attach import watch
+        from cusp.trl.watch import watch
 
         return watch
     raise AttributeError(f"module 'cusp' has no attribute {name!r}")

@@ -16,16 +16,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
 
-from cusp import checkpoints, crash, forks, lineage, locks, neighbours, settings
-from cusp.attempt import Attempt, load_leftover
-from cusp.checkpoints import Manifest
-from cusp.config import text_of
-from cusp.mending import Mender
-from cusp.names import canonical, finite_only
-from cusp.sender import Sender
-from cusp.shelf import Place, Shelf
-from cusp.spool import Spool
-from cusp.wire import MAX_STEP, Command, RunStart
+from cusp import settings
+from cusp.checkpoints import lineage, paths
+from cusp.checkpoints.manifest import Manifest
+from cusp.checkpoints.registry import Place, Shelf
+from cusp.metrics import canonical, finite_only
+from cusp.process import excepthook, file_lock, forks
+from cusp.protocol.fields import MAX_STEP
+from cusp.protocol.messages import Command
+from cusp.protocol.run import RunStart
+from cusp.run_config import text_of
+from cusp.transport import neighbours
+from cusp.transport.attempt import Attempt, load_leftover
+from cusp.transport.sanitize import Mender
+from cusp.transport.sender import Sender
+from cusp.transport.spool import Spool
 
 log = logging.getLogger("cusp")
 
@@ -41,7 +46,7 @@ class Run:
         config: settings.Settings,
         *,
         root: Path | None = None,
-        home_lock: locks.Lock | None = None,
+        home_lock: file_lock.Lock | None = None,
         mender: Mender | None = None,
     ) -> None:
         self.id = start.run_id
@@ -50,7 +55,7 @@ class Run:
         self.settings = config
         self._mender = mender or Mender()
         self.home = config.directory / "runs" / self.id
-        self.root = (root or checkpoints.run_root(config.directory, self.id)).absolute()
+        self.root = (root or paths.run_root(config.directory, self.id)).absolute()
         self.commands: dict[str, Command] = {}
         self._handled: set[str] = set()
         self._agreed: set[str] = set()
@@ -68,7 +73,7 @@ class Run:
         self._sender: Sender | None = None
         if config.mode != "disabled":
             self._spool, self._sender = self._open(start)
-            crash.watch()
+            excepthook.watch()
             forks.disown_in_children(self)
             atexit.register(self._at_exit)
 
@@ -272,7 +277,9 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.finish("failed" if error else "finished", crash.sentence(error) if error else None)
+        self.finish(
+            "failed" if error else "finished", excepthook.sentence(error) if error else None
+        )
 
     def _open(self, start: RunStart) -> tuple[Spool, Sender | None]:
         attempts = self.home / "attempts"
@@ -280,10 +287,10 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         content = start.model_dump(mode="json")
         self._note(folder, content)
-        self._shelf.former = [each for each in checkpoints.roots(self.home) if each != self.root]
+        self._shelf.former = [each for each in paths.roots(self.home) if each != self.root]
         if self._shelf.former:
-            checkpoints.point_to_root(self.home, self.root)
-        if own := locks.take(folder / "lock"):
+            paths.point_to_root(self.home, self.root)
+        if own := file_lock.take(folder / "lock"):
             self._locks.append(own)
         spool = Spool(folder)
         spool.remade = partial(self._remade, folder, content)
@@ -316,16 +323,18 @@ class Run:
         )
         self._note(folder, content)
         if self.root != self.home:
-            checkpoints.point_to_root(self.home, self.root)
-        self._locks += [own for where in (self.home, folder) if (own := locks.take(where / "lock"))]
+            paths.point_to_root(self.home, self.root)
+        self._locks += [
+            own for where in (self.home, folder) if (own := file_lock.take(where / "lock"))
+        ]
 
     def _move_root(self, root: Path) -> None:
         try:
-            checkpoints.point_to_root(self.home, root)
+            paths.point_to_root(self.home, root)
         except OSError as error:
             log.warning("Cusp could not note where the checkpoints lie: %s", error)
             return
-        self._shelf.former = [each for each in checkpoints.roots(self.home) if each != root]
+        self._shelf.former = [each for each in paths.roots(self.home) if each != root]
         self.root = self._shelf.root = root
 
     def disown(self) -> None:
@@ -437,7 +446,7 @@ class Run:
 
     def _at_exit(self) -> None:
         if not self._finished and os.getpid() == self._process:
-            reason = crash.last() or "the process ended without finish()"
+            reason = excepthook.last() or "the process ended without finish()"
             self.finish("failed", reason, drain_s=3.0)
 
 

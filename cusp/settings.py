@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from cusp.errors import CuspError
-from cusp.place import NoFolder, data_folder
+from cusp.process.machine import NoFolder, data_folder
 
 log = logging.getLogger("cusp")
 

@@ -11,17 +11,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cusp import checkpoints, lineage, locks, ranks, settings
-from cusp.announcing import announcement
-from cusp.attempt import refusal
-from cusp.config import RECIPE_FILE, storable_config
+from cusp import settings
+from cusp.checkpoints import lineage, paths
+from cusp.checkpoints.lineage import Lineage
 from cusp.errors import CuspError
 from cusp.ids import is_id, new_id
-from cusp.lineage import Lineage
-from cusp.mending import Mender
-from cusp.place import host_name, usable
+from cusp.process import file_lock, ranks
+from cusp.process.machine import host_name, usable
+from cusp.protocol.fields import first_problem
+from cusp.protocol.run import Policy, RunMetadata, RunStart
 from cusp.run import Run
-from cusp.wire import Policy, RunMetadata, RunStart, first_problem
+from cusp.run_config import RECIPE_FILE, storable_config
+from cusp.transport.announcement import announcement
+from cusp.transport.attempt import refusal
+from cusp.transport.sanitize import Mender
 
 log = logging.getLogger("cusp")
 
@@ -74,7 +77,7 @@ def init(
     def start_of(run_id: str, after: str | None) -> RunStart:
         known = _completed(
             metadata or RunMetadata(),
-            folder or checkpoints.run_root(given.directory, run_id),
+            folder or paths.run_root(given.directory, run_id),
             given.gpu_hourly_usd,
         )
         return _start(
@@ -104,7 +107,7 @@ def init(
     return Run(start, given, root=folder, home_lock=home_lock, mender=mender)
 
 
-def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, locks.Lock]:
+def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, file_lock.Lock]:
     """Return the run to record under and the lock of its folder; a run in use makes way for a new one."""
     lock = _claim(directory / "runs" / run_id)
     if lock is not None:
@@ -179,12 +182,12 @@ def _start(mender: Mender, **fields: Any) -> RunStart:
         raise InitError(f"this run cannot be announced: {first_problem(error)}") from error
 
 
-def _claim(home: Path) -> locks.Lock | None:
-    return locks.take(usable(home) / "lock")
+def _claim(home: Path) -> file_lock.Lock | None:
+    return file_lock.take(usable(home) / "lock")
 
 
 def _in_use(directory: Path, run_id: str) -> str:
-    owner = locks.owner(directory / "runs" / run_id / "lock")
+    owner = file_lock.owner(directory / "runs" / run_id / "lock")
     return (
         f"Run {run_id} is being trained by process {owner} on this box;"
         " stop that one first, or leave the run id out to start a new run."

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from cusp import settings
 from cusp.client import Client, ClientError
-from cusp.config import RECIPE_FILE
-from cusp.roles import assign, describe
+from cusp.protocol.messages import Command
+from cusp.protocol.run import RunMetadata
+from cusp.roles.assign import assign, describe
 from cusp.run import Run
-from cusp.wire import Command, RunMetadata
+from cusp.run_config import RECIPE_FILE
 
 WORDS_TIMEOUT_S = 3.0
 

@@ -5,9 +5,9 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection
 
-from monitor.config import from_environment
-from monitor.store.database import Database
-from monitor.store.schema import metadata
+from monitor.database.engine import Database
+from monitor.database.schema import metadata
+from monitor.settings import from_environment
 
 
 def run(connection: Connection) -> None:

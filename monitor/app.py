@@ -8,34 +8,33 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from cusp import __version__
-from monitor import openapi, problems
-from monitor.acts import Acts
-from monitor.api import (
+from monitor.api import openapi, pages, problems
+from monitor.api.middleware.audit import Acts
+from monitor.api.middleware.authentication import Guard
+from monitor.api.middleware.body_limit import BodyLimit
+from monitor.api.middleware.compression import Compressed
+from monitor.api.middleware.forwarded import Forwarded
+from monitor.api.routes import (
+    audit,
     checkpoints,
+    commands,
     deletion,
+    evaluations,
+    events,
     health,
+    history,
     jobs,
-    log_in,
-    pages,
-    quarantine,
-    resume,
-    roles,
     runs,
-    shared_stream,
-    stream,
+    sessions,
     tokens,
     webhooks,
 )
-from monitor.compressed import Compressed
-from monitor.config import MonitorConfig
-from monitor.forwarded import Forwarded
-from monitor.guard import Guard
-from monitor.limits import BodyLimit
-from monitor.readiness import Readiness
-from monitor.retention import Retention
-from monitor.service import Service
-from monitor.unknown_query import refuse_unknown_query
-from monitor.webhooks_courier import Courier
+from monitor.api.routes.health import Readiness
+from monitor.api.unknown_query import refuse_unknown_query
+from monitor.background.retention import Retention
+from monitor.services import Service
+from monitor.settings import MonitorConfig
+from monitor.webhooks.delivery import Courier
 
 
 def _import_ruptures() -> None:
@@ -93,27 +92,27 @@ def create_app(config: MonitorConfig) -> FastAPI:
         lifespan=life,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # monitor/forwarded.py does it, with the prefix
+        redirect_slashes=False,  # monitor/api/middleware/forwarded.py does it, with the prefix
         dependencies=[Depends(refuse_unknown_query)],
     )
     app.state.service = service
     app.state.readiness = Readiness(service.database)
     for module in (
         runs,
-        roles,
-        resume,
-        quarantine,
+        commands,
+        evaluations,
+        history,
         checkpoints,
         jobs,
-        shared_stream,
-        stream,
+        events,
         tokens,
         webhooks,
         deletion,
+        audit,
     ):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
-    app.include_router(log_in.router)
+    app.include_router(sessions.router)
     app.include_router(pages.router)
     problems.install(app)
     openapi.install(app)

@@ -18,8 +18,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from monitor.app import create_app
-from monitor.config import MonitorConfig
-from monitor.store.database import Database
+from monitor.database.engine import Database
+from monitor.settings import MonitorConfig
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="cusp-tests-"))  # mode 0700
@@ -191,7 +191,7 @@ class MonitorProcess:
 @pytest.fixture
 def monitor_process(tmp_path: Path) -> Iterator[MonitorProcess]:
     """A monitor process on SQLite in the test's folder, not started yet."""
-    from cusp.commands.children import free_port
+    from cusp.cli.demo.processes import free_port
 
     monitor = MonitorProcess(tmp_path, free_port(0))
     yield monitor

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import uvicorn
 
 from monitor.app import create_app
-from monitor.config import MonitorConfig
-from monitor.serve import bound, served_by
-from monitor.service import Service
+from monitor.server import bound, served_by
+from monitor.services import Service
+from monitor.settings import MonitorConfig
 
 
 class Served:

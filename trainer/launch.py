@@ -5,8 +5,8 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from cusp import interpreter, orphans
 from cusp.errors import CuspError
+from cusp.process import interpreter, parent
 
 MODULE = "trainer.train"
 GRACE_S = 10.0
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str], processes: int, gpus: int) -> int:
 
     SIGTERM is passed on, and the processes end with this one however it ends.
     """
-    more = {**orphans.bound_to_this_process(), **environment(processes, gpus)}
+    more = {**parent.bound_to_this_process(), **environment(processes, gpus)}
     child = subprocess.Popen([*command(processes), *arguments], env=interpreter.environment(more))
     asked: list[int] = []
 

@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import cusp
-from cusp import checkpoints, crash, orphans, settings
-from cusp.config import RECIPE_FILE
+from cusp import settings
+from cusp.checkpoints import manifest, paths
 from cusp.errors import CuspError, disk_full, told
 from cusp.ids import is_id, new_id
-from cusp.place import usable
-from cusp.wire import RunMetadata
+from cusp.process import excepthook, parent
+from cusp.process.machine import usable
+from cusp.protocol.run import RunMetadata
+from cusp.run_config import RECIPE_FILE
 from trainer import launch
-from trainer.batch import divided
-from trainer.config import Recipe
-from trainer.fitting import adapted, fitted, grpo_config
-from trainer.ranks import agreed, alone, how_many, is_first, leave
-from trainer.recipe import RecipeError, load_recipe, write_recipe
+from trainer.recipe import Recipe
+from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
+from trainer.training.batch_size import divided
+from trainer.training.distributed import agreed, alone, how_many, is_first, leave
+from trainer.training.hardware import adapted, fitted, grpo_config
 
 Progress = Callable[[str], None]
 
@@ -54,20 +56,20 @@ def train(
     from transformers.trainer_callback import PrinterCallback
     from trl import GRPOTrainer
 
-    from trainer.data import training_set
-    from trainer.data_order import go_on
-    from trainer.ending import EndWhenAsked
     from trainer.evaluation.adapters import check_resumable
-    from trainer.model import load_base
-    from trainer.progress import ProgressCallback, SampleCallback, StopAtStep
-    from trainer.rewards import reward_functions
+    from trainer.training.callbacks import ProgressCallback, SampleCallback, StopAtStep
+    from trainer.training.data import training_set
+    from trainer.training.data_order import go_on
+    from trainer.training.model import load_base
+    from trainer.training.rewards import reward_functions
+    from trainer.training.sigterm import EndWhenAsked
 
     recipe, changes = fitted(divided(recipe, how_many()), has_gpu=torch.cuda.is_available())
     first = is_first()
     say: Progress = progress if first else _silent
     for change in changes:
         say(change)
-    start = (start_from or checkpoints.latest(root, run_id)) if resume else None
+    start = (start_from or paths.latest(root, run_id)) if resume else None
     if resume and start is None:
         say(f"no complete checkpoint in {root}: starting at step 0")
 
@@ -118,7 +120,7 @@ def train(
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     except BaseException as error:
         if run is not None:
-            run.finish("failed", crash.sentence(error))
+            run.finish("failed", excepthook.sentence(error))
         raise
     finally:
         ending.listen_no_more()
@@ -162,7 +164,7 @@ def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
 
 def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
     """Return what the detector and the cost figures want to know about this training."""
-    from trainer.rewards import reward_specs
+    from trainer.training.rewards import reward_specs
 
     sizes = [(each.numel(), each.requires_grad) for each in trainer.model.parameters()]
     return RunMetadata(
@@ -219,7 +221,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = parse_arguments(arguments)
-    orphans.end_with_parent()
+    parent.end_with_parent()
     if not alone():
         quieten()  # before what they agree with is imported
     try:
@@ -280,8 +282,8 @@ def _start(given: argparse.Namespace, root: Path) -> Path | None:
         return None
     if not given.resume:
         raise RecipeError(f"--from {given.start_from} needs --resume: it says where to go on from")
-    path = checkpoints.resolve(root, given.start_from)
-    checkpoints.verify(path)
+    path = paths.resolve(root, given.start_from)
+    manifest.verify(path)
     return path
 
 

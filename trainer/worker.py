@@ -19,16 +19,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cusp import crash, orphans, settings
+from cusp import settings
 from cusp.errors import CuspError, told
-from cusp.place import host_name
-from cusp.wire import first_problem
-from trainer.evaluate_job import evaluate_run
-from trainer.monitor_client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused
-from trainer.run_folder import has_folder
-from trainer.sweep import Sweep
+from cusp.process import excepthook, parent
+from cusp.process.machine import host_name
+from cusp.protocol.fields import first_problem
+from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused
+from trainer.jobs.evaluate import evaluate_run
+from trainer.jobs.run_folder import has_folder
+from trainer.jobs.sweep import Sweep
+from trainer.jobs.train import take_up
 from trainer.train import quieten
-from trainer.train_job import take_up
 
 KINDS = ("evaluate", "train")
 Say = Callable[[str], None]
@@ -96,7 +97,7 @@ class Worker:
             return None, f"{error}"[:2_000]
         except (ValueError, OSError, RuntimeError, LookupError, TypeError, AttributeError) as error:
             self.say(traceback.format_exc().rstrip())  # a fault of ours, or of a library
-            return None, f"{crash.sentence(error)} (the worker's log has the traceback)"
+            return None, f"{excepthook.sentence(error)} (the worker's log has the traceback)"
 
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
         if job.kind == "train":
@@ -114,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    orphans.end_with_parent()
+    parent.end_with_parent()
     try:
         place = settings.from_environment()
         quieten()

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from webui import figures, sentences
+from webui import descriptions
 from webui.address import at
+from webui.charts import figures
 from webui.templating import render
 
 Record = Mapping[str, Any]
@@ -72,7 +73,7 @@ def runs_page(
         return at("/") + (f"?{urlencode(given)}" if given else "")
 
     return render(
-        "runs.html",
+        "pages/runs.html",
         runs=runs,
         project=project,
         cursor=cursor,
@@ -111,11 +112,11 @@ def run_page(
         "samples": samples,
     }
     return render(
-        "run.html",
+        "pages/run.html",
         run=run,
         cursor=cursor,
         database=database,
-        charts_words=sentences.charts(series, run, verdicts),
+        charts_words=descriptions.charts(series, run, verdicts),
         figure=figures.run_figures(series, verdicts, run, checkpoints, evaluations),
         others=figures.other_figures(series),
         blank=figures.blank_figure(),
@@ -136,7 +137,7 @@ def section(name: str, run: Record, **data: Any) -> str:
     given = {
         k: v if v is not None or k in ("verdicts", "comparison") else () for k, v in given.items()
     }
-    return render(f"section_{name}.html", run=run, **given, **_derived(name, run, given))
+    return render(f"sections/{name}.html", run=run, **given, **_derived(name, run, given))
 
 
 def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,13 +145,13 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
     match name:
         case "transition":
             verdicts = given["verdicts"]
-            said = sentences.transition(run, verdicts)
-            return {"words": said, "evidence": sentences.evidence_at(run, verdicts)}
+            said = descriptions.transition(run, verdicts)
+            return {"words": said, "evidence": descriptions.evidence_at(run, verdicts)}
         case "checkpoints":
             return {"production": (run.get("checkpoints") or {}).get("production")}
         case "evaluations":
             return {
-                "words": sentences.choice(given["comparison"], given["checkpoints"]),
+                "words": descriptions.choice(given["comparison"], given["checkpoints"]),
                 "reach": _reach(given["comparison"]),
                 "reports": _by_split(given["evaluations"]),
             }
@@ -188,9 +189,9 @@ def _sample_groups(run: Record, samples: Records) -> list[tuple[str, list[Record
 
 def login_page(error: str | None = None, *, wanted: str = "/") -> str:
     """Asks for the monitor's token; the form posts `token`, and `next`: the page to show then."""
-    return render("login.html", wanted=wanted, error=error)
+    return render("pages/login.html", wanted=wanted, error=error)
 
 
 def error_page(status: int, title: str, detail: str) -> str:
     """A page for a problem: what happened and the way out."""
-    return render("error.html", status=status, title=title, detail=detail)
+    return render("pages/error.html", status=status, title=title, detail=detail)

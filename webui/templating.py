@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from cusp import __version__
-from webui import drawings, sentences, static, words
+from webui import assets, descriptions, format, svg
 from webui.address import at, has_session
 
 PALETTE_SIZE = 8
@@ -20,20 +20,20 @@ def told_scores(scores: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 FILTERS = {
-    "text": words.text,
-    "whole": words.whole,
-    "number": words.number,
-    "percent": words.percent,
-    "points": words.points,
-    "usd": words.usd,
-    "size": words.size,
-    "when": words.when,
-    "duration": words.duration,
-    "phase_words": words.phase,
-    "metric_words": words.metric,
-    "short_metric": words.short_metric,
-    "roles": sentences.roles,
-    "css_metric": drawings.css_name,
+    "text": format.text,
+    "whole": format.whole,
+    "number": format.number,
+    "percent": format.percent,
+    "points": format.points,
+    "usd": format.usd,
+    "size": format.size,
+    "when": format.when,
+    "duration": format.duration,
+    "phase_words": format.phase,
+    "metric_words": format.metric,
+    "short_metric": format.short_metric,
+    "roles": descriptions.roles,
+    "css_metric": svg.css_name,
     "told": told_scores,
 }
 
@@ -45,7 +45,7 @@ def color_index(run_id: str) -> int:
 
 def asset_url(name: str, *imported: str) -> str:
     """Where a page finds one of our files; the digests, its own and of what it imports, renew it."""
-    digests = (static.asset(one).etag.strip(chr(34))[:8] for one in (name, *imported))
+    digests = (assets.asset(one).etag.strip(chr(34))[:8] for one in (name, *imported))
     return at(f"/static/{name}") + f"?v={'-'.join(digests)}"
 
 
@@ -61,19 +61,19 @@ def environment() -> Environment:
     made.filters.update(FILTERS)
     made.globals.update(
         asset_url=asset_url,
-        map_style_ids=static.map_style_ids,
+        map_style_ids=assets.map_style_ids,
         at=at,
         has_session=has_session,
-        plotly_path=f"/static/{static.PLOTLY}",
+        plotly_path=f"/static/{assets.PLOTLY}",
         color_index=color_index,
-        interval=words.interval,
-        sparkline=drawings.sparkline,
-        progress=drawings.progress,
-        score_bar=drawings.score_bar,
-        difference_bar=drawings.difference_bar,
-        evidence_bar=drawings.evidence_bar,
-        comparison_words=sentences.comparison,
-        no_evaluation_words=sentences.no_evaluation,
+        interval=format.interval,
+        sparkline=svg.sparkline,
+        progress=svg.progress,
+        score_bar=svg.score_bar,
+        difference_bar=svg.difference_bar,
+        evidence_bar=svg.evidence_bar,
+        comparison_words=descriptions.comparison,
+        no_evaluation_words=descriptions.no_evaluation,
         version=__version__,
     )
     return made

@@ -17,7 +17,7 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 import cusp
-from trainer.recipe import load_recipe
+from trainer.recipe_loader import load_recipe
 from trainer.train import train
 
 HOOKS = ("on_step_end", "on_log", "on_save")

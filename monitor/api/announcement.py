@@ -10,9 +10,10 @@ from pydantic import (
     model_validator,
 )
 
-from cusp.salvage import Part
-from cusp.wire import MOST_FIELDS, RunStart
-from cusp.wire_reading import read_start
+from cusp.protocol.fields import MOST_FIELDS
+from cusp.protocol.reading import read_start
+from cusp.protocol.run import RunStart
+from cusp.protocol.salvage import Part
 
 # Of what may be wrong in these nothing can be left out.
 _NEEDED = ("run_id", "attempt_id", "v")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Header
 
-from monitor.openapi import KEY
+from monitor.api.openapi import KEY
 
 IdempotencyKey = Annotated[
     str | None,

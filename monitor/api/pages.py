@@ -7,16 +7,21 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from cusp.wire import Id
-from monitor import views
-from monitor.access import needs
+from cusp.protocol.fields import Id
+from monitor.actions.require import run_or_404
+from monitor.api.dependencies import ServiceDep
+from monitor.api.permissions import needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
-from monitor.api.runs import read_evaluations, read_series
-from monitor.problems import NotFound
-from monitor.service import ServiceDep, run_or_404
-from monitor.store import audit, evaluations, findings, installation, jobs, points
-from monitor.store.database import Transaction
-from webui import pages, static
+from monitor.api.routes.evaluations import read_evaluations
+from monitor.api.routes.history import read_series
+from monitor.database import installation
+from monitor.database.engine import Transaction
+from monitor.errors import NotFound
+from monitor.schemas import access, checkpoint, evaluation
+from monitor.schemas import series as series_schema
+from monitor.store import evaluations, jobs, points, verdicts
+from monitor.store.access import audit
+from webui import assets, pages
 
 router = APIRouter(include_in_schema=False)
 
@@ -75,12 +80,12 @@ def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
             raise NotFound(str(error.args[0])) from None
 
 
-@router.get("/static/{name}")
+@router.get("/static/{name:path}")
 def static_file(name: str, request: Request, v: str | None = None) -> Response:
     """One of the files the pages use; `v` only makes a new version another address."""
     try:
-        found, headers = static.asset(name), static.headers(name)
-    except static.UnknownAsset as error:
+        found, headers = assets.asset(name), assets.headers(name)
+    except assets.UnknownAsset as error:
         raise NotFound(str(error.args[0])) from None
     known = request.headers.get("if-none-match", "").split(",")
     if headers["ETag"] in (
@@ -98,13 +103,13 @@ def _data(tx: Transaction, run: Any, needed: Collection[str]) -> dict[str, Any]:
         evaluated = evaluations.of_run(tx, run.id)
         data |= read_evaluations(tx, run.id, evaluated)
     if "checkpoints" in needed:
-        data["checkpoints"] = views.checkpoint_list(tx, run.id, evaluated)
+        data["checkpoints"] = checkpoint.checkpoint_list(tx, run.id, evaluated)
     if "verdicts" in needed:
-        data["verdicts"] = views.verdicts(findings.verdicts_of(tx, run.id), run.verdict)
+        data["verdicts"] = series_schema.verdicts(verdicts.verdicts_of(tx, run.id), run.verdict)
     if "audit" in needed:
-        data["audit"] = [views.audit_entry(row) for row in audit.of_run(tx, run.id)]
+        data["audit"] = [access.audit_entry(row) for row in audit.of_run(tx, run.id)]
     if "jobs" in needed:
-        data["jobs"] = [views.job(row) for row in jobs.of_run(tx, run.id)]
+        data["jobs"] = [evaluation.job(row) for row in jobs.of_run(tx, run.id)]
     if "samples" in needed:
-        data["samples"] = [views.sample(row) for row in points.samples_of(tx, run.id)]
+        data["samples"] = [series_schema.sample(row) for row in points.samples_of(tx, run.id)]
     return data

@@ -7,8 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator
 
 from cusp.ids import ULID_PATTERN
-from cusp.wire import MAX_NAME_LENGTH, NO_NUL, storable
-from monitor.access import GrantDep
+from cusp.protocol.fields import MAX_NAME_LENGTH, NO_NUL, storable
+from monitor.api.permissions import GrantDep
 from monitor.store.run_list import Place, Wanted, place_of
 
 Status = Literal["running", "stopping", "stopped", "finished", "failed", "lost"]

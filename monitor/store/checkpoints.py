@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, func, or_, select
 
-from cusp.wire import CheckpointMessage
-from monitor.store.schema import aliases, attempts, checkpoints, runs
-from monitor.store.upsert import insert_or_update
+from cusp.protocol.messages import CheckpointMessage
+from monitor.database.schema import aliases, attempts, checkpoints, runs
+from monitor.database.upsert import insert_or_update
+from monitor.errors import AliasMoved
 
 FRESH_S = 60.0
 
@@ -17,17 +18,6 @@ _ALIASED = (
     .where(aliases.c.run_id.in_(bindparam("runs", expanding=True)))
     .order_by(aliases.c.alias)
 )
-
-
-class AliasMoved(Exception):
-    """The alias does not point where the caller believed."""
-
-    def __init__(self, alias: str, current: str | None) -> None:
-        where = f"at checkpoint {current}" if current else "nowhere"
-        super().__init__(
-            f"{alias!r} points {where}, not where you expected; look again and repeat with that"
-        )
-        self.current = current
 
 
 def add(

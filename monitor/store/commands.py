@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 
 from cusp.ids import new_id
-from monitor.store.schema import commands
+from monitor.database.schema import commands
 
 PENDING = ("open", "delivered", "agreed")
 _ORDER = {"open": 0, "delivered": 1, "agreed": 2, "expired": 3, "done": 4, "refused": 4}
@@ -29,8 +29,6 @@ _PENDING = (
     .where(commands.c.run_id == bindparam("run"), commands.c.state.in_(PENDING))
     .order_by(commands.c.id)
 )
-
-
 _STOPPING = select(commands.c.run_id).where(
     commands.c.run_id.in_(bindparam("runs", expanding=True)),
     commands.c.state.in_(PENDING),

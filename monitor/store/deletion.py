@@ -20,10 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from monitor.store import jobs as job_rows
-from monitor.store import runs as run_rows
-from monitor.store.runs import RunRow
-from monitor.store.schema import (
+from monitor.database.schema import (
     aliases,
     attempts,
     audit,
@@ -46,6 +43,9 @@ from monitor.store.schema import (
     series,
     verdicts,
 )
+from monitor.store import jobs as job_rows
+from monitor.store import runs as run_rows
+from monitor.store.runs import RunRow
 
 POLICY = "policy"
 _POLICY_ALIASES = ("pre-transition", "best")  # these the monitor moves by itself

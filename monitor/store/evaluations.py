@@ -6,14 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from cusp.ids import new_id
-from monitor.store.schema import evaluation_rows, evaluations
-from monitor.store.upsert import insert_or_ignore
+from monitor.database.schema import evaluation_rows, evaluations
+from monitor.database.upsert import insert_or_ignore
 
 _OF_RUN = (
     select(evaluations).where(evaluations.c.run_id == bindparam("run")).order_by(evaluations.c.id)
 )
-
-
 _REPORTED = (
     select(evaluations)
     .where(

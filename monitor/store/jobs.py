@@ -6,15 +6,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from cusp.ids import new_id
-from monitor.store.schema import jobs
+from monitor.database.schema import jobs
+from monitor.errors import LeaseLost
 
 LEASE_S = 60.0
 MOST_ATTEMPTS = 3
 STATES = ("queued", "leased", "done", "failed")
-
-
-class LeaseLost(Exception):
-    """Another worker has the job, or it is over; what this one brings is refused."""
 
 
 def add(

@@ -1,10 +1,11 @@
 """Points: one number for each (series, step, attempt), and the series they make."""
 
+import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -14,8 +15,8 @@ from sqlalchemy import (
     select,
 )
 
-from monitor.store.schema import boundaries, points, samples, series
-from monitor.store.upsert import insert_or_ignore
+from monitor.database.schema import boundaries, points, samples, series
+from monitor.database.upsert import insert_or_ignore
 
 AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
 NO_STEP = 2**62  # beyond every step
@@ -218,3 +219,53 @@ def samples_of(
     return connection.execute(
         statement.order_by(samples.c.step.desc(), samples.c.seq).limit(most)
     ).all()
+
+
+class Span(NamedTuple):
+    """The steps of one series at which one attempt counts: those before `cut`."""
+
+    series_id: int
+    attempt_key: int
+    cut: int
+
+
+# The correlated subquery finds the step at which the last points begin, by the primary key.
+_POINTS = """
+SELECT p.series_id, p.step, p.value FROM span
+JOIN points AS p ON p.series_id = span.series_id AND p.attempt_key = span.attempt_key AND p.step < span.cut
+AND p.step >= coalesce((
+    SELECT q.step FROM points AS q
+    WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.step < span.cut
+    ORDER BY q.step DESC LIMIT 1 OFFSET {offset}
+), 0)
+"""
+_SQLITE = """
+WITH span AS MATERIALIZED (
+    SELECT json_extract(value, '$[0]') AS series_id, json_extract(value, '$[1]') AS attempt_key,
+           json_extract(value, '$[2]') AS cut FROM json_each(?)
+)
+"""
+_POSTGRESQL = """
+WITH span AS MATERIALIZED (
+    SELECT * FROM unnest(%s::int[], %s::smallint[], %s::bigint[]) AS t(series_id, attempt_key, cut)
+)
+"""
+
+
+def recent_points(
+    connection: Connection, spans: Sequence[Span], most: int
+) -> dict[int, list[tuple[int, float]]]:
+    """Return {series id: its last (step, value)s that count, at most `most`, by step}."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    if not spans:
+        return found
+    asked = _POINTS.format(offset=int(most) - 1)
+    if connection.dialect.name == "postgresql":
+        columns = tuple(list(column) for column in zip(*spans, strict=True))
+        rows = connection.exec_driver_sql(_POSTGRESQL + asked, columns)
+    else:
+        rows = connection.exec_driver_sql(_SQLITE + asked, (json.dumps(spans),))
+    for number, step, value in rows.cursor.fetchall():
+        found.setdefault(number, []).append((step, value))
+    rows.close()
+    return {number: sorted(one)[-most:] for number, one in found.items()}

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Row, bindparam, case, cast, func, insert, or_, select
 
-from monitor.store.schema import quarantine
-from monitor.store.upsert import insert_or_update
+from monitor.database.schema import quarantine
+from monitor.database.upsert import insert_or_update
 
 MORE = -1  # no message has this number: the row whose body says how many more were only counted
 

@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 
 from cusp.ids import is_id
-from cusp.wire import RunStart
+from cusp.protocol.run import RunStart
+from monitor.database.schema import commands, purged, run_search, runs
 from monitor.store.commands import PENDING
-from monitor.store.schema import commands, purged, run_search, runs
 
 SHORTEST_PART = 4  # of an id, to mean a run by it: fewer characters are a name, or nothing
 # Without the config, which may be megabytes and which no list shows.

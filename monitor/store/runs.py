@@ -1,15 +1,16 @@
 """Runs and their attempts."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
 
-from cusp.wire import RunStart
+from cusp.protocol.run import RunStart
+from monitor.database.schema import attempts, runs
+from monitor.database.upsert import insert_or_ignore
 from monitor.store import run_list
 from monitor.store.attempt_order import in_order
-from monitor.store.schema import attempts, runs
-from monitor.store.upsert import insert_or_ignore
 
 AttemptRow = Row[Any]
 RunRow = Row[Any]
@@ -218,3 +219,43 @@ def cuts(rows: Sequence[AttemptRow]) -> dict[int, int]:
         if row.first_step is not None:
             cut = min(cut, row.first_step)
     return result
+
+
+# SQLite knows no FOR UPDATE and needs none: it has one writer.
+_LOCKED_RUN = select(runs).where(runs.c.id == bindparam("run")).with_for_update()
+_NEWEST = (
+    select(
+        attempts.c.id,
+        attempts.c.next_seq,
+        attempts.c.dropped,
+        runs.c.last_contact_at,
+        runs.c.deleted_at,
+        runs.c.status,
+    )
+    .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
+    .where(attempts.c.run_id == bindparam("run"))
+    .order_by(attempts.c.place.desc())
+    .limit(1)
+)
+
+
+def newest_with_run(connection: Connection, run_id: str) -> Any:
+    """Return the run's latest attempt with what a heartbeat asks of both, or None."""
+    return connection.execute(_NEWEST, {"run": run_id}).one_or_none()
+
+
+def locked_run(connection: Connection, run_id: str) -> Row[Any] | None:
+    """Return the run, locked until the end of the transaction."""
+    return connection.execute(_LOCKED_RUN, {"run": run_id}).one_or_none()
+
+
+def stamp_attempt(connection: Connection, attempt_id: str, values: Mapping[str, Any]) -> None:
+    """Set columns of an attempt."""
+    given = {f"new_{name}": value for name, value in values.items()}
+    connection.execute(_setting(tuple(values)), {"attempt": attempt_id, **given})
+
+
+@lru_cache(maxsize=64)
+def _setting(names: tuple[str, ...]) -> Update:
+    values = {name: bindparam(f"new_{name}", type_=attempts.c[name].type) for name in names}
+    return update(attempts).where(attempts.c.id == bindparam("attempt")).values(**values)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from cusp.commands.children import free_port
+from cusp.cli.demo.processes import free_port
 from tests.browser.conftest import FLAGS, TOKEN, log_in
 from tests.browser.install import browser as installed_browser
 from tests.conftest import MonitorProcess

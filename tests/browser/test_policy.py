@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, checkpoint, point, status, transition
-from webui import static
+from webui import assets
 
-SHEET = Path(static.__file__).parent / "static" / "plotly.css"
+SHEET = Path(assets.__file__).parent / "static" / "css" / "plotly.css"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 HOSTILE = "</script><script>window.hurt=1</script>\"'><img src=x onerror=window.hurt=1><svg/onload=window.hurt=1>"
 INJECT = """() => new Promise(done => {
@@ -50,7 +50,7 @@ def run_url(monitor_process: MonitorProcess) -> str:
 
 
 def test_the_style_sheet_holds_what_plotly_would_write_itself(page: Page) -> None:
-    """When plotly is upgraded this fails: write the rules found into webui/static/plotly.css."""
+    """When plotly is upgraded this fails: write the rules found into webui/static/css/plotly.css."""
     page.set_content("<html><head></head><body></body></html>")
     page.add_script_tag(path=PLOTLY)
     written = page.evaluate(

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cusp.ids import new_id
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.serving import Served, serving
 
 COUNT = 230

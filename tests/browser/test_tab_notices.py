@@ -157,9 +157,12 @@ def test_a_run_that_is_deleted_and_purged_says_so(
 
 
 BROKEN = {
-    "a chart module that does not load": ("**/static/chart.js*", "abort"),
+    "a chart module that does not load": ("**/static/js/charts/chart.js*", "abort"),
     "Plotly that does not load": ("**/static/plotly-*.js", "abort"),
-    "a chart module with a fault": ("**/static/chart.js*", "throw new Error('a fault of ours')"),
+    "a chart module with a fault": (
+        "**/static/js/charts/chart.js*",
+        "throw new Error('a fault of ours')",
+    ),
 }
 
 

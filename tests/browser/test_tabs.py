@@ -214,7 +214,7 @@ def test_without_shared_workers_few_tabs_stream_and_each_is_live_when_used(
 def test_a_worker_that_cannot_start_leaves_the_page_a_stream_of_its_own(
     context: BrowserContext, monitor: MonitorProcess, loops: Loops
 ) -> None:
-    context.route("**/static/worker.js*", lambda route: route.abort())
+    context.route("**/static/js/live/worker.js*", lambda route: route.abort())
     page = opened(context, f"{monitor.url}/runs/{loops.trainers[0].run_id}")
     loops.log_all(3)
     has_all(page, 6)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import cusp
-from cusp import checkpoints
+from cusp.checkpoints import manifest, paths
 from cusp.client import Client
 from cusp.settings import Settings
+from monitor.database.engine import Database
 from monitor.store import commands
-from monitor.store.database import Database
 from tests.conftest import MonitorProcess
 from tests.waiting import wait_until
 
@@ -148,7 +148,7 @@ def test_a_data_folder_that_is_deleted_in_the_middle_costs_no_point_and_no_stop(
         run.log({"reward": 1.0}, step)
     wait_for(monitor_process, run, 49)
     assert "was deleted" in caplog.text
-    assert checkpoints.run_root(box, run.id) == tmp_path / "out"
+    assert paths.run_root(box, run.id) == tmp_path / "out"
     with Client(Settings(monitor_process.url)) as client:
         client.post(f"/runs/{run.id}/stop")
     wait_until(run.should_stop, 20)
@@ -184,7 +184,7 @@ def test_offline_trainings_are_synced_later(
 ) -> None:
     from typer.testing import CliRunner
 
-    from cusp.cli import app
+    from cusp.cli.app import app
 
     monkeypatch.setenv("CUSP_MODE", "offline")
     run = cusp.init("p", "n")
@@ -225,7 +225,7 @@ def test_a_stop_reaches_the_training_within_a_step_and_a_second(
 def test_a_wrong_token_is_said_and_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from cusp.commands.children import free_port
+    from cusp.cli.demo.processes import free_port
 
     monitor = MonitorProcess(tmp_path, free_port(0), token="the-right-token-of-16")
     monitor.start()
@@ -264,7 +264,6 @@ def test_a_stop_that_expired_is_not_carried_out_by_a_trainer_that_had_heard_it(
 def test_a_checkpoint_whose_trainer_was_killed_before_it_could_tell_is_told_by_the_next_attempt(
     monitor_process: MonitorProcess,
 ) -> None:
-    from cusp import checkpoints
     from cusp.ids import new_id
 
     monitor_process.start()
@@ -274,7 +273,7 @@ def test_a_checkpoint_whose_trainer_was_killed_before_it_could_tell_is_told_by_t
         path = monitor_process.folder / "runs" / run_id / f"checkpoint-{step}"
         path.mkdir(parents=True)
         (path / "adapter_model.safetensors").write_bytes(b"x")
-        saved[step] = checkpoints.write_manifest(path, step).checkpoint_id
+        saved[step] = manifest.write_manifest(path, step).checkpoint_id
     run = cusp.init("p", "n", run_id=run_id)
     run.log({"reward": 1.0}, 11)  # goes on from 10: 20 belongs to the branch that is given up
     assert run.finish(drain_s=20)

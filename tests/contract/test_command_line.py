@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cusp.cli import app
-from cusp.commands.children import free_port
-from cusp.commands.runs import _kept
+from cusp.cli.app import app
+from cusp.cli.demo.processes import free_port
+from cusp.cli.show import _kept
 from tests.conftest import MonitorProcess
 from tests.waiting import wait_until
 

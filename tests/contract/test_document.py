@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
-from monitor import shapes
 from monitor.app import create_app
-from monitor.config import MonitorConfig
+from monitor.schemas import base, run
+from monitor.settings import MonitorConfig
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs/reference"
@@ -85,9 +85,9 @@ def test_every_query_parameter_stands_in_the_reference(api: TestClient) -> None:
 
 
 def test_every_field_of_an_answer_stands_in_the_reference() -> None:
-    """Of the objects in monitor/shapes.py, which the document's answers are made of."""
-    objects = [one for one in vars(shapes).values() if isinstance(one, type)]
-    fields = {name for one in objects if issubclass(one, shapes.Shape) for name in one.model_fields}
+    """Of the objects in monitor/schemas/run.py, which the document's answers are made of."""
+    objects = [one for one in vars(run).values() if isinstance(one, type)]
+    fields = {name for one in objects if issubclass(one, base.Shape) for name in one.model_fields}
     assert len(fields) > 100
     assert {name for name in fields if not re.search(rf"\b{name}\b", written())} == set()
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cusp.ids import new_id
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.messages import Json, checkpoint, point, status
 from tests.serving import Served, serving
 

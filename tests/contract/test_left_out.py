@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.messages import Json
 from tests.serving import Served, serving
 
@@ -114,7 +114,7 @@ def test_metrics_that_are_no_dict_and_steps_that_are_none_do_not_end_a_training(
 
 START = """
 import cusp, logging
-from cusp.wire import RunMetadata
+from cusp.protocol.run import RunMetadata
 run = cusp.init({arguments})
 run.log({{"format_reward": 0.5}}, step=1)
 print(run.id, run.finish(drain_s=30))

@@ -14,7 +14,7 @@ import trustme
 from cusp import tls
 from tests.conftest import MonitorProcess
 from tests.reverse_proxy import ReverseProxy
-from trainer.monitor_client import MonitorClient
+from trainer.jobs.client import MonitorClient
 
 KEY = "the-token-of-a-monitor-behind-tls"
 TRAINING = """

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 import cusp
-from cusp.cli import app
-from cusp.commands import webhooks
+from cusp.cli import webhooks
+from cusp.cli.app import app
 from tests.conftest import MonitorProcess
 from tests.receivers import Receiver
 

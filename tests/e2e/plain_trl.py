@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.small import SMALL
-from trainer.recipe import load_recipe
+from trainer.recipe_loader import load_recipe
 
 
 class Bench:
     """The small base model, its problems and rewards, for any number of trainings."""
 
     def __init__(self, cache: Path) -> None:
-        from trainer.data import training_set
-        from trainer.model import load_base
+        from trainer.training.data import training_set
+        from trainer.training.model import load_base
 
         self.recipe = load_recipe("tiny", [*SMALL])
         self.cache = cache
@@ -32,9 +32,9 @@ class Bench:
         from transformers.trainer_callback import PrinterCallback
         from trl import GRPOConfig, GRPOTrainer
 
-        from trainer.model import load_base
-        from trainer.rewards import reward_functions
         from trainer.train import quieten
+        from trainer.training.model import load_base
+        from trainer.training.rewards import reward_functions
 
         quieten()
         chosen = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from trainer.ranks import leave
-from trainer.recipe import load_recipe
+from trainer.recipe_loader import load_recipe
 from trainer.train import train
+from trainer.training.distributed import leave
 
 
 class NoteTheEnd(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it

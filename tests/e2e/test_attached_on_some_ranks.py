@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.e2e.plain_trl import Bench
 from tests.e2e.script import Script
 from tests.serving import Served, serving

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cusp.commands import demo as demo_command
-from cusp.commands.children import Children
-from cusp.commands.output import console
+from cusp.cli.demo import demo as demo_command
+from cusp.cli.demo.processes import Children
+from cusp.cli.support.output import console
 from tests.conftest import MonitorProcess
 from tests.waiting import wait_until
 

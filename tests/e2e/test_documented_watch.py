@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import cusp
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.e2e.plain_trl import Bench
 from tests.e2e.script import ROOT, Script
 from tests.serving import Served, serving

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cusp.cli import app
+from cusp.cli.app import app
 from cusp.ids import new_id
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from monitor.store import evaluations, jobs
 from tests.serving import Served, serving
 from tests.small import SMALL
-from trainer.recipe import load_recipe
+from trainer.recipe_loader import load_recipe
 from trainer.train import train
 
 DATABASES = ["sqlite", "postgresql"] if os.environ.get("CUSP_TEST_SLOW") else ["postgresql"]

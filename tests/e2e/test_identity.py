@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cusp.commands.output import duration
+from cusp.cli.support.output import duration
 from cusp.ids import new_id
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.serving import Served, serving
 from tests.waiting import wait_until
 
@@ -196,7 +196,7 @@ def test_a_checkpoint_whose_process_was_killed_at_its_save_is_registered_by_the_
 
 FORKS = """
 import cusp, json, multiprocessing as mp, os, sys, time
-from cusp import locks
+from cusp.process import file_lock
 run = cusp.init(name="forked", root=sys.argv[1])
 for s in range(10):
     run.log({"reward": float(s)}, step=s)
@@ -229,7 +229,7 @@ for s in range(10, 20):
     run.log({"reward": float(s)}, step=s)
 print(run.id, outliving, flush=True)
 assert run.finish(drain_s=10)
-print("locked:", locks.is_locked(run.home / "lock"), locks.is_locked(spool / "lock"))
+print("locked:", file_lock.is_locked(run.home / "lock"), file_lock.is_locked(spool / "lock"))
 """
 
 
@@ -335,7 +335,7 @@ OFFLINE = """
 import sys, time, cusp
 real, ago = time.time, [3 * 86400.0]
 time.time = lambda: real() - ago[0]       # a training of three days ago that took an hour
-from cusp.wire import RunMetadata
+from cusp.protocol.run import RunMetadata
 for attempt in range(2):
     run = cusp.init(name="offline", run_id=sys.argv[1], metadata=RunMetadata(gpu_count=2))
     for s in range(30 * attempt, 30 * attempt + 30):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cusp import checkpoints
+from cusp.checkpoints import manifest, paths
 from tests.waiting import wait_until
 
 SMALL = [
@@ -108,9 +108,9 @@ def test_asked_to_end_it_saves_the_step_in_flight_and_says_how_to_go_on(
         training.kill()
         training.wait()
     (root,) = tmp_path.glob("runs/*")
-    last = checkpoints.latest(root)
+    last = paths.latest(root)
     assert last is not None, said.read_text()
-    saved = checkpoints.verify(last).step
+    saved = manifest.verify(last).step
     assert saved >= 3
     assert points(tmp_path)[-1] == saved
     assert f"go on with: cusp train --resume --run-id {root.name}" in said.read_text()

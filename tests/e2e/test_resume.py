@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from cusp import checkpoints
+from cusp.checkpoints import manifest, paths
 from cusp.client import Client
 from cusp.ids import new_id
 from cusp.settings import Settings
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from monitor.store import jobs
 from tests.serving import Served, serving
 from tests.small import SMALL
@@ -131,7 +131,7 @@ def test_a_killed_training_is_resumed_by_a_worker_and_by_another_when_that_is_ki
         old, again = one["superseded"], dict(zip(one["steps"], one["values"], strict=True))
         assert {11, 12, 13, 14, 15} <= set(old["steps"])
         assert [again[step] for step in old["steps"]] == old["values"], (one["name"], old, again)
-    assert checkpoints.verify(root / "checkpoint-40").step == 40
+    assert manifest.verify(root / "checkpoint-40").step == 40
 
 
 def state_of(client: Client, run_id: str) -> str:
@@ -151,7 +151,7 @@ def registered(client: Client, run_id: str, step: int) -> bool:
 
 
 def reached(root: Path, step: int) -> bool:
-    return (checkpoints.step_of(checkpoints.latest(root) or Path()) or 0) >= step
+    return (paths.step_of(paths.latest(root) or Path()) or 0) >= step
 
 
 def wait(true: Callable[[], bool], process: "subprocess.Popen[bytes] | None", box: Box) -> None:

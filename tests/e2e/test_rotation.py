@@ -13,13 +13,13 @@ from peft import PeftModel
 from transformers import TrainerCallback
 
 import cusp
-from cusp import checkpoints, held
+from cusp.checkpoints import manifest, retention
 from cusp.client import Client
 from cusp.settings import Settings
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.e2e.plain_trl import Bench
 from tests.serving import serving
-from trainer.model import load_base
+from trainer.training.model import load_base
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
 TURN = 40
@@ -86,7 +86,7 @@ def test_the_checkpoint_before_the_transition_outlives_a_rotation_that_came_befo
     assert not (folder / f"checkpoint-{kept}").exists()
 
     pinned = callback.run.kept_steps[kept]
-    assert checkpoints.verify(pinned).step == kept
+    assert manifest.verify(pinned).step == kept
     assert digest(pinned / "adapter_model.safetensors") == notes.weights[kept]
     PeftModel.from_pretrained(load_base(bench.recipe, bench.cache)[0], pinned)
     by_step = {one["step"]: one for one in known}
@@ -94,9 +94,9 @@ def test_the_checkpoint_before_the_transition_outlives_a_rotation_that_came_befo
     assert where.startswith(f"pinned/{callback.run.id}/checkpoint-{kept}-")
     assert (by_step[kept]["state"], by_step[kept]["path"]) == ("pinned", where)
 
-    left = held.sizes(held.folder(folder, callback.run.id))
-    assert len(left) == held.MOST < stopped_at
-    assert set(range(stopped_at - held.NEWEST + 1, stopped_at + 1)) <= left.keys()
+    left = retention.sizes(retention.folder(folder, callback.run.id))
+    assert len(left) == retention.MOST < stopped_at
+    assert set(range(stopped_at - retention.NEWEST + 1, stopped_at + 1)) <= left.keys()
     for step in set(by_step) - {kept}:  # where it lies, or that it is gone, has been told
         there = (folder / by_step[step]["path"]).is_dir()
         assert by_step[step]["state"] == ("present" if there else "missing")

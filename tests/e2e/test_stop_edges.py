@@ -8,10 +8,10 @@ import pytest
 from transformers import TrainerCallback
 
 import cusp
-from cusp import checkpoints
+from cusp.checkpoints import manifest, paths
 from cusp.client import Client, ClientError
 from cusp.settings import Settings
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.e2e.plain_trl import Bench
 from tests.serving import Served, serving
 from tests.waiting import wait_until
@@ -59,7 +59,7 @@ class Person:
         """Return the run's status and step, state and step of each stop, the steps saved whole."""
         run = self.client.get(f"/runs/{self.run.id}")
         stops = [(c["state"], c["step"]) for c in run["commands"] if c["kind"] == "stop"]
-        saved = [checkpoints.verify(path).step for path in checkpoints.found_in(self.folder)]
+        saved = [manifest.verify(path).step for path in paths.found_in(self.folder)]
         return run["status"], run["step"], stops, saved
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cusp import checkpoints
+from cusp.checkpoints import manifest, paths
 from cusp.ids import new_id
 
 
@@ -59,9 +59,9 @@ def test_eight_steps_of_grpo_log_format_accuracy_and_length_and_go_on_after_a_st
         assert 0 <= metrics["rewards/accuracy_reward"] <= 1
         assert 1 <= metrics["completion_length"] <= 64
         assert {"clipped_ratio", "entropy", "reward", "loss", "grad_norm"} <= metrics.keys()
-    assert [path.name for path in checkpoints.found_in(root)] == ["checkpoint-4", "checkpoint-8"]
-    for path in checkpoints.found_in(root):
-        assert checkpoints.verify(path).files.keys() >= {"adapter_model.safetensors"}
+    assert [path.name for path in paths.found_in(root)] == ["checkpoint-4", "checkpoint-8"]
+    for path in paths.found_in(root):
+        assert manifest.verify(path).files.keys() >= {"adapter_model.safetensors"}
 
     second = run(tmp_path, "run.stop_at_step=null", "--resume", "--run-id", run_id)
     assert second.returncode == 0, second.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cusp import checkpoints
+from cusp.checkpoints import manifest, paths
 from cusp.client import Client
 from cusp.ids import new_id
 from cusp.settings import Settings
@@ -65,10 +65,10 @@ def test_a_stop_ends_both_ranks_in_the_same_step(
         last,
     )
     assert done["delivered_at"] <= done["agreed_at"] <= done["done_at"]
-    saved = checkpoints.latest(tmp_path / "runs" / run_id)
+    saved = paths.latest(tmp_path / "runs" / run_id)
     assert saved is not None
-    assert checkpoints.verify(saved).step == last
-    assert {"rng_state_0.pth", "rng_state_1.pth"} <= checkpoints.verify(saved).files.keys()
+    assert manifest.verify(saved).step == last
+    assert {"rng_state_0.pth", "rng_state_1.pth"} <= manifest.verify(saved).files.keys()
     attempts = run["attempt_list"]
     assert [attempt["status"] for attempt in attempts] == ["stopped"], "only rank 0 speaks"
 

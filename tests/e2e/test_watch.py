@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.e2e.script import Script
 from tests.serving import Served, serving
 from tests.waiting import wait_until

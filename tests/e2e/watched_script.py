@@ -76,6 +76,6 @@ def _attached(trainer: Any) -> int:
 if __name__ == "__main__":
     main(*sys.argv[1:])
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        from trainer.ranks import leave
+        from trainer.training.distributed import leave
 
         leave(0)

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 import cusp
-from cusp.locks import is_locked
-from monitor.config import MonitorConfig
+from cusp.process.file_lock import is_locked
+from monitor.settings import MonitorConfig
 from tests.serving import serving
 
 KEY = "the-bootstrap-token-of-a-test"
@@ -136,7 +136,7 @@ def test_sync_gives_the_spool_back_once_it_was_shipped(
 ) -> None:
     from typer.testing import CliRunner
 
-    from cusp.cli import app
+    from cusp.cli.app import app
 
     monkeypatch.setenv("CUSP_MODE", "offline")
     for name in ("one", "two"):

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from cusp.commands.children import free_port
-from monitor.store import deadline
-from monitor.store.database import Database
+from cusp.cli.demo.processes import free_port
+from monitor.database import deadline
+from monitor.database.engine import Database
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, point
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from cusp import checkpoints
+from cusp.checkpoints import paths
 from cusp.ids import new_id
-from cusp.names import canonical, finite_only
-from monitor.role_series import role_series
+from cusp.metrics import canonical, finite_only
+from monitor.roles.series import role_series
 from tests.conftest import MonitorProcess
 
 SMALL = [
@@ -59,7 +59,7 @@ class Training:
 
     def wait_for_checkpoint(self, step: int) -> None:
         assert self.process is not None
-        while (checkpoints.step_of(checkpoints.latest(self.root) or Path()) or 0) < step:
+        while (paths.step_of(paths.latest(self.root) or Path()) or 0) < step:
             assert self.process.poll() is None, self.log()
             time.sleep(0.1)
 

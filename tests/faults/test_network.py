@@ -14,16 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from cusp.commands.children import free_port
+from cusp.cli.demo.processes import free_port
 from tests.conftest import MonitorProcess
 from tests.faults.proxy import FAULTS, Proxy
-from tests.soak.checker import (
-    Noted,
-    check_acknowledged,
-    check_effective,
-    check_points,
-    read_notes,
-)
+from tests.soak.checker import Noted, check_acknowledged, check_effective, check_points, read_notes
 
 SEED = int(os.environ.get("CUSP_TEST_SEED", "1"))
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cusp.commands.children import free_port
+from cusp.cli.demo.processes import free_port
 from cusp.ids import new_id
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, checkpoint, point

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from cusp.commands.children import free_port
+from cusp.cli.demo.processes import free_port
 from cusp.ids import new_id
 from monitor.app import create_app
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.conftest import MonitorProcess
 from tests.messages import Json, Trainer, transition
 

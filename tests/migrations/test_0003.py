@@ -5,9 +5,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from monitor.app import create_app
-from monitor.config import MonitorConfig
+from monitor.database.engine import alembic_config
+from monitor.settings import MonitorConfig
 from monitor.store import deletion
-from monitor.store.database import alembic_config
 from tests.messages import Trainer, point, status
 
 

@@ -6,8 +6,8 @@ from sqlalchemy import text
 
 from cusp.ids import new_id
 from monitor.app import create_app
-from monitor.config import MonitorConfig
-from monitor.store.database import alembic_config
+from monitor.database.engine import alembic_config
+from monitor.settings import MonitorConfig
 from tests.messages import Trainer, checkpoint, point
 
 

@@ -4,8 +4,8 @@ from alembic import command
 from fastapi.testclient import TestClient
 
 from monitor.app import create_app
-from monitor.config import MonitorConfig
-from monitor.store.database import Database, alembic_config
+from monitor.database.engine import Database, alembic_config
+from monitor.settings import MonitorConfig
 from tests.messages import Trainer, point
 
 

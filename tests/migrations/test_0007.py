@@ -6,9 +6,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from monitor.app import create_app
-from monitor.config import MonitorConfig
-from monitor.store.database import Database, alembic_config
-from monitor.store.installation import database_id
+from monitor.database.engine import Database, alembic_config
+from monitor.database.installation import database_id
+from monitor.settings import MonitorConfig
 from tests.messages import Trainer, point
 
 

@@ -9,9 +9,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Column, Integer, inspect, text
 
 from monitor.app import create_app
-from monitor.config import MonitorConfig
-from monitor.store.database import Database, DatabaseError, alembic_config
-from monitor.store.schema import metadata, runs
+from monitor.database.engine import Database, DatabaseError, alembic_config
+from monitor.database.schema import metadata, runs
+from monitor.settings import MonitorConfig
 from tests.messages import Trainer, point
 from tests.migrations.check import differences
 

@@ -100,7 +100,7 @@ def test_closed_output_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_checkpoints_in_a_folder_whose_name_is_no_text_are_found_again(tmp_path: Path) -> None:
-    from cusp import checkpoints
+    from cusp.checkpoints import paths
 
     place = tmp_path / "caf\udce9"
     saved = place / "checkpoint-1"
@@ -109,7 +109,7 @@ def test_checkpoints_in_a_folder_whose_name_is_no_text_are_found_again(tmp_path:
     plain: dict[str, Any] = {}
     for more in (plain, ASCII):
         home, _ = logged(tmp_path, checkpoint=str(saved), **more)
-        assert checkpoints.run_root(Path(home).parents[1], Path(home).name) == place
+        assert paths.run_root(Path(home).parents[1], Path(home).name) == place
 
 
 def test_where_nothing_can_be_written_the_training_goes_on(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cusp.commands.extras import IMPORTED
+from cusp.cli.support.requirements import IMPORTED
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("cusp", "monitor", "trainer", "webui", "migrations")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cusp import interpreter
-from cusp.commands.children import Children
+from cusp.cli.demo.processes import Children
+from cusp.process import interpreter
 from tests.waiting import wait_until
 from trainer import launch
-from trainer.evaluation.scoring import make_verifier
+from trainer.verifiers import make_verifier
 
 NAMES = ("monitor", "trainer", "webui", "migrations", "torch", "typer", "token", "queue")
 

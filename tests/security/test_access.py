@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
 from monitor.app import create_app
-from monitor.config import ConfigError, MonitorConfig, checked
+from monitor.settings import ConfigError, MonitorConfig, checked
 
 TOKEN = "a-token-of-enough-length"
 

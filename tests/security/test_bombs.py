@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from cusp.config import storable_config
 from cusp.ids import new_id
-from cusp.wire import MAX_DEPTH
+from cusp.protocol.fields import MAX_DEPTH
+from cusp.run_config import storable_config
 from monitor.app import create_app
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.messages import Json, Trainer, point
 
 JSON = {"Content-Type": "application/json"}

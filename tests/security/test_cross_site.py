@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
 from monitor.app import create_app
-from monitor.config import MonitorConfig
+from monitor.settings import MonitorConfig
 from tests.conftest import MonitorProcess
 
 KEY = "the-bootstrap-token-of-a-test"
@@ -144,7 +144,7 @@ TARGETS = (
     "/login",
     "/login?next=",
     "/logout",
-    "/static/base.css",
+    "/static/css/base.css",
     "/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV",
     "/api/v1/runs?project=",
     "/api/v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV/series?since=",

@@ -1,6 +1,6 @@
 """Every text that a page can show is shown as text: each string of each record is made hostile, one by one.
 
-No list of places: a field that is added to the records of `tests/unit/webui/shapes.py` is tried too.
+No list of places: a field that is added to the records of `tests/webui/shapes.py` is tried too.
 """
 
 import copy
@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
-from monitor.detect import Sample
-from monitor.replay import replay
-from monitor.replay_page import page
-from tests.unit.webui import shapes
-from tests.unit.webui.markup import Page
-from webui import figures, pages, sentences
+from monitor.detector import Sample
+from monitor.replay.page import page
+from monitor.replay.replay import replay
+from tests.webui import shapes
+from tests.webui.markup import Page
+from webui import descriptions, pages
+from webui.charts import figures
 from webui.templating import render
 
 HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(2)</script>"
@@ -129,7 +130,7 @@ def test_no_text_of_any_record_becomes_an_element(page_of: Callable[[dict[str, A
 
 def test_what_is_said_of_a_transition_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Today these sentences hold nothing but our words and numbers; tomorrow they may hold a name."""
-    monkeypatch.setattr(sentences, "transition", lambda *_: HOSTILE)
+    monkeypatch.setattr(descriptions, "transition", lambda *_: HOSTILE)
     sane = records()
     sane["run"]["change_points"] = [
         {"kind": "length_turn", "step": 3, "low": 1, "high": 5, "state": "faded",
@@ -190,7 +191,7 @@ def test_pages_for_strangers_show_what_was_sent_as_text() -> None:
 
 def test_marks_cannot_end_the_element_they_stand_in() -> None:
     """They hold charted names only, today; the template does not rely on it."""
-    found = Page(render("section_marks.html", marks={HOSTILE: [HOSTILE]}))
+    found = Page(render("sections/marks.html", marks={HOSTILE: [HOSTILE]}))
     (script,) = found.all("script")
     assert json.loads(script.text) == {HOSTILE: [HOSTILE]}
 
@@ -211,7 +212,7 @@ def test_metrics_of_a_replayed_log_are_text_in_its_page() -> None:
 def test_only_our_own_sections_are_put_into_a_page_unescaped() -> None:
     found = {
         line.strip()
-        for file in (Path(pages.__file__).parent / "templates").glob("*.html")
+        for file in (Path(pages.__file__).parent / "templates").rglob("*.html")
         for line in file.read_text().splitlines()
         if "safe }}" in line.replace("|", "| ").replace("safe}}", "safe }}") or "autoescape" in line
     }

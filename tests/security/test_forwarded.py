@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
-from monitor import webhooks
 from monitor.app import create_app
-from monitor.config import ConfigError, MonitorConfig, from_environment
+from monitor.settings import ConfigError, MonitorConfig, from_environment
+from monitor.webhooks import outbox
 from tests.messages import Trainer, point
 from tests.receivers import Receiver
 
@@ -91,7 +91,7 @@ def test_the_monitor_answers_with_the_prefix_and_without(tmp_path: Path, path: s
 
 def test_guards_see_the_path_without_the_prefix(below: TestClient) -> None:
     assert below.get("/api/v1/runs").status_code == 401
-    assert below.get("/static/base.css").status_code == 200
+    assert below.get("/static/css/base.css").status_code == 200
     assert below.get("/static/../api/v1/runs").status_code == 401
     below.post("/api/v1/tokens", json={"name": "n", "scopes": ["read"]}, headers=BEARER)
     rows = below.get("/api/v1/audit?requests=true", headers=BEARER).json()["audit"]
@@ -235,7 +235,7 @@ def test_a_rebound_name_is_not_made_ours_by_saying_so(tmp_path: Path) -> None:
 
 
 def test_a_webhook_names_the_page_below_the_prefix(tmp_path: Path) -> None:
-    from monitor.webhooks_address import allowed_networks
+    from monitor.webhooks.ssrf import allowed_networks
 
     config: dict[str, Any] = {"root_path": "/cusp", "webhook_allow": allowed_networks("127.0.0.1")}
     with Receiver() as receiver, monitor(tmp_path, **config) as client:
@@ -246,4 +246,4 @@ def test_a_webhook_names_the_page_below_the_prefix(tmp_path: Path) -> None:
         receiver.wait_for(1)
     assert receiver.messages[0]["run"]["path"] == f"/cusp/runs/{run.run_id}"
     ping = json.dumps({"run": None, "data": {}})
-    assert webhooks.addressed(ping, "/cusp") == ping
+    assert outbox.addressed(ping, "/cusp") == ping

@@ -16,17 +16,19 @@ import pytest
 from fastapi.testclient import TestClient
 
 import cusp
-from cusp import checkpoints
+from cusp.checkpoints import manifest, paths
 from cusp.client import Client, ClientError
 from cusp.ids import new_id
 from cusp.settings import Settings
-from monitor import acts, auth, guard, room, tokens
+from monitor.actions import quotas
+from monitor.api.middleware import audit, authentication
 from monitor.app import create_app
-from monitor.config import MonitorConfig, is_loopback
+from monitor.auth import grants, tokens
+from monitor.settings import MonitorConfig, is_loopback
 from tests.conftest import MonitorProcess
 from tests.messages import Json, Trainer, checkpoint, point
 from tests.serving import serving
-from webui import static
+from webui import assets
 
 KEY = "the-bootstrap-token-of-a-test"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -59,8 +61,8 @@ def test_every_answer_carries_the_security_headers(guarded: TestClient) -> None:
         guarded.get("/", headers={"Accept": "text/html"}),  # to /login
         guarded.get("/api/v1/nothing", headers=BEARER),
         guarded.post("/api/v1/runs", content=b"x" * 200_000, headers=BEARER),  # 413
-        guarded.get("/static/base.css"),
-        guarded.get(f"/static/{static.PLOTLY}"),
+        guarded.get("/static/css/base.css"),
+        guarded.get(f"/static/{assets.PLOTLY}"),
     ]
     assert {answer.status_code for answer in answers} >= {200, 303, 401, 404, 413}
     for answer in answers:
@@ -69,13 +71,13 @@ def test_every_answer_carries_the_security_headers(guarded: TestClient) -> None:
         assert found["referrer-policy"] == "same-origin"
         assert found["cross-origin-opener-policy"] == "same-origin"
         assert found["cross-origin-resource-policy"] == "same-origin"
-        assert found["content-security-policy"] == static.CONTENT_SECURITY_POLICY
+        assert found["content-security-policy"] == assets.CONTENT_SECURITY_POLICY
         if not answer.url.path.startswith("/static/"):
             assert found["cache-control"] == "no-store"
 
 
 def test_the_policy_allows_our_files_and_nothing_else() -> None:
-    parts = [part.split() for part in static.CONTENT_SECURITY_POLICY.split(";")]
+    parts = [part.split() for part in assets.CONTENT_SECURITY_POLICY.split(";")]
     assert {name: allowed for name, *allowed in parts} == {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
@@ -184,9 +186,9 @@ def test_every_secret_is_compared_in_constant_time(
         compared.append((one, other))
         return real(one, other)
 
-    monkeypatch.setattr("monitor.auth.hmac.compare_digest", compare)
+    monkeypatch.setattr("monitor.auth.grants.hmac.compare_digest", compare)
     wrong = made["token"][:-4] + "wxyz"
-    unknown = auth.written(new_id(), "secret")
+    unknown = grants.written(new_id(), "secret")
     cost = {}
     for given in (KEY, made["token"], wrong, unknown, "short"):
         before = len(compared)
@@ -203,12 +205,12 @@ def test_a_tokens_secret_cannot_be_made_by_who_knows_its_request() -> None:
     """It is made again for a repeat, from what only the monitor's owner knows; nobody else can."""
     secrets = []
     for key in (KEY, KEY + "2"):
-        made = auth.secret_again(key, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "the same request")
+        made = grants.secret_again(key, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "the same request")
         assert len(made) == 43
         secrets.append(made)
     assert secrets[0] != secrets[1]
-    assert auth.secret_again(KEY, "01ARZ3NDEKTSV4RRFFQ69G5FAW", "the same request") != secrets[0]
-    assert auth.secret_again(KEY, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "another request") != secrets[0]
+    assert grants.secret_again(KEY, "01ARZ3NDEKTSV4RRFFQ69G5FAW", "the same request") != secrets[0]
+    assert grants.secret_again(KEY, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "another request") != secrets[0]
 
 
 def test_a_revoked_token_is_good_for_seconds_elsewhere_and_no_longer() -> None:
@@ -226,14 +228,14 @@ def test_made_up_tokens_cost_bounded_memory(guarded: TestClient) -> None:
 def test_guessing_by_header_is_slowed_down_by_address(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(guard, "STRANGERS_PER_S", 0.01)  # however slow this machine asks
+    monkeypatch.setattr(authentication, "STRANGERS_PER_S", 0.01)  # however slow this machine asks
     guarded: TestClient = request.getfixturevalue("guarded")
     made = made_token(guarded, "read")
     good = {"Authorization": f"Bearer {made['token']}"}
     assert guarded.get("/api/v1/runs", headers=good).status_code == 200
     statuses = []
     for _ in range(260):
-        guess = {"Authorization": f"Bearer {auth.written(new_id(), 'guess')}"}
+        guess = {"Authorization": f"Bearer {grants.written(new_id(), 'guess')}"}
         statuses.append(guarded.get("/api/v1/runs", headers=guess).status_code)
     assert statuses[0] == 401
     assert 429 in statuses
@@ -318,8 +320,8 @@ def test_a_stranger_is_refused_before_his_body_is_read(guarded: TestClient) -> N
 def test_each_kind_of_thing_in_a_run_is_bounded_and_the_rest_is_stored(
     api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert room.OF_A_RUN.keys() == {"samples", "checkpoints", "boundaries"}
-    monkeypatch.setattr(room, "OF_A_RUN", dict.fromkeys(room.OF_A_RUN, 2))
+    assert quotas.OF_A_RUN.keys() == {"samples", "checkpoints", "boundaries"}
+    monkeypatch.setattr(quotas, "OF_A_RUN", dict.fromkeys(quotas.OF_A_RUN, 2))
     trainer = Trainer(api)
     sample = {"kind": "sample", "step": 1, "prompt": "p", "completion": "c"}
     for message in (sample, {"kind": "boundary"}):
@@ -338,7 +340,7 @@ def test_each_kind_of_thing_in_a_run_is_bounded_and_the_rest_is_stored(
 def test_refused_requests_do_not_fill_the_audit_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acts, "REFUSED_BURST", 5.0)
+    monkeypatch.setattr(audit, "REFUSED_BURST", 5.0)
     app = create_app(MonitorConfig(str(tmp_path / "cusp.db"), token=KEY))
     with TestClient(app) as client:
         for _ in range(40):
@@ -387,7 +389,7 @@ def test_no_token_is_in_a_log_or_in_the_database(monitor_process: MonitorProcess
         httpx.get(f"{monitor.url}/", cookies={name: cookie})
         httpx.get(f"{monitor.url}/api/v1/nothing?x=1", headers=BEARER)
     monitor.stop()
-    parts = auth.split(made["token"])
+    parts = grants.split(made["token"])
     assert parts is not None
     secrets = [KEY, parts[1], wrong, cookie.partition(".")[2], cookie.rpartition(".")[2]]
     for file in monitor.folder.iterdir():
@@ -461,7 +463,7 @@ def by_run(url: str) -> None:
 
 
 def by_worker(url: str) -> None:
-    from trainer.monitor_client import MonitorClient
+    from trainer.jobs.client import MonitorClient
 
     client = MonitorClient(url, KEY, threading.Event())
     with pytest.raises((ValueError, KeyError)):
@@ -561,7 +563,7 @@ def test_nothing_unpickles_evaluates_or_trusts_code_of_others(package: str) -> N
 def saved(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "adapter_model.safetensors").write_bytes(b"weights")
-    checkpoints.write_manifest(folder, 1)
+    manifest.write_manifest(folder, 1)
     return folder
 
 
@@ -569,10 +571,10 @@ def test_a_checkpoint_of_another_run_is_not_reached_by_a_way_up(tmp_path: Path) 
     root, other = tmp_path / "own", tmp_path / "other"
     saved(root / "checkpoint-1")
     saved(other / "checkpoint-1")
-    assert checkpoints.resolve(root, "checkpoint-1") == root / "checkpoint-1"
+    assert paths.resolve(root, "checkpoint-1") == root / "checkpoint-1"
     for way in ("../other/checkpoint-1", "checkpoint-1/../../other/checkpoint-1"):
-        with pytest.raises(checkpoints.CheckpointError, match="below the run's root"):
-            checkpoints.resolve(root, way)
+        with pytest.raises(manifest.CheckpointError, match="below the run's root"):
+            paths.resolve(root, way)
 
 
 def test_a_file_that_is_a_link_is_none_of_the_checkpoints_even_with_the_right_content(
@@ -582,8 +584,8 @@ def test_a_file_that_is_a_link_is_none_of_the_checkpoints_even_with_the_right_co
     outside = tmp_path / "outside"
     (path / "adapter_model.safetensors").rename(outside)
     (path / "adapter_model.safetensors").symlink_to(outside)
-    with pytest.raises(checkpoints.CheckpointError, match="is missing"):
-        checkpoints.verify(path)
+    with pytest.raises(manifest.CheckpointError, match="is missing"):
+        manifest.verify(path)
 
 
 # --- behind a proxy ------------------------------------------------------------------------------

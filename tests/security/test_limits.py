@@ -7,9 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
-from monitor import aside, guard, room
+from monitor.actions import quotas
+from monitor.api.middleware import authentication
 from monitor.app import create_app
-from monitor.config import MonitorConfig
+from monitor.ingest import quarantine
+from monitor.settings import MonitorConfig
 from tests.messages import Json, Trainer, checkpoint, point, status
 
 KEY = "the-bootstrap-token-of-a-test"
@@ -49,7 +51,7 @@ def test_what_was_set_aside_is_downloaded_as_json_lines(api: TestClient) -> None
 def test_beyond_what_is_kept_messages_are_only_counted(
     api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aside, "KEPT_ASIDE", 3)
+    monkeypatch.setattr(quarantine, "KEPT_ASIDE", 3)
     trainer = Trainer(api)
     for _ in range(2):
         trainer.send(*({"kind": "nonsense"} for _ in range(4)))
@@ -61,8 +63,8 @@ def test_beyond_what_is_kept_messages_are_only_counted(
 def test_a_full_project_and_a_full_run_refuse_with_the_way_out(
     api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "RUNS_OF_A_PROJECT", 1)
-    monkeypatch.setattr(room, "ATTEMPTS_OF_A_RUN", 1)
+    monkeypatch.setattr(quotas, "RUNS_OF_A_PROJECT", 1)
+    monkeypatch.setattr(quotas, "ATTEMPTS_OF_A_RUN", 1)
     trainer = Trainer(api, project="p")
     trainer.announce()  # a repeat needs no room
     other = {**trainer.start, "run_id": new_id(), "attempt_id": new_id()}
@@ -75,7 +77,7 @@ def test_a_full_project_and_a_full_run_refuse_with_the_way_out(
 def test_a_run_with_too_many_waiting_jobs_takes_no_more_until_one_is_done(
     api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "WAITING_JOBS_OF_A_RUN", 2)
+    monkeypatch.setattr(quotas, "WAITING_JOBS_OF_A_RUN", 2)
     trainer = Trainer(api, metadata={"evaluable": True})
     trainer.send(checkpoint(1))
     path = f"/api/v1/runs/{trainer.run_id}/evaluate"
@@ -88,7 +90,7 @@ def test_a_run_with_too_many_waiting_jobs_takes_no_more_until_one_is_done(
     ended = {"token": claimed["token"], "state": "failed", "error": "e"}
     assert api.post(f"/api/v1/jobs/{claimed['id']}/finish", json=ended).status_code == 200
     waiting = [job for job in trainer_jobs(api, trainer) if job["state"] in ("queued", "leased")]
-    monkeypatch.setattr(room, "WAITING_JOBS_OF_A_RUN", len(waiting) + 1)
+    monkeypatch.setattr(quotas, "WAITING_JOBS_OF_A_RUN", len(waiting) + 1)
     assert api.post(path, json={}).status_code == 202
     assert api.post(path, json={}).status_code == 409
 
@@ -101,7 +103,7 @@ def trainer_jobs(api: TestClient, trainer: Trainer) -> list[Json]:
 def test_a_trainer_is_not_sent_commands_without_end(
     api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "OPEN_COMMANDS_OF_A_RUN", 2)
+    monkeypatch.setattr(quotas, "OPEN_COMMANDS_OF_A_RUN", 2)
     trainer = Trainer(api)
     trainer.send(checkpoint(1))
     checkpoint_id = trainer.get("/checkpoints")["checkpoints"][0]["id"]
@@ -129,7 +131,7 @@ def test_a_token_that_asks_too_often_is_told_when_to_ask_again(tmp_path: Path) -
 def test_guessing_tokens_is_slowed_down_by_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "STRANGERS_PER_S", 0.01)  # however slow this machine asks
+    monkeypatch.setattr(authentication, "STRANGERS_PER_S", 0.01)  # however slow this machine asks
     with TestClient(create_app(MonitorConfig(str(tmp_path / "cusp.db"), token=KEY))) as client:
         found = [client.post("/login", data={"token": "guess"}).status_code for _ in range(300)]
         assert found[0] == 403

@@ -16,7 +16,7 @@ KEY = "the-bootstrap-token-of-a-test"
 
 @pytest.fixture
 def monitor(tmp_path: Path, database_url: str) -> MonitorProcess:
-    from cusp.commands.children import free_port
+    from cusp.cli.demo.processes import free_port
 
     url = database_url if "://" in database_url else None
     return MonitorProcess(tmp_path, free_port(0), token=KEY, database_url=url)

@@ -1,6 +1,6 @@
 """Token buckets: the limit holds, comes back with time, and costs bounded memory."""
 
-from monitor.rate import Buckets, network_of
+from monitor.auth.rate_limit import Buckets, network_of
 
 
 class Ticks:

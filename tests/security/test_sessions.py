@@ -11,11 +11,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from monitor import tokens
-from monitor.api.log_in import local
+from monitor.api.routes.sessions import local
 from monitor.app import create_app
-from monitor.config import MonitorConfig
-from monitor.sessions import LIFE_S, MOST_TRIED, SKEW_S, Sessions
+from monitor.auth import tokens
+from monitor.auth.sessions import LIFE_S, MOST_TRIED, SKEW_S, Sessions
+from monitor.settings import MonitorConfig
 from tests.conftest import Clock
 from tests.messages import Trainer, point
 from tests.serving import serving

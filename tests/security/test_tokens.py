@@ -11,11 +11,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from cusp.ids import new_id
-from monitor import tokens as checking
 from monitor.app import create_app
-from monitor.auth import SCOPES
-from monitor.config import MonitorConfig
-from monitor.service import Service
+from monitor.auth import tokens as checking
+from monitor.auth.grants import SCOPES
+from monitor.services import Service
+from monitor.settings import MonitorConfig
 from tests.messages import Json, Trainer, checkpoint, point
 
 KEY = "the-bootstrap-token-of-a-test"
@@ -79,7 +79,7 @@ def test_pages_that_are_not_in_the_document_declare_one_too(admin: TestClient) -
     pages = [r for r in every_route(app.routes) if not r.include_in_schema]
     assert {"/", "/login", "/runs/{run_id}"} <= {route.path for route in pages}
     for route in pages:
-        if route.path not in ("/login", "/logout", "/static/{name}"):
+        if route.path not in ("/login", "/logout", "/static/{name:path}"):
             assert route.dependencies, route.path
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
-from monitor.webhooks_address import allowed_networks, parse
-from monitor.webhooks_post import Outcome, post
+from monitor.webhooks.client import Outcome, post
+from monitor.webhooks.ssrf import allowed_networks, parse
 from tests.receivers import Receiver, raw
 
 LOOPBACK = allowed_networks("127.0.0.0/8")

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from cusp.commands.children import free_port
+from cusp.cli.demo.processes import free_port
 from tests.soak import checker
 from tests.soak.actors import Actor, Box, Monitor, Trainer, Worker
 from tests.soak.person import Person

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import cusp
-import cusp.sender
-from cusp import checkpoints
+import cusp.transport.sender
+from cusp.checkpoints import manifest, paths
 
 
 def value_of(attempt_id: str, step: int) -> float:
@@ -53,7 +53,7 @@ def save(run: cusp.Run, step: int, adapter: Path | None) -> None:
     """Write a checkpoint folder as a trainer does, then register it."""
     path = run.root / f"checkpoint-{step}"
     if path.exists():
-        checkpoints.abandon(path)
+        manifest.abandon(path)
     path.mkdir(exist_ok=True)
     if adapter is None:
         (path / "adapter_model.safetensors").write_bytes(os.urandom(2_000))
@@ -68,8 +68,8 @@ def train(notes: Notes, given: argparse.Namespace) -> list[float]:
     """Log the steps; return how long each call of log() took, in seconds."""
     run = cusp.init("soak", "light", must_own=True)
     notes.write(event="start", run=run.id, attempt=run.attempt_id)
-    latest = checkpoints.latest(run.root)
-    first = (checkpoints.step_of(latest) or 0) + 1 if latest else 1
+    latest = paths.latest(run.root)
+    first = (paths.step_of(latest) or 0) + 1 if latest else 1
     took: list[float] = []
     for step in range(first, given.steps + 1):
         if given.until and given.until.exists():
@@ -99,13 +99,16 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=0.01)
     parser.add_argument("--save-every", type=int, default=20)
     parser.add_argument("--until", type=Path, help="end early once this file is there")
-    parser.add_argument("--retry", type=float, default=cusp.sender.FIRST_RETRY_S)
+    parser.add_argument("--retry", type=float, default=cusp.transport.sender.FIRST_RETRY_S)
     parser.add_argument("--turn", type=int, help="the step after which the training goes wrong")
     parser.add_argument("--adapter", type=Path, help="a real adapter, saved as each checkpoint")
     parser.add_argument("--drain", type=float, default=30)
-    parser.add_argument("--timeout", type=float, default=cusp.sender.TIMEOUT_S)
+    parser.add_argument("--timeout", type=float, default=cusp.transport.sender.TIMEOUT_S)
     given = parser.parse_args()
-    cusp.sender.TIMEOUT_S, cusp.sender.FIRST_RETRY_S = given.timeout, given.retry
+    cusp.transport.sender.TIMEOUT_S, cusp.transport.sender.FIRST_RETRY_S = (
+        given.timeout,
+        given.retry,
+    )
     notes = Notes(given.notes)
     try:
         took = train(notes, given)

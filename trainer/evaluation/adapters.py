@@ -15,8 +15,8 @@ from typing import Any
 
 from peft import PeftModel, get_peft_model_state_dict
 
+from cusp.checkpoints.weights import ADAPTER, GATHER, Shape, WeightsError, shapes
 from cusp.errors import CuspError
-from cusp.weights import ADAPTER, GATHER, Shape, WeightsError, shapes
 
 CONFIG = "adapter_config.json"
 MOST_NAMED = 3

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from trainer.evaluation.backends.hf import Completion, Request, generate, sample_seed
-from trainer.evaluation.scoring import Score, Verifier
+from trainer.evaluation.generate_transformers import Completion, Request, generate, sample_seed
 from trainer.evaluation.statistics import Scores, pass_at_1
 from trainer.evaluation.tasks import TaskSpec
+from trainer.verifiers import Score, Verifier
 
 Row = tuple[str, int, Score, int, str, int]
 """(problem id, sample, score or None, tokens, finish reason, seed)"""

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from trainer.config import JsonlEvaluation, Recipe, Sampling, TinyEvaluation, Verifier
-from trainer.data import DataError, messages, read_jsonl
+from trainer.chat import messages
+from trainer.recipe import JsonlEvaluation, Recipe, Sampling, TinyEvaluation, Verifier
 from trainer.tiny.problems import draw
+from trainer.training.data import DataError, read_jsonl
 
 Split = Literal["selection", "report"]
 SPLITS: tuple[Split, ...] = ("selection", "report")

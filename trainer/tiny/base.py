@@ -23,8 +23,8 @@ import transformers
 from safetensors.torch import save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from cusp import locks
-from trainer.config import TinyModel
+from cusp.process import file_lock
+from trainer.recipe import TinyModel
 from trainer.tiny import problems, tokenizer, traces
 
 Progress = Callable[[str], None]
@@ -38,7 +38,7 @@ def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> P
     folder = cache / f"tiny-base-{cache_key(options)}"
     cache.mkdir(parents=True, exist_ok=True)
     lock = None
-    while not _is_there(folder) and (lock := locks.take(folder.with_suffix(".lock"))) is None:
+    while not _is_there(folder) and (lock := file_lock.take(folder.with_suffix(".lock"))) is None:
         time.sleep(0.2)
     try:
         if not _is_there(folder):

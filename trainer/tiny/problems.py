@@ -8,9 +8,11 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cusp.errors import CuspError
+from trainer.chat import messages
+from trainer.recipe import TinyData
 
 Split = Literal["train", "selection", "report"]
 
@@ -74,3 +76,16 @@ def draw(seed: int, count: int, digits: int, split: Split) -> list[Addition]:
     while len(chosen) < count:
         chosen[next(problems)] = None
     return list(chosen)
+
+
+def tiny_problems(data: TinyData) -> list[Addition]:
+    """Return the generated problems, hard ones among them, in an order fixed by the seed."""
+    hard = round(data.problems * data.hard_share)
+    problems = draw(data.seed, data.problems - hard, data.digits, "train")
+    problems += draw(data.seed, hard, data.hard_digits, "train")
+    random.Random(data.seed).shuffle(problems)
+    return problems
+
+
+def tiny_row(problem: Addition) -> dict[str, Any]:
+    return {"prompt": messages(problem.question, None), "solution": problem.answer}

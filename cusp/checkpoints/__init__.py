@@ -1,0 +1,1 @@
+"""The checkpoints of a run on this box: manifests, hashes, kept copies, the registry."""

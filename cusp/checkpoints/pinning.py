@@ -1,0 +1,120 @@
+"""The kept checkpoints of a run: copies of their own, under a name that no later save can take.
+
+`<root>/pinned/<run>/checkpoint-<step>-<16 digits of its hash>`. Trainers save over `checkpoint-<step>`
+when a run is resumed or another one is trained into the same folder, and open the same files to do so
+(no rename), so a hard link would change with them: a kept checkpoint shares no file with anybody.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from cusp.checkpoints import manifest as manifest_checkpoints
+from cusp.checkpoints import paths
+from cusp.checkpoints.copies import copy, sha256_of, sync
+from cusp.checkpoints.manifest import MANIFEST, CheckpointError, Manifest
+from cusp.errors import NO_ROOM
+
+log = logging.getLogger("cusp")
+
+PINNED = "pinned"
+_READ_ONLY = 0o444
+
+
+def folder(root: Path, run_id: str) -> Path:
+    """Return where the kept checkpoints of a run lie below its root."""
+    return root / PINNED / run_id
+
+
+def place(path: Path, into: Path) -> Path:
+    """Return where a complete checkpoint is kept below `into`: its step and its hash name it."""
+    manifest = manifest_checkpoints.read_manifest(path)
+    return into / f"checkpoint-{manifest.step}-{manifest.sha256[:16]}"
+
+
+def pin(path: Path, into: Path) -> Path:
+    """Copy a complete checkpoint below `into`, hashed, and return where it is kept; idempotent.
+
+    Files and folders are synced and the manifest comes last, so a crash leaves either nothing or a
+    complete copy. CheckpointError is raised when a file is not what the manifest says, OSError when it
+    cannot be written. On a full disk hard links take the place of copies, and a warning says so.
+    """
+    target = place(path, into)
+    if target == path or _is_whole(target):
+        manifest_checkpoints.verify(target)
+        return target
+    part = into / f".{target.name}.{os.getpid()}"
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        _fill(part, path)
+        _put(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    for made in (into, into.parent, into.parent.parent):
+        sync(made)
+    return target
+
+
+def of_run(root: Path, run_id: str) -> list[tuple[Manifest, Path]]:
+    """Return the kept checkpoints of a run, by step, with what their manifests say."""
+    found = paths.found_in(folder(root, run_id))
+    return [(manifest_checkpoints.read_manifest(path), path) for path in found]
+
+
+def _is_whole(target: Path) -> bool:
+    try:
+        manifest_checkpoints.verify(target)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _fill(part: Path, path: Path) -> None:
+    try:
+        _copy_all(part, path, copy)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        shutil.rmtree(part, ignore_errors=True)
+        _copy_all(part, path, _link)
+        log.warning(
+            "There is no room for a copy of %s (%s), so what is kept of it shares its files: make room,"
+            " and let nothing be saved into that folder",
+            path,
+            error.strerror,
+        )
+
+
+def _copy_all(part: Path, path: Path, each: Callable[[Path, Path], str]) -> None:
+    """Bring every file over; the hash of what arrived decides, as the source may change meanwhile."""
+    manifest = manifest_checkpoints.read_manifest(path)
+    for name, digest in [*manifest.files.items(), (MANIFEST, manifest.sha256)]:
+        if (path / name).is_symlink():
+            raise CheckpointError(f"{path / name} is a symbolic link, which is never followed")
+        if (actual := each(path / name, part / name)) != digest:
+            raise CheckpointError(f"{path / name} has changed: sha256 is {actual}, not {digest}")
+        if (part / name).stat().st_nlink == 1:  # never one that a trainer may have to write to
+            with contextlib.suppress(OSError):  # a file system without permissions
+                (part / name).chmod(_READ_ONLY)
+        sync((part / name).parent)
+    sync(part)
+
+
+def _link(source: Path, target: Path) -> str:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.link(source, target)
+    return sha256_of(target)
+
+
+def _put(part: Path, target: Path) -> None:
+    """Give a complete copy its name; a broken one of that name is moved aside, never deleted."""
+    try:
+        part.rename(target)
+    except OSError:
+        if _is_whole(target):  # another process was faster
+            return
+        target.rename(target.with_name(f".{target.name}.broken.{os.getpid()}"))
+        part.rename(target)

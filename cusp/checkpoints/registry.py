@@ -1,0 +1,351 @@
+"""The checkpoints of a run on this box: hashed, announced, held and pinned in the background."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cusp.checkpoints import at_save, location, paths, pinning, retention, weights
+from cusp.checkpoints import manifest as manifest_checkpoints
+from cusp.checkpoints.at_save import Saved
+from cusp.checkpoints.location import State
+from cusp.checkpoints.manifest import CheckpointError, Manifest, Stamp, UnreadableError
+from cusp.process.background import Keeper
+
+log = logging.getLogger("cusp")
+
+# A held checkpoint that has to go is announced as missing first and deleted this much later: a command
+# to keep it may be on its way, from when it was not known to go.
+GRACE_S = 30.0
+LONGEST_PATH = 1_000  # what the monitor takes
+
+Send = Callable[[Mapping[str, object]], None]
+TellOther = Callable[[Manifest, Path], None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A checkpoint that is known here: what it is, where, and size and time of its files."""
+
+    manifest: Manifest
+    path: Path
+    stamp: Stamp | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the checkpoint of a step lies on this box; `path` is absolute."""
+
+    step: int
+    path: Path
+
+
+class Shelf:
+    """Registers and pins checkpoints below one root; `send` takes the messages that come of it.
+
+    `tell` takes a checkpoint of another run that is not at this place any more. A failure (a file system
+    without room, a path outside the root) is logged and never raised: it must not end a training.
+    """
+
+    def __init__(
+        self, root: Path, run_id: str, send: Send, tell: TellOther = lambda *_: None
+    ) -> None:
+        self.root = root
+        self.run_id = run_id
+        self.former: list[Path] = []  # where earlier attempts have saved
+        self.kept: dict[int, Path] = {}  # by step: where the kept checkpoints lie for good
+        self._send = send
+        self._tell = tell
+        self._known: dict[str, Record] = {}  # by checkpoint id
+        self._given_up: list[tuple[Manifest, Path]] = []
+        self._leaving: dict[int, float] = {}  # by step of a held one: since when
+        self._holds = False
+        self._weights_missed = False
+        self._keeper = Keeper()
+        self.kept_last: Place | None = None
+        self.saved_last: Place | None = None
+
+    def hold(self) -> None:
+        """From now on hold the weights of what is registered: the trainer deletes its checkpoints."""
+        self._holds = True
+        retention.clear(self._held)
+
+    def recall(self) -> None:
+        """Remember the run's checkpoints that earlier attempts left, so that they can be pinned."""
+        self._keeper.submit(self._recall)
+
+    def stand_on(self, before: int) -> None:
+        """Announce the recalled checkpoints of earlier steps: `kill -9` may have come in between.
+
+        They are hashed again. Those held of later steps belong to a branch that is given up now.
+        """
+        self._keeper.submit(partial(self._stand_on, before))
+
+    def register(self, path: Path, step: int) -> None:
+        """Hash a saved checkpoint, write its manifest and announce it."""
+        saved = at_save.noted(path)
+        part = self._reserved(path, step) if self._holds else None
+        self._keeper.submit(partial(self._register, path, step, part, saved))
+
+    def pin(self, step: int) -> None:
+        """Pin the checkpoint of a step and announce it."""
+        self._keeper.submit(partial(self._pin, step))
+
+    def pin_last(self) -> None:
+        """Pin the checkpoint saved last if none was kept before: a run that is stopped keeps one."""
+        self._keeper.submit(self._pin_last)
+
+    def pin_all(self, steps: list[int], then: Callable[[list[int]], None]) -> None:
+        """Pin the checkpoints of these steps, then call with the steps that could not be pinned."""
+        self._keeper.submit(lambda: then([step for step in steps if not self._pin(step)]))
+
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until all of this is done; return whether it was in time."""
+        return self._keeper.settle(timeout_s)
+
+    def look_around(self) -> None:
+        """Say which checkpoints were deleted or saved over since they were looked at last."""
+        self._keeper.submit(self._look_around)
+
+    def close(self) -> None:
+        """Let go of what was to be deleted, and end the background thread."""
+        self._keeper.submit(partial(self._let_go, 0.0))
+        self._keeper.close()
+
+    @property
+    def _roots(self) -> list[Path]:
+        return [self.root, *(root for root in self.former if root != self.root)]
+
+    @property
+    def _held(self) -> Path:
+        return retention.folder(self.root, self.run_id)
+
+    def _recall(self) -> None:
+        for root in self.former:
+            for path in paths.found_in(retention.folder(root, self.run_id)):
+                self._recall_one(path)
+            for path in paths.found_in(root):
+                self._recall_one(path)
+        for path in paths.found_in(self._held) + paths.folders_in(self.root):
+            self._recall_one(path)
+        for root in (*self.former, self.root):
+            for manifest, path in pinning.of_run(root, self.run_id):
+                self._remember(manifest, path)
+
+    def _recall_one(self, path: Path) -> None:
+        manifest = manifest_checkpoints.formerly(path)
+        if manifest is None or not manifest_checkpoints.belongs(manifest, self.run_id):
+            return
+        if manifest_checkpoints.is_complete(path):
+            self._remember(manifest, path)
+        else:
+            self._given_up.append((manifest, path))
+
+    def _stand_on(self, before: int) -> None:
+        for record in sorted(self._known.values(), key=lambda each: each.manifest.step):
+            if record.path.parent == self._held and record.manifest.step >= before:
+                self._forget(record, "missing")
+            elif record.manifest.step >= before and self._is_left_behind(record):
+                del self._known[record.manifest.checkpoint_id]
+            elif record.manifest.step < before or not self._is_there(record):
+                if self._is_whole(record):
+                    self._announce(record.manifest, record.path, self._state(record.path))
+                else:
+                    self._lost(record.manifest, record.path)
+        for manifest, path in self._given_up:
+            if manifest.checkpoint_id not in self._known:
+                self._lost(manifest, path)
+        self._given_up.clear()
+
+    def _is_left_behind(self, record: Record) -> bool:
+        """Return whether it is of a branch given up in a former folder, where nothing saves over it."""
+        return (
+            not record.path.is_relative_to(self.root)
+            and self._state(record.path) != "pinned"
+            and self._is_there(record)
+        )
+
+    def _reserved(self, path: Path, step: int) -> Path | None:
+        """Link the weights at once, a millisecond: the next save may delete them already."""
+        try:
+            saved_over = paths.step_of(path) != step  # would be written through the link
+            return None if saved_over else retention.reserve(path, self._held, step, copy=False)
+        except OSError:
+            return None  # no hard links here: copied in the background
+
+    def _register(self, path: Path, step: int, part: Path | None, saved: Saved) -> None:
+        manifest = None
+        try:
+            path = self._below_root(path)
+            at_save.check(path, saved)
+            before = manifest_checkpoints.formerly(path)
+            try:
+                manifest = manifest_checkpoints.write_manifest(path, step, run_id=self.run_id)
+            finally:
+                if before and before.checkpoint_id != (manifest and manifest.checkpoint_id):
+                    self._lost(before, path)
+            self._know(manifest, path, "present")
+            self.saved_last = Place(step, path)
+            self._mind_weights(path)
+        except (ValueError, OSError) as error:
+            if part is None:
+                log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
+        if self._holds and (manifest is not None or part is not None):
+            self._hold(path, step, part, manifest, saved)
+            self._keep_within_bounds()
+        self._look_around()
+
+    def _below_root(self, path: Path) -> Path:
+        """Return the folder below the root, whatever symbolic links lead to it."""
+        try:
+            below = path.resolve().relative_to(self.root.resolve())
+        except ValueError:
+            raise CheckpointError(
+                f"{path} is not below {self.root} (name the folder of the checkpoints with"
+                " init(root=...))"
+            ) from None
+        try:
+            below.as_posix().encode()
+        except UnicodeEncodeError:
+            raise CheckpointError(f"{below.as_posix()!r} is no text; rename the folder") from None
+        if len(below.as_posix()) > LONGEST_PATH:
+            raise CheckpointError(
+                f"{below.as_posix():.80}... is longer than {LONGEST_PATH} letters"
+            )
+        return self.root / below
+
+    def _mind_weights(self, path: Path) -> None:
+        if not self._weights_missed and (problem := weights.problem(path)):
+            self._weights_missed = True  # said once a run: it will be the same at every save
+            log.warning(
+                "Cusp registered %s, but it cannot be evaluated or served: %s", path, problem
+            )
+
+    def _hold(
+        self, path: Path, step: int, part: Path | None, manifest: Manifest | None, saved: Saved
+    ) -> None:
+        self._leaving.pop(step, None)
+        try:
+            part = part or retention.reserve(path, self._held, step, copy=True)
+            found, place = retention.seal(
+                part, step, manifest, self.run_id, partial(at_save.check, saved=saved)
+            )
+        except (ValueError, OSError) as error:
+            log.warning("Cusp could not hold the checkpoint of step %s: %s", step, error)
+            return
+        if manifest is None:  # deleted before it was hashed
+            self._know(found, place, "present")
+            self.saved_last = Place(step, place)
+
+    def _keep_within_bounds(self) -> None:
+        """Announce as missing what is too much, and delete what was so for a while."""
+        sizes = retention.sizes(self._held)
+        for step in retention.surplus({k: v for k, v in sizes.items() if k not in self._leaving}):
+            place = retention.place(self._held, step)
+            shown = [record for record in self._known.values() if record.path == place]
+            if shown:
+                self._leaving[step] = time.monotonic()
+                self._forget(shown[0], "missing")
+            else:
+                retention.drop(self._held, step)
+        self._let_go(0.0 if sum(sizes.values()) > retention.MOST_BYTES else GRACE_S)
+
+    def _let_go(self, after_s: float) -> None:
+        for step, since in list(self._leaving.items()):
+            if time.monotonic() - since >= after_s:
+                del self._leaving[step]
+                retention.drop(self._held, step)
+
+    def _brought_back(self, step: int) -> None:
+        """Know a checkpoint again that was about to be deleted."""
+        place = retention.place(self._held, step)
+        if step in self._leaving and manifest_checkpoints.is_complete(place):
+            del self._leaving[step]
+            self._remember(manifest_checkpoints.read_manifest(place), place)
+
+    def _look_around(self) -> None:
+        for record in sorted(self._known.values(), key=lambda each: each.manifest.step):
+            if not self._is_there(record) and not self._is_whole(record):
+                self._lost(record.manifest, record.path)
+
+    def _is_there(self, record: Record) -> bool:
+        """Return whether nobody has touched the files since they were hashed."""
+        now = manifest_checkpoints.stamp(record.path, record.manifest)
+        return now is not None and now == record.stamp
+
+    def _is_whole(self, record: Record) -> bool:
+        """Return whether the files are what they were, by their hashes, or cannot be read just now."""
+        try:
+            now = location.verified(record.path)
+        except UnreadableError as error:
+            log.warning(
+                "Cusp cannot look at the checkpoint of step %s: %s", record.manifest.step, error
+            )
+            return True
+        if now is None or now.sha256 != record.manifest.sha256:
+            return False
+        if self._known.get(record.manifest.checkpoint_id) == record:
+            self._remember(record.manifest, record.path)
+        return True
+
+    def _lost(self, manifest: Manifest, path: Path) -> None:
+        """Say where a checkpoint is that is not at `path` any more: elsewhere, or nowhere."""
+        if manifest.run_id not in (None, self.run_id):
+            self._tell(manifest, path)
+            return
+        found, place, state = location.instead(self._roots, self.run_id, manifest, path)
+        if state in ("present", "pinned"):
+            self._know(found, place, state)
+        else:
+            self._forget(Record(manifest, path, None), state)
+
+    def _forget(self, record: Record, state: State) -> None:
+        step = record.manifest.step
+        self._known.pop(record.manifest.checkpoint_id, None)
+        if record.path == retention.place(self._held, step) and step not in self._leaving:
+            retention.drop(self._held, step)
+        self._announce(record.manifest, record.path, state)
+
+    def _pin(self, step: int) -> bool:
+        why, done = "no checkpoint of it is here", False
+        for _ in range(2):  # the trainer may delete it just then; it is held still
+            self._look_around()
+            self._brought_back(step)
+            for record in [each for each in self._known.values() if each.manifest.step == step]:
+                try:
+                    target = pinning.pin(record.path, pinning.folder(self.root, self.run_id))
+                except (ValueError, OSError) as error:
+                    why = str(error)
+                    if not self._is_whole(record):
+                        self._lost(record.manifest, record.path)
+                    continue
+                self._know(record.manifest, target, "pinned")
+                self.kept_last = Place(step, target)
+                done = True
+            if done:
+                return True
+        log.warning("Cusp could not keep the checkpoint of step %s: %s", step, why)
+        return False
+
+    def _pin_last(self) -> None:
+        if self.kept_last is None and self.saved_last is not None:
+            self._pin(self.saved_last.step)
+
+    def _know(self, manifest: Manifest, path: Path, state: State) -> None:
+        self._remember(manifest, path)
+        self._announce(manifest, path, state)
+
+    def _remember(self, manifest: Manifest, path: Path) -> None:
+        stamp = manifest_checkpoints.stamp(path, manifest)
+        self._known[manifest.checkpoint_id] = Record(manifest, path, stamp)
+        if self._state(path) == "pinned":
+            self.kept[manifest.step] = path
+
+    def _state(self, path: Path) -> State:
+        kept = [pinning.folder(root, self.run_id) for root in self._roots]
+        return "pinned" if path.parent in kept else "present"
+
+    def _announce(self, manifest: Manifest, path: Path, state: State) -> None:
+        self._send(location.message(self._roots, manifest, path, state))

@@ -1,0 +1,99 @@
+"""The `cusp` command."""
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cusp.cli import checkpoints, jobs, replay, runs, serve, show, sync, tokens, train, webhooks
+from cusp.cli.demo import demo
+from cusp.errors import DEBUG, CuspError, disk_full, told
+
+app = typer.Typer(
+    name="cusp",
+    help="Watch GRPO-LoRA training, recognise the format phase transition, keep the checkpoint before it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+database = typer.Typer(no_args_is_help=True, help="Look after the database.")
+app.add_typer(database, name="db")
+app.add_typer(tokens.app, name="token")
+app.add_typer(webhooks.app, name="webhook")
+app.add_typer(runs.app, name="runs")
+database.command("upgrade")(serve.db_upgrade)
+
+for command in (
+    demo.demo,
+    serve.serve,
+    train.train,
+    train.worker,
+    sync.sync,
+    replay.replay,
+    show.show,
+    show.stop,
+    jobs.resume,
+    jobs.evaluate,
+    checkpoints.promote,
+    checkpoints.pin,
+    checkpoints.check,
+):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; goes with any command.")
+    ] = False,
+) -> None:
+    """Watch GRPO-LoRA training, recognise the format phase transition, keep the checkpoint before it."""
+    if version:
+        typer.echo(f"cusp {serve._version()}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command; an error a person can mend is one sentence and exit status 2.
+
+    Any other is a fault of ours and keeps its traceback (status 1).
+    """
+    _mend_streams()
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    words = _before_dashes(sys.argv[1:])
+    if "--debug" in words:
+        os.environ[DEBUG] = "1"
+    try:
+        try:
+            app([one for one in words if one != "--debug"] + sys.argv[1 + len(words) :])
+        finally:
+            sys.stdout.flush()  # here, where it can still be said that nobody takes it
+    except CuspError as error:
+        sys.exit(told(error))
+    except BrokenPipeError:  # `cusp runs | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if full := disk_full(error):
+            sys.exit(told(full))
+        raise
+
+
+def _before_dashes(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _mend_streams() -> None:
+    """Give a closed stream an end, and write what the locale has no letters for as `?`."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # a file opened next would take its number, and the output
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+        elif hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")

@@ -1,0 +1,1 @@
+"""`cusp demo`: the whole loop on one machine."""

@@ -1,0 +1,234 @@
+"""Looking at runs and acting on them over REST."""
+
+import shlex
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from cusp.cli.support.output import (
+    AsJson,
+    console,
+    dash,
+    duration,
+    interval,
+    percent,
+    print_json,
+    print_table,
+)
+from cusp.cli.support.run_lookup import find
+from cusp.client import Client, ClientError
+
+WIDE = 140  # letters of a terminal from which on ids are shown whole
+
+LONGEST_REASON = 400  # letters of why a run ended; --json has all of them
+
+RunArgument = Annotated[
+    str, typer.Argument(help="Run id, the beginning or end of one, or its name.")
+]
+
+
+def runs(asked: dict[str, Any], as_json: bool) -> None:
+    """Print a page of the runs, newest first."""
+    with Client() as client:
+        answer = client.get("/runs", **asked)
+    if as_json:
+        return print_json(answer)
+    # The end of an id finds its run as well, and leaves room for what one wants to know.
+    whole = console().width >= WIDE
+    rows = [
+        [
+            run["id"] if whole else run["id"][-8:],
+            run["name"] if whole else shortened(run["name"], 30),
+            run["status"],
+            f"{dash(run['step'])}/{dash(run['max_steps'])}",
+            _phase(run),
+            _transition(run["transition"]),
+            dash(_kept(run["checkpoints"]).get("step")),
+            interval(run["score"]),
+        ]
+        for run in answer["runs"]
+    ]
+    columns = ["run", "name", "status", "step", "phase", "transition", "kept", "pass@1"]
+    print_table(
+        range_words(answer, len(rows), "runs"),
+        columns,
+        rows,
+        give_up=["pass@1", "transition", "kept", "phase"],
+    )
+    return say_next(answer, "cusp runs", asked)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the text, without its middle where it has more letters.
+
+    >>> shortened("open-rs2-lr-1e-6-seed-7", 12), shortened("tina", 12)
+    ('open-rs…ed-7', 'tina')
+    """
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 3 + 1
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
+
+
+def range_words(answer: dict[str, Any], shown: int, kind: str) -> str:
+    """Return which part of a list an answer holds.
+
+    >>> range_words({"total": 12_345, "first": 100}, 100, "runs")
+    'runs 101-200 of 12,345'
+    """
+    if answer["total"] == shown:
+        return f"{shown:,} {kind}"
+    return f"{kind} {answer['first'] + 1:,}-{answer['first'] + shown:,} of {answer['total']:,}"
+
+
+def say_next(answer: dict[str, Any], command: str, asked: dict[str, Any]) -> None:
+    """Print the command that lists on, where the list goes on."""
+    if not answer["next"]:
+        return
+    given = {**asked, "before": answer["next"]}
+    options = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value]
+    console().print(f"older: {command} {' '.join(options)}", markup=False)
+
+
+def show(run: RunArgument, as_json: AsJson = False) -> None:
+    """Show one run: verdict, checkpoints with scores, decisions.
+
+    Example: cusp show tiny
+    """
+    with Client() as client:
+        found = find(client, run)
+        detail = client.get(f"/runs/{found['id']}")
+        checkpoints = client.get(f"/runs/{found['id']}/checkpoints")["checkpoints"]
+    if as_json:
+        return print_json({**detail, "checkpoint_list": checkpoints})
+    out = console()
+    out.print(f"[bold]{escape(detail['name'])}[/]  {detail['id']}  {escape(detail['project'])}")
+    out.print(
+        f"{detail['status']}, {_phase(detail)} at step {dash(detail['step'])}"
+        f" of {dash(detail['max_steps'])}, compute saved {percent(detail['saved_fraction'])}"
+    )
+    out.print(_times(detail))
+    if reason := _untold_reason(detail):
+        out.print(f"{detail['status']}: {reason}", markup=False)
+    out.print(detail["words"], markup=False)
+    for sentence in (detail.get("roles") or {}).get("words", ()):
+        out.print(f"  {sentence}", style="bright_black", markup=False, highlight=False)
+    for line in _left_out(detail["left_out"]):
+        out.print(line, markup=False, style="yellow")
+    out.print(f"{client.page_url}/runs/{detail['id']}\n", soft_wrap=True)
+    print_table(
+        "checkpoints",
+        ["step", "state", "aliases", "pass@1 (report)"],
+        [
+            [str(c["step"]), _state(c), ", ".join(c["aliases"]) or "–", interval(_report(c))]
+            for c in checkpoints
+        ],
+    )
+    out.print()
+    print_table(
+        "decisions",
+        ["at step", "decision", "by", "reason"],
+        [[dash(d["step"]), d["kind"], d["author"], d["reason"]] for d in detail["decisions"]],
+    )
+    return None
+
+
+def _untold_reason(run: dict[str, Any]) -> str | None:
+    """Return why the run has its status, where neither its verdict nor a decision says it."""
+    reason = run["status_reason"]
+    told = reason in run["words"] if reason else True
+    if told or any(d["reason"] == reason for d in run["decisions"]):
+        return None
+    return shortened(" ".join(str(reason).split()), LONGEST_REASON)
+
+
+def _times(run: dict[str, Any]) -> str:
+    """Return when the run trained, how long and for how much, as a line."""
+    until = f" until {run['ended_at'][:19]}Z" if run["ended_at"] else ""
+    attempts = f" in {run['attempts']} attempts" if run["attempts"] > 1 else ""
+    spent = f", {run['spent_usd']:.2f} USD spent" if run["spent_usd"] is not None else ""
+    return f"since {run['started_at'][:19]}Z{until}: {duration(run['elapsed_s'])}{attempts}{spent}"
+
+
+def stop(
+    run: RunArgument,
+    reason: Annotated[str, typer.Option(help="Shown with the stop.")] = "stopped by a person",
+    after_save: Annotated[bool, typer.Option(help="Wait for the next regular save.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a run to save, pin, acknowledge and end.
+
+    Example: cusp stop tiny --reason "seen enough"
+    """
+    mode = "after_save" if after_save else "graceful"
+    with Client() as client:
+        found = find(client, run)
+        command = client.post(f"/runs/{found['id']}/stop", {"reason": reason, "mode": mode})
+    if as_json:
+        return print_json(command)
+    console().print(
+        f"stop of {found['name']} is {command['state']}; follow it with `cusp show {run}`"
+    )
+    return None
+
+
+def checkpoint_of(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:
+    """Return the run's newest checkpoint of a step, one that is there if any is.
+
+    ClientError names the steps there are.
+    """
+    found = client.get(f"/runs/{run['id']}/checkpoints")["checkpoints"]
+    of_step = [dict(one) for one in found if one["step"] == step]
+    there = [one for one in of_step if one["state"] in ("present", "pinned")]
+    if of_step:
+        return (there or of_step)[-1]
+    steps = ", ".join(str(checkpoint["step"]) for checkpoint in found) or "none"
+    raise ClientError(f"{run['name']} has no checkpoint of step {step}; there are {steps}")
+
+
+def _state(checkpoint: dict[str, Any]) -> str:
+    told_of = checkpoint["aliases"] and checkpoint["state"] in ("present", "pinned")
+    unsure = told_of and not checkpoint.get("verified", True)
+    return f"{checkpoint['state']}, not verified" if unsure else str(checkpoint["state"])
+
+
+def _left_out(lacks: dict[str, Any]) -> list[str]:
+    """Return what of the run was not taken, in lines."""
+    lines = [f"left out of the announcement: {said}" for said in lacks["start"]]
+    for one in lacks["metrics"][:5]:
+        lines.append(
+            f"left out: {one['name'][:60]} ({one['count']:,} times): {one['reason'][:160]}"
+        )
+    more = len(lacks["metrics"]) - 5
+    if more > 0 or lacks["more"]:
+        others = f"{more:,} more names" if more > 0 else ""
+        values = f"{lacks['more']:,} values under further names" if lacks["more"] else ""
+        lines.append(
+            f"left out: {' and '.join(filter(None, (others, values)))}; see the run's page"
+        )
+    if lacks["fields"]:
+        lines.append(f"ignored fields of a newer client: {', '.join(sorted(lacks['fields']))}")
+    return lines
+
+
+def _report(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    return next((s for s in checkpoint["scores"] if s["split"] == "report"), None)
+
+
+def _kept(aliases: dict[str, Any]) -> dict[str, Any]:
+    """Return the checkpoint that the table calls kept, as the dashboard's does."""
+    return aliases.get("pre-transition") or aliases.get("best") or {}
+
+
+def _phase(run: dict[str, Any]) -> str:
+    """Return the phase; without a step there is nothing that it says."""
+    return "–" if run["step"] is None else str(run["phase"])
+
+
+def _transition(found: dict[str, Any] | None) -> str:
+    if not found:
+        return "–"
+    return f"{found['step']} [{found['low']}-{found['high']}]" + (
+        "" if found["state"] == "confirmed" else f" {found['state']}"
+    )

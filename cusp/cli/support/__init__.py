@@ -1,0 +1,1 @@
+"""What several commands share: output, finding a run, the packages an extra needs."""

@@ -1,0 +1,1 @@
+"""The contract between a trainer and the monitor, as documented in docs/reference/protocol.md."""

@@ -1,0 +1,152 @@
+"""The types and limits of the fields that cross the wire."""
+
+import json
+import reprlib
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from cusp.ids import ULID_PATTERN
+
+MAX_MESSAGES = 5_000
+MAX_METRICS = 512
+MAX_NAME_LENGTH = 200
+MAX_TEXT_LENGTH = 32_768
+MAX_STEP = 2**53
+MAX_INTEGER = 2**1000  # fits a float
+MAX_SKIPPED = 100_000
+MAX_TAGS = 32
+MAX_PATH_LENGTH = 1_000
+MAX_DEPTH = 64  # of lists and objects in each other; what reads an answer may stop at a few hundred
+
+
+def storable(text: str) -> str:
+    """Return the text, or raise ValueError for what PostgreSQL cannot hold: NUL, lone surrogates."""
+    if "\0" in text:
+        raise ValueError("text must not hold a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("text must be valid Unicode, without lone surrogates") from None
+    return text
+
+
+def storable_text(text: str) -> str:
+    r"""Return the text with a question mark for everything that PostgreSQL cannot hold.
+
+    >>> storable_text("a\0b\ud800")
+    'a?b?'
+    """
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
+def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"must be plain JSON: {error}") from None
+    storable(text)
+    if "\\u0000" in text:
+        raise ValueError("text must not hold a NUL character")
+    if _deeper_than(value, MAX_DEPTH):
+        raise ValueError(f"lists and objects may lie in each other {MAX_DEPTH} deep, not deeper")
+    return value
+
+
+def _deeper_than(value: object, depth: int) -> bool:
+    """Return whether lists and objects lie in each other deeper than that. No recursion."""
+    layer = [value]
+    for _ in range(depth):
+        layer = [
+            inner
+            for one in layer
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return any(isinstance(one, dict | list) for one in layer)
+
+
+def _number(value: Any) -> Any:
+    """Refuse what Python would read as a number and JSON does not: true, and "1"."""
+    if isinstance(value, bool | str | bytes):
+        raise ValueError(f"must be a number, not {type(value).__name__}")
+    return value
+
+
+# What JSON Schema can say of `storable` and `_storable_object`; recursive, so it has a name of its own.
+NO_NUL = {"pattern": "^[^\\u0000]*$"}
+PLAIN_JSON: dict[str, Any] = {
+    "description": "JSON without a NUL character in any string",
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string", **NO_NUL},
+        {"type": "array", "items": {"$ref": "#/components/schemas/PlainJson"}},
+        {"$ref": "#/components/schemas/PlainObject"},
+    ],
+}
+PLAIN_OBJECT: dict[str, Any] = {
+    "type": "object",
+    "propertyNames": NO_NUL,
+    "additionalProperties": {"$ref": "#/components/schemas/PlainJson"},
+}
+Id = Annotated[str, Field(pattern=ULID_PATTERN)]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_NAME_LENGTH, json_schema_extra=NO_NUL),
+    AfterValidator(storable),
+]
+Text = Annotated[
+    str, Field(max_length=MAX_TEXT_LENGTH, json_schema_extra=NO_NUL), AfterValidator(storable)
+]
+# Of a dict with names as keys. Pydantic writes a key's pattern as `patternProperties`, which lets others by.
+NAMED = {"propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH, **NO_NUL}}
+Object = Annotated[dict[str, Any], AfterValidator(_storable_object), WithJsonSchema(PLAIN_OBJECT)]
+# After `Field`, or the limits are missing in the JSON schema.
+NUMBER = BeforeValidator(_number)
+Step = Annotated[int, Field(ge=0, le=MAX_STEP), NUMBER]
+Finite = Annotated[float, Field(allow_inf_nan=False), NUMBER]
+Positive = Annotated[int, Field(ge=1, le=MAX_STEP), NUMBER]
+Version = Annotated[Literal[1], NUMBER]
+MOST_FIELDS = 100
+
+
+class Body(BaseModel):
+    """Base of every request body: no unknown field, no NaN.
+
+    Too many fields are refused before each of them is looked at and complained of: 600,000 unknown
+    ones took 5 s of processor time.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and len(raw) > MOST_FIELDS:
+            raise ValueError(f"an object of {len(raw)} fields; there can be {MOST_FIELDS}")
+        return raw
+
+
+class Wire(Body):
+    """Base of every message: a body that is immutable."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation error as a sentence with the field and the value."""
+    problem = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in problem["loc"]) or "message"
+    value = reprlib.repr(problem.get("input"))  # of any depth and length
+    return (
+        f"{field[:200]}: {problem['msg']} (got {value if len(value) <= 80 else value[:77] + '...'})"
+    )

@@ -1,0 +1,161 @@
+"""The contract between a trainer and the monitor, as documented in docs/reference/protocol.md.
+
+A `Batch` carries messages up, its `Reply` carries commands down. Every message has a sequence number
+that the trainer owns (`first_seq` + its position), so a repeat is recognised and a gap is seen.
+Non-finite numbers do not exist here: a value that was not measured is left out and counted.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+)
+
+from cusp.protocol.fields import (
+    MAX_MESSAGES,
+    MAX_METRICS,
+    MAX_PATH_LENGTH,
+    MAX_SKIPPED,
+    NAMED,
+    NUMBER,
+    Finite,
+    Id,
+    Name,
+    Positive,
+    Step,
+    Text,
+    Version,
+    Wire,
+    storable,
+)
+
+WIRE_VERSION = 1
+
+
+class PointMessage(Wire):
+    """Metric values of one step; `skipped` counts the values that were not finite."""
+
+    kind: Literal["point"] = "point"
+    step: Step
+    metrics: Annotated[dict[Name, Finite], Field(max_length=MAX_METRICS, json_schema_extra=NAMED)]
+    skipped: Annotated[int, Field(ge=0, le=MAX_SKIPPED), NUMBER] = 0
+    at: Finite | None = None
+
+
+class CheckpointMessage(Wire):
+    """A complete checkpoint directory, `path` relative to the run's root on the trainer's box."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    checkpoint_id: Id
+    step: Step
+    path: Annotated[str, Field(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(storable)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Step
+    state: Literal["present", "pinned", "missing", "corrupt"] = "present"
+
+
+class AckMessage(Wire):
+    """The trainer's answer to a command."""
+
+    kind: Literal["ack"] = "ack"
+    command_id: Id
+    state: Literal["delivered", "agreed", "done", "refused"]
+    step: Step | None = None
+    reason: Text | None = None
+
+
+class SampleMessage(Wire):
+    """One prompt and completion of a step with its rewards."""
+
+    kind: Literal["sample"] = "sample"
+    step: Step
+    prompt: Text
+    completion: Text
+    rewards: Annotated[dict[Name, Finite], Field(max_length=64, json_schema_extra=NAMED)] = {}
+
+
+class StatusMessage(Wire):
+    """The attempt's own word on itself, `at` a time of the trainer's clock in seconds."""
+
+    kind: Literal["status"] = "status"
+    status: Literal["started", "finished", "failed", "stopped"]
+    step: Step | None = None
+    reason: Text | None = None
+    at: Finite | None = None
+
+
+class BoundaryMessage(Wire):
+    """A marker after which the data differ (new data set, new epoch): the scan starts again here."""
+
+    kind: Literal["boundary"] = "boundary"
+    step: Step
+    reason: Text = "data boundary"
+
+
+Message = (
+    PointMessage | CheckpointMessage | AckMessage | SampleMessage | StatusMessage | BoundaryMessage
+)
+
+
+class Batch(Wire):
+    """`POST /api/v1/runs/{id}/batches`. An empty batch is a heartbeat.
+
+    `messages` stay plain here: each is read on its own by `wire_reading.read_message`, so that one malformed
+    message is quarantined and the rest is stored. `dropped` counts what the spool's disk limit cost;
+    `oldest_seq` is the first message the trainer still has, so nobody waits for an older one. `sent_at` is
+    the sender's clock now, by which the monitor places the messages' own times. `late` says that the process
+    that wrote them has ended. `withheld` counts the points of a trainer that was told it was superseded. Fields
+    of a newer client are let by, and counted by the monitor.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    v: Version = 1
+    attempt_id: Id
+    first_seq: Step
+    messages: Annotated[list[Any], Field(max_length=MAX_MESSAGES)] = []
+    dropped: Step = 0
+    oldest_seq: Step = 0
+    sent_at: Finite | None = None
+    late: StrictBool = False
+    withheld: Step = 0
+
+
+class Command(Wire):
+    """What the trainer is told. `steps` names the checkpoints to pin (`keep`, `stop`)."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    command_id: Id
+    kind: Literal["stop", "keep", "save"]
+    mode: Literal["graceful", "after_save"] = "graceful"
+    steps: list[Step] = []
+    reason: Text = ""
+
+
+class Refusal(Wire):
+    """What could not be taken of a batch, by kind: how many parts, and the first one in a sentence."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: Name
+    reason: Text
+    count: Positive = 1
+
+
+class Reply(Wire):
+    """The monitor's answer: everything below `next_seq` is durable there.
+
+    `refused` says what of the batch was left out; the rest of it was stored. `superseded` says which later
+    attempt has taken the run over, while this one is still heard of.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    next_seq: Annotated[int, Field(ge=0), NUMBER]
+    commands: list[Command] = []
+    refused: list[Refusal] | None = None
+    superseded: Text | None = None

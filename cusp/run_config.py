@@ -1,0 +1,124 @@
+"""A run's configuration as plain JSON that any database can hold, without its credentials."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# The file in a run's folder from which a worker knows its base model and task.
+RECIPE_FILE = "recipe.yaml"
+MOST_DEEP = 32  # well below what the monitor takes (`cusp.protocol.fields.MAX_DEPTH`)
+MOST_BYTES = 512 << 10  # a proxy before the monitor may let no more than 1 MiB by
+MOST_VALUES = 100_000  # of lists and objects; as many as have room in so many bytes, nearly
+MOST_BITS = 1_000  # of an integer; JSON readers stop at some 4,300 digits
+LEFT_OUT = "(left out by Cusp)"  # the key under which a cut config names what it lacks
+
+_SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
+
+
+def storable_config(
+    config: Mapping[Any, Any], *, most_deep: int = MOST_DEEP, most: int = MOST_VALUES
+) -> dict[str, Any]:
+    """Return the config with text keys; what JSON has no word for becomes text, secrets are left out.
+
+    A key that looks like a credential keeps numbers and truth values (`max_tokens`), nothing else. What
+    lies deeper than `most_deep`, inside itself, or behind the first `most` values becomes `...`: objects
+    that refer to each other hold more paths than there is time to walk.
+
+    >>> storable_config({"lr": 1e-6, "hub_token": "hf_x", "clip": float("inf"), 3: [{"api_key": "k"}]})
+    {'lr': 1e-06, 'clip': 'inf', '3': [{}]}
+    """
+    return _Storing(most).mapping(config, most_deep - 1, frozenset())
+
+
+class _Storing:
+    """The walk through one config."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def mapping(
+        self, config: Mapping[Any, Any], deep: int, around: frozenset[int]
+    ) -> dict[str, Any]:
+        around |= {id(config)}
+        return {
+            text_of(key): self._value(value, deep, around)
+            for key, value in config.items()
+            if not _SECRET.search(text_of(key)) or isinstance(value, int | float | bool)
+        }
+
+    def _value(self, value: Any, deep: int, around: frozenset[int]) -> Any:
+        self._left -= 1
+        if isinstance(value, Mapping | list | tuple | set | frozenset):
+            if deep <= 0 or self._left < 0 or id(value) in around:
+                return "..."
+            if isinstance(value, Mapping):
+                return self.mapping(value, deep - 1, around)
+            around |= {id(value)}
+            return [self._value(one, deep - 1, around) for one in value]
+        return _storable(value)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return f"an integer of {value.bit_length()} bits"
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return text_of(value)
+
+
+def text_of(value: object) -> str:
+    """Return a value as text that any database holds; the name of its type if it has none."""
+    try:
+        text = str(value)
+    except Exception:  # whatever an object of the user's raises must not end his training
+        text = f"<{type(value).__name__}>"
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def cut(
+    config: Mapping[str, Any], most_bytes: int = MOST_BYTES
+) -> tuple[dict[str, Any], list[str]]:
+    """Return a storable config that is at most so long as JSON, and the keys that were left out for it.
+
+    The smallest entries stay. Of an object that is too long a part stays, too; the config says under
+    `LEFT_OUT` what it lacks.
+
+    >>> cut({"lr": 0.1, "data": {"rows": "x" * 900, "split": "train"}}, 200)
+    ({'lr': 0.1, 'data': {'split': 'train'}, '(left out by Cusp)': ['data.rows (902 bytes)']}, ['data.rows'])
+    """
+    if _size(config) <= most_bytes:
+        return dict(config), []
+    gone: list[tuple[str, int]] = []
+    kept = _cut(config, most_bytes * 3 // 4, "", gone)
+    gone.sort(key=lambda one: -one[1])
+    named = [f"{name[:100]} ({size:,} bytes)" for name, size in gone[:20]]
+    if len(gone) > len(named):
+        named.append(f"and {len(gone) - len(named):,} more")
+    return {**kept, LEFT_OUT: named}, [name for name, _ in gone]
+
+
+def _cut(
+    config: Mapping[str, Any], room: int, place: str, gone: list[tuple[str, int]]
+) -> dict[str, Any]:
+    sizes = {key: _size(key) + _size(value) + 4 for key, value in config.items()}
+    kept: dict[str, Any] = {}
+    for key in sorted(config, key=lambda one: sizes[one]):
+        value = config[key]
+        if sizes[key] > room and isinstance(value, dict) and room > 100:
+            value = _cut(value, room - 100, f"{place}{key}.", gone)
+            if not value:
+                continue
+        elif sizes[key] > room:
+            gone.append((f"{place}{key}", _size(value)))
+            continue
+        kept[key] = value
+        room -= _size(key) + _size(value) + 4
+    return {key: kept[key] for key in config if key in kept}
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value))

@@ -1,0 +1,1 @@
+"""From a training process to the monitor: spool, sender, announcement, retries."""

@@ -1,0 +1,364 @@
+"""The thread that ships spools to the monitor and brings its commands back.
+
+It owns the network: nothing it meets may reach the training. A repeat is ignored by the monitor and a
+gap makes it ask again, so at-least-once here is effectively once there.
+"""
+
+import json
+import logging
+import os
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from pydantic import ValidationError
+
+from cusp import tls
+from cusp.protocol.messages import Command, Refusal, Reply
+from cusp.protocol.reading import read_reply
+from cusp.transport.announcement import leaner
+from cusp.transport.attempt import Attempt, load_leftover
+from cusp.transport.retry_after import asked_wait_s
+
+log = logging.getLogger("cusp")
+
+HEARTBEAT_S = 0.5  # a stop is known that soon, so it takes at most this long and one step
+COALESCE_S = 0.02  # a step logs several messages at once: they travel together
+GAP_S = 0.2  # from one request to the next: so do the steps of a fast loop
+# A request holds the interpreter for milliseconds. In a loop of dozens of steps a second one of a hundred
+# calls of log() would meet that; with fewer requests it is one of several hundred.
+MANY, GAP_OF_MANY_S = 10, 0.5
+FIRST_RETRY_S = 0.2
+LONGEST_RETRY_S = 10.0
+TIMEOUT_S = 10.0  # without a byte of the answer
+UNWANTED = (400, 413, 422)  # what is wrong is the content
+BELIEVED_AFTER = 3  # refusals of one message: a single one may come from something on the way
+
+
+class Refused(Exception):
+    """The monitor will not take this request, however often it is repeated (4xx)."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"the monitor answered {status}: {detail}")
+        self.status = status
+
+
+class Sender:
+    """Ships one live attempt and then the left-over ones, until closed.
+
+    `on_commands` is called in the sender's thread with all the commands that a reply carries (repeats
+    too): one that was there before and is not any more has ended at the monitor. `on_superseded` is called
+    with the monitor's words whenever they say that a later attempt has the run. `on_refused` is told what
+    the monitor left out of a batch.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        live: Attempt,
+        *,
+        leftover: list[Attempt] | None = None,
+        on_commands: Callable[[list[Command]], None] = lambda commands: None,
+        on_superseded: Callable[[str], None] = lambda words: None,
+        on_refused: Callable[[list[Refusal]], None] = lambda refused: None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=f"{url}/api/v1",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(TIMEOUT_S, connect=min(5.0, TIMEOUT_S)),
+            transport=transport,
+            trust_env=False,
+            verify=_trusted(url),
+        )
+        self._url = url
+        self._live = live
+        self._leftover = leftover or []
+        # Attempts of other runs in the same folder; none is open meanwhile.
+        self._beside: list[Path] = []
+        self._on_commands, self._on_refused = on_commands, on_refused
+        self._on_superseded = on_superseded
+        self._process = os.getpid()  # a forked child has this object without its thread
+        self._said_unknown = False
+        self._wake = threading.Event()
+        self._progress = threading.Condition()
+        self._closing = threading.Event()
+        self._hurry = threading.Event()  # the training has ended: nothing more to wait for
+        self._retry_s = self._backoff_s = 0.0
+        self._gap_s = GAP_S
+        self._silent_for = 0
+        self._refused_seq, self._refusals = -1, 0
+        self.failures = 0
+        self.refused = False  # the last failure was a word on this run, not one on the network
+        self._thread = threading.Thread(target=self._run, name="cusp-sender", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to send."""
+        if os.getpid() == self._process:
+            self._wake.set()
+
+    def ship_also(self, folder: Path) -> None:
+        """Ship what was appended to the spool of an attempt that no process has, after the live one."""
+        if folder not in self._beside:
+            self._beside.append(folder)
+        self.wake()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Return whether the monitor holds every message of the live attempt within the time.
+
+        What is told of another run then has two seconds more.
+        """
+        if os.getpid() != self._process:
+            return True
+        self._hurry.set()
+        self.wake()
+        with self._progress:
+            sent = self._progress.wait_for(lambda: self._live.spool.pending() == 0, timeout_s)
+            if sent:
+                self._progress.wait_for(lambda: not self._beside, 2.0)
+        return sent
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """End the thread; what was not sent stays in the spool."""
+        if os.getpid() != self._process:
+            return
+        self._closing.set()
+        self._hurry.set()
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            shipped_at, resting_s = time.monotonic(), self._retry_s
+            if self._wake.wait(resting_s or HEARTBEAT_S):
+                self._wake.clear()
+                since_s = time.monotonic() - shipped_at
+                ends = self._closing if resting_s else self._hurry
+                ends.wait(max(COALESCE_S, (resting_s or self._gap_s) - since_s))
+            try:
+                self._ship_everything()
+            except Exception as error:  # the one broad except: nothing here may hurt the training
+                self._failed(error)
+            with self._progress:
+                self._progress.notify_all()
+        for attempt in self._leftover:
+            attempt.close()
+        self._http.close()
+
+    def _ship_everything(self) -> None:
+        self._ship(self._live)
+        while self._leftover and not self._closing.is_set():
+            if self._ship_leftover(self._leftover[0]):
+                self._leftover.pop(0).close()
+            self._ship(self._live)
+        while self._beside and not self._closing.is_set():
+            if attempt := load_leftover(self._beside[0]):
+                try:
+                    self._ship_leftover(attempt)
+                finally:
+                    attempt.close()
+            self._beside.pop(0)
+
+    def _ship_leftover(self, attempt: Attempt) -> bool:
+        """Return whether there is nothing more to do for it here."""
+        try:
+            return self._ship(attempt)
+        except Refused as refusal:
+            if refusal.status == 404 and not attempt.forgotten:
+                attempt.forgotten = True  # announced again at the next turn
+                return False
+            # It must not hold up the live attempt for ever; `cusp sync` can try again.
+            log.warning("Cusp leaves attempt %s on disk: %s", attempt.attempt_id, refusal)
+            return True
+
+    def _ship(self, attempt: Attempt) -> bool:
+        """Send what is there now in batches; True when nothing is pending.
+
+        The first one is also the heartbeat. What is logged meanwhile travels at the next turn.
+        """
+        if not attempt.announced:
+            self._announce(attempt)
+            attempt.announced = True
+        first, upto = True, attempt.spool.next_seq
+        self._gap_s = GAP_OF_MANY_S if attempt.spool.pending() > MANY else GAP_S
+        while (first or attempt.spool.acked < upto) and not self._closing.is_set():
+            first, before = False, attempt.spool.acked
+            self._ship_batch(attempt)
+            if attempt.spool.acked == before:
+                break  # nothing got through; look again at the next beat
+            with self._progress:
+                self._progress.notify_all()
+        return attempt.spool.pending() == 0
+
+    def _announce(self, attempt: Attempt) -> None:
+        """Announce the attempt, with less and less where the monitor refuses the content."""
+        try:
+            self._post("/runs", attempt.announcement())
+        except Refused as refusal:
+            if refusal.status not in UNWANTED:
+                raise
+            whole = attempt.announcement()
+            for start in leaner(whole):
+                try:
+                    self._post("/runs", start)
+                except Refused as again:
+                    if again.status not in UNWANTED:
+                        raise
+                    continue
+                missing = sorted(k for k, v in whole.items() if start.get(k) != v)
+                log.warning(
+                    "Cusp announced the run without its whole %s: %s", ", ".join(missing), refusal
+                )
+                return
+            raise
+
+    def _ship_batch(self, attempt: Attempt) -> None:
+        spool = attempt.spool
+        seq = max(spool.acked, spool.oldest())
+        lines = spool.read(seq)
+        try:
+            reply = self._post_batch(attempt, seq, lines)
+        except Refused as refusal:
+            if refusal.status == 404:  # the monitor forgot the run (a new database): announce again
+                attempt.announced = False
+                raise
+            if refusal.status not in UNWANTED or not lines:
+                raise
+            reply = self._isolate(attempt, seq, lines, refusal)
+        if attempt is self._live:
+            if reply.superseded:
+                attempt.superseded = True
+                self._on_superseded(reply.superseded)
+            self._on_commands(reply.commands)
+        spool.acknowledge(reply.next_seq)
+
+    def _isolate(self, attempt: Attempt, seq: int, lines: list[str], refusal: Refused) -> Reply:
+        """Send a refused batch in halves; the one message that is left over is set aside."""
+        if len(lines) == 1:
+            self._doubt(seq, refusal)
+            log.warning("Cusp set one message aside that the monitor refused: %s", refusal)
+            stand_in = json.dumps({"kind": "unsendable", "reason": str(refusal)[:500]})
+            return self._post_batch(attempt, seq, [stand_in])
+        half = len(lines) // 2
+        for start, part in ((seq, lines[:half]), (seq + half, lines[half:])):
+            try:
+                reply = self._post_batch(attempt, start, part)
+            except Refused as error:
+                if error.status not in UNWANTED:
+                    raise
+                reply = self._isolate(attempt, start, part, error)
+        return reply
+
+    def _doubt(self, seq: int, refusal: Refused) -> None:
+        """Raise the refusal of a message until it was refused often enough to be believed."""
+        self._refusals = self._refusals + 1 if seq == self._refused_seq else 1
+        self._refused_seq = seq
+        if self._refusals < BELIEVED_AFTER:
+            raise refusal
+
+    def _post_batch(self, attempt: Attempt, seq: int, lines: list[str]) -> Reply:
+        head = json.dumps(
+            {
+                "v": 1,
+                "attempt_id": attempt.attempt_id,
+                "first_seq": seq,
+                "dropped": attempt.spool.dropped,
+                "oldest_seq": attempt.spool.oldest(),
+                "sent_at": time.time(),
+                "late": attempt.late,
+                "withheld": attempt.withheld,
+            }
+        )
+        body = f'{head[:-1]},"messages":[{",".join(lines)}]}}'
+        answer = self._post(f"/runs/{attempt.run_id}/batches", body)
+        try:
+            reply, unknown = read_reply(answer)
+        except ValidationError as error:
+            raise Refused(200, f"this is not a Cusp monitor: {answer[:80]!r}") from error
+        for problem in unknown:
+            if not self._said_unknown:  # a newer monitor repeats it in every answer
+                log.warning("Cusp leaves out a command that it does not know: %.300s", problem)
+            self._said_unknown = True
+        if reply.refused:
+            self._on_refused(reply.refused)
+        self._recovered()  # also when the next batch fails: what gets through sets the pace
+        return reply
+
+    def _post(self, path: str, body: object) -> bytes:
+        content = body if isinstance(body, str) else json.dumps(body)
+        answer = self._http.post(
+            path, content=content, headers={"Content-Type": "application/json"}
+        )
+        if answer.is_success:
+            return answer.content
+        if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
+            raise httpx.HTTPStatusError(
+                f"the monitor answered {answer.status_code}",
+                request=answer.request,
+                response=answer,
+            )
+        raise Refused(answer.status_code, answer.text[:300])
+
+    def _recovered(self) -> None:
+        if self._silent_for:
+            log.warning("Cusp reached the monitor at %s again; nothing was lost", self._url)
+        self._retry_s = self._backoff_s = 0.0
+        self._silent_for = 0
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        self._backoff_s = min(LONGEST_RETRY_S, max(FIRST_RETRY_S, self._backoff_s * 2))
+        self._backoff_s *= random.uniform(0.8, 1.2)
+        # Many trainers were told the same time: a little later each, never sooner.
+        self._retry_s = max(self._backoff_s, _asked_wait_s(error) * random.uniform(1.0, 1.1))
+        self.refused = isinstance(error, Refused) and error.status in (409, 410)
+        if self._silent_for == 0 and isinstance(error, Refused) and error.status in (401, 403):
+            log.warning(
+                "The monitor at %s refuses the token (%s); set CUSP_TOKEN to one it knows. The training"
+                " goes on, its points wait on disk.",
+                self._url,
+                error.status,
+            )
+        elif self._silent_for == 0 and self.refused:
+            log.warning(
+                "The monitor at %s does not take this run: %s. The training goes on, its points wait"
+                " on disk.",
+                self._url,
+                error,
+            )
+        elif self._silent_for == 0 and isinstance(error, OSError):
+            log.warning(
+                "Cusp cannot read what it has to send (%s). The training goes on and is not recorded"
+                " until that folder is there again.",
+                error,
+            )
+        elif self._silent_for == 0:
+            log.warning(
+                "Cusp cannot reach the monitor at %s (%s). The training goes on, its points wait on"
+                " disk; start it with `cusp serve` or set CUSP_URL.",
+                self._url,
+                tls.complaint(error, self._url) or error,
+            )
+        self._silent_for += 1
+
+
+def _trusted(url: str) -> ssl.SSLContext:
+    """Return whose certificates to trust: nobody's, said once, where the environment names none."""
+    try:
+        return tls.context(url)
+    except tls.CertificatesUnreadable as error:
+        log.warning(
+            "Cusp trusts no certificate: %s. The training goes on without the monitor.", error
+        )
+        return tls.nobody()
+
+
+def _asked_wait_s(error: Exception) -> float:
+    answer = error.response if isinstance(error, httpx.HTTPStatusError) else None
+    return asked_wait_s(answer.status_code, answer.headers) if answer is not None else 0.0

@@ -1,0 +1,1 @@
+"""What the callback reads off a transformers or TRL trainer."""

@@ -1,0 +1,134 @@
+"""What a trainer's own arguments and state say about a run: how much is measured and saved, and when.
+
+Steps are read from the state, where transformers has already turned shares of `max_steps` into numbers.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from cusp.protocol.run import RunMetadata
+
+
+def described(
+    args: Any, state: Any, model: Any, given: RunMetadata, dataloader: Any = None
+) -> RunMetadata:
+    """Return the metadata with what the trainer tells filled in where it was not given.
+
+    `args` is a TrainingArguments, `state` the TrainerState of a training that begins, `dataloader` the
+    one it trains on, which tells how long an epoch is. What cannot be known stays None.
+    """
+    found: dict[str, object] = {
+        "max_steps": state.max_steps if state.max_steps > 0 else None,
+        "completions_per_point": completions_per_point(args, state, dataloader),
+        "completion_limit_tokens": getattr(args, "max_completion_length", None),
+        "save_steps": save_interval(args, state, dataloader),
+        "gpu_count": args.world_size if args.device.type == "cuda" else 0,
+    }
+    if model is not None:
+        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        found["model_parameters"] = sum(size for size, _ in sizes)
+        found["trainable_parameters"] = sum(size for size, trained in sizes if trained)
+    return given.model_copy(
+        update={k: v for k, v in found.items() if k not in given.model_fields_set}
+    )
+
+
+def completions_per_point(args: Any, state: Any, dataloader: Any = None) -> int | None:
+    """Return how many completions the values of one logged point are the mean of; None: none is logged.
+
+    TRL generates `steps_per_generation` batches at once and trains on them `num_iterations` times, so a
+    point covers what was generated since the last one, and at least one generation: in steps without one
+    TRL logs no completions' values at all.
+    """
+    steps = logging_interval(args, state, dataloader)
+    if steps is None:
+        return None
+    accumulated = max(1, args.gradient_accumulation_steps)
+    per_batch = max(1, _batch_size(args, state) * _processes(args))
+    reused = max(1, getattr(args, "num_iterations", None) or 1)
+    generated = per_batch * (getattr(args, "steps_per_generation", None) or 1)
+    return int(max(generated, steps * accumulated * per_batch // reused))
+
+
+def logging_interval(args: Any, state: Any, dataloader: Any = None) -> int | None:
+    """Return the steps from one logged point to the next; None where nothing is logged or known."""
+    strategy = _text(args.logging_strategy)
+    if strategy == "epoch":
+        return steps_per_epoch(args, state, dataloader)
+    return _whole(state, args, "logging_steps") if strategy == "steps" else None
+
+
+def save_interval(args: Any, state: Any, dataloader: Any = None) -> int | None:
+    """Return the steps from one save to the next; None where none is saved on the way, or when is unknown.
+
+    The strategy `best` saves after an evaluation, so at most as often as there is one.
+    """
+    strategy, name = _text(args.save_strategy), "save_steps"
+    if strategy == "best":
+        strategy, name = _text(args.eval_strategy), "eval_steps"
+    if strategy == "epoch":
+        return steps_per_epoch(args, state, dataloader)
+    return _whole(state, args, name) if strategy == "steps" else None
+
+
+def steps_per_epoch(args: Any, state: Any, dataloader: Any = None) -> int | None:
+    """Return the optimiser steps of one epoch as transformers counts them, or None if it has no end."""
+    batches = _length(dataloader)
+    accumulated: int = max(1, args.gradient_accumulation_steps)
+    if batches is not None:
+        return max(1, math.ceil(batches / accumulated))
+    epochs: float = args.num_train_epochs
+    total: int = state.max_steps
+    if args.max_steps > 0 or total <= 0 or not epochs or epochs <= 0:
+        return None
+    return max(1, round(total / epochs))  # max_steps was made from the epochs
+
+
+def warnings_on(args: Any, state: Any) -> Iterable[str]:
+    """Yield a sentence for each setting with which there is little to watch or to keep."""
+    if _text(args.logging_strategy) == "no":
+        yield (
+            "logging_strategy='no' logs nothing, so Cusp sees nothing of this training; set"
+            " logging_strategy='steps' and logging_steps=1."
+        )
+    if _text(args.save_strategy) == "no":
+        yield (
+            "save_strategy='no' saves no checkpoint on the way, so there will be none from before a"
+            " transition to keep; set save_strategy='steps' and save_steps."
+        )
+
+
+def _whole(state: Any, args: Any, name: str) -> int | None:
+    """Return an interval in steps; older versions of transformers have it in the arguments alone."""
+    value = getattr(state, name, None)
+    if value is None:
+        value = getattr(args, name, None)
+    if value is None or not value > 0:
+        return None
+    return math.ceil(value * max(1, state.max_steps)) if value < 1 else int(value)
+
+
+def _batch_size(args: Any, state: Any) -> int:
+    """Return one process's batch; the search for one that fits in memory ends in the state."""
+    found = getattr(state, "train_batch_size", None)
+    if getattr(args, "auto_find_batch_size", False) and found:
+        return int(found)
+    return int(args.train_batch_size)
+
+
+def _processes(args: Any) -> int:
+    """Return in how many processes a batch of that size is trained on; `split_batches` shares one out."""
+    split = getattr(getattr(args, "accelerator_config", None), "split_batches", False)
+    return 1 if split else int(args.world_size)
+
+
+def _length(dataloader: Any) -> int | None:
+    try:
+        return len(dataloader) or None
+    except (TypeError, NotImplementedError, AttributeError):
+        return None
+
+
+def _text(strategy: Any) -> str:
+    return str(getattr(strategy, "value", strategy))

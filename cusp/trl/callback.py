@@ -1,0 +1,317 @@
+"""`CuspCallback`: any transformers or TRL trainer, on any number of ranks, streamed and stopped.
+
+Rank 0 talks to the monitor. A stop that only rank 0 knew of would hang the others, so at the end of
+every step all ranks agree on one small integer and act in the same step.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from cusp import settings, terminal, user_options
+from cusp.checkpoints import branches, lineage, retention
+from cusp.checkpoints.lineage import Lineage
+from cusp.errors import CuspError
+from cusp.process import excepthook
+from cusp.process.harmless import harmless
+from cusp.protocol.messages import Command
+from cusp.protocol.run import Policy, RunMetadata
+from cusp.run import Run
+from cusp.start import init
+from cusp.trl import train_call
+from cusp.trl.arguments import described, warnings_on
+from cusp.trl.attendance import Attendance, distributed
+from cusp.trl.reading import Reading
+
+log = logging.getLogger("cusp")
+
+_SAVE, _STOP, _STOP_AFTER_SAVE = 1, 2, 4
+_NOT_TOGETHER = (
+    "Cusp is not attached in every process of this training, so it cannot stop it or have it save: the"
+    " others would wait for ever. Attach it in all of them (without `if rank == 0`)."
+)
+
+
+class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
+    """Streams a training to the monitor and carries its commands out.
+
+    Metrics, checkpoints and commands are handled by themselves; `project`, `name`, `policy` (one of its
+    actions may stand for it), `config`, `tags`, `roles` and `metadata` (reward ranges, prices) only add what
+    cannot be read off the trainer. With `hold` the weights of what `save_total_limit` deletes are held for a
+    while (docs/reference/retention.md). `cusp.watch(trainer)` makes one that reads the trainer, too.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: str | None = None,
+        name: str | None = None,
+        policy: Policy | str | None = None,
+        config: Mapping[str, Any] | None = None,
+        metadata: RunMetadata | None = None,
+        roles: user_options.Roles | None = None,
+        tags: list[str] | None = None,
+        run: Run | None = None,
+        hold: bool = True,
+    ) -> None:
+        self.run = run
+        self.reading = Reading(metadata or RunMetadata(), user_options.roles_told(roles))
+        self._given: dict[str, Any] = {"project": project, "name": name, "tags": tags}
+        self._given |= {"policy": user_options.policy_told(policy), "config": config}
+        self._hold = hold
+        self._attendance: Attendance | None = None
+        self._idle = False
+        self._unregistered: int | None = None
+        self._stop_after_save = False
+        self._proposed: list[Command] = []
+        self._agreed: set[str] = set()
+        self._call: object | None = None  # the call of `train()` that the run is recorded for
+        self._used = False
+        train_call.watch()
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Announce the attempt, from rank 0; a training goes on without Cusp rather than not at all."""
+        self._stop_after_save, self._proposed, self._agreed = False, [], set()
+        self._unregistered = self._attendance = None
+        self.reading.begin()
+        self._idle = _another_watches(self, state)
+        if self._idle:
+            return
+        try:
+            self._attendance = Attendance()
+            if not state.is_world_process_zero:
+                return
+            self._begin(args, state, model, kwargs.get("train_dataloader"))
+        except CuspError as error:
+            log.error("Cusp cannot watch this training, which goes on without it: %s", error)
+        except Exception:
+            log.exception(
+                "A fault of Cusp: it cannot watch this training, which goes on without it"
+            )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Agree with all ranks on what the monitor asked for, and act on it in this step."""
+        if self._idle:
+            return
+        self._register_late(args)
+        orders = self._agree(self._orders(), args)
+        if orders & _SAVE:
+            control.should_save = True
+        if orders & _STOP_AFTER_SAVE:
+            self._stop_after_save = True
+        if orders & _STOP:
+            control.should_save = True
+            control.should_training_stop = True
+        if orders and self.run is not None:
+            self._acknowledge_agreement(self.run, state.global_step)
+
+    @harmless(None)
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, object] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Stream the values of this step; the summary at the end of a training is not a step."""
+        if self._idle or self.run is None or not logs or "train_runtime" in logs:
+            return
+        self.run.log(logs, state.global_step)
+        self.reading.point(self.run, logs, state.global_step)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Register the checkpoint once every rank has written its part of it."""
+        if self._idle:
+            return
+        if distributed() and self._together():
+            torch.distributed.barrier()
+        if self._stop_after_save:
+            control.should_training_stop = True
+        if self.run is not None and not self._together():
+            self._unregistered = state.global_step
+        elif self.run is not None:
+            self._saved(self.run, args, state.global_step)
+
+    @harmless(None)
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Pin what is to be kept, acknowledge the stop, end the attempt; in this order."""
+        if self._idle or self.run is None:
+            return
+        self._register_late(args)
+        stopped = next((c for c in self.run.open_commands() if c.kind == "stop"), None)
+        if stopped and stopped.command_id not in self._agreed:
+            reason = f"the training had already ended at step {state.global_step}"
+            self.run.keep(stopped.steps)
+            self.run.settle()
+            self.run.acknowledge(stopped, "refused", reason=reason, step=state.global_step)
+            stopped = None
+        sent = self.run.finish(
+            "stopped" if stopped else "finished",
+            stopped.reason if stopped else None,
+            step=state.global_step,
+        )
+        self.reading.end(self.run, stopped, state, args.world_size, sent)
+
+    def on_train_error(self, error: BaseException) -> None:
+        """End the attempt at once with the exception that `train()` raises; the process may live on."""
+        if self.run is not None:
+            self.run.finish("failed", excepthook.sentence(error), drain_s=3.0)
+
+    def _begin(
+        self, args: TrainingArguments, state: TrainerState, model: Any, dataloader: Any
+    ) -> None:
+        root = Path(args.output_dir).absolute()
+        again = self._ended_unseen()
+        if self.run is None or self.run.finished:  # the same callback may serve several trainings
+            metadata = described(args, state, model, self.reading.known(), dataloader)
+            given = {**self._given, "name": self._given["name"] or _run_name(args)}
+            if given["config"] is None:
+                given["config"] = args.to_sanitized_dict()
+            goes_on = lineage.recorded(state.stateful_callbacks) if state.global_step > 0 else None
+            self.run = None
+            self.run = init(**given, metadata=metadata, root=root, resumed=again or goes_on, rank=0)
+        self._call, self._used = train_call.current(), True
+        if isinstance(state.stateful_callbacks, dict):
+            lineage.record(state.stateful_callbacks, Lineage(self.run.id, self.run.attempt_id))
+        terminal.begun(self.run)
+        for sentence in warnings_on(args, state):
+            log.warning(sentence)
+        if args.save_total_limit is not None:
+            self._mind_rotation(self.run, root, args.save_total_limit)
+        branches.give_up(root, self.run.id, after=state.global_step)
+        path = root / f"checkpoint-{state.global_step}"
+        if branches.is_unregistered(path, self.run.id):
+            self.run.checkpoint(path, state.global_step)
+
+    def _ended_unseen(self) -> Lineage | None:
+        """End a run whose training is over and nobody said so; return it if the same call goes on.
+
+        That is a `train()` that begins again with smaller batches after it ran out of memory.
+        """
+        run = self.run
+        if run is None or not self._used:
+            return None
+        if not run.finished:
+            run.finish("failed", "the training began again before it had ended", drain_s=3.0)
+        call = train_call.current()
+        return Lineage(run.id, run.attempt_id) if call is not None and call is self._call else None
+
+    def _mind_rotation(self, run: Run, root: Path, limit: int) -> None:
+        if self._hold:
+            run.hold()
+        held_there = (
+            f"so their weights are held in {retention.folder(root, run.id)} ({retention.MOST} checkpoints and"
+            f" {retention.MOST_BYTES >> 30} GiB at most)"
+        )
+        log.warning(
+            "save_total_limit=%s lets the trainer delete the checkpoint from before the transition before"
+            " it is known to matter, %s.",
+            limit,
+            held_there if self._hold else "and hold=False lets it; leave one of them out",
+        )
+
+    def read(self, trainer: Any, *, reading: Mapping[str, Any], **given: Any) -> None:
+        """Read rewards and completions off this trainer, too; `given` replaces what was told before."""
+        self._given.update({name: value for name, value in given.items() if value is not None})
+        self.reading.of(trainer, **reading)
+
+    def _together(self) -> bool:
+        """Return whether all ranks have the callback, so that they can agree. Ask at a step's end."""
+        if not distributed():
+            return True
+        return self._attendance is not None and self._attendance.complete()
+
+    @harmless(None)
+    def _saved(self, run: Run, args: TrainingArguments, step: int) -> None:
+        run.checkpoint(Path(args.output_dir) / f"checkpoint-{step}", step)
+        for command in run.open_commands():
+            if command.kind == "save" and command.command_id in self._agreed:
+                run.acknowledge(command, "done", step=step)
+
+    def _register_late(self, args: TrainingArguments) -> None:
+        """Register what was saved in the step before: without a barrier the other ranks have had time."""
+        if self._unregistered is not None and self.run is not None:
+            step, self._unregistered = self._unregistered, None
+            self._saved(self.run, args, step)
+
+    @harmless(0)
+    def _orders(self) -> int:
+        """Return what rank 0 was told since the last step, as bits; 0 on every other rank."""
+        known = self.run.open_commands() if self.run is not None else []
+        self._proposed = [c for c in known if _bit(c) and c.command_id not in self._agreed]
+        orders = 0
+        for command in self._proposed:
+            orders |= _bit(command)
+        return orders
+
+    def _agree(self, orders: int, args: TrainingArguments) -> int:
+        """Return rank 0's orders on every rank: one broadcast of one integer."""
+        if not distributed():
+            return orders
+        if not self._together():
+            self._refuse()
+            return 0
+        shared = torch.tensor([orders], dtype=torch.int32, device=args.device)
+        torch.distributed.broadcast(shared, src=0)
+        return int(shared.item())
+
+    def _refuse(self) -> None:
+        """Refuse what would have to happen on all ranks; keep what can be kept."""
+        for command in self._proposed:
+            if self.run is not None:
+                self.run.keep(command.steps)
+                self.run.acknowledge(command, "refused", reason=_NOT_TOGETHER)
+
+    @harmless(None)
+    def _acknowledge_agreement(self, run: Run, step: int) -> None:
+        for command in self._proposed:
+            self._agreed.add(command.command_id)
+            run.acknowledge(command, "agreed", step=step)
+
+
+def _bit(command: Command) -> int:
+    if command.kind == "save":
+        return _SAVE
+    if command.kind == "stop":
+        return _STOP_AFTER_SAVE if command.mode == "after_save" else _STOP
+    return 0
+
+
+def _another_watches(callback: CuspCallback, state: TrainerState) -> bool:
+    """Return whether another `CuspCallback` of the same trainer came first; said once."""
+    first = vars(state).setdefault(
+        "_cusp", id(callback)
+    )  # no field of the state: it is never saved
+    if first != id(callback) and state.is_world_process_zero:
+        log.warning(
+            "Cusp is attached to this trainer twice; the first one watches, once is enough."
+        )
+    return bool(first != id(callback))
+
+
+def _run_name(args: TrainingArguments) -> str | None:
+    """Return `run_name`, unless CUSP_RUN_NAME is set or it is only the output folder's (transformers 4)."""
+    name = "".join(c for c in str(getattr(args, "run_name", None) or "") if c.isprintable()).strip()
+    folder = str(args.output_dir)
+    if settings.from_environment().run_name or os.path.normpath(name) == os.path.normpath(folder):
+        return None
+    return name or None

@@ -1,0 +1,73 @@
+"""What is read off a training beside its metrics and checkpoints, and what its terminal is told of that."""
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cusp import terminal
+from cusp.process.harmless import harmless
+from cusp.protocol.messages import Command
+from cusp.protocol.run import RunMetadata
+from cusp.run import Run
+from cusp.trl.reward_functions import rewards_read
+from cusp.trl.samples import Sampler
+from cusp.trl.scores import Evaluate, scores
+
+
+class Reading:
+    """Rewards, roles and completions of one trainer; without a trainer only what was told."""
+
+    def __init__(self, metadata: RunMetadata, roles: Mapping[str, list[str]]) -> None:
+        self.scores: dict[int, list[float]] = {}
+        self._metadata = metadata.model_copy(update={"roles": dict(roles)}) if roles else metadata
+        self._trainer: Callable[[], Any] = lambda: None
+        self._sampler: Sampler | None = None
+        self._evaluate: Evaluate | None = None
+        self._roles_said = False
+
+    def of(
+        self,
+        trainer: Any,
+        metadata: RunMetadata | None,
+        roles: Mapping[str, list[str]],
+        samples: int,
+        evaluate: Evaluate | None,
+    ) -> None:
+        """Read this trainer from now on; what is told replaces what was told before."""
+        self._trainer = weakref.ref(
+            trainer
+        )  # a notebook deletes its trainer to have the memory back
+        known = metadata or self._metadata
+        self._metadata = known.model_copy(update={"roles": dict(roles)}) if roles else known
+        self._sampler = Sampler(trainer, samples)
+        self._evaluate = evaluate or self._evaluate
+
+    def known(self) -> RunMetadata:
+        """Return what is known before the training is looked at: told, or read off the trainer."""
+        trainer = self._trainer()
+        return self._metadata if trainer is None else rewards_read(trainer, self._metadata)
+
+    def begin(self) -> None:
+        """Another training begins, of the same trainer or another."""
+        self._roles_said = False
+
+    @harmless(None)
+    def point(self, run: Run, logs: Mapping[str, object], step: int) -> None:
+        """Say once what the logged keys are to the detector; send a few completions of the step."""
+        if any(name.startswith("eval_") for name in logs):
+            return
+        if not self._roles_said:
+            self._roles_said = True
+            terminal.roles_seen(logs, self.known())
+        if self._sampler is not None:
+            self._sampler.send(run, step)
+
+    @harmless(None)
+    def end(self, run: Run, stop: Command | None, state: Any, world_size: int, sent: bool) -> None:
+        """Say how the training ended; have the kept and the last checkpoint scored if that was asked."""
+        if stop is not None:
+            terminal.stopped(run, stop, state.global_step, state.max_steps)
+        else:
+            terminal.ended(run, state.global_step, state.max_steps, sent=sent)
+        if self._evaluate is not None:
+            self.scores = scores(self._evaluate, run.kept, run.last_checkpoint, world_size)

@@ -1,0 +1,96 @@
+"""`cusp.watch(trainer)`: one line that attaches Cusp to a TRL or transformers trainer and reads it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cusp import terminal, user_options
+from cusp.checkpoints.registry import Place
+from cusp.protocol.run import Policy, RunMetadata
+from cusp.run import Run
+from cusp.trl.callback import CuspCallback
+from cusp.trl.reward_functions import names_of
+from cusp.trl.samples import MOST_A_STEP, USUAL
+from cusp.trl.scores import Evaluate
+
+
+class Watched:
+    """The training that `cusp.watch` watches. Before `train()`, and on every rank but 0, all is None."""
+
+    def __init__(self, callback: CuspCallback) -> None:
+        self._callback = callback
+
+    @property
+    def run(self) -> Run | None:
+        """The run, once `train()` has begun."""
+        return self._callback.run
+
+    @property
+    def url(self) -> str | None:
+        """The run's page."""
+        return self.run.url if self.run is not None else None
+
+    @property
+    def kept(self) -> Place | None:
+        """The checkpoint that was kept, `.step` and `.path`; settled when `train()` has returned."""
+        return self.run.kept if self.run is not None else None
+
+    @property
+    def scores(self) -> dict[int, list[float]]:
+        """What `evaluate` returned, by step: of the kept and the last checkpoint."""
+        return self._callback.reading.scores
+
+
+def watch(
+    trainer: Any,
+    *,
+    roles: user_options.Roles | None = None,
+    policy: Policy | str | None = None,
+    evaluate: Evaluate | None = None,
+    project: str | None = None,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    tags: list[str] | None = None,
+    samples: int = USUAL,
+    metadata: RunMetadata | None = None,
+) -> Watched:
+    """Return the watched training: metrics, checkpoints and a few completions go to the monitor.
+
+    Call it in every process, before `train()`. Reward functions, their weights and known ranges are read
+    off the trainer. `roles` names the reward functions or logged keys of a role where the rules would not
+    find them: `{"format": ["my_tags"]}`. `policy` is a `cusp.Policy` or one of "stop", "propose", "watch".
+    `evaluate(path)` returns a 0 or 1 for each problem; it is called on the kept and the last checkpoint
+    when a training of one process has ended, and its values stay in `.scores`. `samples` completions of a
+    logged step are sent, 0 for none. ToldError (a ValueError) when an argument means nothing.
+    """
+    handler = getattr(trainer, "callback_handler", None)
+    if handler is None or not hasattr(trainer, "add_callback"):
+        raise user_options.ToldError(
+            f"watch() takes a trainer of TRL or transformers, not {type(trainer).__name__};"
+            " for a loop of your own use cusp.init()"
+        )
+    if isinstance(samples, bool) or not isinstance(samples, int) or not 0 <= samples <= MOST_A_STEP:
+        raise user_options.ToldError(
+            f"samples is {samples!r}; use a number from 0 to {MOST_A_STEP}"
+        )
+    if evaluate is not None and not callable(evaluate):
+        raise user_options.ToldError(
+            f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path"
+        )
+    given = user_options.run_told(project, name, tags, config, metadata)
+    asked = user_options.policy_told(policy)
+    reading = {
+        "metadata": metadata,
+        "roles": user_options.roles_told(roles, names_of(trainer)),
+        "samples": samples,
+        "evaluate": evaluate,
+    }
+    callback = next((c for c in handler.callbacks if isinstance(c, CuspCallback)), None)
+    if callback is None:
+        callback = CuspCallback()
+        trainer.add_callback(callback)
+    elif trainer.is_world_process_zero():
+        terminal.say(
+            "this trainer has Cusp attached already; what is told now is added to that one"
+        )
+    callback.read(trainer, reading=reading, policy=asked, **given)
+    return Watched(callback)

@@ -1,0 +1,1 @@
+"""ASGI middleware, each in a file of its own."""

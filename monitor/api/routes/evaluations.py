@@ -1,0 +1,163 @@
+"""Evaluations: asking for them, what workers post, reading them back."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from cusp.protocol.fields import Body, Finite, Id, Name, Step
+from monitor.actions import evaluate
+from monitor.actions.promote import usable
+from monitor.actions.require import run_or_404
+from monitor.api.dependencies import ServiceDep
+from monitor.api.keys import IdempotencyKey
+from monitor.api.openapi import answers
+from monitor.api.permissions import GrantDep, needs
+from monitor.api.routes.jobs import Count, Row, Share, Token
+from monitor.database.engine import Transaction
+from monitor.errors import Conflict
+from monitor.policy import availability
+from monitor.schemas import evaluation
+from monitor.schemas import evaluation as evaluation_schema
+from monitor.schemas.base import Json
+from monitor.store import changes, checkpoints, evaluations, jobs, runs
+from monitor.store import jobs as job_rows
+
+router = APIRouter()
+
+
+class Evaluation(Body):
+    """One scored checkpoint and split."""
+
+    checkpoint_id: Id | None
+    roles: Annotated[list[Name], Field(max_length=16)]
+    step: Step
+    task: Name
+    split: Literal["selection", "report"]
+    samples_per_problem: Count
+    pass_at_1: Share
+    low: Share
+    high: Share
+    n_problems: Count
+    n_samples: Count
+    errors: Count
+    mean_tokens: Finite
+    truncated_share: Share
+    rows: Annotated[list[Row], Field(max_length=200_000)]
+
+
+class EvaluationPost(Body):
+    """An evaluation, with the right to bring it."""
+
+    token: Token
+    evaluation: Evaluation
+
+
+@router.post(
+    "/jobs/{job_id}/evaluations",
+    tags=["jobs"],
+    dependencies=[needs("control")],
+    responses=answers(evaluation_schema.Stored, 409),
+)
+def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Json:
+    """Store one evaluation with its rows; a repeat is ignored."""
+    brought = post.evaluation
+    with service.database.write() as tx:
+        job = jobs.held(tx, job_id, post.token)
+        _check_checkpoint(tx, job.run_id, brought.checkpoint_id)
+        new = evaluations.add(
+            tx, job.run_id, job_id, _evaluation_row(brought), _rows(brought), service.clock()
+        )
+        changes.section_changed(tx, job.run_id, "evaluations")
+        changes.section_changed(tx, job.run_id, "checkpoints")
+    service.changed(job.run_id)
+    return {"stored": new}
+
+
+def _check_checkpoint(tx: Transaction, run_id: str, checkpoint_id: str | None) -> None:
+    row = checkpoints.get(tx, checkpoint_id) if checkpoint_id else None
+    if checkpoint_id and (row is None or row.run_id != run_id):
+        raise Conflict(f"run {run_id} has no checkpoint {checkpoint_id!r}")
+
+
+def _evaluation_row(brought: Evaluation) -> Json:
+    head = {"checkpoint_id", "step", "task", "split"}
+    return {
+        **brought.model_dump(include=head),
+        "scores": brought.model_dump(exclude={*head, "rows"}),
+    }
+
+
+def _rows(brought: Evaluation) -> list[Json]:
+    names = ("problem_id", "sample", "score", "tokens", "finish_reason", "seed")
+    return [dict(zip(names, row, strict=True)) for row in brought.rows]
+
+
+class EvaluateRequest(Body):
+    """Which checkpoints to score; none named means the candidates.
+
+    `recipe_given` says that a recipe with an evaluation section was put into the run's folder.
+    """
+
+    checkpoints: list[Id] = Field(default=[], max_length=200)
+    recipe_given: bool = False
+
+
+@router.get(
+    "/runs/{run_id}/evaluations",
+    tags=["runs"],
+    dependencies=[needs("read")],
+    responses=answers(evaluation.Evaluations),
+)
+def get_evaluations(run_id: Id, service: ServiceDep) -> Json:
+    """Return the scores of the run's checkpoints and the latest paired comparison."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        return read_evaluations(tx, run_id)
+
+
+@router.post(
+    "/runs/{run_id}/evaluate",
+    tags=["runs"],
+    status_code=202,
+    dependencies=[needs("control")],
+    responses=answers(evaluation.Job, 409, status=202),
+)
+def evaluate_run(
+    run_id: Id,
+    service: ServiceDep,
+    grant: GrantDep,
+    request: EvaluateRequest | None = None,
+    key: IdempotencyKey = None,
+) -> Json:
+    """Queue the evaluation of the candidates, or of the checkpoints named."""
+    asked = request or EvaluateRequest()
+    only = asked.checkpoints
+
+    def act(tx: Transaction) -> Json:
+        run = run_or_404(tx, run_id, locked=True)
+        if asked.recipe_given:
+            runs.change(tx, run_id, metadata={**run.metadata, "evaluable": True})
+        elif reason := availability.no_evaluation(run_id, run.metadata):
+            raise Conflict(reason)
+        if not usable(tx, run_id):
+            raise Conflict("the run has no complete checkpoint yet; wait for the first save")
+        return evaluation.job(evaluate.asked_for(tx, run_id, service.clock(), grant.name, only))
+
+    answer = service.once(key, ["evaluate", run_id, asked.model_dump()], act)
+    service.changed(run_id)
+    return answer
+
+
+def read_evaluations(tx: Transaction, run_id: str, evaluated: Sequence[Any] | None = None) -> Json:
+    """Return the run's `Evaluation` objects and its latest `Comparison`.
+
+    `evaluated` are its evaluations if they were read before.
+    """
+    evaluated = evaluations.of_run(tx, run_id) if evaluated is None else evaluated
+    done = [job for job in job_rows.of_run(tx, run_id) if job.state == "done" and job.result]
+    return {
+        "evaluations": [evaluation.evaluation(row) for row in evaluated],
+        "comparison": done[0].result.get("comparison") if done else None,
+    }

@@ -1,0 +1,183 @@
+"""What a run has logged: series, verdicts, change points, samples, refused messages, its audit log."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from cusp.protocol.fields import Body, Id
+from monitor.actions.require import run_or_404
+from monitor.api.dependencies import ServiceDep
+from monitor.api.openapi import answers
+from monitor.api.permissions import GrantDep, needs
+from monitor.database.engine import Transaction
+from monitor.errors import NotFound
+from monitor.roles.reading import shown_series
+from monitor.schemas import access, base, run, series
+from monitor.schemas.base import Json
+from monitor.schemas.downsample import thin
+from monitor.services import Service
+from monitor.store import changes, checkpoints, points, quarantine, runs, verdicts
+from monitor.store.access import audit
+
+router = APIRouter(tags=["runs"])
+
+MEDIA_TYPE = "application/x-ndjson"
+_PAGE = 500
+_ANSWER = {"description": "one JSON object a line", "content": {MEDIA_TYPE: {}}}
+
+
+@router.get(
+    "/runs/{run_id}/quarantine",
+    dependencies=[needs("read")],
+    response_class=StreamingResponse,
+    responses={200: _ANSWER},
+)
+def get_quarantine(run_id: Id, service: ServiceDep) -> StreamingResponse:
+    """Return the messages that were set aside, oldest first, as JSON lines to download.
+
+    Each line is `{"attempt", "seq", "reason", "body", "at"}`; `body` is the message as it was sent, as
+    text of at most 4,096 characters.
+    """
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+    name = f"{run_id}-set-aside.jsonl"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(_lines(service, run_id), media_type=MEDIA_TYPE, headers=headers)
+
+
+def _lines(service: Service, run_id: str) -> Iterator[str]:
+    place = (-1, -1)
+    while True:
+        with service.database.read() as tx:
+            numbers = base.attempt_numbers(runs.attempts_of(tx, run_id))
+            found = quarantine.after(tx, run_id, place, _PAGE)
+        for row in found:
+            yield json.dumps(run.set_aside(row, numbers)) + "\n"
+        if len(found) < _PAGE:
+            return
+        place = (found[-1].attempt_key, found[-1].seq)
+
+
+Since = Annotated[int, Query(ge=0, le=2**53, description="first step to return")]
+MaxPoints = Annotated[
+    int, Query(ge=10, le=100_000, description="about this many points of each series")
+]
+
+
+class Judgement(Body):
+    """A person's word on a change point."""
+
+    state: Literal["confirmed", "dismissed"]
+
+
+@router.get(
+    "/runs/{run_id}/series", dependencies=[needs("read")], responses=answers(series.AllSeries)
+)
+def get_series(
+    run_id: Id,
+    service: ServiceDep,
+    names: str | None = None,
+    since: Since = 0,
+    max_points: MaxPoints | None = None,
+) -> Json:
+    """Return the metric series: what counts, and what later attempts superseded."""
+    only = names.split(",") if names else None
+    with service.database.read() as tx:
+        run = run_or_404(tx, run_id)
+        found, numbers = _stored_series(tx, run, only, since)
+        if max_points is not None:
+            marked = _marked_steps(tx, run)
+            found = [thin(one, max_points, marked) for one in found]
+        return {"series": series.series(found, numbers)}
+
+
+@router.get(
+    "/runs/{run_id}/verdicts", dependencies=[needs("read")], responses=answers(series.Verdicts)
+)
+def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0) -> Json:
+    """Return the verdict after every step, in columns."""
+    with service.database.read() as tx:
+        run = run_or_404(tx, run_id)
+        return series.verdicts(verdicts.verdicts_of(tx, run_id, since), run.verdict)
+
+
+@router.get(
+    "/runs/{run_id}/change-points",
+    dependencies=[needs("read")],
+    responses=answers(series.ChangePoints),
+)
+def get_change_points(run_id: Id, service: ServiceDep) -> Json:
+    """Return the change points found so far."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        found = verdicts.change_points_of(tx, run_id)
+        return {"change_points": [series.change_point(row) for row in found]}
+
+
+@router.patch(
+    "/change-points/{change_point_id}",
+    dependencies=[needs("control")],
+    responses=answers(series.ChangePoint),
+)
+def judge_change_point(
+    change_point_id: Id, judgement: Judgement, service: ServiceDep, grant: GrantDep
+) -> Json:
+    """Confirm or dismiss a change point, as a person."""
+    with service.database.write() as tx:
+        row = verdicts.judge(tx, change_point_id, judgement.state, grant.name)
+        if row is None:
+            raise NotFound(f"there is no change point {change_point_id!r} here")
+        audit.add(
+            tx,
+            row.run_id,
+            service.clock(),
+            actor=grant.name,
+            action=judgement.state,
+            target=change_point_id,
+            detail={"kind": row.kind, "step": row.step},
+        )
+        changes.section_changed(tx, row.run_id, "change_points")
+    service.changed(row.run_id)
+    return series.change_point(row)
+
+
+@router.get(
+    "/runs/{run_id}/samples", dependencies=[needs("read")], responses=answers(series.Samples)
+)
+def get_samples(run_id: Id, service: ServiceDep, step: Since | None = None) -> Json:
+    """Return stored completions."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        return {"samples": [series.sample(row) for row in points.samples_of(tx, run_id, step=step)]}
+
+
+@router.get("/runs/{run_id}/audit", dependencies=[needs("read")], responses=answers(access.Audit))
+def get_audit(run_id: Id, service: ServiceDep) -> Json:
+    """Return who did what, newest first."""
+    with service.database.read() as tx:
+        run_or_404(tx, run_id)
+        return {"audit": [access.audit_entry(row) for row in audit.of_run(tx, run_id)]}
+
+
+def read_series(tx: Transaction, run: Any) -> list[Json]:
+    """Return the run's `Series` objects, every point of them."""
+    return series.series(*_stored_series(tx, run))
+
+
+def _stored_series(
+    tx: Transaction, run: Any, names: list[str] | None = None, since: int = 0
+) -> tuple[list[points.Series], dict[int, int]]:
+    attempts = runs.attempts_of(tx, run.id)
+    found = shown_series(tx, run, runs.cuts(attempts), only=names, since=since)
+    return found, base.attempt_numbers(attempts)
+
+
+def _marked_steps(tx: Transaction, run: Any) -> set[int]:
+    """Return the steps that a chart points at: checkpoints, change points, the transition."""
+    transition = (run.verdict or {}).get("transition") or {}
+    marked = {transition[key] for key in ("step", "low", "high", "safe_step") if key in transition}
+    marked |= {row.step for row in checkpoints.of_run(tx, run.id)}
+    return marked | {row.step for row in verdicts.change_points_of(tx, run.id)}

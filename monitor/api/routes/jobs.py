@@ -1,0 +1,194 @@
+"""Jobs: what workers claim, keep alive and bring back."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WrapValidator
+
+from cusp.protocol.fields import NUMBER, PLAIN_OBJECT, Body, Id, Name, Object, Text
+from monitor.actions import evaluate
+from monitor.api.dependencies import ServiceDep
+from monitor.api.keys import IdempotencyKey
+from monitor.api.openapi import answers
+from monitor.api.permissions import GrantDep, check_run, needs
+from monitor.database.engine import Transaction
+from monitor.errors import Forbidden
+from monitor.schemas import evaluation as evaluation_schema
+from monitor.schemas.base import Json
+from monitor.store import changes, jobs, runs
+
+router = APIRouter(tags=["jobs"])
+
+Token = Annotated[int, Field(ge=0, le=2**31 - 1), NUMBER]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1), NUMBER]
+Share = Annotated[float, Field(ge=0, le=1), NUMBER]
+# problem id, sample, score (null: the verifier failed), tokens, finish reason, seed
+Row = tuple[
+    Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")],
+    Annotated[int, Field(ge=0, le=32_767), NUMBER],
+    Share | None,
+    Count,
+    Annotated[str, Field(max_length=16, pattern=r"^[ -~]*$")],
+    Annotated[int, Field(ge=0, le=2**53), NUMBER],
+]
+_PLAIN: TypeAdapter[dict[str, Any]] = TypeAdapter(Object)
+
+
+def _plain(value: Any, check: Callable[[Any], Any]) -> Any:
+    """Refuse what no database could hold, wherever in the object it is."""
+    return check(_PLAIN.validate_python(value))
+
+
+class NothingToDo(LookupError):
+    """No job waits. Nothing is remembered of the asking, so a repeat may get one."""
+
+
+class Claim(Body):
+    """Who asks for which kinds of job; `runs`: only of these, whose folders the worker has."""
+
+    worker: Name
+    runs: Annotated[list[Id], Field(max_length=1_000)] | None = None
+    kinds: Annotated[
+        list[Literal["train", "evaluate", "export"]], Field(min_length=1, max_length=3)
+    ]
+
+
+class Progress(Body):
+    """How far a job is."""
+
+    done: Count
+    total: Count
+    text: Annotated[Text, Field(max_length=500)] = ""
+
+
+class Heartbeat(Body):
+    """The worker is alive."""
+
+    token: Token
+    progress: Progress | None = None
+
+
+class Result(BaseModel):
+    """What a job brought; of an `evaluate` job the paired comparison, which the page shows."""
+
+    model_config = ConfigDict(
+        extra="allow", allow_inf_nan=False, json_schema_extra={**PLAIN_OBJECT}
+    )
+
+    comparison: evaluation_schema.Comparison | None = None
+
+
+class Finish(Body):
+    """How a job ended."""
+
+    token: Token
+    state: Literal["done", "failed"]
+    error: Text | None = None
+    result: Annotated[Result, WrapValidator(_plain)] | None = None
+
+
+@router.get(
+    "/jobs", dependencies=[needs("read", filters=True)], responses=answers(evaluation_schema.Jobs)
+)
+def list_jobs(
+    service: ServiceDep, grant: GrantDep, run_id: Id | None = None, waiting: bool = False
+) -> Json:
+    """Return jobs, newest first, of one run or of all; a limited token must name its run.
+
+    `waiting`: those that a worker could claim now, oldest first.
+    """
+    with service.database.read() as tx:
+        if run_id is None and grant.limited:
+            raise Forbidden("the token is limited to some runs; ask with run_id")
+        if run_id is not None:
+            check_run(tx, grant, run_id)
+        found = jobs.waiting(tx, service.clock()) if waiting else jobs.of_run(tx, run_id)
+        return {
+            "jobs": [evaluation_schema.job(row) for row in found if run_id in (None, row.run_id)]
+        }
+
+
+@router.post(
+    "/jobs/claim",
+    responses={**answers(evaluation_schema.ClaimedJob), 204: {"description": "nothing to do"}},
+    dependencies=[needs("control")],
+)
+def claim_job(claim: Claim, service: ServiceDep, key: IdempotencyKey = None) -> Any:
+    """Give the oldest waiting job to the worker; a repeat with the same key gets the same one."""
+
+    def act(tx: Transaction) -> Json:
+        row = jobs.claim(tx, claim.worker, claim.kinds, service.clock(), claim.runs)
+        if row is None:
+            raise NothingToDo
+        changes.section_changed(tx, row.run_id, "jobs")
+        fields = {"id": row.id, "kind": row.kind, "run_id": row.run_id, "payload": row.payload}
+        return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
+
+    try:
+        answer = service.once(key, ["claim", claim.model_dump()], act)
+    except NothingToDo:
+        return Response(status_code=204)
+    service.changed(answer["run_id"])
+    return answer
+
+
+@router.post(
+    "/jobs/{job_id}/heartbeat",
+    dependencies=[needs("control")],
+    responses=answers(evaluation_schema.Lease, 409),
+)
+def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
+    """Prolong the lease."""
+    progress = beat.progress.model_dump() if beat.progress else None
+    with service.database.write() as tx:
+        row = jobs.heartbeat(tx, job_id, beat.token, service.clock(), progress)
+        if progress is not None:
+            changes.section_changed(tx, row.run_id, "jobs")
+    service.changed(row.run_id)
+    return {"lease_s": jobs.LEASE_S}
+
+
+@router.post(
+    "/jobs/{job_id}/finish",
+    dependencies=[needs("control")],
+    responses=answers(evaluation_schema.JobState, 409),
+)
+def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: IdempotencyKey = None) -> Json:
+    """End the job; a comparison that names a best checkpoint moves the alias `best`."""
+    ended: list[str] = []
+
+    def act(tx: Transaction) -> Json:
+        now = service.clock()
+        held = jobs.held(tx, job_id, finish.token)
+        runs.lock(tx, held.run_id)
+        jobs.finish(
+            tx,
+            job_id,
+            finish.token,
+            now,
+            state=finish.state,
+            error=finish.error,
+            result=finish.result.model_dump(exclude_unset=True) if finish.result else None,
+        )
+        _conclude(tx, held, finish, now)
+        ended.append(held.run_id)
+        return {"state": finish.state}
+
+    answer = service.once(key, ["finish", job_id, finish.model_dump()], act)
+    for run_id in ended:
+        service.changed(run_id)
+    return answer
+
+
+def _conclude(tx: Transaction, job: Any, finish: Finish, now: float) -> None:
+    """Do what follows from the job's end, in its transaction."""
+    brought = finish.result.comparison if finish.result else None
+    comparison = brought.model_dump() if brought else None
+    if finish.state == "done" and job.kind == "evaluate":
+        evaluate.finished(tx, job.run_id, now, comparison)
+    error = None if finish.state == "done" else finish.error or "the worker gave no reason"
+    evaluate.tell_ended(tx, job, now, error, comparison)
+    for section in ("jobs", "evaluations", "checkpoints"):
+        changes.section_changed(tx, job.run_id, section)
+    changes.add(tx, job.run_id, "run", {})

@@ -1,0 +1,103 @@
+"""Runs: announcing, batches, listing, reading one, telling its roles."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from cusp.protocol.fields import NAMED, Body, Id, Name
+from cusp.protocol.messages import Batch, Reply
+from monitor.actions.require import run_or_404
+from monitor.actions.set_roles import retell
+from monitor.api.announcement import Announcement
+from monitor.api.dependencies import ServiceDep
+from monitor.api.openapi import answers
+from monitor.api.permissions import GrantDep, check_run, needs
+from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
+from monitor.schemas import run as run_schema
+from monitor.schemas.base import Json
+from webui.address import at
+
+router = APIRouter(tags=["runs"])
+
+
+@router.post(
+    "/runs",
+    dependencies=[needs("ingest", filters=True)],
+    responses=answers(run_schema.Announced, 409),
+)
+def announce_run(start: Announcement, service: ServiceDep, grant: GrantDep) -> Json:
+    """Announce an attempt of a run; repeating it changes nothing.
+
+    What of the announcement cannot be taken is left out, and named in `refused` and `ignored`.
+    """
+    with service.database.read() as tx:
+        check_run(tx, grant, start.run_id, start.project)
+    service.ingest.announce(start, start.refused, start.ignored)
+    reasons = [part.reason for part in start.refused]
+    found = {"id": start.run_id, "url": at(f"/runs/{start.run_id}")}
+    return {**found, "refused": reasons, "ignored": list(start.ignored)}
+
+
+@router.post(
+    "/runs/{run_id}/batches", dependencies=[needs("ingest")], response_model_exclude_none=True
+)
+def post_batch(run_id: Id, batch: Batch, service: ServiceDep) -> Reply:
+    """Take messages and return what the trainer should know."""
+    return service.ingest.batch(run_id, batch)
+
+
+@router.get("/runs", dependencies=[needs("read", filters=True)], responses=answers(run_schema.Runs))
+def list_runs(
+    service: ServiceDep,
+    wanted: WantedDep,
+    before: BeforeDep,
+    status: Status | None = None,
+    limit: Limit = 100,
+) -> Json:
+    """Return a page of the runs, newest first; `next` is `before` of the next one."""
+    with service.database.read() as tx:
+        page = service.listed(tx, replace(wanted, status=status), limit, before)
+        return {
+            "runs": service.summaries(tx, page.runs),
+            "total": page.total,
+            "first": page.first,
+            "next": page.older and str(page.older),
+        }
+
+
+@router.get("/runs/{run_id}", dependencies=[needs("read")], responses=answers(run_schema.Run))
+def get_run(run_id: Id, service: ServiceDep) -> Json:
+    """Return one run with its details."""
+    with service.database.read() as tx:
+        return service.detailed(tx, run_or_404(tx, run_id))
+
+
+class RunChange(Body):
+    """What to change of a run. `roles` takes the place of all that was told before; `{}` means the rules."""
+
+    roles: Annotated[
+        dict[Name, Annotated[list[Name], Field(max_length=64)]],
+        Field(max_length=16, json_schema_extra=NAMED),
+    ]
+
+
+@router.patch(
+    "/runs/{run_id}",
+    dependencies=[needs("control")],
+    responses=answers(run_schema.Run, 409, 410),
+)
+def change_run(
+    run_id: Id, change: RunChange, service: ServiceDep, grant: GrantDep
+) -> dict[str, Any]:
+    """Tell the roles of a run: its verdicts are made anew from the points that are there."""
+    folds = service.ingest.folds
+    with service.database.write() as tx:
+        run = run_or_404(tx, run_id, locked=True)
+        state = retell(tx, run, folds, change.roles, service.clock(), grant.name)
+    if state is not None:
+        folds.put(run_id, state)
+        service.changed(run_id)
+    with service.database.read() as tx:
+        return service.detailed(tx, run_or_404(tx, run_id))

@@ -1,0 +1,1 @@
+"""Tokens, sessions, scopes, cross-site checks and rate limits."""

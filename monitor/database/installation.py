@@ -1,0 +1,12 @@
+"""What tells one database from another."""
+
+from sqlalchemy import Connection, select
+
+from monitor.database.schema import installation
+
+_ID = select(installation.c.id)
+
+
+def database_id(connection: Connection) -> str:
+    """Return the id that the database was given when it was made."""
+    return str(connection.execute(_ID).scalar_one())

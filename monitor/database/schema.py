@@ -1,0 +1,448 @@
+"""The tables. A change here needs a migration in the same commit; `make check` compares the two.
+
+Times are UTC seconds since 1970 as floats, ids are ULIDs, JSON columns hold plain objects.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = String(26)
+
+
+def _run_id(*, primary_key: bool = False) -> Column[str]:
+    return Column("run_id", Id, ForeignKey("runs.id"), nullable=False, primary_key=primary_key)
+
+
+installation = Table(
+    "installation",
+    metadata,
+    # One row, written by the migration: two databases never share it, a copy keeps it.
+    Column("id", Id, primary_key=True),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("project", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("policy", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("status_reason", Text),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("last_contact_at", Double, nullable=False),
+    Column("last_step", BigInteger),
+    # Numbers the run's changes; the events stream replays from any of them.
+    Column("cursor", BigInteger, nullable=False),
+    # Counts the folds, so that a process knows whether its cached detector is the newest.
+    Column("folds", BigInteger, nullable=False),
+    Column("verdict", JSON),
+    # Hidden from the lists and to be purged; NULL for a run that nobody deleted.
+    Column("deleted_at", Double),
+    Column("deleted_by", String(200)),
+    # What of its messages was not taken, by name (monitor/runs/left_out.py); NULL: nothing yet.
+    Column("left_out", JSON),
+    Index(None, "project", "created_at"),
+    Index(None, "name"),
+)
+for _listed in (
+    ("created_at", "id"),
+    ("project", "created_at", "id"),
+    ("status", "created_at", "id"),
+):
+    # The table of runs, newest first. Config and verdict make rows long: reading them to count costs.
+    Index(
+        f"ix_runs_listed_{_listed[0]}",
+        *(runs.c[_name] for _name in _listed),
+        sqlite_where=runs.c.deleted_at.is_(None),
+        postgresql_where=runs.c.deleted_at.is_(None),
+    )
+
+run_search = Table(
+    "run_search",
+    metadata,
+    _run_id(primary_key=True),
+    # Name, project and tags, case folded. Apart from the run: all of them are read in a search.
+    Column("words", Text, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _run_id(),
+    # A small number for the points table, given in the order of arrival.
+    Column("key", SmallInteger, nullable=False),
+    # The order of the run's attempts, from 0 without a gap (monitor/store/attempt_order.py).
+    Column("place", Integer, nullable=False, server_default="0"),
+    # The attempt before it in the folder it came from, as it says itself.
+    Column("after", Id),
+    # Whether its process had ended when it was announced; NULL: it did not say.
+    Column("late", Boolean),
+    Column("next_seq", BigInteger, nullable=False),
+    Column("first_step", BigInteger),
+    Column("last_step", BigInteger),
+    Column("status", String(16), nullable=False),
+    Column("status_reason", Text),
+    Column("host", String(200)),
+    Column("started_at", Double, nullable=False),
+    Column("last_contact_at", Double, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    # Since when a later attempt has the run; how many points were written from then on, though.
+    Column("superseded_at", Double),
+    Column("outrun", BigInteger, nullable=False, server_default="0"),
+    # Points that the trainer itself held back, once it was told.
+    Column("withheld", BigInteger, nullable=False, server_default="0"),
+    # First and last sign of life of the trainer by its own words (monitor/runs/durations.py).
+    Column("began_at", Double),
+    Column("last_at", Double),
+    # When its spool last came from another process: no sign of life.
+    Column("late_at", Double),
+    UniqueConstraint("run_id", "key"),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _run_id(),
+    Column("name", String(200), nullable=False),
+    UniqueConstraint("run_id", "name"),
+)
+
+points = Table(
+    "points",
+    metadata,
+    Column("series_id", Integer, ForeignKey("series.id"), primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("attempt_key", SmallInteger, primary_key=True),
+    Column("value", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+boundaries = Table(
+    "boundaries",
+    metadata,
+    _run_id(primary_key=True),
+    Column("attempt_key", SmallInteger, primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    _run_id(primary_key=True),
+    Column("attempt_key", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("step", BigInteger, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("completion", Text, nullable=False),
+    Column("rewards", JSON, nullable=False),
+    Index(None, "run_id", "step"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _run_id(primary_key=True),
+    Column("attempt_key", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    _run_id(primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("phase", String(16), nullable=False),
+    Column("score", Double, nullable=False),
+    Column("evidence", JSON, nullable=False),
+)
+
+change_points = Table(
+    "change_points",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _run_id(),
+    Column("kind", String(24), nullable=False),
+    Column("seen_at_step", BigInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("low", BigInteger, nullable=False),
+    Column("high", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    # Set once a person has spoken; the detector does not overrule that.
+    Column("author", String(200)),
+    UniqueConstraint("run_id", "kind", "seen_at_step"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _run_id(),
+    # What was found, so that one finding leads to one decision of a kind.
+    Column("finding", String(80), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("step", BigInteger),
+    Column("checkpoint_step", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("run_id", "finding", "kind"),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _run_id(),
+    Column("kind", String(8), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("steps", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("state_reason", Text),
+    Column("step", BigInteger),
+    Column("created_at", Double, nullable=False),
+    Column("delivered_at", Double),
+    Column("agreed_at", Double),
+    Column("done_at", Double),
+    Index(None, "run_id", "state"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _run_id(),
+    Column("attempt_key", SmallInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("path", String(1000), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("pinned", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    # When the box that holds it last said what it found there; NULL: not since this was recorded.
+    Column("checked_at", Double),
+    Index(None, "run_id", "step"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    _run_id(primary_key=True),
+    Column("alias", String(64), primary_key=True),
+    Column("checkpoint_id", Id, ForeignKey("checkpoints.id"), nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("moved_at", Double, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _run_id(),
+    Column("kind", String(16), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    # The fencing token: it grows with every claim, and a write with an older one is refused.
+    Column("token", Integer, nullable=False),
+    Column("worker", String(200)),
+    Column("lease_until", Double),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("progress", JSON),
+    Column("error", Text),
+    Column("result", JSON),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Index(None, "state", "created_at"),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _run_id(),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("checkpoint_id", Id, ForeignKey("checkpoints.id")),
+    Column("step", BigInteger, nullable=False),
+    Column("task", String(200), nullable=False),
+    Column("split", String(16), nullable=False),
+    Column("scores", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("job_id", "step", "task", "split"),
+    Index(None, "run_id"),
+)
+
+evaluation_rows = Table(
+    "evaluation_rows",
+    metadata,
+    Column("evaluation_id", Id, ForeignKey("evaluations.id"), primary_key=True),
+    Column("problem_id", String(64), primary_key=True),
+    Column("sample", SmallInteger, primary_key=True),
+    # 1 right, 0 wrong, NULL when the verifier failed: that is never "wrong".
+    Column("score", Double),
+    Column("tokens", Integer, nullable=False),
+    Column("finish_reason", String(16), nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    _run_id(primary_key=True),
+    Column("cursor", BigInteger, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("ref", JSON, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    # No foreign key: the log outlives a purged run. NULL: the act was on no run.
+    Column("run_id", Id),
+    Column("at", Double, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("target", String(200), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index(None, "run_id", "at"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    # Answers given to requests with an Idempotency-Key: a repeat gets the same one.
+    Column("key", String(200), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    # The id is part of the token itself and no secret; of the secret only the SHA-256 is kept.
+    Column("id", Id, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("project", String(200)),
+    # No foreign key: a trainer's token is made before its run is announced.
+    Column("run_id", Id),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("last_used_at", Double),
+    Column("revoked_at", Double),
+    Column("revoked_by", String(200)),
+)
+
+session_key = Table(
+    "session_key",
+    metadata,
+    # One row, made by the first monitor that needs it: with CUSP_TOKEN it signs the browsers' cookies.
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("secret", String(64), nullable=False),
+)
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    # Of those that log out; forgotten when the cookie has run out by itself.
+    Column("id", String(64), primary_key=True),
+    Column("ends_at", Double, nullable=False),
+)
+
+purged = Table(
+    "purged",
+    metadata,
+    # What remains of a run: late messages of it are refused. Its rows go in chunks until `done_at`.
+    Column("run_id", Id, primary_key=True),
+    Column("author", String(200), nullable=False),
+    Column("purged_at", Double, nullable=False),
+    Column("done_at", Double),
+    Column("rows", BigInteger, nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("url", String(2_000), nullable=False),
+    Column("topics", JSON, nullable=False),
+    Column("project", String(200)),
+    # Signing needs the secret itself, so no hash would do; it is emptied when the webhook goes.
+    Column("secret", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("removed_at", Double),
+    Column("removed_by", String(200)),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("webhook_id", Id, ForeignKey("webhooks.id"), nullable=False),
+    # No foreign key: what is still to be told of a run is told after its purge, too.
+    Column("run_id", Id),
+    Column("topic", String(32), nullable=False),
+    # What happened, so that one finding is told once however often it is folded.
+    Column("key", String(160), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    # The fencing token: a sender paused past its lease cannot record an outcome.
+    Column("token", Integer, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_at", Double, nullable=False),
+    Column("lease_until", Double),
+    Column("http_status", SmallInteger),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    UniqueConstraint("webhook_id", "key"),
+    Index(None, "state", "next_at"),
+    Index(None, "run_id"),
+)

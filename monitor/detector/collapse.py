@@ -1,0 +1,162 @@
+"""The hard failures that need no statistics: told within a few steps, by rules that chance cannot meet.
+
+A reward counts as gone when it stays below 5 % of its range for so many points that, at the level
+it had, chance would give such a row about once in ten million (each point counted as one draw).
+Collapsed is: format and accuracy both gone (or the only one of them that is measured); or one of
+them gone while length sits at its limit or near zero; or entropy at five times its low and > 1.5,
+or at a fiftieth of its level and < .01 (every completion is the same: nothing is left to learn
+from); or length near zero while the format, seen before, is not there any more.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
+
+_GONE = 0.05
+_CHANCE = 16.0
+_SLOW = 0.03
+_POINTS = 6
+_SMOOTH = 0.1
+_AT_LIMIT = 0.95
+_NO_ENTROPY = 0.01
+_NO_ENTROPY_SHARE = 0.02
+_LONG = 8
+
+
+@dataclass
+class _Reward:
+    """The level of one reward before it went, and for how many points it has been gone."""
+
+    level: float = 0.0
+    seen: int = 0
+    gone_points: int = 0
+
+    def add(self, share: float) -> None:
+        """Take one value; a row of lost points lowers the level only once it is over."""
+        self.seen += 1
+        if share <= _GONE:
+            self.gone_points += 1
+            return
+        rate = max(_SLOW, 1 / self.seen)
+        self.level *= (1 - rate) ** self.gone_points
+        self.level += rate * (share - self.level)
+        self.gone_points = 0
+
+    def gone(self) -> bool:
+        """Return whether chance would hardly ever give this many lost points in a row."""
+        if self.level < 0.2 or self.seen < 32 or self.gone_points < 4:
+            return False
+        return -self.gone_points * math.log1p(-min(self.level, 0.97)) >= _CHANCE
+
+
+class Failure(NamedTuple):
+    """What failed, in words, and for how many points by now."""
+
+    words: str
+    points: int
+
+
+@dataclass
+class CollapseWatch:
+    """Counts the points of each failure; `add` returns the collapse once it is one.
+
+    >>> watch, told = CollapseWatch(), []
+    >>> for step in range(60):
+    ...     up = float(step < 40)
+    ...     told.append(watch.add([up, up, None, None], None, None))
+    >>> told.index(Failure("format and accuracy are gone (below 5 % for 5 points)", 5))
+    44
+    """
+
+    format: _Reward = field(default_factory=_Reward)
+    accuracy: _Reward = field(default_factory=_Reward)
+    points: int = 0
+    at_limit: int = 0
+    was_short: bool = False
+    near_zero: int = 0
+    length: float = 0.0
+    exploded: int = 0
+    low_entropy: float = math.inf
+    smooth_entropy: float = 0.0
+    usual_entropy: float = 0.0
+    vanished: int = 0
+
+    def add(
+        self,
+        values: list[float | None],
+        clipped_ratio: float | None,
+        limit_tokens: int | None,
+    ) -> Failure | None:
+        """Take the shares of format and accuracy, length in tokens and entropy in nats of a point."""
+        self.points += 1
+        if (share := values[FORMAT]) is not None:
+            self.format.add(share)
+        if (share := values[ACCURACY]) is not None:
+            self.accuracy.add(share)
+        if (length := values[LENGTH]) is not None:
+            self._add_length(length, clipped_ratio, limit_tokens)
+        if (entropy := values[ENTROPY]) is not None:
+            self._add_entropy(entropy)
+        return self._failure()
+
+    def _add_length(self, length: float, clipped: float | None, limit: int | None) -> None:
+        full = clipped if clipped is not None else (length / limit if limit else 0.0)
+        self.was_short = self.was_short or full < 0.5
+        self.at_limit = self.at_limit + 1 if full >= _AT_LIMIT else 0
+        short = length <= max(2.0, 0.1 * self.length)
+        self.near_zero = self.near_zero + 1 if short and self.length > 8 else 0
+        if not short or not self.length:
+            self.length += max(_SMOOTH, 1 / self.points) * (length - self.length)
+
+    def _add_entropy(self, entropy: float) -> None:
+        first = self.smooth_entropy == 0.0
+        self.smooth_entropy = (
+            entropy if first else self.smooth_entropy + _SMOOTH * (entropy - self.smooth_entropy)
+        )
+        if self.points >= 8:
+            self.low_entropy = min(self.low_entropy, self.smooth_entropy)
+        high = entropy > max(1.5, 5 * self.low_entropy)
+        self.exploded = self.exploded + 1 if high else 0
+        if entropy < min(_NO_ENTROPY, _NO_ENTROPY_SHARE * self.usual_entropy):
+            self.vanished += 1
+        else:
+            self.vanished = 0
+            self.usual_entropy += max(_SLOW, 1 / self.points) * (entropy - self.usual_entropy)
+
+    def _failure(self) -> Failure | None:
+        named = (("format", self.format), ("accuracy", self.accuracy))
+        gone = [name for name, reward in named if reward.gone()]
+        measured = [reward for _, reward in named if reward.seen]
+        points = max((reward.gone_points for reward in measured), default=0)
+        if gone and len(gone) == len(measured):
+            verb = "are" if len(gone) > 1 else "is"
+            words = f"{' and '.join(gone)} {verb} gone (below 5 % for {points} points)"
+            return Failure(words, points)
+        if gone and self.at_limit >= _POINTS and self.was_short:
+            words = f"{gone[0]} is gone and length is at its limit for {self.at_limit} points"
+            return Failure(words, self.at_limit)
+        if gone and self.near_zero >= _POINTS:
+            words = f"{gone[0]} is gone and length is near zero for {self.near_zero} points"
+            return Failure(words, self.near_zero)
+        return self._extinct() or self._odd_entropy()
+
+    def _extinct(self) -> Failure | None:
+        """Return the loss of a format that was there, if never learnt, with nearly all of the length."""
+        points = min(self.near_zero, self.format.gone_points)
+        if points < _LONG or self.format.level <= 0:
+            return None
+        return Failure(
+            f"length is near zero and the format is not there for {points} points", points
+        )
+
+    def _odd_entropy(self) -> Failure | None:
+        usual, now = self.usual_entropy, self.smooth_entropy
+        if self.exploded >= _POINTS:
+            words = f"entropy exploded to {now:.2f} nats from {self.low_entropy:.2f}"
+            return Failure(words, self.exploded)
+        if self.vanished >= _LONG:
+            words = f"entropy vanished: {usual:.2f} nats before, below {_NO_ENTROPY} for {self.vanished} points"
+            return Failure(words, self.vanished)
+        return None

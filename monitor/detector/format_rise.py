@@ -1,0 +1,197 @@
+"""When did the format reward rise? The best sigmoid through the rewards as they were logged.
+
+A clean format transition is a sigmoid (10-90 % in some 20 steps, at any step of the run). Least
+squares over its middle and width date it; low and high follow from these in closed form, so every
+middle is tried, by FFT. The interval of a date holds all fits whose sum of squares is not much worse
+than the best one's, in units of the long-run noise of what the best one leaves.
+"""
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detector.signal.history import REMEMBERED, Array
+from monitor.detector.signal.noise import noise_of
+
+_WIDTHS = np.array([0.3, 1.0, 2.0, 3.5, 5.5, 8.5, 13.0, 20.0, 30.0, 45.0, 70.0, 100.0])
+_TO_NINETY_PERCENT = float(np.log(9.0))
+_LEAST_SIDE = 4
+_LEAST_WAIT = 8
+_LEAST_POINTS = 16
+_LIKELY = 13.0
+_STEEPEST = 50.0
+_BLOCK = 64
+
+
+class Crossing(NamedTuple):
+    """The last index before the rise crossed one share of its height, with an interval."""
+
+    at: int
+    low: int
+    high: int
+
+    def after(self, points: int) -> "Crossing":
+        """Return the crossing counted from `points` earlier."""
+        return Crossing(self.at + points, self.low + points, self.high + points)
+
+
+class Rise(NamedTuple):
+    """One rise of format: its middle (onset), its end, 90 % of its height (saturation), and its height."""
+
+    onset: Crossing
+    saturation: Crossing
+    height: float
+
+
+class RiseWatch:
+    """Remembers the rewards of a run and dates their rise on them when it is time."""
+
+    def __init__(self) -> None:
+        self._rewards: deque[float] = deque(maxlen=REMEMBERED)
+        self._size = 0
+        self._seen_at = 0
+        self._next = 0
+        self._over = False
+        self._last: Rise | None = None
+
+    def add(self, reward: float) -> None:
+        """Take the reward of the next point as it was logged, NaN if it was not."""
+        self._rewards.append(reward)
+        self._size += 1
+
+    def due(self, over: int, *, again: bool) -> Rise | None:
+        """Return the rise, in indices of the run, whenever it is to be dated; otherwise None.
+
+        It is when the rise is first seen, when it is over (for `over` points; 0 = it is not), and,
+        if `again`, each time that is twice as long ago: what follows tells its height better.
+        """
+        ended, self._over = bool(over) and not self._over, bool(over)
+        if not ended and (self._size < self._next or (self._last and not again)):
+            return None
+        self._seen_at = self._seen_at or self._size
+        self._next = self._size + max(over or self._size - self._seen_at, _LEAST_WAIT)
+        rise = self._in_memory()
+        self._last = rise or self._last
+        return rise
+
+    def _in_memory(self) -> Rise | None:
+        """Return the main rise that is remembered, unless a larger one is only remembered by its date."""
+        found, before = rise_in(np.array(self._rewards)), self._size - len(self._rewards)
+        if found is None:
+            return None
+        last = self._last
+        if last and last.onset.low < before and found.height < last.height:
+            return None
+        return Rise(found.onset.after(before), found.saturation.after(before), found.height)
+
+
+def rise_in(rewards: Array) -> Rise | None:
+    """Return the main rise in `rewards` (NaN = not measured), None where nothing rose.
+
+    >>> rise = rise_in(1 / (1 + np.exp(-(np.arange(120.0) - 40.5) / 5)))
+    >>> rise.onset.at, rise.saturation.at
+    (40, 52)
+    >>> rise_in(np.linspace(1, 0, 60)) is None
+    True
+    """
+    measured = np.isfinite(rewards)
+    if measured.sum() < _LEAST_POINTS:
+        return None
+    gain, slope, base = _fits(np.where(measured, rewards, 0.0), measured.astype(np.float64))
+    gain[slope <= 0] = 0.0
+    width, middle = np.unravel_index(int(gain.argmax()), gain.shape)
+    if gain[width, middle] <= 0:
+        return None
+    shape = _sigmoid(
+        np.arange(len(rewards), dtype=np.float64) - float(middle) - 0.5, float(_WIDTHS[width])
+    )
+    left = (rewards - slope[width, middle] * shape)[measured]
+    noise = noise_of(left)
+    variance = max(float(left.var()), noise.long_run**2 if noise else 0.0, 1e-9 * base)
+    likely = gain >= gain.max() - _LIKELY * variance
+    middles = np.broadcast_to(np.arange(len(rewards), dtype=np.float64), gain.shape)
+    ends = middles + 0.5 + _TO_NINETY_PERCENT * _WIDTHS[:, None]
+    best = (width, middle)
+    return Rise(_crossing(middles, likely, best), _crossing(ends, likely, best), float(slope[best]))
+
+
+def _crossing(at: Array, likely: NDArray[np.bool_], best: tuple[np.intp, np.intp]) -> Crossing:
+    last = at.shape[1] - 1
+    dates = (at[best], at[likely].min(), at[likely].max())
+    return Crossing(*(min(int(date), last) for date in dates))
+
+
+def _sigmoid(distance: Array, width: float) -> Array:
+    shape: Array = 1.0 / (1.0 + np.exp(-np.clip(distance / width, -_STEEPEST, _STEEPEST)))
+    return shape
+
+
+def _fits(values: Array, measured: Array) -> tuple[Array, Array, float]:
+    """Return how much every sigmoid explains, and its height: shape (widths, middles); and the whole.
+
+    `values` are 0 where `measured` is 0; the middle of column j lies between the points j and j + 1.
+    """
+    points, count = len(values), measured.sum()
+    mean = values.sum() / count
+    centred = (values - mean) * measured
+    distance = -np.arange(-(points - 1), points, dtype=np.float64)
+    shapes = np.stack([_sigmoid(distance - 0.5, float(width)) for width in _WIDTHS])
+    size = -(-2 * points // _BLOCK) * _BLOCK  # what wraps around falls outside of what is taken
+
+    def summed(what: Array, by: Array) -> Array:
+        """Return the sum over points i of what[i] * by(i - j), for every j."""
+        product = np.fft.irfft(np.fft.rfft(what, size) * np.fft.rfft(by, size), size)
+        sums: Array = product[:, points - 1 : 2 * points - 1]
+        return sums
+
+    def added(by: Array) -> Array:
+        """Return the sum over measured points i of by(i - j), for every j."""
+        if count < points:
+            return summed(measured, by)
+        total = np.concatenate([np.zeros((len(by), 1)), np.cumsum(by, axis=1)], axis=1)
+        sums: Array = total[:, points:] - total[:, :points]
+        return sums
+
+    first, second = added(shapes), added(shapes * shapes)
+    spread = second - first * first / count
+    cross = summed(centred, shapes)
+    sides = np.cumsum(measured)
+    ok = (spread > 1e-6) & (sides >= _LEAST_SIDE) & (count - sides >= _LEAST_SIDE)
+    slope = np.where(ok, cross / np.where(ok, spread, 1.0), 0.0)
+    return slope * cross, slope, float(centred @ centred)
+
+
+_SMOOTH = 0.12
+_NEW_HIGH = 0.08
+_QUIET_POINTS = 24
+
+
+class FormatLevel:
+    """Smoothed level, its highest value, and the point at which that was reached.
+
+    >>> level = FormatLevel()
+    >>> for index in range(40):
+    ...     level.add(index, min(index, 20) / 20, unit=1.0)
+    >>> level.settled(40), level.high_at < 40
+    (False, True)
+    >>> level.settled(90)
+    True
+    """
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+        self.high = -math.inf
+        self.high_at = 0
+
+    def add(self, index: int, value: float, unit: float) -> None:
+        """Take one value; a high counts as new when it exceeds the last by 0.08 `unit`."""
+        self.value = value if self.value is None else self.value + _SMOOTH * (value - self.value)
+        if self.value > self.high + _NEW_HIGH * unit:
+            self.high, self.high_at = self.value, index
+
+    def settled(self, size: int) -> bool:
+        """Return whether no new high came for a while (longer, the longer the rise took)."""
+        return size - self.high_at >= max(_QUIET_POINTS, self.high_at // 8)

@@ -1,0 +1,1 @@
+"""The isotonic reversal scan and what weighs its evidence."""

@@ -1,0 +1,71 @@
+"""When was it? A suspected change dated on what is known now: the transition, its change points, words."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from monitor.detector.explain import change, joined
+from monitor.detector.scan.scan import ROWS, Moment, Scan
+from monitor.detector.signal.metrics import ACCURACY, LENGTH, METRICS
+from monitor.detector.types import ChangePoint, Kind, State, Transition
+
+_LEAST_TURN_Z = 3.0
+_WITNESS_Z = 3.0
+_SPEAK_FOR: Mapping[Kind, tuple[int, ...]] = {
+    "length_turn": (LENGTH,),
+    "destabilisation": tuple(row for row in range(ROWS) if row != LENGTH),
+}
+
+
+class DatedChange(NamedTuple):
+    """A transition with its change points, and what changed since as one sentence."""
+
+    transition: Transition
+    changes: tuple[ChangePoint, ...]
+    words: str
+
+
+def dated_change(scan: Scan, now: int, state: State) -> DatedChange | None:
+    """Return the change of the scan, dated at full resolution; None where nothing can be dated."""
+    date = scan.date()
+    if date is None:
+        return None
+    steps, moment = scan.history.step, date.moment
+    safest = int(min(date.safe, _accuracy_fell(scan, moment)))
+    step, low, high, safe = map(steps, (date.index, date.low, date.high, safest))
+    transition = Transition(step, low, high, max(safe - 1, 0), now, state)
+    words = _since(scan, moment, transition)
+    evidence = {
+        metric.name: round(value**2, 1)
+        for metric, value in zip(METRICS, moment.z, strict=True)
+        if value > 0
+    }
+    changes = []
+    for kind in _kinds(moment, evidence):
+        own = scan.date(_SPEAK_FOR[kind]) or date
+        at, low, high = map(steps, (own.index, own.low, own.high))
+        spoke = {METRICS[row].name for row in _SPEAK_FOR[kind]}
+        own_evidence = {name: value for name, value in evidence.items() if name in spoke}
+        changes.append(ChangePoint(kind, at, low, high, state, now, own_evidence, words))
+    return DatedChange(transition, tuple(changes), words)
+
+
+def _kinds(moment: Moment, evidence: Mapping[str, float]) -> list[Kind]:
+    kinds: list[Kind] = ["length_turn"] if moment.z[LENGTH] >= _LEAST_TURN_Z else []
+    if len(evidence) > 1 or not kinds:
+        kinds.append("destabilisation")
+    return kinds
+
+
+def _accuracy_fell(scan: Scan, moment: Moment) -> float:
+    """Return the point before accuracy itself began to fall, infinity if it bears no witness.
+
+    Accuracy often sinks before format breaks, and accuracy is what a checkpoint is kept for.
+    """
+    own = scan.date((ACCURACY,)) if moment.z[ACCURACY] >= _WITNESS_Z else None
+    return own.safe if own else math.inf
+
+
+def _since(scan: Scan, moment: Moment, found: Transition) -> str:
+    clauses = [change(row, moment, scan.readings[row]) for row in range(ROWS) if moment.z[row] >= 1]
+    return f"Since step {found.step} (likely {found.low}-{found.high}) {joined(clauses)}."

@@ -1,0 +1,80 @@
+"""When a metric may speak: gates that keep the ordinary course of a training out of the evidence.
+
+format    after it rose (it cannot break before it was learnt) or has been above half for 64 points
+accuracy  after 16 measured points
+length    after it fell (a length that only grows is another story), else only an explosion counts
+entropy   after the format rose: entropy moves both ways while the format is being learnt
+"""
+
+from monitor.detector.scan.scan import Scan
+from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
+from monitor.detector.signal.transform import Reading
+
+_RISE_Z = 5.0
+_FALL_Z = 4.0
+_LENGTH_FALL = 0.03
+_ESTABLISHED_POINTS = 64
+_FEW_POINTS = 16
+_ENTROPY_SETTLES = 16
+
+
+def open_gates(scan: Scan) -> None:
+    """Arm every metric whose gate is open by now. A gate once open stays open."""
+    if scan.size < 24 * scan.pace:
+        return
+    if scan.size % 4 == 0 or scan.pace < 1:
+        _open_format(scan)
+        _open_length(scan)
+    if scan.armed[ACCURACY] is None and scan.readings[ACCURACY].count >= _FEW_POINTS:
+        scan.armed[ACCURACY] = scan.mark(ACCURACY, scan.history.first)
+    _open_entropy(scan)
+
+
+def _open_format(scan: Scan) -> None:
+    reading = scan.readings[FORMAT]
+    if scan.moved_well[FORMAT] is not None or not reading.count:
+        return
+    rose = scan.good_move(FORMAT, reading.scale.effect, _RISE_Z)
+    scan.moved_well[FORMAT] = rose
+    if scan.armed[FORMAT] is not None:
+        return
+    if rose is not None:
+        scan.armed[FORMAT] = scan.mark(FORMAT, rose)
+    elif reading.count >= _established_points(reading, scan.pace) and format_is_high(scan):
+        scan.armed[FORMAT] = scan.mark(
+            FORMAT, max(scan.size - _ESTABLISHED_POINTS, scan.history.first)
+        )
+
+
+def _established_points(reading: Reading, pace: float) -> int:
+    """A range that is only observed needs longer to say what is high."""
+    guessed = reading.scale.linear and not reading.scale.known
+    return int(pace * _ESTABLISHED_POINTS * (2 if guessed else 1))
+
+
+def format_is_high(scan: Scan) -> bool:
+    """Return whether the last 32 points of the format reward lie above half of its range."""
+    end, start = scan.history.now(FORMAT), scan.history.sums(scan.size - 32)[:, FORMAT]
+    count = end[0] - float(start[0])
+    if count < 16:
+        return False
+    return scan.readings[FORMAT].level((end[1] - float(start[1])) / count) > 0.5
+
+
+def _open_length(scan: Scan) -> None:
+    if scan.armed[LENGTH] is None and scan.readings[LENGTH].count:
+        fell = scan.good_move(LENGTH, _LENGTH_FALL, _FALL_Z)
+        scan.moved_well[LENGTH] = fell
+        if fell is not None:
+            scan.armed[LENGTH] = scan.mark(LENGTH, fell)
+
+
+def _open_entropy(scan: Scan) -> None:
+    if scan.armed[ENTROPY] is not None or scan.readings[ENTROPY].count < _FEW_POINTS:
+        return
+    gate = scan.armed[FORMAT]
+    if gate is None and scan.readings[FORMAT].count:
+        return
+    start = max((gate.point if gate else 0) + _ENTROPY_SETTLES, scan.history.first)
+    if start < scan.size:
+        scan.armed[ENTROPY] = scan.mark(ENTROPY, start)

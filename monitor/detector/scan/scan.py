@@ -1,0 +1,300 @@
+"""The isotonic reversal scan: evidence of all metrics that something turned bad at a common step.
+
+For every candidate step tau, S(tau) is the sum over metrics of the squared contrast z_k(tau)+ of
+the mean after tau against the mean of the present level before it. S is large only where several
+points moved against what the metric did so far; its argmax dates the change and {S >= max - 13} is
+its interval. `weights.py` says how far each metric may be trusted.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detector.scan.contrast import (
+    LEAST_POINTS,
+    Contrast,
+    Sums,
+    ramp_contrast,
+    step_contrast,
+)
+from monitor.detector.scan.isotonic import Isotonic, Mark
+from monitor.detector.scan.weights import Full, balanced, learnt, limit_alone, lost, surged, weighed
+from monitor.detector.signal.history import WINDOW, Array, History
+from monitor.detector.signal.metrics import (
+    ACCURACY,
+    BAD,
+    ENTROPY,
+    FORMAT,
+    LENGTH,
+    METRICS,
+    VOLATILITY,
+)
+from monitor.detector.signal.noise import correlation
+from monitor.detector.signal.transform import EVERY_STEP, Reading, pace_of
+from monitor.detector.types import RunShape
+
+_INTERVAL_DROP = 13.0
+_LEAST_LEVEL = 24
+_SAFE_DROP = 3.0
+_NOTICED = 4.0
+_SHARED = 0.5
+_PACE_KNOWN = 8
+_UNARMED_LENGTH_EFFECT = 0.3
+_UNARMED_LENGTH_POINTS = 24
+ROWS = len(METRICS)
+EVERY_ROW = tuple(range(ROWS))
+Indices = NDArray[np.intp]
+_BAD = np.array(BAD)
+_BAD_COLUMN = _BAD[:, None]
+_NOTHING = (0.0,) * ROWS
+_NEVER = (math.inf, 0.0, 0.0)
+
+
+def _candidates() -> Indices:
+    lengths = list(range(LEAST_POINTS // 2, LEAST_POINTS + 1))
+    while lengths[-1] < WINDOW - 1:
+        lengths.append(min(max(lengths[-1] + 1, int(lengths[-1] * 1.12)), WINDOW - 1))
+    return np.array(lengths, dtype=np.intp)
+
+
+_BACK = _candidates()
+
+
+def _better(step: Contrast, ramp: Contrast) -> Contrast:
+    """Return jump or ramp, whichever fits a metric better; entropy, often a ramp from far, as a jump."""
+    use = ramp.z > step.z
+    use[ENTROPY] = False
+    return Contrast(np.where(use, ramp.z, step.z), np.where(use, ramp.difference, step.difference))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The scan at its best candidate: which point, the score, and per metric z, part and levels."""
+
+    index: int
+    score: float
+    z: tuple[float, ...]
+    parts: tuple[float, ...]
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Date:
+    """A dated change in points: the last point before it and its interval, with the moment."""
+
+    index: int
+    low: int
+    high: int
+    safe: int
+    moment: Moment
+
+
+class Scan:
+    """The state of the scan over all metrics; grows by `add`, read by `best`, `date`, `good_move`."""
+
+    def __init__(self, shape: RunShape, confirm: float) -> None:
+        self._confirm = confirm
+        self.history = History(ROWS)
+        self.readings = [Reading(metric, shape) for metric in METRICS]
+        self.armed: list[Mark | None] = [None] * ROWS
+        self.moved_well: list[int | None] = [None] * ROWS
+        self._fits = [Isotonic(metric.bad) for metric in METRICS]
+        self._good_fits = [Isotonic(-metric.bad) for metric in METRICS]
+        self._shared = np.eye(ROWS)
+        self._sigma = np.full((ROWS, 1), np.inf)
+        self._effect = np.zeros((ROWS, 1))
+        self._starts: list[Mark | None] = [None] * ROWS
+        self._start_sums = np.full((3, ROWS, 1), np.array(_NEVER)[:, None, None])
+        self._next_noise = 12
+        self.settled_from = 0
+        self.pace = EVERY_STEP
+
+    @property
+    def size(self) -> int:
+        """Number of points so far."""
+        return self.history.size
+
+    @property
+    def least(self) -> int:
+        """Fewest points that a change must have lasted."""
+        return int(LEAST_POINTS * self.pace)
+
+    def add(self, step: int, raws: list[float | None]) -> None:
+        """Add the raw values of one step, one per metric (None = not measured)."""
+        if self.size == _PACE_KNOWN:
+            self.pace = pace_of((step - self.history.step(0)) / self.size)
+            for reading in self.readings:
+                reading.pace = self.pace
+        self._widen(raws)
+        before = [tuple(self.history.now(row)) for row in range(ROWS)]
+        values = [self.readings[row].read(raws[row]) for row in range(VOLATILITY)]
+        change = self.readings[FORMAT].change if values[FORMAT] == values[FORMAT] else None
+        values.append(self.readings[VOLATILITY].read(change))
+        self.history.append(values, step)
+        for row, value in enumerate(values):
+            if value == value:
+                self._fit(row, Mark(self.size - 1, *before[row]))
+        if self.size >= self._next_noise:
+            self._learn_noise()
+
+    def _widen(self, raws: list[float | None]) -> None:
+        """Read a reward linearly from now on if a value shows that its range is not [0, 1]."""
+        for row, (reading, raw) in enumerate(zip(self.readings, raws, strict=True)):
+            if raw is not None and reading.scale.leaves_range(raw):
+                values = reading.make_linear(self.history.recent(self.size)[row].tolist())
+                self.history.replace_row(row, values)
+                self.armed[row] = None
+                self._refit(row)
+                self._learn_noise()
+
+    def _refit(self, row: int) -> None:
+        self._fits[row] = Isotonic(METRICS[row].bad)
+        self._good_fits[row] = Isotonic(-METRICS[row].bad)
+        for point in range(self.history.first, self.size):
+            before, after = self.mark(row, point), self.mark(row, point + 1)
+            if after.measured > before.measured:
+                self._fits[row].add(before, after.measured, after.total)
+                self._good_fits[row].add(before, after.measured, after.total)
+
+    def _fit(self, row: int, before: Mark) -> None:
+        count, total, _ = self.history.now(row)
+        self._fits[row].add(before, count, total)
+        if row in (FORMAT, LENGTH) and self.moved_well[row] is None:
+            self._good_fits[row].add(before, count, total)
+
+    def _learn_noise(self) -> None:
+        recent = self.history.recent(WINDOW)
+        for row, reading in enumerate(self.readings):
+            if reading.count:
+                values = recent[row]
+                settled = values[max(0, len(values) - (self.size - self.settled_from)) :]
+                reading.learn_noise(values[np.isfinite(values)], settled[np.isfinite(settled)])
+        self._sigma[:, 0] = [reading.sigma for reading in self.readings]
+        self._effect[:, 0] = [reading.scale.effect for reading in self.readings]
+        self._shared = _SHARED * correlation(recent, _BAD) + (1 - _SHARED) * np.eye(ROWS)
+        self._next_noise = self.size + min(max(4, self.size // 16), 64)
+
+    def best(self) -> Moment | None:
+        """Return the scan at its best coarse candidate, None while there is nothing to compare."""
+        taus = self.size - _BACK
+        taus = taus[taus > self.history.first]
+        if not len(taus):
+            return None
+        sums = self._sums(taus)
+        contrast = self._contrast(sums, taus, ramps=False)
+        plain = (contrast.z**2).sum(axis=0)
+        j = int(plain.argmax())
+        if plain[j] < _NOTICED:  # most steps: nothing to weigh and nothing to tell
+            return Moment(int(taus[j]), 0.0, *(_NOTHING,) * 4)
+        parts = self._parts(contrast, sums)
+        return self._moment(taus, self._total(parts), contrast, parts, sums)
+
+    def date(self, rows: tuple[int, ...] = EVERY_ROW) -> Date | None:
+        """Return the change of these metrics dated at full resolution, jump or ramp per metric."""
+        taus = np.arange(max(1, self.history.first), self.size - self.least + 1)
+        if not len(taus):
+            return None
+        sums = self._sums(taus)
+        contrast = self._contrast(sums, taus, ramps=True)
+        parts = balanced(contrast.z**2, self._confirm)
+        parts[[row for row in EVERY_ROW if row not in rows]] = 0.0
+        total = parts.sum(axis=0)
+        if not total.any():
+            return None
+        within = taus[total >= total.max() - _INTERVAL_DROP] - 1
+        likely = taus[total >= total.max() - _SAFE_DROP] - 1
+        moment = self._moment(taus, total, contrast, parts, sums)
+        return Date(moment.index - 1, int(within[0]), int(within[-1]), int(likely[0]), moment)
+
+    def _sums(self, taus: Indices) -> Sums:
+        for row in EVERY_ROW:
+            mark = self._start(row)
+            if mark is not self._starts[row]:
+                self._starts[row] = mark
+                self._start_sums[:, row, 0] = mark[1:] if mark else _NEVER
+        now = self.history.sums(self.size)[:, :, None]
+        return Sums(self._start_sums, self.history.sums_at(taus), now)
+
+    def _contrast(self, sums: Sums, taus: Indices, *, ramps: bool) -> Contrast:
+        """Return the contrasts that may count: armed, bad, and of at least the least effect."""
+        contrast = step_contrast(sums, self._sigma, _BAD_COLUMN, self.least)
+        if ramps:
+            contrast = _better(contrast, ramp_contrast(sums, self._sigma, _BAD_COLUMN, self.least))
+        ok = (contrast.z > 0) & (contrast.difference >= self._effect)
+        if self.armed[LENGTH] is None:
+            ok[LENGTH] &= contrast.difference[LENGTH] >= _UNARMED_LENGTH_EFFECT
+            ok[LENGTH] &= taus >= _UNARMED_LENGTH_POINTS
+        return Contrast(ok * contrast.z, contrast.difference)
+
+    def _start(self, row: int) -> Mark | None:
+        """Return where the reference stretch of a metric begins, None if the metric may not count."""
+        if self._fits[row].empty:
+            return None
+        start = self._fits[row].start_of(_LEAST_LEVEL * self.pace, self.history.now(row)[0])
+        gate = self.armed[row]
+        if gate is None:
+            return start if row == LENGTH else None
+        return start if start.point >= gate.point else gate
+
+    def _parts(self, contrast: Contrast, sums: Sums) -> Array:
+        parts: Array = contrast.z**2
+        if parts.sum(axis=0).max() <= limit_alone(self._confirm):
+            return parts
+        full = Full(
+            learnt(sums, self.readings[FORMAT]),
+            lost(contrast, sums, self.readings[ACCURACY]),
+            surged(contrast, sums, self.readings[ENTROPY]),
+        )
+        return weighed(parts, full, self._confirm)
+
+    def _total(self, parts: Array) -> Array:
+        """Return the evidence at each candidate, less what metrics share by chance.
+
+        Half of the correlation of their noise is charged: all of it would also charge changes that
+        are there in both (long completions are cut, and what is cut has no format).
+        """
+        plain = parts.sum(axis=0)
+        if not plain.any():
+            return np.zeros_like(plain)
+        root = np.sqrt(parts)
+        joint = (root * (self._shared @ root)).sum(axis=0)
+        total: Array = np.maximum(plain * plain / np.maximum(joint, 1e-12), parts.max(axis=0))
+        return total
+
+    def _moment(
+        self, taus: Indices, total: Array, contrast: Contrast, parts: Array, sums: Sums
+    ) -> Moment:
+        j = int(total.argmax())
+        score, plain = float(total[j]), float(parts[:, j].sum())
+        part = (parts[:, j] * (score / plain if plain else 0.0)).tolist()
+        z = contrast.z[:, j].tolist()
+        levels = sums.levels(j) if score else (_NOTHING, _NOTHING)
+        return Moment(int(taus[j]), score, tuple(z), tuple(part), *levels)
+
+    def good_move(self, row: int, effect: float, least_z: float) -> int | None:
+        """Return the point at which a metric significantly moved in its good direction, if it did."""
+        fit, reading = self._good_fits[row], self.readings[row]
+        if fit.empty or not math.isfinite(reading.sigma):
+            return None
+        start = fit.start
+        taus = self.size - _BACK
+        taus = taus[taus >= max(start.point + self.least, self.history.first)]
+        if not len(taus):
+            return None
+        sums = Sums(
+            np.array(start[1:])[:, None, None],
+            self.history.sums_at(taus)[:, row : row + 1],
+            np.array(self.history.now(row))[:, None, None],
+        )
+        sigma = np.array([[reading.sigma]])
+        contrast = step_contrast(sums, sigma, -_BAD_COLUMN[row : row + 1], self.least)
+        z = np.where(contrast.difference >= effect, contrast.z, 0.0)[0]
+        j = int(z.argmax())
+        return int(taus[j]) if z[j] * reading.young() > least_z else None
+
+    def mark(self, row: int, index: int) -> Mark:
+        """Return the mark of a metric before point `index` (not older than the memory)."""
+        return Mark(index, *self.history.sums(index)[:, row].tolist())

@@ -1,0 +1,107 @@
+"""How far each metric may be trusted: no witness that can be explained away confirms alone.
+
+format      counts in full if it was above 60 % of its range: what was never learnt wanders
+accuracy    for at most `alone` = confirm - 11, unless it lost two thirds of its level: it depends
+            on the prompts
+length      for at most `alone`: it follows the data as much as the policy; accuracy and length
+            together also (a change of the data moves both), unless accuracy lost that much
+entropy     for at most `alone`, unless it more than doubled to over half a nat: a slow rise alone is
+            common in runs that stay good; length and such a rise together also (longer answers have
+            more entropy, and where neither format nor accuracy suffers they do no harm)
+volatility  as format: a reward that shakes after it was learnt is what the phase transition is
+So something else must bear witness with at least 11 (z = 3.3), which chance rarely gives at the same
+step: with 6, a length that had turned for good was confirmed by the next wobble of anything.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detector.scan.contrast import Contrast, Sums
+from monitor.detector.signal.history import Array
+from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH, VOLATILITY
+from monitor.detector.signal.transform import Reading
+
+_LEARNT = 0.6
+_LOST = 1 / 3
+_SURGE = math.log(2.0)
+_SURGE_NATS = math.log(0.5)
+_WITNESS = 11.0
+_ENTROPY_DATES_BELOW = 6.0
+Flags = NDArray[np.bool_]
+
+
+def limit_alone(confirm: float) -> float:
+    """Return what one limited witness may bring; below that no limit matters."""
+    return confirm - _WITNESS
+
+
+def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
+    """Return at which candidates accuracy fell to less than a third of its level."""
+    found: Flags = contrast.z[ACCURACY] > 0
+    if not found.any():
+        return found
+    origin, shares = accuracy.origin or 0.0, accuracy.scale.shares
+    less = shares(sums.after(ACCURACY) + origin) < _LOST * shares(sums.before(ACCURACY) + origin)
+    both: Flags = found & less
+    return both
+
+
+def learnt(sums: Sums, form: Reading) -> Flags:
+    """Return at which candidates format had been above 60 % of its range."""
+    high: Flags = form.scale.shares(sums.before(FORMAT) + (form.origin or 0.0)) > _LEARNT
+    return high
+
+
+def surged(contrast: Contrast, sums: Sums, entropy: Reading) -> Flags:
+    """Return at which candidates entropy more than doubled to over half a nat."""
+    found: Flags = (contrast.z[ENTROPY] > 0) & (contrast.difference[ENTROPY] > _SURGE)
+    if not found.any():
+        return found
+    both: Flags = found & (sums.after(ENTROPY) + (entropy.origin or 0.0) > _SURGE_NATS)
+    return both
+
+
+class Full(NamedTuple):
+    """Per candidate: whether format, accuracy and entropy count in full there."""
+
+    format: Flags
+    accuracy: Flags
+    entropy: Flags
+
+
+def weighed(parts: Array, full: Full, confirm: float) -> Array:
+    """Return the squared contrasts (metrics x candidates) after the limits above.
+
+    >>> parts = np.array([[0.0], [20.0], [90.0], [0.0], [0.0]])
+    >>> no, yes = np.array([False]), np.array([True])
+    >>> weighed(parts, Full(no, no, no), 33.0).sum().item()
+    22.0
+    >>> weighed(parts, Full(no, yes, no), 33.0).sum().item()
+    42.0
+    """
+    alone = limit_alone(confirm)
+    form = np.where(full.format, parts[FORMAT], np.minimum(parts[FORMAT], alone))
+    accuracy = np.where(full.accuracy, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
+    room = np.where(full.accuracy, alone, alone - accuracy)
+    length = np.minimum(parts[LENGTH], room)
+    entropy = np.where(full.entropy, parts[ENTROPY], np.minimum(parts[ENTROPY], alone - length))
+    left = np.where(full.format, np.inf, alone - form)
+    volatility = np.minimum(parts[VOLATILITY], left)
+    return np.array([form, accuracy, length, entropy, volatility])
+
+
+def balanced(parts: Array, confirm: float) -> Array:
+    """Return squared contrasts for dating: limits by scaling, so that the shapes stay.
+
+    Entropy rises before the rest breaks; it dates only as far as the others do not.
+    """
+    alone = limit_alone(confirm)
+    others = float(np.delete(parts, ENTROPY, axis=0).sum(axis=0).max())
+    entropy = others / 2 if others >= _ENTROPY_DATES_BELOW else alone
+    most = np.array([np.inf, np.inf, alone, entropy, np.inf])
+    top = np.maximum(parts.max(axis=1), 1e-12)
+    scaled: Array = parts * np.minimum(1.0, most / top)[:, None]
+    return scaled

@@ -1,0 +1,1 @@
+"""One metric on its way to the scan: transform, noise, history."""

@@ -1,1 +1,0 @@
-"""Readers of what trainers write, into what Cusp takes."""

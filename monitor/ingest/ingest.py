@@ -1,0 +1,291 @@
+"""One batch, one transaction: store -> fold -> decide -> commands and jobs.
+
+Whatever the network repeats, reorders or splits, the database ends up the same: a message is taken
+when its number is the next one, a repeat is skipped, a gap is answered with the number wanted.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cusp.protocol.messages import Batch, Message, Reply
+from cusp.protocol.reading import Read, read_message
+from cusp.protocol.run import RunStart
+from cusp.protocol.salvage import Part
+from monitor.actions import decisions
+from monitor.actions.quotas import check_announced
+from monitor.actions.require import refuse_deleted, refuse_purged
+from monitor.database.engine import Database, Transaction
+from monitor.detector import Verdict
+from monitor.errors import UnknownRun
+from monitor.ingest import heartbeat, liveness
+from monitor.ingest.attempts import changed_from, last_step, reach
+from monitor.ingest.messages import NEVER, Numbers, Touched, store_all
+from monitor.ingest.portions import DecidedEarlier, endings, moments, verdict_at
+from monitor.runs import durations, left_out
+from monitor.store import changes, commands, points, runs
+from monitor.store.changes import News
+from monitor.verdicts.cache import Folded, Folds
+from monitor.verdicts.encoding import confirmed, from_json
+from monitor.verdicts.update import Followed, follow
+from monitor.webhooks.outbox import tell
+
+SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a batch came to: `state` is remembered after the commit, `tell` wakes the viewers."""
+
+    reply: Reply
+    new: int
+    state: Folded | None
+    tell: bool
+    quarantined: int = 0
+    refused: tuple[Part, ...] = ()
+
+
+class Ingest:
+    """Takes announcements and batches. `changed` is called with the run id after every commit.
+
+    `took` is told of every batch: new messages, those set aside, seconds until the commit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        changed: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        series_limit: int = 2_000,
+        took: Callable[[int, int, float], None] = lambda *_: None,
+    ) -> None:
+        self._database = database
+        self._changed = changed
+        self._clock = clock
+        self._series_limit = series_limit
+        self._took = took
+        self.folds = Folds()
+
+    def announce(
+        self, start: RunStart, refused: Sequence[Part] = (), unknown: Sequence[str] = ()
+    ) -> None:
+        """Store a run and its attempt; a repeat changes nothing.
+
+        `refused` and `unknown` say what of the announcement could not be taken.
+        """
+        now = self._clock()
+        state: Folded | None = None
+        with self._database.write() as tx:
+            before = runs.get(tx, start.run_id)
+            check_announced(tx, start)
+            new = runs.announce(tx, start, now, durations.began_at(now, start.age_s))
+            refuse_purged(tx, start.run_id)  # after the lock: a purge may have begun meanwhile
+            if not new:
+                return
+            refuse_deleted(runs.get(tx, start.run_id))
+            newest = runs.attempts_of(tx, start.run_id)[-1]
+            runs.forsake(tx, newest, now)
+            if newest.id == start.attempt_id and before is not None:
+                commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
+                changes.section_changed(tx, start.run_id, "commands")
+                state = self._follow_anew(tx, before)
+            lacks = left_out.announced(before.left_out if before else None, refused, unknown)
+            changes.add_all(tx, start.run_id, [("run", {})], {"left_out": lacks} if lacks else None)
+            if before is None:
+                tell(tx, "run.started", start.run_id, now, key="first")
+        self._remember(start.run_id, state)
+        self._changed(start.run_id)
+
+    def batch(self, run_id: str, batch: Batch) -> Reply:
+        """Store what is new in the batch and return what the trainer should know.
+
+        UnknownRun is raised when the run or the attempt was not announced here.
+        """
+        started = time.perf_counter()
+        if not batch.messages:
+            with self._database.read() as tx:
+                reply = heartbeat.answered(tx, run_id, batch, self._clock())
+            if reply is not None:
+                self._took(0, 0, time.perf_counter() - started)
+                return reply
+        read = [read_message(raw) for raw in batch.messages]
+        messages = [one.message or one.refused[0].reason for one in read]
+        wrong = {
+            n: one for n, one in enumerate(read, batch.first_seq) if one.refused or one.unknown
+        }
+        ends, start, new, quarantined = endings(messages), 0, 0, 0
+        refused: list[Part] = []
+        while True:
+            end = min(place for place in ends if place > start or place == len(messages))
+            try:
+                taken = self._take_portion(run_id, batch, messages, wrong, start, end)
+            except DecidedEarlier as found:
+                ends.add(start + found.count)
+                continue
+            new, quarantined, start = new + taken.new, quarantined + taken.quarantined, end
+            refused += taken.refused
+            if start >= len(messages):
+                break
+        self._took(new, quarantined, time.perf_counter() - started)
+        if not refused:
+            return taken.reply
+        return taken.reply.model_copy(update={"refused": left_out.refusals(refused)})
+
+    def _take_portion(
+        self,
+        run_id: str,
+        batch: Batch,
+        messages: Sequence[Message | str],
+        wrong: Mapping[int, Read],
+        start: int,
+        end: int,
+    ) -> Taken:
+        """Take the messages from `start` up to `end` in a transaction, as if they had come alone."""
+        if (start, end) != (0, len(messages)):
+            raw = {"first_seq": batch.first_seq + start, "messages": batch.messages[start:end]}
+            batch = batch.model_copy(update=raw)
+        with self._database.write() as tx:
+            taken = self._take(tx, run_id, batch, messages[start:end], wrong)
+        self._remember(run_id, taken.state)
+        if taken.tell:
+            self._changed(run_id)
+        return taken
+
+    def _remember(self, run_id: str, state: Folded | None) -> None:
+        if state is not None:
+            self.folds.put(run_id, state)
+
+    def _take(
+        self,
+        tx: Transaction,
+        run_id: str,
+        batch: Batch,
+        messages: Sequence[Message | str],
+        wrong: Mapping[int, Read],
+    ) -> Taken:
+        now, touched = self._clock(), Touched()
+        run = runs.locked_run(tx, run_id)
+        attempts = runs.attempts_of(tx, run_id)
+        attempt = next((one for one in attempts if one.id == batch.attempt_id), None)
+        if run is None or attempt is None or run.deleted_at is not None:
+            refuse_purged(tx, run_id)
+        if run is None or attempt is None:
+            raise UnknownRun(f"run {run_id} with attempt {batch.attempt_id} was not announced here")
+        lost = max(0, batch.oldest_seq - attempt.next_seq)
+        expected = attempt.next_seq + lost
+        skip = expected - batch.first_seq
+        new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
+        is_newest = attempt is attempts[-1]
+        numbers = Numbers(tx, run, self._series_limit)
+        skipped = store_all(
+            tx, run, attempt, expected, new, wrong, numbers, touched, now, is_newest=is_newest
+        )
+        touched.unknown += batch.model_extra or () if new else ()
+        next_seq = expected + len(new)
+        said = [message for _, message in new]
+        heard = liveness.heard(run, attempt, batch, said, touched, now, is_newest=is_newest)
+        stamp = {
+            "next_seq": next_seq,
+            "skipped": attempt.skipped + skipped,
+            "dropped": max(attempt.dropped, batch.dropped),
+            "lost": attempt.lost + lost,
+        }
+        stamp |= {**reach(attempt, touched), **heard.attempt}
+        runs.stamp_attempt(tx, attempt.id, stamp)
+        followed = (
+            self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
+        )
+        if new:
+            if early := _decided_early(tx, run, attempt, new, followed, touched, numbers):
+                raise DecidedEarlier(skip + early)
+            if touched.end is not None:
+                liveness.tell_ended(tx, run_id, attempt, touched.end, now)
+            verdict = followed.verdict if followed else _verdict(run)
+            decisions.after_batch(tx, run_id, verdict, now, ended=touched.ended)
+        elif heard.run:
+            changes.add_all(tx, run_id, [], heard.run)
+        silent_s = now - run.last_contact_at
+        reply = liveness.reply(tx, attempts, attempt, next_seq, is_newest=is_newest)
+        state = followed.state if followed else None
+        tell, parts = bool(new) or silent_s > SILENT_S, tuple(part for _, part in touched.refused)
+        return Taken(reply, len(new), state, tell, touched.quarantined, parts)
+
+    def _record(
+        self,
+        tx: Transaction,
+        run: Any,
+        attempt: Any,
+        numbers: Mapping[str, int],
+        touched: Touched,
+        values: dict[str, Any],
+    ) -> Followed | None:
+        """Bring the verdicts and the run's row up to date, tell the viewers; return what was found.
+
+        `values` are the columns of the run that have changed anyhow.
+        """
+        news: list[News] = []
+        if touched.refused or touched.unknown:
+            values["left_out"] = left_out.noted(run.left_out, touched.refused, touched.unknown)
+        followed: Followed | None = None
+        if touched.last_step >= 0:
+            ref = {"attempt_key": attempt.key, "from": touched.first_step, "to": touched.last_step}
+            news.append(("points", ref))
+        if touched.last_step >= 0 or touched.boundary_from < NEVER:
+            attempts = runs.attempts_of(tx, run.id)
+            cuts = runs.cuts(attempts)
+            values["last_step"] = last_step(attempts, cuts)
+            first = changed_from(attempt, attempts, cuts, touched)
+            if first < NEVER:
+                followed = follow(tx, run, self.folds, cuts, numbers, first)
+                news += followed.news
+                values |= followed.values
+        news += [("changed", {"section": section}) for section in sorted(touched.sections)]
+        changes.add_all(tx, run.id, [*news, ("run", {})], values)
+        return followed
+
+    def _follow_anew(self, tx: Transaction, before: Any) -> Folded | None:
+        """Fold everything again if the new attempt says otherwise what its numbers mean."""
+        run = runs.get(tx, before.id)
+        if run is None or run.verdict is None or _meaning(run) == _meaning(before):
+            return None
+        cuts = runs.cuts(runs.attempts_of(tx, run.id))
+        followed = follow(tx, run, self.folds, cuts, points.names(tx, run.id), 0)
+        changes.add_all(tx, run.id, followed.news, followed.values)
+        return followed.state
+
+
+def _decided_early(
+    tx: Transaction,
+    run: Any,
+    attempt: Any,
+    new: Sequence[tuple[Any, Message | str]],
+    followed: Followed | None,
+    touched: Touched,
+    numbers: Numbers,
+) -> int:
+    """Return after how many of the new messages a decision falls, 0 if none does before the last."""
+    if len(new) < 2:
+        return 0
+    found, before = followed.found if followed else [], _verdict(run)
+    if not any(v and confirmed(v.transition) for v in (*found, before)):
+        return 0
+    reached = before.step if before and attempt.first_step is not None else -1
+    by_step = {verdict.step: verdict for verdict in found}
+    watched = numbers.roles.watched
+    looks = [
+        (moment.offset, verdict_at(moment, by_step, before))
+        for moment in moments([message for _, message in new[:-1]], reached, watched)
+    ]
+    place = decisions.first_decided(tx, run.id, looks, touched.checkpoints)
+    return 0 if place is None else place + 1
+
+
+def _verdict(run: Any) -> Verdict | None:
+    return from_json(run.verdict) if run.verdict else None
+
+
+def _meaning(run: Any) -> tuple[Any, Any]:
+    """Return what the detector knows of a run besides its series."""
+    return run.metadata, run.policy.get("preset")

@@ -1,0 +1,81 @@
+"""What a batch says of the trainer's life: when it was heard of, when it ended, and what it is answered."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from cusp.protocol.messages import Batch, Message, Reply, StatusMessage
+from monitor import clock
+from monitor.database.engine import Transaction
+from monitor.ingest import heartbeat
+from monitor.ingest.messages import Touched
+from monitor.runs import durations, superseded
+from monitor.store import runs
+from monitor.webhooks.outbox import tell
+
+ENDED = ("finished", "failed", "stopped")
+
+
+class Heard(NamedTuple):
+    """The columns of an attempt and of its run that a batch changes by having come."""
+
+    attempt: dict[str, Any]
+    run: dict[str, Any]
+
+
+def heard(
+    run: Any,
+    attempt: Any,
+    batch: Batch,
+    said: Sequence[Message | str],
+    touched: Touched,
+    now: float,
+    *,
+    is_newest: bool,
+) -> Heard:
+    """Return what to note; `said` are the messages that are new, `attempt` is its row before them.
+
+    A late spool is no contact: its trainer was last there when it last said something. Neither is the beat
+    of one whose training has ended.
+    """
+    if not batch.messages and attempt.status in ENDED:
+        return Heard({}, {})
+    stamp: dict[str, Any] = {"late_at": now} if batch.late else {"last_contact_at": now}
+    stamp |= durations.signs(batch, said, attempt, now)
+    stamp["outrun"] = attempt.outrun + superseded.outrun(said, batch, attempt, now)
+    stamp["withheld"] = max(attempt.withheld, batch.withheld)
+    if not is_newest:
+        if attempt.late and not batch.late and attempt.superseded_at is None:
+            stamp["superseded_at"] = now  # it lives, and told an earlier database's monitor so
+        return Heard(stamp, {})
+    after = SimpleNamespace(**{**attempt._asdict(), **stamp})
+    last = durations.span(after).last
+    values = {"last_contact_at": max(run.last_contact_at, last) if batch.late else now}
+    if touched.end is not None:
+        values["ended_at"] = min(now, last if after.last_at is not None else now)
+    return Heard(stamp, values)
+
+
+def reply(
+    tx: Transaction, attempts: Sequence[Any], attempt: Any, next_seq: int, *, is_newest: bool
+) -> Reply:
+    """Return the answer to a batch: commands for the latest attempt, a word to one that it superseded.
+
+    A stop reaches whatever still trains.
+    """
+    if is_newest:
+        return Reply(next_seq=next_seq, commands=heartbeat.pending(tx, attempt.run_id))
+    if attempt.superseded_at is None:
+        return Reply(next_seq=next_seq)
+    stops = heartbeat.stops_since(tx, attempt.run_id, attempt.superseded_at)
+    words = superseded.words(attempts)
+    return Reply(next_seq=next_seq, commands=stops, superseded=words)
+
+
+def tell_ended(tx: Transaction, run_id: str, attempt: Any, end: StatusMessage, now: float) -> None:
+    """Tell the webhooks that the run has ended, when that was and how long it trained."""
+    run = runs.get(tx, run_id)
+    told: dict[str, Any] = {"status": end.status, "reason": end.reason, "step": end.step}
+    told["ended_at"] = clock.when(run.ended_at if run else now)
+    told["elapsed_s"] = round(durations.elapsed_s(runs.attempts_of(tx, run_id)), 1)
+    tell(tx, "run.ended", run_id, now, key=f"{attempt.id} {end.status}", **told)

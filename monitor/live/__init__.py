@@ -1,0 +1,1 @@
+"""Server-sent events: who listens, and what each is sent."""

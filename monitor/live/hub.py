@@ -1,0 +1,72 @@
+"""Who is listening to which run."""
+
+import asyncio
+
+import anyio
+
+
+class Hub:
+    """Wakes the listeners of a run from any thread; `close` ends all streams."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listeners: set[Listener] = set()
+        self.closing = asyncio.Event()
+
+    def open(self) -> None:
+        """Bind the hub to the running event loop."""
+        self._loop = asyncio.get_running_loop()
+
+    def changed(self, run_id: str) -> None:
+        """Wake whoever listens to the run. Called from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, run_id)
+
+    def close(self) -> None:
+        """End all streams, from the event loop."""
+        self.closing.set()
+        for listener in self._listeners:
+            listener.wake.set()
+
+    def listen(self, run_id: str | None) -> "Listener":
+        """Return a listener to one run, or to all; use it as a context manager."""
+        return Listener(self, run_id)
+
+    def add(self, listener: "Listener") -> None:
+        """Begin waking this listener."""
+        self._listeners.add(listener)
+
+    def remove(self, listener: "Listener") -> None:
+        """Stop waking this listener."""
+        self._listeners.discard(listener)
+
+    def _wake(self, run_id: str) -> None:
+        for listener in self._listeners:
+            if listener.run_id in (None, run_id):
+                listener.changed.add(run_id)
+                listener.wake.set()
+
+
+class Listener:
+    """The runs that changed since it last looked."""
+
+    def __init__(self, hub: Hub, run_id: str | None) -> None:
+        self._hub = hub
+        self.run_id = run_id
+        self.changed: set[str] = set()
+        self.wake = asyncio.Event()
+
+    def __enter__(self) -> "Listener":
+        self._hub.add(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._hub.remove(self)
+
+    async def wait(self, most_s: float | None = None) -> set[str]:
+        """Return the runs that changed, once there are any, the hub closes, or the time is over."""
+        with anyio.move_on_after(most_s):
+            await self.wake.wait()
+        self.wake.clear()
+        changed, self.changed = self.changed, set()
+        return changed

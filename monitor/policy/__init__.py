@@ -1,0 +1,1 @@
+"""What follows from a verdict. Pure: no store, no clock, no input or output."""

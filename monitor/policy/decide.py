@@ -1,0 +1,120 @@
+"""Deciding is pure: what to keep, whether to stop, which checkpoints to evaluate.
+
+Metrics of step t are measured before update t, so the checkpoint "before step t" is the last
+complete one saved at a step <= t-1; the verdict's `safe_step` already says that step.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from cusp.protocol.run import Policy
+from monitor.detector import Transition, Verdict
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A registered checkpoint that can still be used."""
+
+    id: str
+    step: int
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do about one finding: `keep` a checkpoint, `stop` the run, `propose` to stop it."""
+
+    finding: str
+    kind: str
+    reason: str
+    step: int
+    checkpoint: Saved | None = None
+
+
+def decide(
+    verdict: Verdict, saved: Sequence[Saved], policy: Policy, attempt: str
+) -> list[Decision]:
+    """Return what follows from a verdict; nothing without a confirmed transition or a collapse.
+
+    `attempt` is the one in whose steps the transition was seen. A resume from before it that sees it
+    again, at the same step even, has found something new; one that goes on after it has not.
+
+    >>> from monitor.detector import Transition
+    >>> from types import SimpleNamespace
+    >>> found = Transition(step=52, low=41, high=60, safe_step=51, seen_at_step=70, state="confirmed")
+    >>> verdict = SimpleNamespace(step=70, phase="past", transition=found, words="Format fell.")
+    >>> at_40 = Saved("01", 40, "checkpoint-40", "00"); at_60 = Saved("02", 60, "checkpoint-60", "00")
+    >>> [(d.kind, d.checkpoint and d.checkpoint.step) for d in decide(verdict, [at_40, at_60], Policy(), "01J")]
+    [('keep', 40), ('stop', 40)]
+    """
+    transition = verdict.transition
+    if transition is None or transition.state != "confirmed":
+        return []
+    finding = f"transition seen at {transition.seen_at_step} by {attempt}"
+    chosen = before(transition, saved)
+    decisions = []
+    if chosen is not None:
+        reason = (
+            f"step {chosen.step} is the last checkpoint held to be safe (to step"
+            f" {transition.safe_step}) from the transition at step {transition.step}"
+            f" (likely {transition.low}-{transition.high})."
+        )
+        decisions.append(Decision(finding, "keep", reason, verdict.step, chosen))
+    if policy.action != "watch":
+        kind = "stop" if policy.action == "stop" else "propose"
+        decisions.append(Decision(finding, kind, verdict.words, verdict.step, chosen))
+    return decisions
+
+
+def repeated(
+    decisions: Sequence[Decision],
+    known: Collection[tuple[str, str]],
+    lapsed: Collection[str],
+    attempt: str,
+) -> list[Decision]:
+    """Return the decisions, those anew for this attempt whose command lapsed with an earlier one.
+
+    A trainer that crashes before it has stopped leaves a verdict that still holds, and the attempt that
+    goes on from there is past the transition as well. Once an attempt: who does not heed it does not
+    heed it every hour.
+    """
+    return [
+        replace(
+            one,
+            finding=f"{one.kind} that lapsed, again for {attempt}",
+            reason=f"Asked again, as the trainer was gone before it was done. {one.reason}",
+        )
+        if (one.finding, one.kind) in known and one.kind in lapsed
+        else one
+        for one in decisions
+    ]
+
+
+def instead(
+    decisions: Sequence[Decision], known: Collection[tuple[str, str]], refused: Collection[int]
+) -> list[Decision]:
+    """Return the decisions, a known one to keep a checkpoint anew if that one turned out to be gone.
+
+    `refused` are the steps that the trainer could not keep. Each leads to one more try at most.
+    """
+    return [
+        replace(
+            one,
+            finding=f"{one.finding}, {len(refused)} gone",
+            reason=f"The checkpoint of step {max(refused)} could not be kept. {one.reason}",
+        )
+        if one.kind == "keep"
+        and (one.finding, one.kind) in known
+        and one.checkpoint
+        and refused
+        and one.checkpoint.step not in refused
+        else one
+        for one in decisions
+    ]
+
+
+def before(transition: Transition, saved: Sequence[Saved]) -> Saved | None:
+    """Return the last checkpoint considered safe, or None when all came later."""
+    safe = [one for one in saved if one.step <= transition.safe_step]
+    return max(safe, key=lambda one: one.step) if safe else None

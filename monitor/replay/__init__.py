@@ -1,0 +1,1 @@
+"""What Cusp would have said of a finished log."""

@@ -1,0 +1,93 @@
+"""One self-contained HTML page of replayed logs: charts and verdicts drawn, nothing loaded from elsewhere."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from markupsafe import Markup
+
+from cusp.roles.assign import describe
+from monitor.detector import Transition
+from monitor.replay.replay import Replay, series, verdict_columns
+from webui import assets, format
+from webui.charts import figures
+from webui.templating import environment
+
+
+def page(replays: Sequence[tuple[str, Replay]]) -> str:
+    """Return the page of the named replays; it needs no network and no other file (about 5 MB)."""
+    return (
+        environment()
+        .get_template("pages/replay.html")
+        .render(
+            sections=[_section(name, found) for name, found in replays],
+            css=Markup(_own("css/base.css") + _own("css/replay.css")),
+            plotly=Markup(_plotly()),
+            colors=Markup(_own("js/charts/colors.js").replace("export function", "function")),
+        )
+    )
+
+
+def _section(name: str, found: Replay) -> dict[str, Any]:
+    columns, run = verdict_columns(found.verdicts), run_record(found)
+    metrics, flags = series(found.samples, found.roles), _flags(found.keep_step)
+    return {
+        "name": name,
+        "replay": found,
+        "safe_words": keep_words(found),
+        "role_words": describe(found.roles.assignment),
+        "figure": _inert(figures.run_figures(metrics, columns, run, flags, [])),
+        "others": [
+            _inert(one) for one in figures.other_figures(metrics) if len(one["data"][1]["x"]) > 1
+        ],
+        "title": format.phase(found.verdict.phase),
+    }
+
+
+def run_record(found: Replay) -> dict[str, Any]:
+    """Return what the charts need of a `Run` (docs/reference/rest.md)."""
+    stop = {"kind": "stop", "state": "done", "step": found.stop_step}
+    return {
+        "transition": vars(found.transition) if found.transition else None,
+        "commands": [stop] if found.stop_step is not None else [],
+    }
+
+
+def keep_words(found: Replay) -> str:
+    """Return which checkpoint to keep, in words.
+
+    With no transition nothing has to be kept; without known checkpoints the last safe step is said.
+    """
+    if found.keep_step is not None:
+        return f"checkpoint {found.keep_step}"
+    return safe_words(found.transition)
+
+
+def safe_words(transition: Transition | None) -> str:
+    """Return what is known of the checkpoint to keep when none can be named."""
+    if transition is None:
+        return "–"
+    return f"the last one saved at or before step {transition.safe_step}"
+
+
+def _flags(keep_step: int | None) -> list[dict[str, Any]]:
+    if keep_step is None:
+        return []
+    kept = {"step": keep_step, "state": "pinned", "pinned": True, "aliases": ["pre-transition"]}
+    return [kept]
+
+
+def _inert(figure: dict[str, Any]) -> Markup:
+    """Return JSON that cannot end the script element it stands in."""
+    text = json.dumps(figure, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _own(name: str) -> str:
+    return files("webui").joinpath("static", name).read_text("utf-8")
+
+
+def _plotly() -> str:
+    return gzip.decompress(assets.asset(assets.PLOTLY).body).decode("utf-8")

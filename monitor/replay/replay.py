@@ -1,0 +1,199 @@
+"""What Cusp would have said of a finished log, step by step: pure, from samples to one result."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cusp.roles.assign import describe, formula
+from monitor.detector import (
+    ChangePoint,
+    Detector,
+    RunShape,
+    Sample,
+    Segmentation,
+    Transition,
+    Verdict,
+    second_opinion,
+)
+from monitor.roles.ranges import ranges
+from monitor.roles.series import RoleSeries, role_series
+
+
+@dataclass(frozen=True)
+class PhaseSpan:
+    """A stretch of logged steps with one phase, ends included."""
+
+    phase: str
+    from_step: int
+    to_step: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What was said of one log.
+
+    `transition` is the last one in force; it is provisional while `stop_step` is None. `stop_step`
+    is the step after which Cusp would have stopped the run: the transition was confirmed, or the
+    run collapsed. `keep_step` is the last checkpoint at or before the last safe step; None without
+    a transition, without a checkpoint that early, or if the checkpoints are not known.
+    """
+
+    samples: tuple[Sample, ...]
+    verdicts: tuple[Verdict, ...]
+    phases: tuple[PhaseSpan, ...]
+    change_points: tuple[ChangePoint, ...]
+    transition: Transition | None
+    stop_step: int | None
+    keep_step: int | None
+    opinion: Segmentation | None
+    roles: RoleSeries = field(default_factory=lambda: role_series((), {}))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict after the last step."""
+        return self.verdicts[-1]
+
+
+def replay(
+    samples: Sequence[Sample],
+    shape: RunShape | None = None,
+    preset: str = "default",
+    *,
+    checkpoints: Iterable[int] | None = None,
+    boundaries: Iterable[int] = (),
+    roles: Mapping[str, Sequence[str]] | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> Replay:
+    """Fold `samples` (at least one, steps increasing) and return what the detector said.
+
+    `samples` hold what was logged, `roles` and `weights` what was told of it (cusp.roles.assign); the ranges in
+    `shape.rewards` are by function name, logged key or role series.
+    Checkpoints are the given steps, else every `shape.save_steps`, else unknown. The scan starts
+    again at each of the `boundaries`, the first steps of other data. Raises ValueError for an
+    unknown preset or for no samples.
+    """
+    if not samples:
+        raise ValueError("there are no samples to replay; give at least one logged step")
+    shape = shape or RunShape()
+    found = role_series(
+        {name for sample in samples for name in sample.metrics},
+        {"roles": roles or {}, "reward_weights": weights or {}},
+    )
+    shape = dataclasses.replace(shape, rewards=ranges(found.assignment, shape.rewards))
+    seen = [Sample(s.step, found.shown(s.metrics)) for s in samples]
+    verdicts = tuple(_verdicts(seen, Detector(shape, preset), sorted(boundaries)))
+    last = verdicts[-1]
+    safe = _safe_step(last)
+    return Replay(
+        samples=tuple(seen),
+        verdicts=verdicts,
+        phases=phase_spans(verdicts),
+        change_points=tuple(sorted(last.change_points, key=lambda point: point.step)),
+        transition=last.transition,
+        stop_step=next((v.step for v in verdicts if _is_stop(v)), None),
+        keep_step=None if safe is None else kept(safe, checkpoints, shape.save_steps),
+        opinion=second_opinion(seen, shape) if last.transition else None,
+        roles=found,
+    )
+
+
+def _verdicts(
+    samples: Sequence[Sample], detector: Detector, boundaries: list[int]
+) -> Iterator[Verdict]:
+    for sample in samples:
+        while boundaries and boundaries[0] <= sample.step:
+            detector.boundary()
+            boundaries = boundaries[1:]
+        yield detector.update(sample)
+
+
+def _is_stop(verdict: Verdict) -> bool:
+    t = verdict.transition
+    return verdict.phase == "collapsed" or (t is not None and t.state == "confirmed")
+
+
+def _safe_step(verdict: Verdict) -> int | None:
+    """Return the last safe step; of a collapse that could not be dated finer, its low end."""
+    if verdict.transition:
+        return verdict.transition.safe_step
+    return next((max(p.low - 1, 0) for p in verdict.change_points if p.kind == "collapse"), None)
+
+
+def kept(safe_step: int, checkpoints: Iterable[int] | None, save_steps: int | None) -> int | None:
+    """Return the last checkpoint at or before `safe_step`, None if there is none or none is known.
+
+    >>> kept(87, None, 50), kept(87, [10, 80, 90], None), kept(20, None, 50), kept(20, None, None)
+    (50, 80, None, None)
+    """
+    if checkpoints is not None:
+        return max((step for step in checkpoints if step <= safe_step), default=None)
+    if save_steps is None or safe_step < save_steps:
+        return None
+    return safe_step // save_steps * save_steps
+
+
+def phase_spans(verdicts: Sequence[Verdict]) -> tuple[PhaseSpan, ...]:
+    """Return the runs of equal phase over the logged steps."""
+    spans: list[PhaseSpan] = []
+    for verdict in verdicts:
+        if spans and spans[-1].phase == verdict.phase:
+            spans[-1] = PhaseSpan(verdict.phase, spans[-1].from_step, verdict.step)
+        else:
+            spans.append(PhaseSpan(verdict.phase, verdict.step, verdict.step))
+    return tuple(spans)
+
+
+def as_json(file: str, found: Replay) -> dict[str, Any]:
+    """Return the JSON object of `cusp replay --json` (docs/reference/replay.md)."""
+    t = found.transition
+    return {
+        "file": file,
+        "steps": len(found.samples),
+        "phase": found.verdict.phase,
+        "transition": {"step": t.step, "low": t.low, "high": t.high} if t else None,
+        "stop_step": found.stop_step,
+        "keep_step": found.keep_step,
+        "change_points": [_change_point(point) for point in found.change_points],
+        "phases": [vars(span) for span in found.phases],
+        "words": found.verdict.words,
+        "roles": {
+            "made_of": {role: formula(ms) for role, ms in found.roles.assignment.members.items()},
+            "unrecognised": list(found.roles.assignment.unrecognised),
+            "words": describe(found.roles.assignment),
+        },
+    }
+
+
+def _change_point(point: ChangePoint) -> dict[str, Any]:
+    return {**vars(point), "evidence": dict(point.evidence)}
+
+
+def series(samples: Sequence[Sample], roles: RoleSeries | None = None) -> list[dict[str, Any]]:
+    """Return the metrics as `Series` objects (docs/reference/rest.md), by name."""
+    columns: dict[str, tuple[list[int], list[float]]] = {}
+    for sample in samples:
+        for name, value in sample.metrics.items():
+            steps, values = columns.setdefault(name, ([], []))
+            steps.append(sample.step)
+            values.append(value)
+    return [
+        {"name": name, "made_of": roles and roles.formula(name), "steps": steps, "values": values}
+        for name, (steps, values) in sorted(columns.items())
+    ]
+
+
+def verdict_columns(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
+    """Return the verdicts as columns, as `GET /runs/{id}/verdicts` does."""
+    names = [one.metric for one in verdicts[-1].evidence]
+    return {
+        "steps": [v.step for v in verdicts],
+        "phases": [v.phase for v in verdicts],
+        "scores": [round(v.score, 2) for v in verdicts],
+        "evidence": {
+            name: [round(v.evidence[row].score, 2) for v in verdicts]
+            for row, name in enumerate(names)
+        },
+        "watch": verdicts[-1].watch,
+        "confirm": verdicts[-1].confirm,
+    }

@@ -1,0 +1,1 @@
+"""The series of a run's roles, made from what its trainer logged."""

@@ -1,0 +1,1 @@
+"""Facts about a run that need no database: durations, what was left out, its sentence."""

@@ -1,0 +1,80 @@
+"""When a trainer lived, by its own words: what durations and costs are made of. Pure.
+
+A message's time is the trainer's clock. The sender's clock at the time of sending places it on the monitor's;
+where that is not told it is taken as it is, so durations are right and only the place may be off. Nothing
+that a clock says makes a duration negative, or ends anything later than it was heard of.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from cusp.protocol.messages import Batch, Message
+
+# A clock that shows less was never set; one that is further behind its sender's was set in between.
+CLOCKS_ARE_SET_SINCE = 1_577_836_800.0  # 2020
+LONGEST_S = 5 * 365 * 86_400.0
+
+
+class Span(NamedTuple):
+    """First and last sign of life of an attempt, UTC seconds on the monitor's clock."""
+
+    first: float
+    last: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it was; never negative."""
+        return max(0.0, self.last - self.first)
+
+
+def began_at(now: float, age_s: float | None) -> float:
+    """Return when an attempt began that is announced now, at this age.
+
+    >>> began_at(1000.0, 60.0), began_at(1000.0, None), began_at(1000.0, 1e12)
+    (940.0, 1000.0, 1000.0)
+    """
+    return now - age_s if age_s is not None and age_s <= LONGEST_S else now
+
+
+def placed(at: float | None, batch: Batch, began: float | None, now: float) -> float | None:
+    """Return a time of a message on the monitor's clock, None where nothing is known of it.
+
+    `began` is when a trainer that lives began, if that is known: it says nothing from before, nor
+    from after now. A late one's may lie ahead of the monitor's clock; `span` moves it as a whole.
+    """
+    if at is None:
+        return None
+    if batch.sent_at is None:
+        return at if at >= CLOCKS_ARE_SET_SINCE else None
+    ago = batch.sent_at - at
+    if batch.late:
+        return now - ago if ago <= LONGEST_S else None
+    return min(now, max(now - ago, now - LONGEST_S if began is None else began))
+
+
+def signs(
+    batch: Batch, messages: Iterable[Message | str], attempt: Any, now: float
+) -> dict[str, float]:
+    """Return the attempt's first and last sign of life where the messages tell something of them."""
+    began = attempt.began_at
+    said = (placed(getattr(one, "at", None), batch, began, now) for one in messages)
+    times = [time for time in said if time is not None]
+    if not times:
+        return {}
+    first = times[0] if began is None else began  # in the order of writing: a clock may step back
+    last = max(times) if attempt.last_at is None else max(attempt.last_at, *times)
+    return {"began_at": first, "last_at": max(first, last)}
+
+
+def span(attempt: Any) -> Span:
+    """Return an attempt's first and last sign of life; without its word, when it was heard of."""
+    if attempt.began_at is None or attempt.last_at is None:
+        return Span(attempt.started_at, max(attempt.started_at, attempt.last_contact_at))
+    heard_at = max(attempt.last_contact_at, attempt.late_at or 0.0)
+    ahead_s = max(0.0, attempt.last_at - heard_at)
+    return Span(attempt.began_at - ahead_s, attempt.last_at - ahead_s)
+
+
+def elapsed_s(attempts: Sequence[Any]) -> float:
+    """Return how long the attempts lived, all together, without the time between them."""
+    return sum(span(one).seconds for one in attempts)

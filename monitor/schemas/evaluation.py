@@ -1,0 +1,123 @@
+"""The JSON shapes of docs/reference/rest.md, made from rows. Used by REST, events and pages alike."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from cusp.protocol.fields import Finite, Name, Step, Text
+from monitor.clock import when
+from monitor.schemas.base import Json, Shape, _fields
+
+
+class RunEvaluation(Shape):
+    id: str
+    run_id: str
+    checkpoint_id: str | None
+    roles: list[str]
+    step: int
+    task: str
+    split: Literal["selection", "report"]
+    samples_per_problem: int
+    pass_at_1: float
+    low: float
+    high: float
+    n_problems: int
+    n_samples: int
+    errors: int
+    mean_tokens: float
+    truncated_share: float
+    created_at: str
+
+
+class Reference(Shape):
+    role: Text
+    step: Step
+
+
+class ComparedTo(Shape):
+    roles: Annotated[list[Name], Field(max_length=16)]
+    step: Step
+
+
+class ComparisonRow(ComparedTo):
+    difference: Finite
+    low: Finite | None
+    high: Finite | None
+    verdict: Literal["better", "worse", "not distinguishable"]
+    mde: Finite | None
+
+
+class Comparison(Shape):
+    """What a worker concluded; brought in the result of an `evaluate` job and shown as it is."""
+
+    task: Name
+    split: Name
+    reference: Reference
+    rows: Annotated[list[ComparisonRow], Field(max_length=1_000)]
+    best: ComparedTo | None
+    reason: Text
+
+
+class JobProgress(Shape):
+    done: int
+    total: int
+    text: str
+
+
+class Job(Shape):
+    id: str
+    kind: Literal["train", "evaluate", "export"]
+    run_id: str
+    state: Literal["queued", "leased", "done", "failed"]
+    progress: JobProgress | None
+    error: str | None
+    attempts: int
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class Evaluations(Shape):
+    evaluations: list[RunEvaluation]
+    comparison: Comparison | None
+
+
+class Jobs(Shape):
+    jobs: list[Job]
+
+
+class ClaimedJob(Shape):
+    id: str
+    kind: Literal["train", "evaluate", "export"]
+    run_id: str
+    payload: Json
+    token: int
+    attempt: int
+    lease_s: float
+
+
+class Lease(Shape):
+    lease_s: float
+
+
+class Stored(Shape):
+    stored: bool
+
+
+class JobState(Shape):
+    state: Literal["done", "failed"]
+
+
+def job(row: Any) -> dict[str, Any]:
+    """Return a `Job`."""
+    times = {name: when(getattr(row, name)) for name in ("created_at", "started_at", "finished_at")}
+    return {**_fields(row, _JOB), **times}
+
+
+def evaluation(row: Any) -> dict[str, Any]:
+    """Return an `Evaluation`."""
+    fields = _fields(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
+    return {**fields, **row.scores, "created_at": when(row.created_at)}
+
+
+_JOB = ("id", "kind", "run_id", "state", "progress", "error", "attempts")

@@ -1,0 +1,116 @@
+"""What the table of runs needs to know of each of them, every table read once for all.
+
+A page of 500 runs took 3,006 statements when each run was read by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cusp.roles.values import value_of
+from monitor.database.engine import Transaction
+from monitor.roles.series import RoleSeries, keys_of, role_series
+from monitor.schemas.downsample import thinned
+from monitor.store import checkpoints, commands, evaluations, points, quarantine, runs
+
+KEY_METRICS = ("format_reward", "completion_length", "accuracy_reward", "reward")
+DRAWN = KEY_METRICS[:3]
+SPARKLINE_POINTS = 60
+STORED_POINTS = 120  # that a sparkline is made of, keeping their extremes
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What was read of one run besides its row."""
+
+    attempts: Sequence[Any]
+    names: Mapping[str, int]  # series ids by name
+    latest: Mapping[str, float]
+    sparklines: Mapping[str, list[float]]
+    aliases: Mapping[str, dict[str, Any]]
+    stopping: bool
+    quarantined: int
+    reported: Sequence[Any] = field(default=())  # evaluations on the report set
+
+
+def read(tx: Transaction, found: Sequence[Any]) -> dict[str, Readings]:
+    """Return the readings of the runs by id, in a fixed number of statements."""
+    ids = [run.id for run in found]
+    if not ids:
+        return {}
+    attempts = runs.attempts_by_run(tx, ids)
+    names = points.names_by_run(tx, ids)
+    roles = {run.id: role_series(names[run.id], run.metadata) for run in found}
+    needed = {run_id: _needed(roles[run_id], names[run_id]) for run_id in ids}
+    ends = points.recent_points(tx, _spans(attempts, needed), STORED_POINTS)
+    values = {run_id: _values(roles[run_id], needed[run_id], ends) for run_id in ids}
+    aliases = checkpoints.aliased_by_run(tx, ids)
+    promoted = [run_id for run_id in ids if aliases[run_id]]
+    reported = evaluations.reported(tx, promoted) if promoted else {}
+    stopping = commands.stopping(tx, [run.id for run in found if run.status == "running"])
+    quarantined = quarantine.counts(tx, ids)
+    return {
+        run_id: Readings(
+            attempts=attempts[run_id],
+            names=names[run_id],
+            latest={name: line[-1] for name, line in values[run_id].items() if line},
+            sparklines=_sparklines(values[run_id]),
+            aliases=aliases[run_id],
+            stopping=run_id in stopping,
+            quarantined=quarantined.get(run_id, 0),
+            reported=reported.get(run_id, ()),
+        )
+        for run_id in ids
+    }
+
+
+def _needed(roles: RoleSeries, names: Mapping[str, int]) -> dict[str, int]:
+    """Return the ids of the stored series that the key metrics are made of, by stored name."""
+    stored = [name for name, series in roles.plain.items() if series in KEY_METRICS]
+    for series in KEY_METRICS:
+        stored += keys_of(roles.made.get(series, ()))
+    return {name: names[name] for name in stored if name in names}
+
+
+def _spans(
+    attempts: Mapping[str, Sequence[Any]], needed: Mapping[str, Mapping[str, int]]
+) -> list[points.Span]:
+    """Return where each attempt counts; one that later ones supersede from its first step on does not."""
+    spans = []
+    for run_id, ids in needed.items():
+        cuts = runs.cuts(attempts[run_id])
+        counting = [
+            row
+            for row in attempts[run_id]
+            if row.first_step is not None and row.first_step < cuts[row.key]
+        ]
+        for number in ids.values():
+            spans += [points.Span(number, row.key, cuts[row.key]) for row in counting]
+    return spans
+
+
+def _values(
+    roles: RoleSeries, ids: Mapping[str, int], ends: Mapping[int, Sequence[tuple[int, float]]]
+) -> dict[str, list[float]]:
+    """Return the last values of each key metric that the run has, by step."""
+    own = {series: stored for stored, series in roles.plain.items()}
+    found: dict[str, list[float]] = {}
+    for series in KEY_METRICS:
+        if own.get(series) in ids:
+            found[series] = [value for _, value in ends.get(ids[own[series]], ())]
+        elif members := roles.made.get(series):
+            rows: dict[int, dict[str, float]] = {}
+            for key in keys_of(members):
+                for step, value in ends.get(ids.get(key, -1), ()):
+                    rows.setdefault(step, {})[key] = value
+            made = [value_of(members, rows[step]) for step in sorted(rows)]
+            found[series] = [value for value in made if value is not None]
+    return found
+
+
+def _sparklines(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    drawn = {name: values[name] for name in DRAWN if name in values}
+    return {
+        name: [line[index] for index in thinned(line, SPARKLINE_POINTS)]
+        for name, line in drawn.items()
+    }

@@ -1,0 +1,113 @@
+"""The JSON shapes of docs/reference/rest.md, made from rows. Used by REST, events and pages alike."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from monitor.schemas.base import Phase, Shape, _fields
+from monitor.store import points
+
+
+class ChangePoint(Shape):
+    id: str
+    kind: Literal["onset", "saturation", "length_turn", "destabilisation", "collapse"]
+    step: int
+    low: int
+    high: int
+    state: Literal["provisional", "confirmed", "faded", "revised", "dismissed"]
+    seen_at_step: int
+    words: str
+    evidence: dict[str, float]
+
+
+class Evidence(Shape):
+    metric: str
+    score: float
+    z: float
+    armed: bool
+    words: str
+
+
+class Superseded(Shape):
+    steps: list[int]
+    values: list[float]
+    attempts: list[int]
+
+
+class Series(Superseded):
+    name: str
+    made_of: str | None
+    superseded: Superseded
+
+
+class Verdicts(Shape):
+    steps: list[int]
+    phases: list[Phase]
+    scores: list[float]
+    evidence: dict[str, list[float]]
+    watch: float | None
+    confirm: float | None
+
+
+class Sample(Shape):
+    step: int
+    prompt: str
+    completion: str
+    rewards: dict[str, float]
+
+
+class AllSeries(Shape):
+    series: list[Series]
+
+
+class ChangePoints(Shape):
+    change_points: list[ChangePoint]
+
+
+class Samples(Shape):
+    samples: list[Sample]
+
+
+def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[dict[str, Any]]:
+    """Return `Series` objects; `numbers` gives the attempt's number for its key."""
+    return [
+        {
+            "name": one.name,
+            "made_of": one.made_of,
+            "steps": one.steps,
+            "values": one.values,
+            "attempts": [numbers.get(key, 0) for key in one.attempts],
+            "superseded": {
+                "steps": [step for step, _, _ in one.superseded],
+                "values": [value for _, value, _ in one.superseded],
+                "attempts": [numbers.get(key, 0) for _, _, key in one.superseded],
+            },
+        }
+        for one in found
+        if one.name != points.AT
+    ]
+
+
+def verdicts(rows: Sequence[Any], latest: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return `Verdicts`: columns, each as long as `steps`."""
+    metrics = sorted({metric for row in rows for metric in row.evidence})
+    return {
+        "steps": [row.step for row in rows],
+        "phases": [row.phase for row in rows],
+        "scores": [row.score for row in rows],
+        "evidence": {metric: [row.evidence.get(metric, 0.0) for row in rows] for metric in metrics},
+        "watch": (latest or {}).get("watch"),
+        "confirm": (latest or {}).get("confirm"),
+    }
+
+
+def change_point(row: Any) -> dict[str, Any]:
+    """Return a `ChangePoint`."""
+    return _fields(row, _CHANGE_POINT)
+
+
+def sample(row: Any) -> dict[str, Any]:
+    """Return a `Sample`."""
+    return _fields(row, ("step", "prompt", "completion", "rewards"))
+
+
+_CHANGE_POINT = ("id", "kind", "step", "low", "high", "state", "seen_at_step", "words", "evidence")

@@ -1,0 +1,1 @@
+"""Tables of who may act and what was done: tokens, sessions, audit, idempotency keys, webhooks."""

@@ -1,0 +1,120 @@
+"""What the detector found and what was decided: verdicts, change points, decisions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from cusp.ids import new_id
+from monitor.database.schema import change_points, decisions, verdicts
+from monitor.database.upsert import insert_or_ignore
+
+_ADD_VERDICTS = insert(verdicts)
+
+
+def add_verdicts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Store verdict rows; those of the same steps were forgotten before."""
+    if rows:
+        connection.execute(_ADD_VERDICTS, list(rows))
+
+
+def forget_verdicts(connection: Connection, run_id: str, from_step: int) -> None:
+    """Delete the verdicts from a step on."""
+    connection.execute(
+        delete(verdicts).where(verdicts.c.run_id == run_id, verdicts.c.step >= from_step)
+    )
+
+
+def verdicts_of(
+    connection: Connection, run_id: str, since: int = 0, until: int | None = None
+) -> Sequence[Row[Any]]:
+    """Return the verdicts by step."""
+    statement = select(verdicts).where(verdicts.c.run_id == run_id, verdicts.c.step >= since)
+    if until is not None:
+        statement = statement.where(verdicts.c.step <= until)
+    return connection.execute(statement.order_by(verdicts.c.step)).all()
+
+
+def change_points_of(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+    """Return the change points by step."""
+    return connection.execute(
+        select(change_points)
+        .where(change_points.c.run_id == run_id)
+        .order_by(change_points.c.step, change_points.c.seen_at_step)
+    ).all()
+
+
+def set_change_points(connection: Connection, run_id: str, found: Sequence[dict[str, Any]]) -> bool:
+    """Make the stored change points equal to what the detector found; return whether any changed.
+
+    One that a person judged keeps that judgement. One that is no longer found is gone, unless a
+    person judged it.
+    """
+    stored = {(row.kind, row.seen_at_step): row for row in change_points_of(connection, run_id)}
+    changed = False
+    for new in found:
+        old = stored.pop((new["kind"], new["seen_at_step"]), None)
+        if old is None:
+            row = {"id": new_id(), "run_id": run_id, "author": None, **new}
+            insert_or_ignore(connection, change_points, [row])
+            changed = True
+        elif old.author is None and any(getattr(old, key) != new[key] for key in new):
+            connection.execute(
+                update(change_points).where(change_points.c.id == old.id).values(**new)
+            )
+            changed = True
+    gone = [row.id for row in stored.values() if row.author is None]
+    if gone:
+        connection.execute(delete(change_points).where(change_points.c.id.in_(gone)))
+    return changed or bool(gone)
+
+
+def change_point(connection: Connection, change_point_id: str) -> Row[Any] | None:
+    """Return the change point or None."""
+    return connection.execute(
+        select(change_points).where(change_points.c.id == change_point_id)
+    ).one_or_none()
+
+
+def judge(connection: Connection, change_point_id: str, state: str, author: str) -> Row[Any] | None:
+    """Record a person's word on a change point and return it, or None if there is none."""
+    return connection.execute(
+        update(change_points)
+        .where(change_points.c.id == change_point_id)
+        .values(state=state, author=author)
+        .returning(change_points)
+    ).one_or_none()
+
+
+def decisions_of(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+    """Return the decisions, oldest first."""
+    return connection.execute(
+        select(decisions).where(decisions.c.run_id == run_id).order_by(decisions.c.id)
+    ).all()
+
+
+def add_decision(
+    connection: Connection,
+    run_id: str,
+    now: float,
+    *,
+    finding: str,
+    kind: str,
+    reason: str,
+    author: str,
+    step: int | None = None,
+    checkpoint_step: int | None = None,
+) -> bool:
+    """Store a decision; return whether it is the first of its kind on that finding."""
+    row = {
+        "id": new_id(),
+        "run_id": run_id,
+        "finding": finding,
+        "kind": kind,
+        "step": step,
+        "checkpoint_step": checkpoint_step,
+        "reason": reason,
+        "author": author,
+        "created_at": now,
+    }
+    return insert_or_ignore(connection, decisions, [row]) == 1

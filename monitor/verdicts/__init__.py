@@ -1,0 +1,1 @@
+"""Keeps a run's verdicts up to date with its points."""

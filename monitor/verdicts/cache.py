@@ -1,0 +1,126 @@
+"""Verdicts are a fold over a run's effective series; this keeps the folded state and catches up.
+
+The state is only a cache: it is left alone whenever what it saw has changed (a late point, a resumed
+attempt, a boundary), and the same verdicts come out of folding everything again.
+"""
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cusp.protocol.run import Policy, RunMetadata
+from cusp.roles.assign import SERIES, Assignment
+from monitor.detector import PRESETS, ChangePoint, Detector, RunShape, Sample, Verdict
+from monitor.roles.series import RoleSeries, shape_of
+
+WATCHED = frozenset(SERIES.values())
+MOST_CACHED = 256
+
+
+@dataclass
+class Folded:
+    """A detector that has seen the effective series up to `last_step`.
+
+    `folds` is the run's count of changes of the past when it last looked. A run that logs a step in
+    several parts `keeps_last`: then `before` is the state without the last step, to go back to.
+    """
+
+    detector: Detector
+    folds: int
+    cuts: dict[int, int]
+    boundaries: tuple[int, ...]
+    last_step: int = -1
+    verdict: Verdict | None = None
+    stored: tuple[ChangePoint, ...] | None = None  # the change points last written to the database
+    keeps_last: bool = False
+    before: "Folded | None" = field(default=None, repr=False)
+    shape: RunShape | None = None  # what the detector was told of the run, and by which roles
+    roles: RoleSeries | None = field(default=None, repr=False, compare=False)
+
+
+class Folds:
+    """The folded states of this process, the least recently used ones forgotten.
+
+    A state is taken out to be used and put back once the transaction has committed, so that one of a
+    failed transaction is never used again.
+    """
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[str, Folded] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def take(
+        self,
+        run_id: str,
+        folds: int,
+        cuts: Mapping[int, int],
+        boundaries: Sequence[int],
+        changed_from: int,
+    ) -> Folded | None:
+        """Return the state if nothing it has seen changed from that step on, else None."""
+        with self._guard:
+            state = self._states.pop(run_id, None)
+        if state is not None and changed_from <= state.last_step:
+            state = state.before
+        if state is None or state.folds != folds or changed_from <= state.last_step:
+            return None
+        seen = [step for step in boundaries if step <= state.last_step]
+        if list(state.boundaries) != seen or not _same_past(state, cuts):
+            return None
+        return state
+
+    def put(self, run_id: str, state: Folded) -> None:
+        """Remember a state."""
+        with self._guard:
+            self._states[run_id] = state
+            self._states.move_to_end(run_id)
+            while len(self._states) > MOST_CACHED:
+                self._states.popitem(last=False)
+
+
+def fresh(
+    metadata: RunMetadata, policy: Policy, folds: int, roles: Assignment | None = None
+) -> Folded:
+    """Return the state that has seen nothing. An unknown preset falls back to the default one."""
+    preset = policy.preset if policy.preset in PRESETS else "default"
+    shape = shape_of(metadata, roles)
+    return Folded(Detector(shape, preset), folds, {}, (), shape=shape)
+
+
+def fold(
+    state: Folded,
+    series: Mapping[int, Mapping[str, float]],
+    boundaries: Sequence[int],
+    cuts: Mapping[int, int],
+) -> Iterator[Verdict]:
+    """Feed the steps after the state's last one, yielding a verdict for each."""
+    waiting = [step for step in boundaries if step > state.last_step]
+    new = [step for step in series if step > state.last_step]
+    for step in new:
+        if state.keeps_last and step == new[-1]:
+            _settle(state, boundaries, cuts)
+            state.before = None
+            roles, state.roles = state.roles, None  # shared, not copied
+            state.before = copy.deepcopy(state)
+            state.roles = state.before.roles = roles
+        while waiting and waiting[0] <= step:
+            state.detector.boundary()
+            waiting.pop(0)
+        state.verdict = state.detector.update(Sample(step, series[step]))
+        state.last_step = step
+        yield state.verdict
+    _settle(state, boundaries, cuts)
+
+
+def _settle(state: Folded, boundaries: Sequence[int], cuts: Mapping[int, int]) -> None:
+    """Note which attempts and boundaries lie behind what the state has seen."""
+    state.cuts = dict(cuts)
+    state.boundaries = tuple(step for step in boundaries if step <= state.last_step)
+
+
+def _same_past(state: Folded, cuts: Mapping[int, int]) -> bool:
+    """Return whether the same attempts still hold every step that was folded."""
+    end = state.last_step + 1  # a cut is the first step that is superseded
+    return all(min(cuts.get(key, 0), end) == min(cut, end) for key, cut in state.cuts.items())

@@ -1,0 +1,35 @@
+"""The run's latest verdict as the JSON object that its row holds."""
+
+from typing import Any
+
+from monitor.detector import Evidence, Transition, Verdict
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict as a JSON object, without its change points (they have a table)."""
+    return {
+        "step": verdict.step,
+        "phase": verdict.phase,
+        "score": verdict.score,
+        "watch": verdict.watch,
+        "confirm": verdict.confirm,
+        "words": verdict.words,
+        "evidence": [vars(one) for one in verdict.evidence],
+        "transition": vars(verdict.transition) if verdict.transition else None,
+    }
+
+
+def from_json(stored: dict[str, Any]) -> Verdict:
+    """Return the verdict that `as_json` stored."""
+    transition = stored["transition"]
+    return Verdict(
+        **{key: stored[key] for key in ("step", "phase", "score", "watch", "confirm", "words")},
+        evidence=tuple(Evidence(**one) for one in stored["evidence"]),
+        change_points=(),
+        transition=Transition(**transition) if transition else None,
+    )
+
+
+def confirmed(transition: Transition | None) -> Transition | None:
+    """Return the transition if it is confirmed."""
+    return transition if transition and transition.state == "confirmed" else None

@@ -1,0 +1,115 @@
+"""Brings a run's verdicts up to date inside the transaction that changed its series."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cusp.protocol.run import Policy, RunMetadata
+from monitor.database.engine import Transaction
+from monitor.detector import ChangePoint, RunShape, Verdict
+from monitor.roles.series import RoleSeries, role_series, shape_of
+from monitor.store import points, verdicts
+from monitor.store.changes import News
+from monitor.verdicts.cache import Folded, Folds, fold, fresh
+from monitor.verdicts.encoding import as_json
+
+
+@dataclass
+class Followed:
+    """What came of following: the state to remember after the commit, and what to tell."""
+
+    state: Folded
+    found: list[Verdict]  # of the steps that are new or changed
+    news: list[News]
+    values: dict[str, Any]  # columns of the run's row
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict after the last step, None before the first."""
+        return self.state.verdict
+
+
+def follow(
+    tx: Transaction,
+    run: Any,
+    folds: Folds,
+    cuts: Mapping[int, int],
+    numbers: Mapping[str, int],
+    changed_from: int,
+) -> Followed:
+    """Fold what is new and store the verdicts from `changed_from` on.
+
+    `run` is the run's locked row as it was before the change, `numbers` its series ids by name and
+    `changed_from` the first step at which the effective watched series or a boundary changed.
+    Verdicts before that step are in the database already, and stay.
+    """
+    told = run.verdict["step"] if run.verdict else -1
+    late = changed_from <= told
+    boundaries = points.boundary_steps(tx, run.id, cuts)
+    roles = role_series(numbers, run.metadata)
+    state = folds.take(run.id, run.folds, cuts, boundaries, changed_from)
+    if state is None or (state.roles is not roles and state.shape != _shape(run, roles)):
+        state = _fresh(run, roles)
+    state.roles = roles
+    # A second part of the last step has come: there will be second parts of the next ones.
+    state.keeps_last |= changed_from == told
+    state.folds = run.folds + 1 if late else run.folds
+    known = not late and state.last_step == told
+    series = points.effective(tx, roles.labels(numbers), cuts, since=state.last_step + 1)
+    series = roles.complete(series)
+    found = [v for v in fold(state, series, boundaries, cuts) if v.step >= changed_from]
+    if late:
+        verdicts.forget_verdicts(tx, run.id, changed_from)
+    verdicts.add_verdicts(tx, [verdict_row(run.id, verdict) for verdict in found])
+    news = _news(found, changed_from, told)
+    if _store_change_points(tx, run.id, state, known=known):
+        news.append(("changed", {"section": "change_points"}))
+    shown = as_json(state.verdict) if state.verdict else None
+    return Followed(state, found, news, {"verdict": shown, "folds": state.folds})
+
+
+def _fresh(run: Any, roles: RoleSeries) -> Folded:
+    metadata = RunMetadata.model_validate(run.metadata)
+    return fresh(metadata, Policy.model_validate(run.policy), run.folds, roles.assignment)
+
+
+def _shape(run: Any, roles: RoleSeries) -> RunShape:
+    return shape_of(RunMetadata.model_validate(run.metadata), roles.assignment)
+
+
+def _news(found: Sequence[Verdict], changed_from: int, told: int) -> list[News]:
+    """Return what viewers are told; the last step said anew needs no rewind, it replaces itself."""
+    news: list[News] = []
+    steps = [verdict.step for verdict in found]
+    if changed_from < told or (changed_from == told and told not in steps):
+        news.append(("rewind", {"step": changed_from}))
+    if steps:
+        news.append(("verdicts", {"from": steps[0], "to": steps[-1]}))
+    return news
+
+
+def _store_change_points(tx: Transaction, run_id: str, state: Folded, *, known: bool) -> bool:
+    """Store the change points of the latest verdict; return whether any differed.
+
+    `known`: what the database holds is what this state stored last.
+    """
+    found = state.verdict.change_points if state.verdict else ()
+    if known and state.stored == found:
+        return False
+    state.stored = found
+    return verdicts.set_change_points(tx, run_id, [_change_point_row(one) for one in found])
+
+
+def verdict_row(run_id: str, verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict as its row."""
+    return {
+        "run_id": run_id,
+        "step": verdict.step,
+        "phase": verdict.phase,
+        "score": verdict.score,
+        "evidence": {one.metric: round(one.score, 3) for one in verdict.evidence if one.score},
+    }
+
+
+def _change_point_row(one: ChangePoint) -> dict[str, Any]:
+    return {**vars(one), "evidence": dict(one.evidence)}

@@ -1,0 +1,1 @@
+"""Webhooks: outbox, signing, address checks, delivery."""

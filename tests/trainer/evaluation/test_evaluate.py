@@ -1,0 +1,130 @@
+"""Evaluations are reproducible sample by sample and never open a pickle."""
+
+import copy
+import json
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from trainer.evaluation.evaluate import evaluate, read_evaluation, write_evaluation
+from trainer.evaluation.generate_transformers import (
+    AdapterError,
+    GumbelNoise,
+    Request,
+    generate,
+    sample_seed,
+    with_adapter,
+)
+from trainer.evaluation.tasks import tasks_of
+from trainer.recipe import Recipe, Sampling
+from trainer.training.data import DataError
+from trainer.training.model import load_base
+from trainer.verifiers import BoxedInteger
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and peft, not ours
+
+SAMPLING = Sampling(
+    samples_per_problem=1, max_new_tokens=12, temperature=1.0, top_p=1.0, batch_size=64
+)
+PROMPTS = [f"<|user|>{n}+25=<|assistant|><think>\n" for n in (5, 17, 250)]
+
+
+@pytest.fixture
+def base(small: Callable[..., Recipe], cusp_dir: Path) -> tuple[Any, Any]:
+    return load_base(small(), cusp_dir / "cache", lambda _: None)
+
+
+def test_a_sample_does_not_depend_on_the_others_in_its_batch(base: tuple[Any, Any]) -> None:
+    model, tokenizer = base
+    requests = [Request(prompt, seed) for prompt in PROMPTS for seed in range(4)]
+    together = generate(model, tokenizer, requests, SAMPLING)
+    alone = [generate(model, tokenizer, [request], SAMPLING)[0] for request in requests]
+    backwards = generate(model, tokenizer, requests[::-1], SAMPLING)[::-1]
+    assert together == alone == backwards
+    assert len({each.text for each in together}) >= 4  # the seeds, at least
+    assert {each.finish_reason for each in together} <= {"stop", "length"}
+    assert all(each.tokens == 12 for each in together if each.finish_reason == "length")
+
+
+def test_gumbel_noise_draws_from_the_models_distribution() -> None:
+    logits = torch.log(torch.tensor([0.6, 0.3, 0.1])).repeat(4_000, 1)
+    noise = GumbelNoise([sample_seed(0, "t", str(n), 0) for n in range(4_000)], "cpu")
+    for _ in range(3):
+        drawn = noise(torch.empty(0), logits).argmax(dim=1)
+        shares = torch.bincount(drawn, minlength=3) / 4_000
+        assert torch.allclose(shares, torch.tensor([0.6, 0.3, 0.1]), atol=0.03)
+
+
+def test_equal_evaluations_are_equal_row_by_row_and_survive_the_disk(
+    small: Callable[..., Recipe], base: tuple[Any, Any], tmp_path: Path
+) -> None:
+    selection, report = tasks_of(small(), samples_per_problem=3)
+    assert not {p.id for p in selection.problems} & {p.id for p in report.problems}
+    first = evaluate(*base, selection, BoxedInteger(), seed=5)
+    assert first == evaluate(*base, selection, BoxedInteger(), seed=5)
+    assert first != evaluate(*base, selection, BoxedInteger(), seed=6)
+    assert (first.n_problems, first.n_samples, len(first.rows)) == (8, 24, 24)
+    assert [row[1] for row in first.rows[:3]] == [0, 1, 2]
+    write_evaluation(first, tmp_path / "cache" / "x.json")
+    assert read_evaluation(tmp_path / "cache" / "x.json") == first
+
+
+def test_an_adapter_is_loaded_into_a_copy_and_a_pickle_is_never_opened(
+    base: tuple[Any, Any], tmp_path: Path
+) -> None:
+    model, tokenizer = base
+    before = model.model.layers[0].mlp.up_proj.weight.clone()
+    adapted = get_peft_model(copy.deepcopy(model), LoraConfig(r=4, target_modules=["up_proj"]))
+    torch.nn.init.constant_(
+        adapted.base_model.model.model.layers[0].mlp.up_proj.lora_B["default"].weight, 0.3
+    )
+    adapted.save_pretrained(tmp_path / "good")
+    merged = with_adapter(model, tmp_path / "good")
+    assert torch.equal(model.model.layers[0].mlp.up_proj.weight, before)
+    ids = tokenizer(PROMPTS[:1], return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        expected, actual = adapted.eval()(input_ids=ids).logits, merged(input_ids=ids).logits
+    assert torch.allclose(expected, actual, atol=1e-4)
+
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "adapter_config.json").write_bytes((tmp_path / "good/adapter_config.json").read_bytes())
+    (bad / "adapter_model.bin").write_bytes(pickle.dumps(Boom()))
+    with pytest.raises(AdapterError, match="other formats are never loaded"):
+        with_adapter(model, bad)
+    assert not hasattr(sys, "cusp_boom")
+
+
+class Boom:
+    """A pickle that leaves a trace when it is opened."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, ("import sys; sys.cusp_boom = True",)
+
+
+def test_a_task_from_local_files_keeps_its_two_sets_apart(
+    small: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    def recipe(report: str) -> Recipe:
+        options = {
+            "kind": "jsonl", "task": "mine", "problem_column": "q", "solution_column": "a",
+            "selection_path": str(tmp_path / "s.jsonl"), "report_path": str(tmp_path / report),
+            "verifier": "boxed_integer", "system_prompt": None, "sampling": SAMPLING.model_dump(),
+        }  # fmt: skip
+        return small(f"evaluation={json.dumps(options)}")
+
+    (tmp_path / "s.jsonl").write_text('{"id": 1, "q": "1+1=", "a": 2}\n')
+    (tmp_path / "r.jsonl").write_text('{"id": 2, "q": "1+2=", "a": 3}\n')
+    selection, report = tasks_of(recipe("r.jsonl"))
+    assert (selection.problems[0].id, report.problems[0].answer) == ("1", "3")
+    assert selection.sha256 != report.sha256
+    with pytest.raises(DataError, match="is in both"):
+        tasks_of(recipe("s.jsonl"))
+    with pytest.raises(DataError, match="names no evaluation task"):
+        tasks_of(small("evaluation=null"))

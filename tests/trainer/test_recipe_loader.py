@@ -1,0 +1,134 @@
+"""Recipes are read strictly: nothing unknown, nothing missing, nothing implied."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trainer.recipe_loader import RecipeError, find_recipe, load_recipe, recipe_names, write_recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_loads_and_its_resolved_copy_reads_back_the_same(
+    name: str, tmp_path: Path
+) -> None:
+    recipe = load_recipe(name)
+    write_recipe(recipe, tmp_path / "recipe.yaml")
+    assert load_recipe(tmp_path / "recipe.yaml") == recipe
+
+
+def test_the_tina_recipe_is_the_papers() -> None:
+    recipe = load_recipe("tina_open_rs2")
+    grpo, rewards = recipe.grpo, {each.name: each.weight for each in recipe.rewards}
+    assert rewards == {"format": 1.0, "accuracy": 2.0}
+    assert (grpo.num_generations, grpo.max_completion_length, grpo.save_steps) == (6, 3584, 50)
+    assert (grpo.learning_rate, grpo.lr_scheduler_type) == (1e-6, "cosine_with_min_lr")
+    assert (grpo.lr_scheduler_kwargs, grpo.warmup_steps) == ({"min_lr_rate": 0.1}, 0.1)
+    assert (grpo.beta, grpo.loss_type, grpo.scale_rewards) == (0.04, "grpo", "group")
+    assert (grpo.max_steps, recipe.last_step, recipe.seed) == (1500, 850, 42)
+    assert not grpo.vllm_importance_sampling_correction
+    assert recipe.completions_per_step(processes=2) == 8 * 6
+    assert (recipe.lora.r, recipe.lora.lora_alpha, recipe.lora.lora_dropout) == (32, 128, 0.05)
+    assert len(recipe.lora.target_modules) == 7
+    assert recipe.data.kind == "hub"
+    assert (recipe.data.id, recipe.data.max_prompt_tokens) == ("knoveleng/open-rs", 512)
+
+
+def test_the_control_differs_from_the_tiny_recipe_only_in_what_provokes_a_transition() -> None:
+    tiny, control = load_recipe("tiny"), load_recipe("tiny_healthy")
+    assert tiny.data.kind == control.data.kind == "tiny"
+    assert (tiny.data.hard_share > 0, control.data.hard_share) == (True, 0.0)
+    assert {each.name: each.weight for each in control.rewards} == {"format": 1, "accuracy": 2}
+    same = {"data": tiny.data, "rewards": tiny.rewards, "run": tiny.run}
+    assert control.model_copy(update=same) == tiny
+
+
+def test_an_override_changes_one_value() -> None:
+    recipe = load_recipe("tiny", ["grpo.learning_rate=3e-4", "rewards.format.weight=0.5", "seed=7"])
+    assert recipe.grpo.learning_rate == 3e-4
+    assert recipe.rewards[0].weight == 0.5
+    assert recipe.seed == 7
+
+
+def test_an_override_may_take_a_section_of_another_recipe() -> None:
+    recipe = load_recipe("tina_open_rs2", ["model=@tiny", "data=@tiny"])
+    assert recipe.model == load_recipe("tiny").model
+    assert recipe.data.kind == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("grpo.learning_rat=1", "did you mean grpo.learning_rate?"),
+        ("modle.seed=1", "did you mean model?"),
+        ("rewards.acuracy.weight=1", "did you mean rewards.accuracy?"),
+        ("model={kind: tiny, hiden_size: 1}", "'model.hidden_size' is missing"),
+        ("grpo.temperature=-1", "grpo.temperature = -1"),
+        ("grpo.num_generations=5", "cannot be cut into groups of 5"),
+        ("rewards=[{name: format, weight: 0}]", "nothing would be learnt"),
+        ("data=@nowhere", "there is no recipe 'nowhere'"),
+        ("seed", "write key=value"),
+        (
+            "grpo.max_steps=abc",
+            "in the override 'grpo.max_steps=abc' is not allowed: it must be a whole",
+        ),
+        ("model.kind=big", "model.kind = 'big' in the override 'model.kind=big' is not allowed"),
+        ("model.kind=big", "it must be one of 'tiny', 'pretrained'"),
+        ("grpo=5", "it must be a section with keys of its own"),
+        ("rewards=[]", "the list needs 1 or more"),
+        ("run.policy.action=halt", "it must be 'stop', 'propose' or 'watch'"),
+    ],
+)
+def test_a_bad_override_is_refused_with_the_way_out(override: str, words: str) -> None:
+    with pytest.raises(RecipeError) as refused:
+        load_recipe("tiny", [override])
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("section", ["run", "model", "lora", "data", "grpo", "evaluation"])
+def test_an_unknown_key_in_a_file_is_refused_by_name_with_the_nearest_known_one(
+    section: str, tmp_path: Path
+) -> None:
+    raw = yaml.safe_load(find_recipe("tiny").read_text())
+    known = next(iter(raw[section].keys() - {"kind"}))
+    raw[section][f"{known}_"] = 1
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(raw))
+    with pytest.raises(RecipeError) as refused:
+        load_recipe(file)
+    message = str(refused.value)
+    assert f"unknown key '{section}.{known}_'" in message
+    assert f"did you mean {section}.{known}?" in message
+    assert str(file) in message
+
+
+def test_the_key_that_cost_tina_its_ablation_is_refused(tmp_path: Path) -> None:
+    text = find_recipe("tina_open_rs2").read_text().replace("scale_rewards:", "scale_reward:")
+    (tmp_path / "typo.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=r"scale_reward"):
+        load_recipe(tmp_path / "typo.yaml")
+
+
+def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "twice.yaml").write_text(find_recipe("tiny").read_text() + "\nseed: 1\n")
+    with pytest.raises(RecipeError, match="'seed' comes twice"):
+        load_recipe(tmp_path / "twice.yaml")
+
+
+def test_a_missing_file_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(RecipeError, match="tiny"):
+        load_recipe("no_such_recipe")
+
+
+def test_a_recipe_is_data_and_cannot_run_anything(tmp_path: Path) -> None:
+    hurt = tmp_path / "hurt"
+    text = find_recipe("tiny").read_text()
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f'{text}\nnote: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ["{hurt}"]]\n'
+    )
+    with pytest.raises(RecipeError, match="python/object/apply"):
+        load_recipe(file)
+    with pytest.raises(RecipeError):
+        load_recipe(find_recipe("tiny"), [f'run.name=!!python/object/apply:os.mkdir ["{hurt}"]'])
+    assert not hurt.exists()

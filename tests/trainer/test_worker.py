@@ -1,0 +1,299 @@
+"""The worker against a monitor of a few lines: real HTTP, real checkpoints, real evaluations."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cusp.checkpoints import manifest as manifest_checkpoints
+from cusp.checkpoints.manifest import CheckpointError
+from cusp.ids import new_id
+from tests.waiting import wait_until
+from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient
+from trainer.jobs.run_folder import verified
+from trainer.recipe import Recipe
+from trainer.train import train
+from trainer.worker import Worker
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and peft, not ours
+
+
+class Monitor:
+    """Hands out `jobs` and records what comes back; `answers` overrides the status of a path."""
+
+    def __init__(self) -> None:
+        self.jobs: list[dict[str, Any]] = []
+        self.answers: dict[str, list[int]] = {}
+        self.posts: list[tuple[str, dict[str, Any]]] = []
+        self.tokens: set[str | None] = set()
+        monitor = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                monitor.tokens.add(self.headers["Authorization"])
+                self.answer(*monitor.reply(self.path.removeprefix("/api/v1"), body))
+
+            def do_GET(self) -> None:
+                names = ("id", "kind", "run_id")
+                waiting = [{name: job[name] for name in names} for job in monitor.jobs]
+                self.answer(200, {"jobs": waiting})
+
+            def answer(self, status: int, content: object) -> None:
+                text = b"" if status == 204 else json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Not in the test's output."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
+        self.thread.start()
+
+    def reply(self, path: str, body: dict[str, Any]) -> tuple[int, object]:
+        if statuses := self.answers.get(path.rpartition("/")[2]):
+            return statuses.pop(0), {"detail": "as the test wants it"}
+        self.posts.append((path, body))
+        if path == "/jobs/claim":
+            return (200, self.jobs.pop(0)) if self.jobs else (204, None)
+        return 200, {"lease_s": 60}
+
+    def posted(self, end: str) -> list[dict[str, Any]]:
+        return [body for path, body in self.posts if path.endswith(end)]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def monitor() -> Iterator[Monitor]:
+    monitor = Monitor()
+    yield monitor
+    monitor.close()
+
+
+@pytest.fixture
+def trained(small: Callable[..., Recipe], cusp_dir: Path) -> tuple[str, Path]:
+    """A run on this box with checkpoints of step 2 and 4."""
+    run_id = new_id()
+    root = cusp_dir / "runs" / run_id
+    train(small(), root, run_id=run_id, progress=lambda _: None)
+    return run_id, root
+
+
+def worker(monitor: Monitor, cusp_dir: Path, said: list[str]) -> Worker:
+    stopping = threading.Event()
+    client = MonitorClient(monitor.url, "secret", stopping)
+    return Worker(client, cusp_dir, stopping, said.append, "test")
+
+
+def job(run_id: str, root: Path, steps: tuple[int, ...] = (0, 2, 4)) -> dict[str, Any]:
+    candidates = []
+    for step, role in zip(steps, ("base", "pre-transition", "last"), strict=False):
+        path = root / f"checkpoint-{step}"
+        manifest = manifest_checkpoints.read_manifest(path) if step else None
+        candidates.append(
+            {
+                "checkpoint_id": manifest.checkpoint_id if manifest else None,
+                "roles": [role],
+                "step": step,
+                "path": path.name if manifest else None,
+                "sha256": manifest.sha256 if manifest else None,
+            }
+        )
+    payload = {
+        "candidates": candidates,
+        "reference_step": 2,
+        "samples_per_problem": 2,
+        "seed": 0,
+    }
+    names = {"id": new_id(), "run_id": run_id, "token": "t", "kind": "evaluate"}
+    return {**names, "payload": payload, "attempt": 1, "lease_s": 60}
+
+
+def test_every_candidate_is_scored_on_both_sets_and_compared(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path
+) -> None:
+    monitor.jobs.append(job(*trained))
+    assert worker(monitor, cusp_dir, []).work(exit_when_idle=True) == 1
+    found = [body["evaluation"] for body in monitor.posted("/evaluations")]
+    assert [(each["step"], each["split"]) for each in found] == [
+        (step, split) for step in (0, 2, 4) for split in ("selection", "report")
+    ]
+    report = found[3]
+    assert report["task"] == "tiny-arithmetic"
+    assert (report["n_problems"], report["n_samples"], report["errors"]) == (10, 20, 0)
+    assert report["low"] <= report["pass_at_1"] <= report["high"]
+    assert len(report["rows"]) == 20
+    problem, sample, score, tokens, reason, seed = report["rows"][1]
+    assert "+" in problem
+    assert (sample, reason in ("stop", "length")) == (1, True)
+    assert score in (0.0, 1.0)
+    assert tokens >= 1
+    assert 0 <= seed < 2**53
+    (finish,) = monitor.posted("/finish")
+    assert finish["state"] == "done"
+    comparison = finish["result"]["comparison"]
+    assert comparison["reference"] == {"role": "pre-transition", "step": 2}
+    assert [row["step"] for row in comparison["rows"]] == [0, 4]
+    assert monitor.tokens == {"Bearer secret"}
+
+
+def test_a_job_done_twice_posts_the_same_evaluations_without_scoring_again(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = job(*trained)
+    monitor.jobs.append(first)
+    worker(monitor, cusp_dir, []).work(once=True)
+    before = monitor.posted("/evaluations")
+    monitor.jobs.append(first)
+    monkeypatch.setattr(
+        "trainer.jobs.evaluate.evaluate", lambda *_, **__: pytest.fail("scored again")
+    )
+    worker(monitor, cusp_dir, []).work(once=True)
+    assert monitor.posted("/evaluations")[len(before) :] == before
+
+
+def test_a_changed_checkpoint_is_left_out_and_named(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path
+) -> None:
+    run_id, root = trained
+    monitor.jobs.append(job(run_id, root))
+    weights = root / "checkpoint-4" / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    worker(monitor, cusp_dir, []).work(once=True)
+    assert {body["evaluation"]["step"] for body in monitor.posted("/evaluations")} == {0, 2}
+    (finish,) = monitor.posted("/finish")
+    assert finish["state"] == "done"
+    assert "Step 4 was left out" in finish["result"]["comparison"]["reason"]
+    assert "has changed" in finish["result"]["comparison"]["reason"]
+
+
+@pytest.mark.parametrize(
+    "path", ["../../etc", "/etc", "checkpoint-2/../../x", "nothing-here", "checkpoint-2\0"]
+)
+def test_a_path_from_the_network_never_leads_out_of_the_runs_root(
+    monitor: Monitor, small: Callable[..., Recipe], cusp_dir: Path, path: str
+) -> None:
+    from trainer.recipe_loader import write_recipe
+
+    run_id = new_id()
+    root = cusp_dir / "runs" / run_id
+    root.mkdir(parents=True)
+    write_recipe(small(), root / "recipe.yaml")
+    order = job(run_id, root, steps=(0,))
+    order["payload"]["candidates"] = [
+        {"checkpoint_id": new_id(), "roles": [], "step": 2, "path": path, "sha256": "0" * 64}
+    ]
+    monitor.jobs.append(order)
+    worker(monitor, cusp_dir, []).work(once=True)
+    (finish,) = monitor.posted("/finish")
+    assert finish["state"] == "failed"
+    assert "Step 2 was left out" in finish["error"]
+
+
+def test_a_job_of_a_run_that_is_not_on_this_box_is_left_to_others_and_said_once(
+    monitor: Monitor, cusp_dir: Path
+) -> None:
+    cusp_dir.mkdir(exist_ok=True)
+    elsewhere = job(new_id(), cusp_dir, steps=(0,))
+    monitor.jobs.append(elsewhere)
+    said: list[str] = []
+    idle = worker(monitor, cusp_dir, said)
+    assert [idle.work(exit_when_idle=True) for _ in range(3)] == [0, 0, 0]
+    assert monitor.posts == []
+    (sentence,) = said
+    assert elsewhere["run_id"] in sentence
+    assert "start a worker on the box that trained it, or set CUSP_DIR" in sentence
+
+
+def test_a_run_without_a_recipe_fails_in_a_sentence(monitor: Monitor, cusp_dir: Path) -> None:
+    run_id = new_id()
+    (cusp_dir / "runs" / run_id).mkdir(parents=True)
+    monitor.jobs.append(job(run_id, cusp_dir, steps=(0,)))
+    worker(monitor, cusp_dir, []).work(once=True)
+    (finish,) = monitor.posted("/finish")
+    assert finish["state"] == "failed"
+    assert "there is no recipe.yaml" in finish["error"]
+
+
+def test_a_job_that_another_worker_has_is_dropped(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path
+) -> None:
+    monitor.answers["evaluations"] = [409]
+    monitor.jobs.append(job(*trained))
+    said: list[str] = []
+    assert worker(monitor, cusp_dir, said).work(once=True) == 0
+    assert monitor.posted("/finish") == []
+    assert "dropped" in said[-1]
+
+
+def test_a_heartbeat_tells_progress_and_notices_a_lost_job(monitor: Monitor) -> None:
+    stopping = threading.Event()
+    client = MonitorClient(monitor.url, None, stopping)
+    lease = Job(new_id(), "evaluate", new_id(), {}, "t", 1, lease_s=0.15)
+    with Heartbeat(client, lease, stopping) as heartbeat:
+        heartbeat.report(1, 4, "scoring step 10")
+        wait_until(lambda: len(monitor.posted("/heartbeat")) >= 2, 5)
+        assert monitor.posted("/heartbeat")[0]["progress"] == {
+            "done": 1, "total": 4, "text": "scoring step 10",
+        }  # fmt: skip
+        monitor.answers["heartbeat"] = [409]
+        with pytest.raises(JobLost):
+            report_for(5.0, heartbeat)
+    client.close()
+
+
+def test_a_monitor_in_trouble_is_asked_again(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path
+) -> None:
+    monitor.answers["finish"] = [503, 502]
+    monitor.answers["claim"] = [500]
+    monitor.jobs.append(job(*trained, steps=(0,)))
+    assert worker(monitor, cusp_dir, []).work(once=True) == 1
+    assert len(monitor.posted("/finish")) == 1
+
+
+def test_a_stopping_worker_ends_although_the_monitor_is_down(cusp_dir: Path) -> None:
+    stopping = threading.Event()
+    client = MonitorClient("http://127.0.0.1:9", None, stopping)
+    idle = Worker(client, cusp_dir, stopping, lambda _: None, "test")
+    thread = threading.Thread(target=idle.work, daemon=True)
+    thread.start()
+    time.sleep(0.3)
+    stopping.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    client.close()
+
+
+def report_for(seconds: float, heartbeat: Heartbeat) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        heartbeat.report(2, 4, "scoring step 20")
+        time.sleep(0.01)
+
+
+def test_a_checkpoint_that_was_replaced_by_another_whole_one_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint-10"
+    path.mkdir()
+    (path / "adapter_model.safetensors").write_bytes(b"weights")
+    registered = manifest_checkpoints.write_manifest(path, 10)
+    assert verified(tmp_path, "checkpoint-10", registered.sha256) == path
+    (path / "adapter_model.safetensors").write_bytes(b"others")
+    assert manifest_checkpoints.write_manifest(path, 10) != registered
+    with pytest.raises(CheckpointError, match="another checkpoint now"):
+        verified(tmp_path, "checkpoint-10", registered.sha256)

@@ -1,0 +1,39 @@
+"""A process of several ends without tearing its interpreter down, and loses nothing by it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+LATE_THREAD = """
+import atexit, sys, threading, time
+from trainer.training.distributed import leave
+atexit.register(lambda: print("delivered"))
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("trained")
+sys.exit(leave(3))
+"""
+
+
+def end_of(world_size: int, timeout_s: float) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", LATE_THREAD],
+        env={**os.environ, "WORLD_SIZE": str(world_size)},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def test_a_thread_that_is_late_cannot_hold_or_abort_one_process_of_several() -> None:
+    ended = end_of(2, timeout_s=30)
+    assert ended.returncode == 3
+    assert ended.stdout.split() == ["trained", "delivered"]
+    assert ended.stderr == ""
+
+
+def test_a_single_process_ends_as_any_other() -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        end_of(1, timeout_s=5)

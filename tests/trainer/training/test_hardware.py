@@ -1,0 +1,99 @@
+"""A recipe on this box: shared by its processes, with what is installed."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from cusp.ids import new_id
+from cusp.process import interpreter
+from trainer import launch
+from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
+from trainer.train import check, grpo_arguments
+from trainer.training.batch_size import divided
+from trainer.training.hardware import fitted, grpo_config
+
+
+@pytest.mark.parametrize(
+    ("processes", "sizes"), [(1, (6, 8)), (2, (6, 4)), (3, (4, 4)), (4, (6, 2)), (8, (6, 1)), (48, (1, 1))]
+)  # fmt: skip
+def test_the_papers_batch_is_48_on_any_number_of_processes(
+    processes: int, sizes: tuple[int, int]
+) -> None:
+    recipe = divided(load_recipe("tina_open_rs2"), processes)
+    grpo = recipe.grpo
+    assert (grpo.per_device_train_batch_size, grpo.gradient_accumulation_steps) == sizes
+    assert recipe.completions_per_step(processes) == 48
+    assert divided(recipe, processes) == recipe
+    assert divided(recipe, 2).completions_per_step(2) == 48
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_with_the_numbers() -> None:
+    with pytest.raises(
+        RecipeError, match=r"48 completions a step .* 5 processes; take 1, 2, 3, 4, 6"
+    ):
+        divided(load_recipe("tina_open_rs2"), 5)
+
+
+def test_a_recipe_that_names_no_processes_means_each() -> None:
+    recipe = load_recipe("tiny", ["run.processes=null"])
+    assert divided(recipe, 2).completions_per_step(2) == 96
+
+
+def test_attention_that_is_not_installed_is_replaced_and_said() -> None:
+    assert find_spec("flash_attn") is None  # it needs CUDA
+    recipe, changes = fitted(load_recipe("tina_open_rs2"), has_gpu=False)
+    assert recipe.model.kind == "pretrained"
+    assert recipe.model.attn_implementation == "sdpa"
+    assert any("flash_attention_2 is not installed" in change for change in changes)
+
+
+def test_vllm_that_is_not_installed_is_a_sentence_before_anything_is_loaded() -> None:
+    assert find_spec("vllm") is None  # not in the extras that the suite runs with
+    with pytest.raises(RecipeError, match=r"pip install 'cusp-rl\[trainer,vllm\]'"):
+        fitted(load_recipe("tina_open_rs2"), has_gpu=True)
+
+
+def test_values_that_trl_refuses_are_a_sentence(tmp_path: Path) -> None:
+    recipe = load_recipe("tiny", ["grpo.optim=no-such-optimizer"])
+    with pytest.raises(RecipeError, match="no-such-optimizer"):
+        grpo_config(grpo_arguments(recipe, tmp_path, has_gpu=False))
+
+
+@pytest.mark.parametrize(
+    ("visible", "processes", "gpus", "left"),
+    [(None, 1, 2, "0"), ("3,5", 1, 2, "3"), ("GPU-a,GPU-b,GPU-c", 2, 3, "GPU-a,GPU-b"), (None, 2, 2, None)],
+)  # fmt: skip
+def test_no_process_sees_two_devices(
+    monkeypatch: pytest.MonkeyPatch,
+    visible: str | None,
+    processes: int,
+    gpus: int,
+    left: str | None,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert launch.environment(processes, gpus).get("CUDA_VISIBLE_DEVICES") == left
+
+
+def test_every_process_is_started_without_the_working_folder() -> None:
+    for processes in (1, 2):
+        assert "-P" in launch.command(processes)
+    assert interpreter.environment()["PYTHONSAFEPATH"] == "1"
+
+
+def test_more_processes_than_gpus_are_refused_and_a_resumed_run_keeps_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSP_DIR", str(tmp_path))
+    assert check(["tiny"], None, 2) == 2
+    assert check(["tiny"], 1, 2) == 1
+    with pytest.raises(
+        launch.TooFewGpus, match="4 processes need as many GPUs and this box shows 2"
+    ):
+        check(["tiny"], 4, 2)
+    run_id = new_id()
+    (tmp_path / "runs" / run_id).mkdir(parents=True)
+    write_recipe(load_recipe("tiny"), tmp_path / "runs" / run_id / "recipe.yaml")
+    assert check(["--resume", "--run-id", run_id], None, 2) == 1

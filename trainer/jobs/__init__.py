@@ -1,0 +1,1 @@
+"""A worker's jobs: evaluating checkpoints, resuming trainings."""

@@ -1,0 +1,198 @@
+"""An evaluate job: every candidate is hashed, scored on both sets, posted, and compared at the end.
+
+What a run's base model and task are is read from the recipe in the run's own folder on this box, and
+every checkpoint is hashed against what the monitor registered before a byte of it is loaded.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cusp.checkpoints import manifest, paths
+from cusp.errors import CuspError
+from cusp.protocol.fields import Id, Name, Step
+from trainer.evaluation.adapters import AdapterError
+from trainer.evaluation.comparison import Candidate, compare
+from trainer.evaluation.evaluate import Evaluation, evaluate, read_evaluation, write_evaluation
+from trainer.evaluation.tasks import TaskSpec, tasks_of
+from trainer.jobs.client import Heartbeat, Job, MonitorClient
+from trainer.jobs.run_folder import local_recipe, look_at, verified
+from trainer.recipe import PretrainedModel, Recipe
+from trainer.verifiers import make_verifier
+
+Say = Callable[[str], None]
+
+
+class CandidateOrder(BaseModel):
+    """One candidate of an evaluate job; without a checkpoint id it is the base model."""
+
+    model_config = ConfigDict(frozen=True)
+    checkpoint_id: Id | None
+    roles: tuple[Name, ...]
+    step: Step
+    path: str | None
+    sha256: str | None
+
+
+class EvaluateOrder(BaseModel):
+    """The payload of an evaluate job."""
+
+    model_config = ConfigDict(frozen=True)
+    candidates: tuple[CandidateOrder, ...] = Field(min_length=1)
+    reference_step: Step | None
+    samples_per_problem: int | None = Field(ge=1, le=1024)
+    seed: int
+
+
+class NothingScored(CuspError, ValueError):
+    """Not one of the candidates could be scored; the message says why of each."""
+
+
+def evaluate_run(
+    monitor: MonitorClient, directory: Path, job: Job, heartbeat: Heartbeat, say: Say
+) -> dict[str, Any]:
+    """Score every candidate on both sets, post each as it is done, return the comparison."""
+    order = EvaluateOrder.model_validate(job.payload)
+    root = paths.run_root(directory, job.run_id)
+    recipe = local_recipe(root)
+    tasks = tasks_of(recipe, order.samples_per_problem)
+    bench = Bench(recipe, tasks, order.seed, directory / "cache", say)
+    try:
+        scored, left_out = _score_all(monitor, job, order, directory, bench, heartbeat, say)
+    finally:
+        bench.close()
+    if not scored:
+        raise NothingScored(" ".join(left_out))
+    return compare(scored, order.reference_step, seed=order.seed, left_out=left_out)
+
+
+def _score_all(
+    monitor: MonitorClient,
+    job: Job,
+    order: EvaluateOrder,
+    directory: Path,
+    bench: "Bench",
+    heartbeat: Heartbeat,
+    say: Say,
+) -> tuple[list[Candidate], list[str]]:
+    """Return the scored candidates and a sentence on each that could not be scored."""
+    scored: list[Candidate] = []
+    left_out: list[str] = []
+    total = len(order.candidates)
+    for number, candidate in enumerate(order.candidates):
+        report = functools.partial(
+            heartbeat.report, number, total, f"scoring step {candidate.step}"
+        )
+        report()
+        try:
+            path = None
+            if candidate.path is not None:  # the base model has none
+                path = _found(monitor, directory, job, candidate)
+            both = [bench.score(path, candidate.sha256, task, report) for task in bench.tasks]
+        except (manifest.CheckpointError, AdapterError) as error:
+            left_out.append(f"Step {candidate.step} was left out: {error}.")
+            continue
+        for evaluation in both:
+            monitor.post_evaluation(job, posted(candidate, evaluation))
+            say(told(candidate, evaluation))
+        scored.append(Candidate(candidate.roles, candidate.step, both[0], both[1]))
+    heartbeat.report(total, total, "comparing")
+    return scored, left_out
+
+
+def _found(monitor: MonitorClient, directory: Path, job: Job, candidate: CandidateOrder) -> Path:
+    """Return the candidate's hashed folder, wherever it lies; CheckpointError tells the monitor, too."""
+    fields = candidate.model_dump(include={"step", "path", "sha256"})
+    root = paths.run_root(directory, job.run_id)
+    try:
+        return verified(root, str(candidate.path), candidate.sha256)
+    except manifest.CheckpointError:
+        registered = {"id": candidate.checkpoint_id, **fields}
+        found = look_at(directory, job.run_id, registered, monitor)
+        if found is not None and found.place is not None:
+            return found.place
+        raise
+
+
+class Bench:
+    """Scores checkpoints of one recipe on its tasks.
+
+    Every finished evaluation is kept on disk under a hash of what decides it, so a job that was cut
+    off goes on where it was.
+    """
+
+    def __init__(
+        self, recipe: Recipe, tasks: Sequence[TaskSpec], seed: int, cache: Path, say: Say
+    ) -> None:
+        self.tasks = tasks
+        self._recipe, self._seed, self._cache, self._say = recipe, seed, cache, say
+        self._verifier = make_verifier(tasks[0].verifier)
+        self._base: Any = None
+        self._base_id = recipe.model.id if isinstance(recipe.model, PretrainedModel) else None
+        self._tokenizer: Any = None
+        self._loaded: tuple[Path | None, Any] = (None, None)
+
+    def score(
+        self, path: Path | None, sha256: str | None, task: TaskSpec, report: Callable[[], None]
+    ) -> Evaluation:
+        """Return the scores of the base model with the adapter in `path` (None: without)."""
+        file = self._cache / "evaluations" / f"{self._key(sha256, task)}.json"
+        found = read_evaluation(file)
+        if found is None:
+            model = self._model(path)
+            found = evaluate(
+                model,
+                self._tokenizer,
+                task,
+                self._verifier,
+                seed=self._seed,
+                progress=lambda _: report(),
+            )
+            write_evaluation(found, file)
+        return found
+
+    def close(self) -> None:
+        """End the verifier's processes."""
+        self._verifier.close()
+
+    def _key(self, sha256: str | None, task: TaskSpec) -> str:
+        base = self._recipe.model.model_dump(mode="json")
+        text = json.dumps([base, sha256, task.sha256, self._seed], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _model(self, path: Path | None) -> Any:
+        import torch
+
+        from trainer.evaluation.generate_transformers import with_adapter
+        from trainer.training.model import load_base
+
+        if self._base is None:
+            self._base, self._tokenizer = load_base(self._recipe, self._cache, self._say)
+            self._base.to("cuda" if torch.cuda.is_available() else "cpu")
+            self._loaded = (None, self._base)
+        if self._loaded[0] != path:
+            self._loaded = (
+                path,
+                with_adapter(self._base, path, self._base_id) if path else self._base,
+            )
+        return self._loaded[1]
+
+
+def posted(candidate: CandidateOrder, evaluation: Evaluation) -> dict[str, Any]:
+    """Return the evaluation as the monitor wants it."""
+    place = {"checkpoint_id": candidate.checkpoint_id, "roles": list(candidate.roles)}
+    return {**place, "step": candidate.step, **dataclasses.asdict(evaluation)}
+
+
+def told(candidate: CandidateOrder, evaluation: Evaluation) -> str:
+    """Return one line on a scored candidate."""
+    return (
+        f"step {candidate.step} ({', '.join(candidate.roles)}), {evaluation.split} set:"
+        f" pass@1 {evaluation.pass_at_1:.3f} [{evaluation.low:.3f}, {evaluation.high:.3f}]"
+    )

@@ -1,0 +1,65 @@
+"""What a worker finds in a run's folder on its own box: the recipe, and checkpoints it has hashed.
+
+A path from the network is only ever a name below the run's root, which this box alone decides on.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cusp.checkpoints import location, paths
+from cusp.checkpoints import manifest as manifest_checkpoints
+from cusp.checkpoints.location import Finding
+from cusp.ids import is_id
+from cusp.run_config import RECIPE_FILE
+from trainer.jobs.client import JobLost, MonitorClient, MonitorRefused
+from trainer.recipe import Recipe
+from trainer.recipe_loader import RecipeError, load_recipe
+
+
+def has_folder(directory: Path, run_id: str) -> bool:
+    """Return whether the run was trained on this box, or its folder brought here."""
+    return is_id(run_id) and (directory / "runs" / run_id).is_dir()
+
+
+def local_recipe(root: Path) -> Recipe:
+    """Return the recipe stored with the run on this box; RecipeError when there is none."""
+    file = root / RECIPE_FILE
+    if not file.is_file():
+        raise RecipeError(
+            f"there is no {RECIPE_FILE} in {root}, so the base model and the task are not known;"
+            " train with `cusp train`, or put a recipe there"
+        )
+    return load_recipe(file)
+
+
+def look_at(
+    directory: Path, run_id: str, registered: Mapping[str, Any], monitor: MonitorClient
+) -> Finding | None:
+    """Hash a checkpoint on this box, give it a place of its own, and tell the monitor what was found.
+
+    None when the run is not of this box. Where there is no room for a copy it is hashed where it lies.
+    """
+    try:
+        found = location.look(directory, run_id, registered, keep=True)
+    except OSError:
+        found = location.look(directory, run_id, registered)
+    if found is not None and found.sure:
+        with contextlib.suppress(JobLost, MonitorRefused):  # registered anew meanwhile, or deleted
+            monitor.report_check(str(registered["id"]), found.report)
+    return found
+
+
+def verified(root: Path, relative: str, sha256: str | None) -> Path:
+    """Return the checkpoint's folder after hashing it.
+
+    Raises CheckpointError when it is missing, changed or not what the monitor registered.
+    """
+    path = paths.resolve(root, relative)
+    manifest = manifest_checkpoints.verify(path)
+    if manifest.sha256 != sha256:
+        raise manifest_checkpoints.CheckpointError(
+            f"{relative} is another checkpoint now than the one that was registered"
+        )
+    return path

@@ -1,0 +1,162 @@
+"""A train job: take a run of this box up again from a verified checkpoint, as a process of its own.
+
+The new process is a new attempt, and what it logs supersedes the old one from its first step on. It
+ends with this worker; whoever claims the job next goes on from the newest checkpoint of the new branch.
+"""
+
+import re
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cusp.checkpoints import manifest, paths
+from cusp.errors import CuspError
+from cusp.process import file_lock, interpreter, parent
+from cusp.protocol.fields import Step
+from trainer import launch
+from trainer.jobs.client import Heartbeat, Job
+from trainer.jobs.run_folder import local_recipe, verified
+
+Say = Callable[[str], None]
+LOOK_EVERY_S = 0.2
+GRACE_S = 10.0
+STILL_THERE_S = 120.0
+_STEP = re.compile(r"step (\d+) of (\d+): ")
+
+
+class TrainOrder(BaseModel):
+    """The payload of a train job. Without a step the latest checkpoint that is whole is taken."""
+
+    model_config = ConfigDict(frozen=True)
+    step: Step | None
+    path: str | None
+    sha256: str | None
+    processes: int = Field(ge=1, le=1024)
+
+
+class TrainingFailed(CuspError, RuntimeError):
+    """The training process ended otherwise than well; the message holds its last words."""
+
+
+def take_up(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[str, Any]:
+    """Train on until the process ends; return the last step.
+
+    Raises TrainingFailed with the end of its log, CheckpointError or RecipeError in a sentence, and
+    JobLost, after ending the process, as soon as the job is another worker's.
+    """
+    order = TrainOrder.model_validate(job.payload)
+    root = paths.run_root(directory, job.run_id)
+    local_recipe(root)
+    _wait_for_the_run(directory / "runs" / job.run_id / "lock", heartbeat)
+    start = start_of(root, order, job.id, job.run_id)
+    heartbeat.report(0, 0, f"going on from {start.name}" if start else "starting anew")
+    arguments = ["--resume", "--run-id", job.run_id]
+    arguments += ["--from", start.relative_to(root).as_posix()] if start else []
+    log = directory / "logs" / job.run_id / f"train-{job.id}-{job.attempt}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*launcher(order.processes), *arguments],
+            env=interpreter.environment(
+                parent.bound_to_this_process(),
+                launch.environment(order.processes, launch.visible_gpus()),
+                {"CUSP_DIR": str(directory)},
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    say(f"training run {job.run_id} as process {process.pid}, log in {log}")
+    try:
+        step = _follow(process, log, heartbeat)
+    finally:
+        _end(process)
+    if process.returncode != 0:
+        raise TrainingFailed(_last_words(process.returncode, log))
+    return {"step": step}
+
+
+def start_of(root: Path, order: TrainOrder, job_id: str, run_id: str | None = None) -> Path | None:
+    """Return the hashed checkpoint to go on from, or None to start at step 0.
+
+    The later checkpoints of the old branch are abandoned and a mark says so. Where the mark is there
+    already, an earlier claim of this job was cut off, and whatever is later is its own: go on there.
+    CheckpointError is raised when the one asked for is missing, changed or another one.
+    """
+    if order.step is None or order.path is None:
+        return paths.latest(root, run_id)
+    mark = root / f".resumed-{job_id}"
+    later = [path for path in paths.found_in(root) if _step(path) > order.step]
+    if mark.exists() and later:
+        return paths.latest(root, run_id)
+    start = verified(root, order.path, order.sha256)
+    for path in later:
+        manifest.abandon(path)
+    mark.touch()
+    return start
+
+
+def _step(path: Path) -> int:
+    return paths.step_of(path) or 0
+
+
+def launcher(processes: int) -> list[str]:
+    """Return the command that starts a training on as many processes as the run has had."""
+    if processes > 1 and (there := launch.visible_gpus()) < processes:
+        raise TrainingFailed(
+            f"the run was trained on {processes} GPUs and this box has {there}; a smaller batch would"
+            " be another training, so take it up on a box like the first"
+        )
+    return launch.command(processes)
+
+
+def _wait_for_the_run(lock: Path, heartbeat: Heartbeat) -> None:
+    """Wait until no process here trains the run: one whose worker lost this job ends with it."""
+    until = time.monotonic() + STILL_THERE_S
+    while file_lock.is_locked(lock):
+        heartbeat.report(0, 0, f"waiting for process {file_lock.owner(lock)}, which trains the run")
+        if time.monotonic() > until:
+            raise TrainingFailed(
+                f"process {file_lock.owner(lock)} on this box still trains the run; stop that one first"
+            )
+        time.sleep(LOOK_EVERY_S)
+
+
+def _follow(process: "subprocess.Popen[bytes]", log: Path, heartbeat: Heartbeat) -> int | None:
+    """Report every line that tells a step; return the last step told once the process has ended."""
+    step: int | None = None
+    with log.open(errors="replace") as lines:
+        while True:
+            ended = process.poll() is not None
+            for line in lines:
+                if told := _STEP.match(line):
+                    step = int(told[1])
+                    heartbeat.report(step, int(told[2]), "training")
+            if ended:
+                return step
+            heartbeat.check()
+            time.sleep(LOOK_EVERY_S)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that is still there: politely, then for sure."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_words(status: int, log: Path, lines: int = 6) -> str:
+    with log.open(errors="replace") as file:
+        said = "\n".join(deque((line.rstrip() for line in file), lines))
+    how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    return f"the training {how}; its log {log} ends with:\n{said}"

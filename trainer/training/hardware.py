@@ -1,0 +1,66 @@
+"""A recipe as this machine can run it, with a sentence for each change."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from trainer.recipe import PretrainedModel, Recipe
+from trainer.recipe_loader import RecipeError
+
+
+def fitted(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[str]]:
+    """Return the recipe as this machine can run it and a sentence for each change.
+
+    RecipeError is raised for what cannot be replaced without another training.
+    """
+    grpo, model, changes = recipe.grpo, recipe.model, []
+    if grpo.bf16 and not has_gpu:
+        grpo = grpo.model_copy(update={"bf16": False})
+        changes.append("no GPU here: training in float32 (grpo.bf16=false)")
+    if grpo.use_vllm and not has_gpu:
+        grpo = grpo.model_copy(update={"use_vllm": False})
+        changes.append("no GPU here: generating with transformers (grpo.use_vllm=false)")
+    if grpo.use_vllm and find_spec("vllm") is None:
+        raise RecipeError(
+            "the recipe generates with vLLM, which is not installed; install it with"
+            " pip install 'cusp-rl[trainer,vllm]', or give grpo.use_vllm=false (slower)"
+        )
+    if isinstance(model, PretrainedModel) and (attention := usable_attention(model)) != (
+        model.attn_implementation
+    ):
+        changes.append(
+            f"{model.attn_implementation} is not installed here: attention by PyTorch"
+            f" (model.attn_implementation={attention})"
+        )
+        model = model.model_copy(update={"attn_implementation": attention})
+    return recipe.model_copy(update={"grpo": grpo, "model": model}), changes
+
+
+def usable_attention(model: PretrainedModel) -> str:
+    """Return the attention a model is to be loaded with here: sdpa for one that is not installed."""
+    from transformers.utils import is_flash_attn_2_available
+
+    wanted = model.attn_implementation
+    return "sdpa" if wanted == "flash_attention_2" and not is_flash_attn_2_available() else wanted
+
+
+def adapted(make: Callable[[], Any], recipe: Recipe) -> Any:
+    """Return the trainer that is made; RecipeError if the model has none of the LoRA modules."""
+    try:
+        return make()
+    except ValueError as error:
+        if "target modules" not in str(error).lower():
+            raise
+        raise RecipeError(
+            f"lora.target_modules names no module of the model: {', '.join(recipe.lora.target_modules)}"
+        ) from error
+
+
+def grpo_config(arguments: dict[str, Any]) -> Any:
+    """Return `trl.GRPOConfig` of the arguments; RecipeError with TRL's own words if it refuses them."""
+    from trl import GRPOConfig
+
+    try:
+        return GRPOConfig(**arguments)
+    except ValueError as error:
+        raise RecipeError(f"TRL refuses these values under grpo: {error}") from error

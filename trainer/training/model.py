@@ -1,0 +1,65 @@
+"""The base model and tokenizer a recipe names: the embedded one, a local folder, or one of the hub."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
+from cusp.errors import CuspError
+from trainer.recipe import PretrainedModel, Recipe, TinyModel
+from trainer.training.hardware import usable_attention
+
+
+class ModelError(CuspError, ValueError):
+    """The base model cannot be had; the message says what to do."""
+
+
+def load_base(
+    recipe: Recipe, cache: Path, progress: Callable[[str], None] = print
+) -> tuple[Any, Any]:
+    """Return (model, tokenizer) on the CPU; the trainer or evaluator moves it."""
+    if isinstance(recipe.model, TinyModel):
+        from trainer.tiny.base import base_model
+
+        folder = base_model(recipe.model, cache, progress)
+        # AutoTokenizer would put Qwen2's own splitting rules in place of those in tokenizer.json.
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        return _load(str(folder), None, torch.float32, "sdpa"), tokenizer
+    return load_pretrained(recipe.model)
+
+
+def load_pretrained(options: PretrainedModel) -> tuple[Any, Any]:
+    """Return (model, tokenizer) of a pretrained model; ModelError when it cannot be loaded."""
+    try:
+        tokenizer = _tokenizer(options.id, options.revision)
+        dtype = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
+        model = _load(options.id, options.revision, dtype, usable_attention(options))
+    except (OSError, ImportError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"the model {options.id} could not be loaded ({first_line}); check the network and"
+            " HF_HUB_OFFLINE, or give a local folder as model.id"
+        ) from error
+    if options.pad_token is not None:
+        tokenizer.pad_token = options.pad_token
+    if options.chat_template is not None:
+        tokenizer.chat_template = options.chat_template
+    tokenizer.padding_side = "left"
+    return model, tokenizer
+
+
+def _load(name: str, revision: str | None, dtype: torch.dtype, attention: str) -> Any:
+    return AutoModelForCausalLM.from_pretrained(
+        name,
+        revision=revision,
+        dtype=dtype,
+        attn_implementation=attention,
+        trust_remote_code=False,
+        use_safetensors=True,
+    )
+
+
+def _tokenizer(name: str, revision: str | None) -> Any:
+    return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)

@@ -1,0 +1,99 @@
+"""The files a page loads: our style sheet and modules, and plotly.js from the installed package."""
+
+import gzip
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import NamedTuple
+
+_OURS = files("webui").joinpath("static")
+PLOTLY = f"plotly-{version('plotly')}.js"
+
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""No script and no style but our files. plotly.js finds its rules in plotly.css and so writes no style
+element; it writes a style attribute only for tags in a text (`<b>`), and our figures have none. What it
+sets through the style object of an element is no inline style. Its picture export goes through data: and
+blob: images."""
+
+
+class UnknownAsset(KeyError):
+    """There is no such file under /static."""
+
+
+class Asset(NamedTuple):
+    """Bytes to send (gzipped where `headers` says so), their type and a strong ETag."""
+
+    body: bytes
+    content_type: str
+    etag: str
+
+
+def asset(name: str) -> Asset:
+    """The file served as /static/NAME. Raises UnknownAsset for any name we do not ship."""
+    if name not in names():
+        raise UnknownAsset(f"there is no asset {name!r}; known are {', '.join(sorted(names()))}")
+    return _read(name)
+
+
+def headers(name: str) -> dict[str, str]:
+    """The response headers of an asset: plotly may be kept for ever, ours are revalidated."""
+    found = asset(name)
+    if name == PLOTLY:
+        extra = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "gzip"}
+    else:
+        extra = {"Cache-Control": "no-cache"}
+    return {"Content-Type": found.content_type, "ETag": found.etag, **extra}
+
+
+@cache
+def names() -> frozenset[str]:
+    """Every name under /static: the files of our folder and plotly's one bundle."""
+    return frozenset({PLOTLY, *(n for n in _below(_OURS) if _suffix(n) in CONTENT_TYPES)})
+
+
+def _below(folder: Traversable, prefix: str = "") -> Iterator[str]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _below(entry, f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name
+
+
+@cache
+def _read(name: str) -> Asset:
+    body = _plotly() if name == PLOTLY else _OURS.joinpath(*name.split("/")).read_bytes()
+    digest = hashlib.sha256(body).hexdigest()[:20]
+    return Asset(body, CONTENT_TYPES[_suffix(name)], f'"{digest}"')
+
+
+def _plotly() -> bytes:
+    # Gzipped once (4.8 MB -> 1.5 MB); mtime 0 keeps the ETag equal over processes.
+    return gzip.compress(_plotly_source(), compresslevel=6, mtime=0)
+
+
+def _plotly_source() -> bytes:
+    return files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+
+
+@cache
+def map_style_ids() -> tuple[str, ...]:
+    """The ids of style elements that plotly.js writes for maps unless an element has that id already."""
+    found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', _plotly_source().decode())
+    return tuple(sorted(set(found)))
+
+
+def _suffix(name: str) -> str:
+    return "." + name.rpartition(".")[2]

@@ -1,0 +1,60 @@
+"""Reading series in the REST shape: smoothing, thinning, picking. Pure."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from webui.format import is_number
+
+LIGHTEST, STRONGEST = 0.25, 0.02
+"""Weights of the newest value in the drawn average of a short and of a very long run."""
+
+MAX_POINTS = 3_000
+"""More points than this are thinned for drawing; extremes and both ends always stay."""
+
+MAX_POINTS_SMALL = 600
+"""The same for the small charts of the other metrics, a few hundred pixels wide."""
+
+Series = Mapping[str, Any]
+
+
+def by_name(series: Iterable[Series]) -> dict[str, Series]:
+    """The series by their metric's name."""
+    return {one["name"]: one for one in series}
+
+
+def pairs(one: Series | None) -> tuple[list[int], list[float]]:
+    """Steps and finite values (six digits) of a series; what is not a number was not measured."""
+    if not one:
+        return [], []
+    kept = [(s, v) for s, v in zip(one["steps"], one["values"], strict=False) if is_number(v)]
+    return [s for s, _ in kept], [float(f"{v:.6g}") for _, v in kept]
+
+
+def weight_for(count: int) -> float:
+    """The weight of the newest value for a series of this length; chart.js goes on with it."""
+    return max(STRONGEST, min(LIGHTEST, 40 / max(count, 1)))
+
+
+def smoothed(values: Sequence[float], weight: float = LIGHTEST) -> list[float]:
+    """Causal exponential average, corrected for its start (so the first value is itself)."""
+    out: list[float] = []
+    total = norm = 0.0
+    for value in values:
+        total = (1 - weight) * total + weight * value
+        norm = (1 - weight) * norm + weight
+        out.append(round(total / norm, 6))
+    return out
+
+
+def thinned(values: Sequence[float], limit: int = MAX_POINTS) -> list[int]:
+    """Indices to draw: all, or both ends and the least and greatest of each of limit/2 buckets."""
+    count = len(values)
+    if count <= limit:
+        return list(range(count))
+    width = math.ceil(count / (limit // 2))
+    keep = {0, count - 1}
+    for start in range(0, count, width):
+        bucket = range(start, min(start + width, count))
+        keep |= {min(bucket, key=values.__getitem__), max(bucket, key=values.__getitem__)}
+    return sorted(keep)

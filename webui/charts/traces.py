@@ -1,0 +1,213 @@
+"""The chart of the evidence: what each metric says, the whole, and the levels it is read against."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from webui import format
+from webui.charts import series as lines
+from webui.charts.layout import Json, Record
+from webui.charts.series import thinned
+
+EVIDENCE_ORDER = ("format_reward", "completion_length", "accuracy_reward", "entropy")
+ALWAYS_DRAWN = (*EVIDENCE_ORDER, "format_volatility")
+
+
+def evidence_traces(verdicts: Record | None) -> list[Json]:
+    """Evidence of each metric as thin lines, the whole as a thick one.
+
+    Not stacked: what metrics share counts once in the whole, so the parts may sum to more.
+    """
+    found = verdicts or {"steps": [], "scores": [], "evidence": {}}
+    names = sorted({*ALWAYS_DRAWN, *found["evidence"]}, key=_evidence_rank)
+    drawn = thinned(found["scores"])
+    steps = [found["steps"][i] for i in drawn]
+    parts = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"evidence: {format.charted(format.short_metric(name))}",
+            "meta": {"role": "evidence", "metric": name},
+            "x": steps,
+            "y": [column[i] or 0 for i in drawn],
+            "yaxis": "y4",
+            "line": {"width": 1.4, "color": evidence_color(name)},
+            "hoverinfo": "skip",
+        }
+        for name in names
+        for column in [found["evidence"].get(name) or [0] * len(found["steps"])]
+    ]
+    total = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "evidence",
+        "meta": {"role": "score_total"},
+        "x": steps,
+        "y": [found["scores"][i] for i in drawn],
+        "yaxis": "y4",
+        "line": {"color": "@ink", "width": 2.2},
+        "hovertemplate": "%{y:.3~g}",
+    }
+    return [*parts, total]
+
+
+def evidence_color(name: str) -> str:
+    """The colour token of a metric's evidence; the less usual metrics share one."""
+    return f"@{name}" if name in EVIDENCE_ORDER else "@metric"
+
+
+def _evidence_rank(name: str) -> tuple[int, str]:
+    known = name in EVIDENCE_ORDER
+    return (EVIDENCE_ORDER.index(name) if known else len(EVIDENCE_ORDER), name)
+
+
+def metric_traces(
+    name: str, one: Record | None, axis: str, weight: float, limit: int = lines.MAX_POINTS
+) -> list[Json]:
+    """What a later attempt superseded (grey), the values (faint) and their average (strong)."""
+    steps, values = lines.pairs(one)
+    average = lines.smoothed(values, weight)
+    drawn = lines.thinned(values, limit)
+    old_steps, old_values = lines.pairs((one or {}).get("superseded"))
+    label = format.charted(format.metric(name))
+    color = evidence_color(name)
+    place = {"type": "scatter", "yaxis": axis, "hoverinfo": "skip"}
+    return [
+        place
+        | {
+            "mode": "markers",
+            "name": f"{label}, superseded",
+            "meta": {"role": "superseded", "metric": name},
+            "x": old_steps,
+            "y": old_values,
+            "marker": {"color": "@superseded", "size": 4},
+        },
+        place
+        | {
+            "mode": "lines",
+            "name": label,
+            "meta": {"role": "values", "metric": name},
+            "x": [steps[i] for i in drawn],
+            "y": [values[i] for i in drawn],
+            "line": {"color": color, "width": 1},
+            "opacity": 0.5,
+            "hoverinfo": "x+y+name",
+            "hovertemplate": "%{y:.4~g}",
+        },
+        place
+        | {
+            "mode": "lines",
+            "name": f"{label}, average",
+            "meta": {"role": "average", "metric": name},
+            "x": [steps[i] for i in drawn],
+            "y": [average[i] for i in drawn],
+            "line": {"color": color, "width": 2.2},
+        },
+    ]
+
+
+FLAGS = (
+    # role in the lane, what it means, marker symbol, size
+    ("present", "saved", "line-ns-open", 8),
+    ("pinned", "pinned", "circle", 7),
+    ("pre-transition", "pre-transition", "triangle-up", 11),
+    ("best", "best", "star", 12),
+    ("production", "production", "diamond", 11),
+)
+GONE = ("missing", "corrupt")
+
+
+def flag_role(checkpoint: Record) -> str:
+    """The most telling thing about a checkpoint: its alias, else pinned, else just saved."""
+    for role in ("production", "best", "pre-transition"):
+        if role in checkpoint["aliases"]:
+            return role
+    return "pinned" if checkpoint["pinned"] or checkpoint["state"] == "pinned" else "present"
+
+
+def flag_traces(checkpoints: Iterable[Record]) -> list[Json]:
+    """A lane of checkpoint flags under the charts, one trace for each role."""
+    usable = [c for c in checkpoints if c["state"] not in GONE]
+    return [
+        _flag_trace(role, meaning, symbol, size, [c for c in usable if flag_role(c) == role])
+        for role, meaning, symbol, size in FLAGS
+    ]
+
+
+def _flag_trace(role: str, meaning: str, symbol: str, size: int, found: Sequence[Record]) -> Json:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"checkpoint: {meaning}",
+        "meta": {"role": "flag", "flag": role},
+        "x": [c["step"] for c in found],
+        "y": [0] * len(found),
+        "yaxis": "y5",
+        "cliponaxis": False,
+        "marker": {
+            "symbol": symbol,
+            "size": size,
+            "color": f"@flag_{role.replace('-', '_')}",
+            "line": {"width": 1.5, "color": f"@flag_{role.replace('-', '_')}"},
+        },
+        "text": [flag_words(c) for c in found],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def flag_words(checkpoint: Record) -> str:
+    """`checkpoint 40 (pinned, pre-transition)`."""
+    marks = [*(["pinned"] if checkpoint["pinned"] else []), *checkpoint["aliases"]]
+    named = f" ({', '.join(marks)})" if marks else ""
+    return f"checkpoint {checkpoint['step']}{format.charted(named)}"
+
+
+def score_traces(evaluations: Iterable[Record]) -> list[Json]:
+    """Held-out pass@1 with 95 % intervals on the accuracy chart, one trace for each split.
+
+    A step with a score on the report set does not show the one on the selection set, too.
+    """
+    found = [e for e in evaluations if format.is_number(e.get("pass_at_1"))]
+    reported = {e["step"] for e in found if e["split"] == "report"}
+    found = [e for e in found if e["split"] == "report" or e["step"] not in reported]
+    return [
+        _score_trace(split, meaning, symbol, [e for e in found if e["split"] == split])
+        for split, meaning, symbol in (
+            ("selection", "held out, selection set", "circle-open"),
+            ("report", "held out, report set", "diamond"),
+        )
+    ]
+
+
+def _score_trace(split: str, meaning: str, symbol: str, found: Sequence[Record]) -> Json:
+    ordered = sorted(found, key=lambda e: e["step"])
+    scores = [e["pass_at_1"] for e in ordered]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": meaning,
+        "meta": {"role": "score", "split": split},
+        "x": [e["step"] for e in ordered],
+        "y": scores,
+        "yaxis": "y3",
+        "cliponaxis": False,
+        "marker": {"symbol": symbol, "size": 8, "color": "@score"},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(e.get("high"), e["pass_at_1"]) for e in ordered],
+            "arrayminus": [_reach(e["pass_at_1"], e.get("low")) for e in ordered],
+            "color": "@score",
+            "thickness": 1.2,
+            "width": 3,
+        },
+        "text": [
+            f"{format.percent(e['pass_at_1'])} ({format.interval(e.get('low'), e.get('high'))})"
+            for e in ordered
+        ],
+        "hovertemplate": "%{text}",
+    }
+
+
+def _reach(upper: Any, lower: Any) -> float:
+    known = format.is_number(upper) and format.is_number(lower)
+    return max(0.0, round(upper - lower, 6)) if known else 0.0

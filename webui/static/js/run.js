@@ -1,0 +1,80 @@
+// The page of one run: buttons and words first; the charts beside them, so that no fault of theirs takes those.
+import { listen } from "./actions.js";
+import { banner } from "./live/banner.js";
+import { follow } from "./live/live.js";
+import { hasEnded, patchRun, tickRelativeTimes } from "./patch.js";
+import { ALL, sections, TOUCHES } from "./sections.js";
+
+const page = document.getElementById("run");
+const id = page.dataset.run;
+const { refresh, retry } = sections(id, (marks) => draw((charts) => charts.mark(marks)));
+listen({ refresh });
+
+// The levels of the evidence are known a moment after the first point.
+const begun = () => setTimeout(() => refresh("marks"), 1000);
+const charts = import("./charts/drawing.js").then(({ drawing }) => drawing(id, { fault, begun }));
+charts.catch(fault);
+const draw = (work) => charts.then(work).catch(fault);
+
+function fault(error) {
+  const line = document.getElementById("chart-fault");
+  line.textContent = `The charts cannot be drawn (${error?.message || error}). The rest of this page works; load it anew to try again.`;
+  line.hidden = false;
+}
+
+function patchHeader(run) {
+  const header = document.getElementById("section-header");
+  patchRun(header, run);
+  header.querySelector('[data-action="stop"]').disabled = !["running", "lost"].includes(run.status);
+  const trained = ["running", "stopping"].includes(run.status);
+  header.querySelector('[data-action="delete"]').disabled = trained;
+  if (trained) header.querySelector('[data-action="resume"]').disabled = true; // read anew when it has ended
+  if (run.step === null) document.getElementById("waiting").textContent = run.words;
+  banner("gone", run.deleted_at ? "This run was deleted. It can be restored until it is purged." : "", ["Deleted runs", page.dataset.deleted]);
+}
+
+let latest = null; // the newest summary, put in place once per frame
+let ended = false;
+let cardTimer = null;
+
+function patchSoon(run) {
+  if (latest === null) requestAnimationFrame(patch);
+  latest = run;
+}
+
+function patch() {
+  const run = latest;
+  latest = null;
+  patchHeader(run);
+  if (hasEnded(run) && !ended) refresh("header", "transition", "commands", "checkpoints", "decisions");
+  ended = hasEnded(run);
+}
+
+const on = {
+  point: (point) => draw((drawn) => drawn.point(point)),
+  verdict: (verdict) => {
+    draw((drawn) => drawn.verdict(verdict));
+    // The card's evidence follows the run, but no more often than a person reads.
+    cardTimer ??= setTimeout(() => {
+      cardTimer = null;
+      refresh("transition");
+    }, 2000);
+  },
+  rewind: () => draw((drawn) => drawn.readAgain()),
+  run: patchSoon,
+  changed: ({ section }) => refresh(...(TOUCHES[section] || [])),
+};
+
+follow({ runs: [[id, Number(page.dataset.cursor)]], table: false }, {
+  events: (name, data) => on[name]?.(data),
+  opened: retry,
+  anew: () => {
+    refresh(...ALL);
+    draw((drawn) => drawn.readAgain());
+  },
+  database: () => banner("database", "The monitor has another database now; this page shows the one before.", ["Load it anew", location.href]),
+  gone: (detail) => banner("gone", `Nothing more comes of this run: ${detail}.`, ["Back to the runs", page.dataset.runs]),
+});
+
+tickRelativeTimes();
+setInterval(tickRelativeTimes, 1000);
