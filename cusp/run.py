@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 from cusp import settings
 from cusp.checkpoints import lineage, paths
 from cusp.checkpoints.manifest import Manifest
-from cusp.checkpoints.registry import Place, Shelf
+from cusp.checkpoints.registry import CheckpointRegistry, Place
 from cusp.metrics import canonical, finite_only
 from cusp.process import excepthook, file_lock, forks
 from cusp.protocol.fields import MAX_STEP
@@ -62,7 +62,7 @@ class Run:
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock else []
         self._root_given = root is not None
-        self._shelf = Shelf(self.root, self.id, self._send, self._tell)
+        self._shelf = CheckpointRegistry(self.root, self.id, self._send, self._tell)
         self._finished = False
         self._last_step = -1
         self._process = os.getpid()
@@ -109,7 +109,7 @@ class Run:
             )
         elif values or skipped:
             if self._last_step < 0:  # the first step tells which old checkpoints it stands on
-                self._shelf.stand_on(known)
+                self._shelf.announce_existing(known)
             if known < self._last_step:
                 self._mender.say(
                     "step back",

@@ -9,11 +9,11 @@ from fastapi import Depends, FastAPI
 
 from cusp import __version__
 from monitor.api import openapi, pages, problems
-from monitor.api.middleware.audit import Acts
-from monitor.api.middleware.authentication import Guard
-from monitor.api.middleware.body_limit import BodyLimit
-from monitor.api.middleware.compression import Compressed
-from monitor.api.middleware.forwarded import Forwarded
+from monitor.api.middleware.audit import AuditMiddleware
+from monitor.api.middleware.authentication import AuthenticationMiddleware
+from monitor.api.middleware.body_limit import BodyLimitMiddleware
+from monitor.api.middleware.compression import CompressionMiddleware
+from monitor.api.middleware.forwarded import ForwardedMiddleware
 from monitor.api.routes import (
     audit,
     checkpoints,
@@ -31,10 +31,10 @@ from monitor.api.routes import (
 )
 from monitor.api.routes.health import Readiness
 from monitor.api.unknown_query import refuse_unknown_query
-from monitor.background.retention import Retention
+from monitor.background.retention import RetentionThread
 from monitor.services import Service
 from monitor.settings import MonitorConfig
-from monitor.webhooks.delivery import Courier
+from monitor.webhooks.delivery import DeliveryThread
 
 
 def _import_ruptures() -> None:
@@ -42,9 +42,9 @@ def _import_ruptures() -> None:
     import ruptures  # noqa: F401
 
 
-def _courier(service: Service) -> Courier:
+def _courier(service: Service) -> DeliveryThread:
     config = service.config
-    return Courier(
+    return DeliveryThread(
         service.database,
         lambda: service.clock(),
         allowed=config.webhook_allow,
@@ -53,9 +53,9 @@ def _courier(service: Service) -> Courier:
     )
 
 
-def _retention(service: Service) -> Retention:
+def _retention(service: Service) -> RetentionThread:
     config = service.config
-    return Retention(
+    return RetentionThread(
         service.database,
         service.changed,
         lambda: service.clock(),
@@ -116,12 +116,14 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app.include_router(pages.router)
     problems.install(app)
     openapi.install(app)
-    app.add_middleware(Compressed)
-    app.add_middleware(BodyLimit, limit_bytes=config.body_limit_bytes)
-    app.add_middleware(Guard, tokens=service.tokens, rate_per_s=config.rate_per_s)
-    app.add_middleware(Acts, database=service.database, clock=lambda: service.clock())
+    app.add_middleware(CompressionMiddleware)
+    app.add_middleware(BodyLimitMiddleware, limit_bytes=config.body_limit_bytes)
     app.add_middleware(
-        Forwarded,
+        AuthenticationMiddleware, tokens=service.tokens, rate_per_s=config.rate_per_s
+    )
+    app.add_middleware(AuditMiddleware, database=service.database, clock=lambda: service.clock())
+    app.add_middleware(
+        ForwardedMiddleware,
         trusted_hosts=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"),
         prefix=config.root_path,
     )

@@ -29,11 +29,11 @@ class Conflict(RuntimeError):
     """The request does not fit what is there; the message says how."""
 
 
-class Full(RuntimeError):
+class QuotaExceeded(RuntimeError):
     """There is no room for another one; the message says of what, and what to do."""
 
 
-class Refused(ValueError):
+class AddressRefused(ValueError):
     """A webhook may not point there; the message says why and what would do."""
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from monitor.actions.require import is_purged
 from monitor.auth.tokens import Tokens
-from monitor.background.expiry import Sweeper
+from monitor.background.expiry import ExpiryThread
 from monitor.database.engine import Database, Transaction
 from monitor.errors import Conflict
 from monitor.ingest.ingest import Ingest
 from monitor.live.changes import Reader
 from monitor.live.hub import Hub
-from monitor.live.postgres_notify import Fanout
+from monitor.live.postgres_notify import PostgresNotify
 from monitor.live.run_stream import Channels
 from monitor.live.runs_stream import TableStream
 from monitor.prometheus import Measures
@@ -24,7 +24,7 @@ from monitor.schemas import run as run_schema
 from monitor.settings import MonitorConfig
 from monitor.store import run_list, runs
 from monitor.store.access import idempotency
-from monitor.store.run_list import Page, Place, Wanted
+from monitor.store.run_list import Page, PageCursor, Wanted
 
 
 class Service:
@@ -39,10 +39,10 @@ class Service:
         self.channels, self.table = Channels(self.hub, reader), TableStream(self.hub, reader)
         self.tokens = Tokens(self.database, config.token, lambda: self.clock())
         self.fanout = (
-            None if self.database.is_sqlite else Fanout(self.database.url, self.hub.changed)
+            None if self.database.is_sqlite else PostgresNotify(self.database.url, self.hub.changed)
         )
         self.measures = Measures(self.database, lambda: self.channels.count() + self.table.count())
-        self.sweeper = Sweeper(
+        self.sweeper = ExpiryThread(
             self.database, self.changed, lambda: self.clock(), config.lost_after_s
         )
         self.ingest = Ingest(
@@ -97,7 +97,7 @@ class Service:
         tx: Transaction,
         wanted: Wanted,
         limit: int,
-        before: Place | None,
+        before: PageCursor | None,
         *,
         deleted: bool = False,
     ) -> Page:
@@ -116,7 +116,7 @@ class Service:
         attempts = runs.attempts_of(tx, run_id)
         return superseded.alive(attempts, self.clock(), self.config.lost_after_s)
 
-    def once(
+    def idempotent(
         self, key: str | None, question: object, act: Callable[[Transaction], dict[str, Any]]
     ) -> dict[str, Any]:
         """Act in one transaction; a repeat with the same Idempotency-Key gets the same answer.

@@ -27,8 +27,8 @@ from trainer import launch
 from trainer.recipe import Recipe
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
 from trainer.training.batch_size import divided
-from trainer.training.distributed import agreed, alone, how_many, is_first, leave
-from trainer.training.hardware import adapted, fitted, grpo_config
+from trainer.training.distributed import agreed, alone, exit_process, how_many, is_first
+from trainer.training.hardware import adapted, adapted_to_hardware, grpo_config
 
 Progress = Callable[[str], None]
 
@@ -49,7 +49,7 @@ def train(
     `resume` goes on from the latest complete checkpoint, or from `start_from` (hashed by the caller),
     with the same data order and random state.
     """
-    quieten()
+    silence_libraries()
     import torch
     from peft import LoraConfig
     from transformers import set_seed
@@ -64,7 +64,9 @@ def train(
     from trainer.training.rewards import reward_functions
     from trainer.training.sigterm import EndWhenAsked
 
-    recipe, changes = fitted(divided(recipe, how_many()), has_gpu=torch.cuda.is_available())
+    recipe, changes = adapted_to_hardware(
+        divided(recipe, how_many()), has_gpu=torch.cuda.is_available()
+    )
     first = is_first()
     say: Progress = progress if first else _silent
     for change in changes:
@@ -182,7 +184,7 @@ def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
     )
 
 
-def quieten() -> None:
+def silence_libraries() -> None:
     """Keep third-party chatter out of the training log; errors and our own lines stay."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -223,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parse_arguments(arguments)
     parent.end_with_parent()
     if not alone():
-        quieten()  # before what they agree with is imported
+        silence_libraries()  # before what they agree with is imported
     try:
         place = settings.from_environment()
         run_id = given.run_id or place.run_id or agreed(new_id())
@@ -292,4 +294,4 @@ def _print(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(leave(main()))
+    sys.exit(exit_process(main()))

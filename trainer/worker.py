@@ -28,8 +28,8 @@ from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorR
 from trainer.jobs.evaluate import evaluate_run
 from trainer.jobs.run_folder import has_folder
 from trainer.jobs.sweep import Sweep
-from trainer.jobs.train import take_up
-from trainer.train import quieten
+from trainer.jobs.train import resume_training
+from trainer.train import silence_libraries
 
 KINDS = ("evaluate", "train")
 Say = Callable[[str], None]
@@ -101,7 +101,7 @@ class Worker:
 
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
         if job.kind == "train":
-            return take_up(self.directory, job, heartbeat, self.say)
+            return resume_training(self.directory, job, heartbeat, self.say)
         return {"comparison": evaluate_run(self.monitor, self.directory, job, heartbeat, self.say)}
 
 
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parent.end_with_parent()
     try:
         place = settings.from_environment()
-        quieten()
+        silence_libraries()
         monitor = MonitorClient(place.url, place.token, stopping)
         name = f"{host_name() or 'box'}-{os.getpid()}"
         worker = Worker(monitor, place.directory, stopping, _print, name)

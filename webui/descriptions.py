@@ -129,10 +129,10 @@ def course(name: str, one: Record | None) -> str:
     )
 
 
-def no_evaluation(run: Record) -> str:
+def evaluation_blocked(run: Record) -> str:
     """Why there are no scores, and what brings them."""
-    if run.get("no_evaluation"):
-        return f"Nothing is evaluated: {str(run['no_evaluation']).rstrip('.')}."
+    if run.get("evaluation_blocked"):
+        return f"Nothing is evaluated: {str(run['evaluation_blocked']).rstrip('.')}."
     by_hand = "Nothing has been evaluated. Evaluate scores the candidates on held-out problems."
     if run["status"] in ENDED or (run.get("policy") or {}).get("evaluate") == "none":
         return by_hand

@@ -29,7 +29,7 @@ FILTERS = {
     "size": format.size,
     "when": format.when,
     "duration": format.duration,
-    "phase_words": format.phase,
+    "phase_description": format.phase,
     "metric_words": format.metric,
     "short_metric": format.short_metric,
     "roles": descriptions.roles,
@@ -73,7 +73,7 @@ def environment() -> Environment:
         difference_bar=svg.difference_bar,
         evidence_bar=svg.evidence_bar,
         comparison_words=descriptions.comparison,
-        no_evaluation_words=descriptions.no_evaluation,
+        no_evaluation_words=descriptions.evaluation_blocked,
         version=__version__,
     )
     return made

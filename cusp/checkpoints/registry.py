@@ -12,7 +12,7 @@ from cusp.checkpoints import manifest as manifest_checkpoints
 from cusp.checkpoints.at_save import Saved
 from cusp.checkpoints.location import State
 from cusp.checkpoints.manifest import CheckpointError, Manifest, Stamp, UnreadableError
-from cusp.process.background import Keeper
+from cusp.process.background import BackgroundThread
 
 log = logging.getLogger("cusp")
 
@@ -42,7 +42,7 @@ class Place:
     path: Path
 
 
-class Shelf:
+class CheckpointRegistry:
     """Registers and pins checkpoints below one root; `send` takes the messages that come of it.
 
     `tell` takes a checkpoint of another run that is not at this place any more. A failure (a file system
@@ -63,7 +63,7 @@ class Shelf:
         self._leaving: dict[int, float] = {}  # by step of a held one: since when
         self._holds = False
         self._weights_missed = False
-        self._keeper = Keeper()
+        self._keeper = BackgroundThread()
         self.kept_last: Place | None = None
         self.saved_last: Place | None = None
 
@@ -76,7 +76,7 @@ class Shelf:
         """Remember the run's checkpoints that earlier attempts left, so that they can be pinned."""
         self._keeper.submit(self._recall)
 
-    def stand_on(self, before: int) -> None:
+    def announce_existing(self, before: int) -> None:
         """Announce the recalled checkpoints of earlier steps: `kill -9` may have come in between.
 
         They are hashed again. Those held of later steps belong to a branch that is given up now.
@@ -242,7 +242,7 @@ class Shelf:
     def _keep_within_bounds(self) -> None:
         """Announce as missing what is too much, and delete what was so for a while."""
         sizes = retention.sizes(self._held)
-        for step in retention.surplus({k: v for k, v in sizes.items() if k not in self._leaving}):
+        for step in retention.evictions({k: v for k, v in sizes.items() if k not in self._leaving}):
             place = retention.place(self._held, step)
             shown = [record for record in self._known.values() if record.path == place]
             if shown:

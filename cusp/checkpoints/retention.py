@@ -117,7 +117,7 @@ def sizes(folder: Path) -> dict[int, int]:
     }
 
 
-def surplus(
+def evictions(
     sizes: Mapping[int, int], most: int = MOST, newest: int = NEWEST, most_bytes: int = MOST_BYTES
 ) -> list[int]:
     """Return the steps to give up so that the bounds hold. The newest one always stays.
@@ -126,7 +126,7 @@ def surplus(
     left lies ever thinner the older it is. Then the oldest.
 
     >>> left = set(range(10, 110, 10))
-    >>> left - set(surplus(dict.fromkeys(left, 1), most=6, newest=3)) == {10, 50, 70, 80, 90, 100}
+    >>> left - set(evictions(dict.fromkeys(left, 1), most=6, newest=3)) == {10, 50, 70, 80, 90, 100}
     True
     """
     left, gone = sorted(sizes), []

@@ -146,7 +146,7 @@ def _untold_reason(run: dict[str, Any]) -> str | None:
 def _times(run: dict[str, Any]) -> str:
     """Return when the run trained, how long and for how much, as a line."""
     until = f" until {run['ended_at'][:19]}Z" if run["ended_at"] else ""
-    attempts = f" in {run['attempts']} attempts" if run["attempts"] > 1 else ""
+    attempts = f" in {run['attempt_count']} attempts" if run["attempt_count"] > 1 else ""
     spent = f", {run['spent_usd']:.2f} USD spent" if run["spent_usd"] is not None else ""
     return f"since {run['started_at'][:19]}Z{until}: {duration(run['elapsed_s'])}{attempts}{spent}"
 

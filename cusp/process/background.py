@@ -13,7 +13,7 @@ from collections.abc import Callable
 log = logging.getLogger("cusp")
 
 
-class Keeper:
+class BackgroundThread:
     """Runs what is submitted, one after another; what it raises is logged."""
 
     def __init__(self) -> None:

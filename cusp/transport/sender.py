@@ -39,7 +39,7 @@ UNWANTED = (400, 413, 422)  # what is wrong is the content
 BELIEVED_AFTER = 3  # refusals of one message: a single one may come from something on the way
 
 
-class Refused(Exception):
+class MonitorRefusal(Exception):
     """The monitor will not take this request, however often it is repeated (4xx)."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -169,7 +169,7 @@ class Sender:
         """Return whether there is nothing more to do for it here."""
         try:
             return self._ship(attempt)
-        except Refused as refusal:
+        except MonitorRefusal as refusal:
             if refusal.status == 404 and not attempt.forgotten:
                 attempt.forgotten = True  # announced again at the next turn
                 return False
@@ -200,14 +200,14 @@ class Sender:
         """Announce the attempt, with less and less where the monitor refuses the content."""
         try:
             self._post("/runs", attempt.announcement())
-        except Refused as refusal:
+        except MonitorRefusal as refusal:
             if refusal.status not in UNWANTED:
                 raise
             whole = attempt.announcement()
             for start in leaner(whole):
                 try:
                     self._post("/runs", start)
-                except Refused as again:
+                except MonitorRefusal as again:
                     if again.status not in UNWANTED:
                         raise
                     continue
@@ -224,7 +224,7 @@ class Sender:
         lines = spool.read(seq)
         try:
             reply = self._post_batch(attempt, seq, lines)
-        except Refused as refusal:
+        except MonitorRefusal as refusal:
             if refusal.status == 404:  # the monitor forgot the run (a new database): announce again
                 attempt.announced = False
                 raise
@@ -238,7 +238,9 @@ class Sender:
             self._on_commands(reply.commands)
         spool.acknowledge(reply.next_seq)
 
-    def _isolate(self, attempt: Attempt, seq: int, lines: list[str], refusal: Refused) -> Reply:
+    def _isolate(
+        self, attempt: Attempt, seq: int, lines: list[str], refusal: MonitorRefusal
+    ) -> Reply:
         """Send a refused batch in halves; the one message that is left over is set aside."""
         if len(lines) == 1:
             self._doubt(seq, refusal)
@@ -249,13 +251,13 @@ class Sender:
         for start, part in ((seq, lines[:half]), (seq + half, lines[half:])):
             try:
                 reply = self._post_batch(attempt, start, part)
-            except Refused as error:
+            except MonitorRefusal as error:
                 if error.status not in UNWANTED:
                     raise
                 reply = self._isolate(attempt, start, part, error)
         return reply
 
-    def _doubt(self, seq: int, refusal: Refused) -> None:
+    def _doubt(self, seq: int, refusal: MonitorRefusal) -> None:
         """Raise the refusal of a message until it was refused often enough to be believed."""
         self._refusals = self._refusals + 1 if seq == self._refused_seq else 1
         self._refused_seq = seq
@@ -280,7 +282,7 @@ class Sender:
         try:
             reply, unknown = read_reply(answer)
         except ValidationError as error:
-            raise Refused(200, f"this is not a Cusp monitor: {answer[:80]!r}") from error
+            raise MonitorRefusal(200, f"this is not a Cusp monitor: {answer[:80]!r}") from error
         for problem in unknown:
             if not self._said_unknown:  # a newer monitor repeats it in every answer
                 log.warning("Cusp leaves out a command that it does not know: %.300s", problem)
@@ -303,7 +305,7 @@ class Sender:
                 request=answer.request,
                 response=answer,
             )
-        raise Refused(answer.status_code, answer.text[:300])
+        raise MonitorRefusal(answer.status_code, answer.text[:300])
 
     def _recovered(self) -> None:
         if self._silent_for:
@@ -317,8 +319,12 @@ class Sender:
         self._backoff_s *= random.uniform(0.8, 1.2)
         # Many trainers were told the same time: a little later each, never sooner.
         self._retry_s = max(self._backoff_s, _asked_wait_s(error) * random.uniform(1.0, 1.1))
-        self.refused = isinstance(error, Refused) and error.status in (409, 410)
-        if self._silent_for == 0 and isinstance(error, Refused) and error.status in (401, 403):
+        self.refused = isinstance(error, MonitorRefusal) and error.status in (409, 410)
+        if (
+            self._silent_for == 0
+            and isinstance(error, MonitorRefusal)
+            and error.status in (401, 403)
+        ):
             log.warning(
                 "The monitor at %s refuses the token (%s); set CUSP_TOKEN to one it knows. The training"
                 " goes on, its points wait on disk.",

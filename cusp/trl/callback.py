@@ -26,7 +26,7 @@ from cusp.start import init
 from cusp.trl import train_call
 from cusp.trl.arguments import described, warnings_on
 from cusp.trl.attendance import Attendance, distributed
-from cusp.trl.reading import Reading
+from cusp.trl.reading import TrainerReading
 
 log = logging.getLogger("cusp")
 
@@ -60,7 +60,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         hold: bool = True,
     ) -> None:
         self.run = run
-        self.reading = Reading(metadata or RunMetadata(), user_options.roles_told(roles))
+        self.reading = TrainerReading(metadata or RunMetadata(), user_options.roles_told(roles))
         self._given: dict[str, Any] = {"project": project, "name": name, "tags": tags}
         self._given |= {"policy": user_options.policy_told(policy), "config": config}
         self._hold = hold

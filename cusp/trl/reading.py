@@ -14,7 +14,7 @@ from cusp.trl.samples import Sampler
 from cusp.trl.scores import Evaluate, scores
 
 
-class Reading:
+class TrainerReading:
     """Rewards, roles and completions of one trainer; without a trainer only what was told."""
 
     def __init__(self, metadata: RunMetadata, roles: Mapping[str, list[str]]) -> None:

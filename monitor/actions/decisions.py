@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cusp.protocol.run import Policy
 from monitor.actions import evaluate
-from monitor.actions.promote import POLICY, point, usable
+from monitor.actions.promote import POLICY, move_alias, usable_checkpoints
 from monitor.database.engine import Transaction
 from monitor.detector import Transition, Verdict
 from monitor.policy import decide
@@ -15,12 +15,12 @@ from monitor.store import verdicts as verdicts_table
 from monitor.store.access import audit
 from monitor.verdicts.encoding import confirmed
 from monitor.verdicts.second_opinion import _second_opinion
-from monitor.webhooks.outbox import tell
+from monitor.webhooks.outbox import emit
 
 ENDED_WELL = ("stopped", "finished")
 
 
-def after_batch(
+def carry_out(
     tx: Transaction, run_id: str, verdict: Verdict | None, now: float, *, ended: bool
 ) -> None:
     """Decide on the run's latest verdict and, once it has ended, on what to evaluate."""
@@ -31,11 +31,11 @@ def after_batch(
     if run is None:
         return
     policy = Policy.model_validate(run.policy)
-    saved = usable(tx, run_id)
+    saved = usable_checkpoints(tx, run_id)
     if verdict and transition:
         _tell(tx, run_id, now, transition, verdict)
     if verdict:
-        new = Standing(tx, run_id).new(verdict, saved, policy)
+        new = DecisionHistory(tx, run_id).new(verdict, saved, policy)
         if new and transition:
             opinion = _second_opinion(tx, run, transition)
             new = [replace(d, reason=f"{d.reason} {opinion}") for d in new]
@@ -61,8 +61,8 @@ def first_decided(
     run = runs.get(tx, run_id) if suspects else None
     if run is None:
         return None
-    policy, saved = Policy.model_validate(run.policy), usable(tx, run_id)
-    standing = Standing(tx, run_id)
+    policy, saved = Policy.model_validate(run.policy), usable_checkpoints(tx, run_id)
+    standing = DecisionHistory(tx, run_id)
     for place, verdict in suspects:
         if verdict.transition and _dismissed(tx, run_id, verdict.transition):
             continue
@@ -72,7 +72,7 @@ def first_decided(
     return None
 
 
-class Standing:
+class DecisionHistory:
     """What has been decided on a run, and what became of it: read once a batch."""
 
     def __init__(self, tx: Transaction, run_id: str) -> None:
@@ -90,8 +90,8 @@ class Standing:
         found = decide.decide(verdict, saved, policy, seen_by)
         newest = self._attempts[-1]
         if newest.first_step is not None and verdict.step >= newest.first_step:
-            found = decide.repeated(found, self._known, self._lapsed, newest.id)
-        found = decide.instead(found, self._known, self._not_kept)
+            found = decide.reissued(found, self._known, self._lapsed, newest.id)
+        found = decide.keep_another(found, self._known, self._not_kept)
         return [one for one in found if (one.finding, one.kind) not in self._known]
 
 
@@ -100,7 +100,7 @@ def _tell(
 ) -> None:
     """Tell the webhooks of the transition; each finding once, though every batch comes by here."""
     seen_by = runs.owner(runs.attempts_of(tx, run_id), transition.seen_at_step)
-    tell(
+    emit(
         tx,
         "transition.found",
         run_id,
@@ -131,7 +131,7 @@ def _carry_out(
         if not new:
             continue
         if decision.kind == "keep" and decision.checkpoint:
-            point(tx, run_id, now, "pre-transition", decision.checkpoint, decision.reason)
+            move_alias(tx, run_id, now, "pre-transition", decision.checkpoint, decision.reason)
         if decision.kind == "propose":
             changes.section_changed(tx, run_id, "decisions")
             continue

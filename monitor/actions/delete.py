@@ -11,13 +11,13 @@ from monitor.errors import Undeletable
 from monitor.schemas.deletion import remains
 from monitor.store import changes, checkpoints, deletion
 from monitor.store.access import audit
-from monitor.webhooks.outbox import tell
+from monitor.webhooks.outbox import emit
 
 DAY_S = 86_400.0
 MOST_PATHS = 1_000
 
 
-def hide(
+def soft_delete(
     tx: Transaction, run: Any, now: float, by: str, *, lost_after_s: float, promoted_too: bool
 ) -> None:
     """Delete a run so that it can be restored; Undeletable while it lives or is in use."""
@@ -25,9 +25,9 @@ def hide(
         return
     _refuse_live(tx, run, now, lost_after_s)
     _refuse_promoted(tx, run, promoted_too)
-    deletion.hide(tx, run.id, now, by)
+    deletion.soft_delete(tx, run.id, now, by)
     audit.add(tx, run.id, now, actor=by, action="delete", target=run.id, detail=remains(tx, run.id))
-    tell(tx, "run.deleted", run.id, now, author=by)
+    emit(tx, "run.deleted", run.id, now, author=by)
     _changed(tx, run.id)
 
 
@@ -37,7 +37,7 @@ def restore(tx: Transaction, run: Any, now: float, by: str) -> None:
         return
     deletion.restore(tx, run.id)
     audit.add(tx, run.id, now, actor=by, action="restore", target=run.id)
-    tell(tx, "run.restored", run.id, now, author=by)
+    emit(tx, "run.restored", run.id, now, author=by)
     _changed(tx, run.id)
 
 
@@ -51,8 +51,8 @@ def purge(
     _refuse_promoted(tx, run, promoted_too)
     left = {**remains(tx, run.id), "paths": _paths(tx, run.id)}
     audit.add(tx, run.id, now, actor=by, action="purge", target=run.id, detail=left)
-    tell(tx, "run.purged", run.id, now, author=by)
-    deletion.bury(tx, run.id, now, by)
+    emit(tx, "run.purged", run.id, now, author=by)
+    deletion.begin_purge(tx, run.id, now, by)
 
 
 def _refuse_live(tx: Transaction, run: Any, now: float, lost_after_s: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from cusp.protocol.run import Policy
 from monitor.actions import quotas
-from monitor.actions.promote import POLICY, point, usable
+from monitor.actions.promote import POLICY, move_alias, usable_checkpoints
 from monitor.database.engine import Transaction
 from monitor.detector import Transition
 from monitor.policy import availability, candidates
@@ -15,7 +15,7 @@ from monitor.roles.reading import watched
 from monitor.store import changes, jobs, runs, verdicts
 from monitor.store.access import audit
 from monitor.verdicts.encoding import confirmed, from_json
-from monitor.webhooks.outbox import tell
+from monitor.webhooks.outbox import emit
 
 
 def asked_for(
@@ -28,7 +28,7 @@ def asked_for(
     run = runs.get(tx, run_id)
     assert run is not None
     quotas.check_jobs(tx, run_id)
-    saved = usable(tx, run_id)
+    saved = usable_checkpoints(tx, run_id)
     verdict = run.verdict and from_json(run.verdict)
     transition = confirmed(verdict.transition) if verdict else None
     found = _candidates(tx, run_id, transition, saved, "all" if only else "candidates")
@@ -47,7 +47,7 @@ def at_the_end(
 ) -> None:
     """Queue the evaluation once for each end of the run."""
     run = runs.get(tx, run_id)
-    if run is None or availability.no_evaluation(run_id, run.metadata):
+    if run is None or availability.evaluation_blocked(run_id, run.metadata):
         return
     found = _candidates(tx, run_id, transition, saved, policy.evaluate)
     steps = ", ".join(str(candidate.step) for candidate in found)
@@ -70,10 +70,10 @@ def finished(tx: Transaction, run_id: str, now: float, comparison: dict[str, Any
     """Point `best` at what the comparison found best; the base model is no checkpoint."""
     best = (comparison or {}).get("best")
     step = best.get("step") if isinstance(best, dict) else None
-    for one in usable(tx, run_id):
+    for one in usable_checkpoints(tx, run_id):
         if one.step == step:
             reason = str((comparison or {}).get("reason", "best on the selection set"))
-            point(tx, run_id, now, "best", one, reason)
+            move_alias(tx, run_id, now, "best", one, reason)
 
 
 def tell_ended(
@@ -88,9 +88,9 @@ def tell_ended(
         return
     found = {"best": comparison["best"], "reason": comparison["reason"]} if comparison else {}
     if error is None:
-        tell(tx, "evaluation.done", job.run_id, now, key=job.id, job_id=job.id, **found)
+        emit(tx, "evaluation.done", job.run_id, now, key=job.id, job_id=job.id, **found)
     else:
-        tell(tx, "evaluation.failed", job.run_id, now, key=job.id, job_id=job.id, error=error[:500])
+        emit(tx, "evaluation.failed", job.run_id, now, key=job.id, job_id=job.id, error=error[:500])
 
 
 def _candidates(

@@ -6,12 +6,12 @@ from monitor.database.engine import Transaction
 from monitor.policy.decide import Saved
 from monitor.store import changes, checkpoints, runs
 from monitor.store.access import audit
-from monitor.webhooks.outbox import tell
+from monitor.webhooks.outbox import emit
 
 POLICY = "policy"
 
 
-def usable(tx: Transaction, run_id: str) -> list[Saved]:
+def usable_checkpoints(tx: Transaction, run_id: str) -> list[Saved]:
     """Return the run's checkpoints that are there and whole; of a superseded branch none."""
     cuts = runs.cuts(runs.attempts_of(tx, run_id))
     return [
@@ -21,7 +21,7 @@ def usable(tx: Transaction, run_id: str) -> list[Saved]:
     ]
 
 
-def point(
+def move_alias(
     tx: Transaction, run_id: str, now: float, alias: str, checkpoint: Saved, reason: str
 ) -> None:
     """Point an alias at the checkpoint; nothing happens if it is there already."""
@@ -33,5 +33,5 @@ def point(
     detail = {"alias": alias, "step": checkpoint.step, "previous": previous, "reason": reason}
     audit.add(tx, run_id, now, actor=POLICY, action="promote", target=checkpoint.id, detail=detail)
     told: dict[str, Any] = {"checkpoint_id": checkpoint.id, "author": POLICY, **detail}
-    tell(tx, "checkpoint.promoted", run_id, now, **told)
+    emit(tx, "checkpoint.promoted", run_id, now, **told)
     changes.section_changed(tx, run_id, "checkpoints")

@@ -7,7 +7,7 @@ than a point. What a run has no room for is set aside, counted and shown; the re
 from cusp.protocol.messages import BoundaryMessage, CheckpointMessage, Message, SampleMessage
 from cusp.protocol.run import RunStart
 from monitor.database.engine import Transaction
-from monitor.errors import Full
+from monitor.errors import QuotaExceeded
 from monitor.store import checkpoints, commands, quotas, runs
 
 RUNS_OF_A_PROJECT = 10_000
@@ -34,7 +34,7 @@ def check_announced(tx: Transaction, start: RunStart) -> None:
 def check_jobs(tx: Transaction, run_id: str) -> None:
     """Raise Full when as many jobs of the run wait or are at work as there can be."""
     if quotas.waiting_jobs(tx, run_id) >= WAITING_JOBS_OF_A_RUN:
-        raise Full(
+        raise QuotaExceeded(
             f"run {run_id} has {WAITING_JOBS_OF_A_RUN} jobs that wait or are at work, the most there can"
             " be; start a worker (`cusp worker`), or ask again when some are done"
         )
@@ -43,7 +43,7 @@ def check_jobs(tx: Transaction, run_id: str) -> None:
 def check_commands(tx: Transaction, run_id: str) -> None:
     """Raise Full when as many commands of the run are open as there can be."""
     if len(commands.pending(tx, run_id)) >= OPEN_COMMANDS_OF_A_RUN:
-        raise Full(
+        raise QuotaExceeded(
             f"run {run_id} has {OPEN_COMMANDS_OF_A_RUN} open commands, the most there can be;"
             " ask again when its trainer has done some"
         )
@@ -51,7 +51,7 @@ def check_commands(tx: Transaction, run_id: str) -> None:
 
 def _check_project(tx: Transaction, project: str) -> None:
     if quotas.of_project(tx, project) >= RUNS_OF_A_PROJECT:
-        raise Full(
+        raise QuotaExceeded(
             f"the project {project!r} has {RUNS_OF_A_PROJECT} runs, the most there can be;"
             " delete some, or record under another project (CUSP_PROJECT)"
         )
@@ -59,13 +59,13 @@ def _check_project(tx: Transaction, project: str) -> None:
 
 def _check_attempts(tx: Transaction, run_id: str) -> None:
     if quotas.of_run(tx, run_id, "attempts") >= ATTEMPTS_OF_A_RUN:
-        raise Full(
+        raise QuotaExceeded(
             f"run {run_id} has {ATTEMPTS_OF_A_RUN} attempts, the most there can be;"
             " record under a new run (leave CUSP_RUN_ID unset)"
         )
 
 
-class Room:
+class Quota:
     """What one run still has room for, during one batch."""
 
     def __init__(self, tx: Transaction, run_id: str) -> None:

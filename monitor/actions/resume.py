@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from monitor.actions.promote import usable
+from monitor.actions.promote import usable_checkpoints
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict
 from monitor.policy import availability
@@ -24,7 +24,7 @@ def asked_for(
         return waiting[0]
     if waiting:
         raise Conflict(f"job {waiting[0].id} is to resume the run already; wait until it has ended")
-    if reason := availability.no_resume(run, status, step):
+    if reason := availability.resume_blocked(run, status, step):
         raise Conflict(reason)
     job = jobs.add(tx, run.id, "train", _payload(tx, run, step), now)
     detail = {"step": step, "job": job.id}
@@ -35,7 +35,7 @@ def asked_for(
 
 
 def _payload(tx: Transaction, run: Any, step: int | None) -> dict[str, Any]:
-    start = _checkpoint(usable(tx, run.id), step) if step is not None else None
+    start = _checkpoint(usable_checkpoints(tx, run.id), step) if step is not None else None
     return {
         "step": step,
         "path": start.path if start else None,

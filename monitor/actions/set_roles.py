@@ -8,15 +8,15 @@ from monitor.actions import decisions
 from monitor.database.engine import Transaction
 from monitor.store import changes, points, runs
 from monitor.store.access import audit
-from monitor.verdicts.cache import Folded, Folds
+from monitor.verdicts.cache import DetectorCache, DetectorState
 from monitor.verdicts.update import follow
 
 Told = Mapping[str, Sequence[str]]
 
 
-def retell(
-    tx: Transaction, run: Any, folds: Folds, told: Told, now: float, actor: str
-) -> Folded | None:
+def set_roles(
+    tx: Transaction, run: Any, folds: DetectorCache, told: Told, now: float, actor: str
+) -> DetectorState | None:
     """Set the told roles of a locked run; return the state to remember, None if nothing changed.
 
     RoleError is raised for a role that there is not and for a key that the run has never logged; a run
@@ -43,5 +43,5 @@ def retell(
     if ("rewind", {"step": 0}) not in news:
         news.insert(0, ("rewind", {"step": 0}))
     changes.add_all(tx, run.id, [*news, ("run", {})], followed.values)
-    decisions.after_batch(tx, run.id, followed.verdict, now, ended=False)
+    decisions.carry_out(tx, run.id, followed.verdict, now, ended=False)
     return followed.state

@@ -11,15 +11,15 @@ from starlette.routing import Match
 from cusp.roles.assign import RoleError
 from monitor.database.engine import Unavailable
 from monitor.errors import (
+    AddressRefused,
     AliasMoved,
     Conflict,
     Deleted,
     Forbidden,
-    Full,
     LeaseLost,
     NotFound,
     Purged,
-    Refused,
+    QuotaExceeded,
     Undeletable,
     UnknownRun,
 )
@@ -52,11 +52,11 @@ def install(app: FastAPI) -> None:
     known(LeaseLost, 409, "Lease lost")
     known(Conflict, 409, "Conflict")
     known(RoleError, 422, "Invalid roles")
-    known(Full, 409, "Full")
+    known(QuotaExceeded, 409, "Full")
     known(Undeletable, 409, "Conflict")
     known(Deleted, 409, "Deleted")
     known(Purged, 410, "Purged")
-    known(Refused, 409, "Address refused")
+    known(AddressRefused, 409, "Address refused")
     for unavailable in Unavailable:
         app.add_exception_handler(unavailable, _not_ready)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 from cusp.ids import ULID_PATTERN
 from cusp.protocol.fields import MAX_NAME_LENGTH, NO_NUL, storable
 from monitor.api.permissions import GrantDep
-from monitor.store.run_list import Place, Wanted, place_of
+from monitor.store.run_list import PageCursor, Wanted, place_of
 
 Status = Literal["running", "stopping", "stopped", "finished", "failed", "lost"]
 MOST_RUNS = 500
@@ -53,7 +53,7 @@ _Before = Annotated[
 ]
 
 
-def place(before: _Before | None = None) -> Place | None:
+def place(before: _Before | None = None) -> PageCursor | None:
     """Return the place that a page goes on before; RequestValidationError when it is none."""
     try:
         return None if before is None else place_of(before)
@@ -62,7 +62,7 @@ def place(before: _Before | None = None) -> Place | None:
         raise RequestValidationError([problem]) from None
 
 
-BeforeDep = Annotated[Place | None, Depends(place)]
+BeforeDep = Annotated[PageCursor | None, Depends(place)]
 
 
 def wanted(

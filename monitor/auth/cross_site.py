@@ -84,13 +84,13 @@ def is_readable_host(host: str) -> bool:
     return not host or _of_host(host) is not None
 
 
-def is_strange_host(host: str) -> bool:
+def is_untrusted_host(host: str) -> bool:
     """Return whether a Host header names anything but this machine.
 
     A page whose own name was rebound to 127.0.0.1 sends that name; a monitor without a token would
     take it for its own page.
 
-    >>> is_strange_host("127.0.0.1:8787"), is_strange_host("[::1]:8787"), is_strange_host("evil.example")
+    >>> is_untrusted_host("127.0.0.1:8787"), is_untrusted_host("[::1]:8787"), is_untrusted_host("evil.example")
     (False, False, True)
     """
     named = _of_host(host)

@@ -51,7 +51,7 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-def secret_again(key: str, token_id: str, request: str) -> str:
+def derive_secret(key: str, token_id: str, request: str) -> str:
     """Return 256 bits that only the holder of `key` can make, and make again, for this id and request.
 
     So a repeated request gets the same secret, and nothing but its hash has to be kept.
@@ -60,12 +60,12 @@ def secret_again(key: str, token_id: str, request: str) -> str:
     return base64.urlsafe_b64encode(made.digest()).decode().rstrip("=")
 
 
-def hashed(secret: str) -> str:
+def hash_of(secret: str) -> str:
     """Return what is kept of a secret; it is random and long, so a fast hash is enough."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def written(token_id: str, secret: str) -> str:
+def format_token(token_id: str, secret: str) -> str:
     """Return the token as its owner keeps it."""
     return f"{_PREFIX}{token_id}_{secret}"
 

@@ -69,7 +69,7 @@ class Tokens:
         grant = self.of_bearer(bearer)
         return grant or next(filter(None, map(self.of_session, found)), None)
 
-    def remembers(self, bearer: str, found: Sequence[Session]) -> bool:
+    def is_cached(self, bearer: str, found: Sequence[Session]) -> bool:
         """Return whether this was a good token lately, or needs no look-up. Reads no database."""
         parts = grants.split(bearer)
         if parts is None or found:  # a session was signed here: no stranger's
@@ -86,7 +86,7 @@ class Tokens:
             return None
         row = self._row(parts[0])
         # Compared in any case, so that the time tells nothing about which ids exist.
-        right = grants.matches(row.hash if row else "", grants.hashed(parts[1]))
+        right = grants.matches(row.hash if row else "", grants.hash_of(parts[1]))
         return _grant(row) if row is not None and right else None
 
     def of_session(self, session: Session) -> Grant | None:
@@ -110,7 +110,7 @@ class Tokens:
             sessions.end(tx, session.id, session.ends_at, self._clock())
         self.forget(_SESSION + session.id)
 
-    def stands(self, grant: Grant) -> bool:
+    def is_valid(self, grant: Grant) -> bool:
         """Return whether the grant still holds: no token revoked, no session ended since.
 
         May read the database.

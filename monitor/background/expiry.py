@@ -19,7 +19,7 @@ log = logging.getLogger("cusp")
 SWEEP_EVERY_S = 2.0
 
 
-class Sweeper:
+class ExpiryThread:
     """A thread that sweeps every `SWEEP_EVERY_S`; `changed` is called with every run id touched."""
 
     def __init__(
@@ -48,9 +48,9 @@ class Sweeper:
     def sweep(self) -> set[str]:
         """End what is overdue and return the runs whose viewers should look."""
         now = self._clock()
-        touched = run_out(self._database, now)
+        touched = expire_overdue(self._database, now)
         with self._database.read() as tx:
-            touched |= set(runs.fallen_silent(tx, self._swept_at, now, self._lost_after_s))
+            touched |= set(runs.newly_lost(tx, self._swept_at, now, self._lost_after_s))
         self._swept_at = now
         for run_id in touched:
             self._changed(run_id)
@@ -68,7 +68,7 @@ class Sweeper:
                 away = True
 
 
-def run_out(database: Database, now: float) -> set[str]:
+def expire_overdue(database: Database, now: float) -> set[str]:
     """End the commands, leases and remembered answers whose time is over; return the runs touched."""
     touched = set()
     with database.read() as tx:

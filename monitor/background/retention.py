@@ -25,7 +25,7 @@ DELIVERED_DAYS, DEAD_DAYS = 7.0, 30.0
 POLICY = deletion.POLICY
 
 
-class Retention:
+class RetentionThread:
     """A thread that deletes and purges what is due. `changed` is called with each run's id."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Retention:
         with self._database.read() as tx:
             found = deletion.old(tx, now - self._keep_days * DAY_S)
         for run_id in found:
-            self._act(acts.hide, run_id, now)
+            self._act(acts.soft_delete, run_id, now)
 
     def begin_purges(self) -> None:
         """Begin to purge the runs whose time to be restored is over."""

@@ -25,7 +25,7 @@ from monitor.detector.format_rise import Crossing, FormatLevel, RiseWatch
 from monitor.detector.presets import PRESETS
 from monitor.detector.scan.dating import DatedChange, dated_change
 from monitor.detector.scan.gates import open_gates
-from monitor.detector.scan.scan import ROWS, Moment, Scan
+from monitor.detector.scan.scan import ROWS, Scan, StepEvidence
 from monitor.detector.signal.metrics import ACCURACY, FORMAT, LENGTH, METRICS, VOLATILITY, measured
 from monitor.detector.signal.transform import EVERY_STEP
 from monitor.detector.types import (
@@ -80,7 +80,7 @@ class Detector:
         self._rise = RiseWatch()
         self._collapse = CollapseWatch()
         self._last_measured = LastMeasured()
-        self._moment: Moment | None = None
+        self._moment: StepEvidence | None = None
 
     def boundary(self) -> None:
         """Start the scan anew: the data changed here. What is confirmed stays."""
@@ -110,16 +110,21 @@ class Detector:
         self._watch_collapse(sample.metrics, raws)
         return self._verdict(moment, sample.metrics)
 
-    def _look(self) -> Moment | None:
+    def _look(self) -> StepEvidence | None:
         """Return the scan now; while nothing moves it is read at every second step only."""
-        if self._scan.size < _LEAST_POINTS * self._scan.pace:
+        if self._scan.size < _LEAST_POINTS * self._scan.point_weight:
             return None
         last, quiet = self._moment, self._preset.watch * _DIES_OUT
-        if last and last.score < quiet and self._scan.size % 2 and self._scan.pace == EVERY_STEP:
+        if (
+            last
+            and last.score < quiet
+            and self._scan.size % 2
+            and self._scan.point_weight == EVERY_STEP
+        ):
             return last
         return self._scan.best()
 
-    def _judge(self, moment: Moment | None) -> None:
+    def _judge(self, moment: StepEvidence | None) -> None:
         score = moment.score if moment else 0.0
         if moment and score >= self._needed(moment):
             self._date("confirmed", moment)
@@ -130,7 +135,7 @@ class Detector:
                 self._fade()
             self._drop_provisional()
 
-    def _needed(self, moment: Moment) -> float:
+    def _needed(self, moment: StepEvidence) -> float:
         """Return the evidence that confirms: more of it while few points have followed the change.
 
         A run has many short stretches, and so the greatest score of a short one is greater by chance: by
@@ -138,13 +143,13 @@ class Detector:
         of bad batches is such a stretch.
         """
         return self._preset.confirm + max(
-            0.0, 2 * math.log(_LONG * self._scan.pace / self._followed(moment))
+            0.0, 2 * math.log(_LONG * self._scan.point_weight / self._followed(moment))
         )
 
-    def _followed(self, moment: Moment) -> int:
+    def _followed(self, moment: StepEvidence) -> int:
         return self._scan.size - moment.index
 
-    def _suspect(self, moment: Moment | None, score: float) -> None:
+    def _suspect(self, moment: StepEvidence | None, score: float) -> None:
         """Date what is suspected whenever the evidence for it has grown; beyond `watch` it is shown."""
         shown = score >= self._preset.watch
         if score <= self._best_seen * 1.1 and not (shown and self._transition is None):
@@ -175,11 +180,11 @@ class Detector:
         for kind in ("length_turn", "destabilisation"):
             self._found.pop(kind, None)
 
-    def _date(self, state: State, moment: Moment | None) -> None:
+    def _date(self, state: State, moment: StepEvidence | None) -> None:
         if dated := dated_change(self._scan, self._now, state):
             self._take(dated, moment)
 
-    def _take(self, dated: DatedChange, moment: Moment | None) -> None:
+    def _take(self, dated: DatedChange, moment: StepEvidence | None) -> None:
         """Make this the transition in force."""
         self._transition = dated.transition
         self._sentence = f"{dated.words} {self._sum(moment)}" if moment else dated.words
@@ -191,7 +196,7 @@ class Detector:
     def _now(self) -> int:
         return self._last_step or 0
 
-    def _sum(self, moment: Moment) -> str:
+    def _sum(self, moment: StepEvidence) -> str:
         needed, few = self._needed(moment), ""
         if needed > self._preset.confirm:
             few = f", as only {self._followed(moment)} points have followed"
@@ -206,7 +211,7 @@ class Detector:
         self._scan.settled_from = self._level.high_at
         if self._level.high_at == index or not self._scan.armed[VOLATILITY]:
             self._scan.armed[VOLATILITY] = self._scan.mark(VOLATILITY, self._level.high_at)
-        if self._scan.moved_well[FORMAT] is not None:
+        if self._scan.improved_at[FORMAT] is not None:
             self._date_rise()
 
     def _date_rise(self) -> None:
@@ -271,7 +276,7 @@ class Detector:
             return "warming_up"
         return "adapted" if self._level.settled(self._scan.size) else "adapting"
 
-    def _verdict(self, moment: Moment | None, metrics: Mapping[str, float]) -> Verdict:
+    def _verdict(self, moment: StepEvidence | None, metrics: Mapping[str, float]) -> Verdict:
         phase = self._phase()
         score = moment.score if moment else 0.0
         return Verdict(
@@ -286,7 +291,7 @@ class Detector:
             self._words(phase, score, metrics),
         )
 
-    def _evidence(self, row: int, moment: Moment | None) -> Evidence:
+    def _evidence(self, row: int, moment: StepEvidence | None) -> Evidence:
         name, reading = METRICS[row].name, self._scan.readings[row]
         armed = self._scan.armed[row] is not None
         if moment and moment.z[row] > 0:

@@ -1,8 +1,8 @@
 """Sentences with numbers for people."""
 
-from monitor.detector.scan.scan import Moment
+from monitor.detector.scan.scan import StepEvidence
 from monitor.detector.signal.metrics import ENTROPY, FORMAT, LENGTH, METRICS
-from monitor.detector.signal.transform import Reading
+from monitor.detector.signal.transform import MetricSignal
 
 
 def amount(row: int, value: float) -> str:
@@ -16,7 +16,7 @@ def amount(row: int, value: float) -> str:
     return f"{value:.3f}" if row == ENTROPY and value < 0.1 else f"{value:.2f}"
 
 
-def change(row: int, moment: Moment, reading: Reading) -> str:
+def change(row: int, moment: StepEvidence, reading: MetricSignal) -> str:
     """Return "format reward fell from 0.94 to 0.81" for one metric of a moment."""
     metric = METRICS[row]
     before = amount(row, reading.raw(moment.before[row]))
@@ -27,7 +27,7 @@ def change(row: int, moment: Moment, reading: Reading) -> str:
     return f"{metric.label} {verb} from {before} to {after}{metric.unit}"
 
 
-def sources(moment: Moment) -> str:
+def sources(moment: StepEvidence) -> str:
     """Return "format 31, length 21": the evidence of a moment by metric, the greatest first."""
     parts = zip(moment.parts, (metric.short for metric in METRICS), strict=True)
     found = [f"{short} {part:.0f}" for part, short in sorted(parts, reverse=True) if part >= 0.5]
@@ -45,7 +45,7 @@ def joined(clauses: list[str]) -> str:
     return f"{', '.join(clauses[:-1])} and {clauses[-1]}"
 
 
-def why_not_armed(row: int, reading: Reading, *, has_format: bool) -> str:
+def why_not_armed(row: int, reading: MetricSignal, *, has_format: bool) -> str:
     """Return why a metric may not count yet."""
     label = METRICS[row].label
     if not reading.count:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.ingest.messages import NEVER, Touched
+from monitor.ingest.messages import NEVER, BatchEffects
 
 
-def reach(attempt: Any, touched: Touched) -> dict[str, int]:
+def reach(attempt: Any, touched: BatchEffects) -> dict[str, int]:
     """Return the attempt's first and last step, where the batch had points."""
     if touched.last_step < 0:
         return {}
@@ -16,7 +16,7 @@ def reach(attempt: Any, touched: Touched) -> dict[str, int]:
 
 
 def changed_from(
-    attempt: Any, attempts: Sequence[Any], cuts: Mapping[int, int], touched: Touched
+    attempt: Any, attempts: Sequence[Any], cuts: Mapping[int, int], touched: BatchEffects
 ) -> int:
     """Return the first step at which what the detector sees may have changed, or NEVER.
 

@@ -21,27 +21,27 @@ from monitor.detector import Verdict
 from monitor.errors import UnknownRun
 from monitor.ingest import heartbeat, liveness
 from monitor.ingest.attempts import changed_from, last_step, reach
-from monitor.ingest.messages import NEVER, Numbers, Touched, store_all
-from monitor.ingest.portions import DecidedEarlier, endings, moments, verdict_at
+from monitor.ingest.messages import NEVER, BatchEffects, SeriesIds, store_all
+from monitor.ingest.portions import SplitHere, endings, moments, verdict_at
 from monitor.runs import durations, left_out
 from monitor.store import changes, commands, points, runs
 from monitor.store.changes import News
-from monitor.verdicts.cache import Folded, Folds
+from monitor.verdicts.cache import DetectorCache, DetectorState
 from monitor.verdicts.encoding import confirmed, from_json
 from monitor.verdicts.update import Followed, follow
-from monitor.webhooks.outbox import tell
+from monitor.webhooks.outbox import emit
 
 SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a batch came to: `state` is remembered after the commit, `tell` wakes the viewers."""
+class BatchResult:
+    """What a batch came to: `state` is remembered after the commit, `emit` wakes the viewers."""
 
     reply: Reply
     new: int
-    state: Folded | None
-    tell: bool
+    state: DetectorState | None
+    emit: bool
     quarantined: int = 0
     refused: tuple[Part, ...] = ()
 
@@ -66,7 +66,7 @@ class Ingest:
         self._clock = clock
         self._series_limit = series_limit
         self._took = took
-        self.folds = Folds()
+        self.folds = DetectorCache()
 
     def announce(
         self, start: RunStart, refused: Sequence[Part] = (), unknown: Sequence[str] = ()
@@ -76,7 +76,7 @@ class Ingest:
         `refused` and `unknown` say what of the announcement could not be taken.
         """
         now = self._clock()
-        state: Folded | None = None
+        state: DetectorState | None = None
         with self._database.write() as tx:
             before = runs.get(tx, start.run_id)
             check_announced(tx, start)
@@ -86,7 +86,7 @@ class Ingest:
                 return
             refuse_deleted(runs.get(tx, start.run_id))
             newest = runs.attempts_of(tx, start.run_id)[-1]
-            runs.forsake(tx, newest, now)
+            runs.mark_lost(tx, newest, now)
             if newest.id == start.attempt_id and before is not None:
                 commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
                 changes.section_changed(tx, start.run_id, "commands")
@@ -94,7 +94,7 @@ class Ingest:
             lacks = left_out.announced(before.left_out if before else None, refused, unknown)
             changes.add_all(tx, start.run_id, [("run", {})], {"left_out": lacks} if lacks else None)
             if before is None:
-                tell(tx, "run.started", start.run_id, now, key="first")
+                emit(tx, "run.started", start.run_id, now, key="first")
         self._remember(start.run_id, state)
         self._changed(start.run_id)
 
@@ -121,7 +121,7 @@ class Ingest:
             end = min(place for place in ends if place > start or place == len(messages))
             try:
                 taken = self._take_portion(run_id, batch, messages, wrong, start, end)
-            except DecidedEarlier as found:
+            except SplitHere as found:
                 ends.add(start + found.count)
                 continue
             new, quarantined, start = new + taken.new, quarantined + taken.quarantined, end
@@ -141,7 +141,7 @@ class Ingest:
         wrong: Mapping[int, Read],
         start: int,
         end: int,
-    ) -> Taken:
+    ) -> BatchResult:
         """Take the messages from `start` up to `end` in a transaction, as if they had come alone."""
         if (start, end) != (0, len(messages)):
             raw = {"first_seq": batch.first_seq + start, "messages": batch.messages[start:end]}
@@ -149,11 +149,11 @@ class Ingest:
         with self._database.write() as tx:
             taken = self._take(tx, run_id, batch, messages[start:end], wrong)
         self._remember(run_id, taken.state)
-        if taken.tell:
+        if taken.emit:
             self._changed(run_id)
         return taken
 
-    def _remember(self, run_id: str, state: Folded | None) -> None:
+    def _remember(self, run_id: str, state: DetectorState | None) -> None:
         if state is not None:
             self.folds.put(run_id, state)
 
@@ -164,8 +164,8 @@ class Ingest:
         batch: Batch,
         messages: Sequence[Message | str],
         wrong: Mapping[int, Read],
-    ) -> Taken:
-        now, touched = self._clock(), Touched()
+    ) -> BatchResult:
+        now, touched = self._clock(), BatchEffects()
         run = runs.locked_run(tx, run_id)
         attempts = runs.attempts_of(tx, run_id)
         attempt = next((one for one in attempts if one.id == batch.attempt_id), None)
@@ -178,7 +178,7 @@ class Ingest:
         skip = expected - batch.first_seq
         new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
         is_newest = attempt is attempts[-1]
-        numbers = Numbers(tx, run, self._series_limit)
+        numbers = SeriesIds(tx, run, self._series_limit)
         skipped = store_all(
             tx, run, attempt, expected, new, wrong, numbers, touched, now, is_newest=is_newest
         )
@@ -199,18 +199,18 @@ class Ingest:
         )
         if new:
             if early := _decided_early(tx, run, attempt, new, followed, touched, numbers):
-                raise DecidedEarlier(skip + early)
+                raise SplitHere(skip + early)
             if touched.end is not None:
                 liveness.tell_ended(tx, run_id, attempt, touched.end, now)
             verdict = followed.verdict if followed else _verdict(run)
-            decisions.after_batch(tx, run_id, verdict, now, ended=touched.ended)
+            decisions.carry_out(tx, run_id, verdict, now, ended=touched.ended)
         elif heard.run:
             changes.add_all(tx, run_id, [], heard.run)
         silent_s = now - run.last_contact_at
         reply = liveness.reply(tx, attempts, attempt, next_seq, is_newest=is_newest)
         state = followed.state if followed else None
-        tell, parts = bool(new) or silent_s > SILENT_S, tuple(part for _, part in touched.refused)
-        return Taken(reply, len(new), state, tell, touched.quarantined, parts)
+        emit, parts = bool(new) or silent_s > SILENT_S, tuple(part for _, part in touched.refused)
+        return BatchResult(reply, len(new), state, emit, touched.quarantined, parts)
 
     def _record(
         self,
@@ -218,7 +218,7 @@ class Ingest:
         run: Any,
         attempt: Any,
         numbers: Mapping[str, int],
-        touched: Touched,
+        touched: BatchEffects,
         values: dict[str, Any],
     ) -> Followed | None:
         """Bring the verdicts and the run's row up to date, tell the viewers; return what was found.
@@ -245,7 +245,7 @@ class Ingest:
         changes.add_all(tx, run.id, [*news, ("run", {})], values)
         return followed
 
-    def _follow_anew(self, tx: Transaction, before: Any) -> Folded | None:
+    def _follow_anew(self, tx: Transaction, before: Any) -> DetectorState | None:
         """Fold everything again if the new attempt says otherwise what its numbers mean."""
         run = runs.get(tx, before.id)
         if run is None or run.verdict is None or _meaning(run) == _meaning(before):
@@ -262,8 +262,8 @@ def _decided_early(
     attempt: Any,
     new: Sequence[tuple[Any, Message | str]],
     followed: Followed | None,
-    touched: Touched,
-    numbers: Numbers,
+    touched: BatchEffects,
+    numbers: SeriesIds,
 ) -> int:
     """Return after how many of the new messages a decision falls, 0 if none does before the last."""
     if len(new) < 2:

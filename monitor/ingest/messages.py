@@ -15,20 +15,20 @@ from cusp.protocol.messages import (
 )
 from cusp.protocol.reading import Read
 from cusp.protocol.salvage import Part
-from monitor.actions.quotas import Room
+from monitor.actions.quotas import Quota
 from monitor.database.engine import Transaction
 from monitor.ingest import series_quota
-from monitor.ingest.quarantine import Aside
+from monitor.ingest.quarantine import Quarantine
 from monitor.roles.series import role_series, same_past
 from monitor.runs.superseded import may_answer
 from monitor.store import checkpoints, commands, points, runs
-from monitor.webhooks.outbox import Topic, tell
+from monitor.webhooks.outbox import Topic, emit
 
 NEVER = 2**62  # beyond every step
 
 
 @dataclass
-class Touched:
+class BatchEffects:
     """What a batch changed."""
 
     first_step: int = NEVER
@@ -51,7 +51,7 @@ class Touched:
             self.watched_from = min(self.watched_from, step)
 
 
-class Numbers:
+class SeriesIds:
     """Series ids of one run during one batch."""
 
     def __init__(self, tx: Transaction, run: Any, limit: int) -> None:
@@ -116,8 +116,8 @@ def store_all(
     seq: int,
     new: Sequence[tuple[Any, Message | str]],
     wrong: Mapping[int, Read],
-    numbers: Numbers,
-    touched: Touched,
+    numbers: SeriesIds,
+    touched: BatchEffects,
     now: float,
     *,
     is_newest: bool,
@@ -128,7 +128,7 @@ def store_all(
     """
     skipped = 0
     rows: list[points.PointRow] = []
-    aside, room = Aside(tx, run.id, attempt.key, now), Room(tx, run.id)
+    aside, room = Quarantine(tx, run.id, attempt.key, now), Quota(tx, run.id)
     for number, (raw, message) in enumerate(new, seq):
         read = wrong.get(number)
         refused = list(read.refused) if read else []
@@ -182,7 +182,7 @@ def _store_other(
     attempt: Any,
     seq: int,
     message: Message,
-    touched: Touched,
+    touched: BatchEffects,
     now: float,
     *,
     is_newest: bool,
@@ -224,7 +224,7 @@ def _store_ack(tx: Transaction, run_id: str, message: AckMessage, now: float) ->
     if command is not None and command.kind == "stop":
         told = {"command_id": command.id, "step": command.step, "author": command.author}
         topic: Topic = "stop.done" if message.state == "done" else "stop.refused"
-        tell(tx, topic, run_id, now, **told, reason=message.reason or command.reason)
+        emit(tx, topic, run_id, now, **told, reason=message.reason or command.reason)
 
 
 def _store_status(
@@ -232,7 +232,7 @@ def _store_status(
     run_id: str,
     attempt: Any,
     message: StatusMessage,
-    touched: Touched,
+    touched: BatchEffects,
     now: float,
     *,
     is_newest: bool,

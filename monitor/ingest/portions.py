@@ -20,7 +20,7 @@ from cusp.protocol.messages import (
 from monitor.detector import Verdict
 
 
-class DecidedEarlier(Exception):
+class SplitHere(Exception):
     """A decision falls before the last message of the portion: take only the first `count` messages."""
 
     def __init__(self, count: int) -> None:
@@ -29,7 +29,7 @@ class DecidedEarlier(Exception):
 
 
 @dataclass(frozen=True)
-class Moment:
+class DecisionPoint:
     """After the message at `offset`, the verdict is that of `step` (None: the one before the batch)."""
 
     offset: int
@@ -56,7 +56,9 @@ def _is_end(message: Message | str) -> bool:
     return isinstance(message, StatusMessage) and message.status != "started"
 
 
-def moments(messages: Sequence[Message | str], reached: int, watched: Set[str]) -> Iterator[Moment]:
+def moments(
+    messages: Sequence[Message | str], reached: int, watched: Set[str]
+) -> Iterator[DecisionPoint]:
     """Yield the moments at which something may be decided; `reached` is the last step with a verdict.
 
     `watched` are the metrics that have a role in the run.
@@ -68,13 +70,13 @@ def moments(messages: Sequence[Message | str], reached: int, watched: Set[str]) 
             if message.step < reached or watched.isdisjoint(message.metrics):
                 continue
             step = reached = message.step
-            yield Moment(offset, step)
+            yield DecisionPoint(offset, step)
         elif isinstance(message, CheckpointMessage):
-            yield Moment(offset, step)
+            yield DecisionPoint(offset, step)
 
 
 def verdict_at(
-    moment: Moment, found: Mapping[int, Verdict], before: Verdict | None
+    moment: DecisionPoint, found: Mapping[int, Verdict], before: Verdict | None
 ) -> Verdict | None:
     """Return the verdict at a moment: one of those `found` in the portion, or the one before it."""
     return before if moment.step is None else found.get(moment.step)

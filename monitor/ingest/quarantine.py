@@ -10,7 +10,7 @@ from monitor.store import quarantine
 BODY_LIMIT = 4_096  # characters kept of a message
 
 
-class Aside:
+class Quarantine:
     """What one batch of one attempt sets aside; `count` says how many messages had a part in it."""
 
     def __init__(self, tx: Transaction, run_id: str, key: int, now: float) -> None:

@@ -20,7 +20,7 @@ MOST_CHANGES = 500
 Event = tuple[int | None, str, dict[str, Any]]
 
 
-class Reading(NamedTuple):
+class RunChanges(NamedTuple):
     """The encoded changes up to a cursor, and whether there are more at once."""
 
     upto: int
@@ -40,7 +40,7 @@ class Reader:
         with self._database.read() as tx:
             return changes_table.last(tx, run_id)
 
-    def read(self, run_id: str, cursor: int, upto: int) -> Reading:
+    def read(self, run_id: str, cursor: int, upto: int) -> RunChanges:
         """Return the changes after `cursor`, at most up to `upto`, with the cursor of the last one.
 
         The cursor goes out with the last event of a change: one that breaks off in between is repeated.
@@ -55,7 +55,7 @@ class Reader:
         if any(change.kind == "run" for change in changes):
             found += [(cursor, "run", summary) for summary in self._summarise([run_id])]
         content = b"".join(encoded(*one) for one in found)
-        return Reading(cursor, content, len(changes) == MOST_CHANGES)
+        return RunChanges(cursor, content, len(changes) == MOST_CHANGES)
 
     def summary(self, run_id: str) -> bytes:
         """Return the event with the run as the runs table shows it; nothing if it is not there."""

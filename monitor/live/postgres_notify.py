@@ -17,7 +17,7 @@ RETRY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Fanout:
+class PostgresNotify:
     """Two threads: one tells, one listens and calls `changed` with each run id heard."""
 
     def __init__(self, url: str, changed: Callable[[str], None]) -> None:

@@ -20,7 +20,7 @@ import anyio
 from anyio import to_thread
 from fastapi.sse import KEEPALIVE_COMMENT
 
-from monitor.live.changes import Reader, Reading
+from monitor.live.changes import Reader, RunChanges
 from monitor.live.hub import Hub
 from monitor.store.changes import NO_END
 
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Part:
+class EncodedPart:
     """The encoded changes after one cursor up to another; both are the same for a heartbeat."""
 
     after: int
@@ -100,9 +100,9 @@ class Channel:
         self._reader = reader
         self._threads = threads
         self._behind = behind
-        self._catching: dict[tuple[int, int], asyncio.Task[Reading]] = {}
+        self._catching: dict[tuple[int, int], asyncio.Task[RunChanges]] = {}
         self._head = -1  # the last cursor read; unknown at first
-        self._parts: deque[Part] = deque()
+        self._parts: deque[EncodedPart] = deque()
         self._first = 0  # the number of the oldest part kept
         self._bytes = 0
         self._news = asyncio.Event()
@@ -134,7 +134,7 @@ class Channel:
             elif not await self._wait():
                 yield KEEPALIVE_COMMENT
 
-    async def _rest_of(self, part: Part, cursor: int) -> AsyncGenerator[bytes]:
+    async def _rest_of(self, part: EncodedPart, cursor: int) -> AsyncGenerator[bytes]:
         """Yield what of the part comes after the cursor; heartbeats are for all."""
         if cursor <= part.after or part.after == part.upto:
             yield part.content
@@ -148,7 +148,7 @@ class Channel:
             if content:
                 yield content
 
-    def _read_before(self, cursor: int, upto: int) -> "asyncio.Task[Reading]":
+    def _read_before(self, cursor: int, upto: int) -> "asyncio.Task[RunChanges]":
         """Return the reading of what a viewer missed, the one under way if there is one.
 
         A hundred viewers who come at once with an old cursor would take all threads, and the
@@ -161,7 +161,7 @@ class Channel:
             self._catching[key].add_done_callback(lambda task: self._caught_up(key, task))
         return self._catching[key]
 
-    def _caught_up(self, key: tuple[int, int], task: "asyncio.Task[Reading]") -> None:
+    def _caught_up(self, key: tuple[int, int], task: "asyncio.Task[RunChanges]") -> None:
         del self._catching[key]
         if not task.cancelled():
             task.exception()  # who waited for it has met it
@@ -184,7 +184,7 @@ class Channel:
                     content = await self._in_thread(self._threads, self._reader.summary)
                     if not content:  # it was purged: whoever comes back is told
                         return
-                    self._add(Part(self._head, self._head, content))
+                    self._add(EncodedPart(self._head, self._head, content))
                 await asyncio.sleep(COALESCE_S if heard else 0)
 
     async def _read_new(self) -> bool:
@@ -195,7 +195,7 @@ class Channel:
                 self._threads, self._reader.read, self._head, NO_END
             )
             if upto != self._head:
-                part = Part(self._head, upto, content)
+                part = EncodedPart(self._head, upto, content)
                 self._head = upto
                 self._add(part)
         return self._head != began
@@ -206,7 +206,7 @@ class Channel:
         """Return what a reading of the run gives, as one of the few that go on at once."""
         return await to_thread.run_sync(read, self._run_id, *given, limiter=threads)
 
-    def _add(self, part: Part) -> None:
+    def _add(self, part: EncodedPart) -> None:
         self._parts.append(part)
         self._bytes += len(part.content)
         while len(self._parts) > KEPT_PARTS or (self._bytes > KEPT_BYTES and len(self._parts) > 1):

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def no_evaluation(run_id: str, metadata: Mapping[str, Any]) -> str | None:
+def evaluation_blocked(run_id: str, metadata: Mapping[str, Any]) -> str | None:
     """Return why no worker can score the run's checkpoints; `evaluable` unknown means try.
 
-    >>> no_evaluation("01J", {"evaluable": True}), no_evaluation("01J", {})
+    >>> evaluation_blocked("01J", {"evaluable": True}), evaluation_blocked("01J", {})
     (None, None)
-    >>> no_evaluation("01J", {"evaluable": False, "recipe": True})[:62]
+    >>> evaluation_blocked("01J", {"evaluable": False, "recipe": True})[:62]
     "The run's recipe has no evaluation section, so there are no he"
     """
     if metadata.get("evaluable") is not False:
@@ -30,7 +30,7 @@ def no_evaluation(run_id: str, metadata: Mapping[str, Any]) -> str | None:
     )
 
 
-def no_resume(run: Any, status: str, step: int | None) -> str | None:
+def resume_blocked(run: Any, status: str, step: int | None) -> str | None:
     """Return why the run cannot be taken up again (from `step`, or where it ended)."""
     if status in ("running", "stopping"):
         return (

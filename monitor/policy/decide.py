@@ -67,7 +67,7 @@ def decide(
     return decisions
 
 
-def repeated(
+def reissued(
     decisions: Sequence[Decision],
     known: Collection[tuple[str, str]],
     lapsed: Collection[str],
@@ -91,7 +91,7 @@ def repeated(
     ]
 
 
-def instead(
+def keep_another(
     decisions: Sequence[Decision], known: Collection[tuple[str, str]], refused: Collection[int]
 ) -> list[Decision]:
     """Return the decisions, a known one to keep a checkpoint anew if that one turned out to be gone.

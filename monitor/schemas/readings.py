@@ -74,7 +74,7 @@ def _needed(roles: RoleSeries, names: Mapping[str, int]) -> dict[str, int]:
 
 def _spans(
     attempts: Mapping[str, Sequence[Any]], needed: Mapping[str, Mapping[str, int]]
-) -> list[points.Span]:
+) -> list[points.StepRange]:
     """Return where each attempt counts; one that later ones supersede from its first step on does not."""
     spans = []
     for run_id, ids in needed.items():
@@ -85,7 +85,7 @@ def _spans(
             if row.first_step is not None and row.first_step < cuts[row.key]
         ]
         for number in ids.values():
-            spans += [points.Span(number, row.key, cuts[row.key]) for row in counting]
+            spans += [points.StepRange(number, row.key, cuts[row.key]) for row in counting]
     return spans
 
 

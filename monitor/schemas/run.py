@@ -43,11 +43,11 @@ class RunSummary(Shape):
     status: Literal["running", "stopping", "stopped", "finished", "failed", "lost"]
     status_reason: str | None
     phase: Phase
-    phase_words: str
+    phase_description: str
     words: str
     step: int | None
     max_steps: int | None
-    attempts: int
+    attempt_count: int
     created_at: str
     started_at: str
     ended_at: str | None
@@ -96,7 +96,7 @@ class Decision(Shape):
     created_at: str
 
 
-class SetAside(Shape):
+class QuarantinedMessage(Shape):
     attempt: int
     seq: int
     reason: str
@@ -155,18 +155,18 @@ class Run(RunSummary):
     metadata: RunMetadata
     roles: Roles
     kept: Kept | None
-    no_evaluation: str | None
-    no_resume: str | None
+    evaluation_blocked: str | None
+    resume_blocked: str | None
     evidence: list[Evidence]
-    score_now: float
+    detection_score: float
     watch: float | None
     confirm: float | None
     commands: list[RunCommand]
     decisions: list[Decision]
     change_points: list[ChangePoint]
     left_out: LeftOut
-    set_aside: list[SetAside]
-    attempt_list: list[Attempt]
+    quarantine: list[QuarantinedMessage]
+    attempts: list[Attempt]
     still_training: list[int]
 
 
@@ -189,7 +189,7 @@ class Health(Shape):
     detail: str | None = None
 
 
-SET_ASIDE_SHOWN = 5
+QUARANTINED_SHOWN = 5
 
 
 def summary(run: Any, found: Readings, now: float, lost_after_s: float) -> dict[str, Any]:
@@ -209,11 +209,11 @@ def summary(run: Any, found: Readings, now: float, lost_after_s: float) -> dict[
         "status": status,
         "status_reason": run.status_reason,
         "phase": verdict.get("phase", "warming_up"),
-        "phase_words": sentence.PHASE_WORDS[verdict.get("phase", "warming_up")],
+        "phase_description": sentence.PHASE_WORDS[verdict.get("phase", "warming_up")],
         "words": sentence.of_run(status, last_step, verdict),
         "step": last_step,
         "max_steps": max_steps,
-        "attempts": len(attempts),
+        "attempt_count": len(attempts),
         "created_at": when(run.created_at),
         "started_at": when(
             min((durations.span(row).first for row in attempts), default=run.created_at)
@@ -249,10 +249,10 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "policy": run.policy,
         "metadata": run.metadata,
         "roles": roles_view(found.names, run.metadata),
-        "no_evaluation": availability.no_evaluation(run.id, run.metadata),
-        "no_resume": availability.no_resume(run, shown["status"], step=0),
+        "evaluation_blocked": availability.evaluation_blocked(run.id, run.metadata),
+        "resume_blocked": availability.resume_blocked(run, shown["status"], step=0),
         "evidence": (run.verdict or {}).get("evidence", []),
-        "score_now": (run.verdict or {}).get("score", 0.0),
+        "detection_score": (run.verdict or {}).get("score", 0.0),
         "watch": (run.verdict or {}).get("watch"),
         "confirm": (run.verdict or {}).get("confirm"),
         "commands": [command(row) for row in asked],
@@ -260,10 +260,11 @@ def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[s
         "decisions": [decision(row) for row in verdicts_table.decisions_of(tx, run.id)],
         "change_points": [change_point(row) for row in verdicts_table.change_points_of(tx, run.id)],
         "left_out": left_out.shown(run.left_out),
-        "set_aside": [
-            set_aside(row, numbers) for row in quarantine.latest(tx, run.id, SET_ASIDE_SHOWN)
+        "quarantine": [
+            quarantined_message(row, numbers)
+            for row in quarantine.latest(tx, run.id, QUARANTINED_SHOWN)
         ],
-        "attempt_list": [attempt(row, number) for number, row in enumerate(attempts, 1)],
+        "attempts": [attempt(row, number) for number, row in enumerate(attempts, 1)],
         "still_training": superseded.alive(attempts, now, lost_after_s),
     }
 
@@ -282,8 +283,8 @@ def attempt(row: Any, number: int) -> dict[str, Any]:
     }
 
 
-def set_aside(row: Any, numbers: Mapping[int, int]) -> dict[str, Any]:
-    """Return a `SetAside`: a message that could not be taken, as text."""
+def quarantined_message(row: Any, numbers: Mapping[int, int]) -> dict[str, Any]:
+    """Return a `QuarantinedMessage`: a message that could not be taken, as text."""
     attempt = numbers.get(row.attempt_key, 0)
     return {"attempt": attempt, **_fields(row, ("seq", "reason", "body")), "at": when(row.at)}
 

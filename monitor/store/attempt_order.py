@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
-class Announced(Protocol):
+class AttemptPlace(Protocol):
     """An attempt as it was announced: `key` counts the announcements of its run."""
 
     @property
@@ -22,14 +22,14 @@ class Announced(Protocol):
     def late(self) -> bool | None: ...
 
 
-def in_order(rows: Sequence[Announced]) -> list[str]:
+def in_order(rows: Sequence[AttemptPlace]) -> list[str]:
     """Return the ids of a run's attempts in the order of their lives.
 
     One that lives when it is announced (`late` False) takes its turn, whatever box it goes on from; any
     other goes right behind the one it names. None comes before the one it names, where that is known.
     """
     by_id = {row.id: row for row in rows}
-    followers: dict[str | None, list[Announced]] = {}
+    followers: dict[str | None, list[AttemptPlace]] = {}
     turns = []
     for row in sorted(rows, key=lambda row: row.key):
         if row.late is False or row.after not in by_id:
@@ -46,11 +46,11 @@ def in_order(rows: Sequence[Announced]) -> list[str]:
 
 
 def _line(
-    row: Announced, by_id: Mapping[str, Announced], found: Mapping[str, None]
-) -> list[Announced]:
+    row: AttemptPlace, by_id: Mapping[str, AttemptPlace], found: Mapping[str, None]
+) -> list[AttemptPlace]:
     """Return the attempt and those before it that have no place yet, each after the one it names."""
-    line: dict[str, Announced] = {}
-    one: Announced | None = row
+    line: dict[str, AttemptPlace] = {}
+    one: AttemptPlace | None = row
     while one is not None and one.id not in line and one.id not in found:
         line[one.id] = one
         one = by_id.get(one.after) if one.after else None
@@ -58,7 +58,9 @@ def _line(
 
 
 def _add(
-    row: Announced, followers: Mapping[str | None, Sequence[Announced]], found: dict[str, None]
+    row: AttemptPlace,
+    followers: Mapping[str | None, Sequence[AttemptPlace]],
+    found: dict[str, None],
 ) -> None:
     """Give the attempt the next place, and those right behind it theirs."""
     waiting = [row]

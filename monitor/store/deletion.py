@@ -57,7 +57,7 @@ def lock(connection: Connection, run_id: str) -> RunRow | None:
     return run_rows.lock(connection, run_id)
 
 
-def hide(connection: Connection, run_id: str, now: float, by: str) -> None:
+def soft_delete(connection: Connection, run_id: str, now: float, by: str) -> None:
     """Mark a run as deleted, and end the jobs that wait for it."""
     connection.execute(
         update(runs).where(runs.c.id == run_id).values(deleted_at=now, deleted_by=by)
@@ -100,7 +100,7 @@ def tombstone(connection: Connection, run_id: str) -> Row[Any] | None:
     return connection.execute(select(purged).where(purged.c.run_id == run_id)).one_or_none()
 
 
-def bury(connection: Connection, run_id: str, now: float, by: str) -> None:
+def begin_purge(connection: Connection, run_id: str, now: float, by: str) -> None:
     """Begin to purge: from here on there is no way back."""
     connection.execute(insert(purged).values(run_id=run_id, author=by, purged_at=now, rows=0))
 

@@ -221,7 +221,7 @@ def samples_of(
     ).all()
 
 
-class Span(NamedTuple):
+class StepRange(NamedTuple):
     """The steps of one series at which one attempt counts: those before `cut`."""
 
     series_id: int
@@ -253,7 +253,7 @@ WITH span AS MATERIALIZED (
 
 
 def recent_points(
-    connection: Connection, spans: Sequence[Span], most: int
+    connection: Connection, spans: Sequence[StepRange], most: int
 ) -> dict[int, list[tuple[int, float]]]:
     """Return {series id: its last (step, value)s that count, at most `most`, by step}."""
     found: dict[int, list[tuple[int, float]]] = {}

@@ -54,7 +54,7 @@ class Wanted:
     status: str | None = None
 
 
-class Place(NamedTuple):
+class PageCursor(NamedTuple):
     """Where in the list: the time by which it is ordered, and the id."""
 
     at: float
@@ -74,11 +74,11 @@ class Page(NamedTuple):
     runs: Sequence[Row[Any]]
     total: int
     first: int
-    older: Place | None
-    newer: Place | None
+    older: PageCursor | None
+    newer: PageCursor | None
 
 
-def place_of(text: str) -> Place:
+def place_of(text: str) -> PageCursor:
     """Return the place that `str(place)` wrote; ValueError when it is none.
 
     >>> str(place_of("1800000000.25_01ARZ3NDEKTSV4RRFFQ69G5FAV"))
@@ -88,7 +88,7 @@ def place_of(text: str) -> Place:
     number = float(at)
     if not is_id(run_id) or number - number != 0.0:
         raise ValueError(f"{text!r} is no place in a list")
-    return Place(number, run_id)
+    return PageCursor(number, run_id)
 
 
 def words(name: str, project: str, tags: Sequence[str]) -> str:
@@ -106,7 +106,7 @@ def page(
     connection: Connection,
     wanted: Wanted,
     limit: int,
-    before: Place | None = None,
+    before: PageCursor | None = None,
     *,
     deleted: bool = False,
     now: float = 0.0,
@@ -129,14 +129,14 @@ def page(
         statement = statement.where(key < tuple_(*before))
     found = connection.execute(statement.limit(limit + 1)).all()
     shown, more = found[:limit], len(found) > limit
-    older = Place(getattr(shown[-1], order.name), shown[-1].id) if more else None
+    older = PageCursor(getattr(shown[-1], order.name), shown[-1].id) if more else None
     newer_place = None
     if before is not None and first > limit:
         back = select(order, runs.c.id).where(*given, key >= tuple_(*before))
         row = connection.execute(
             back.order_by(order, runs.c.id).offset(limit).limit(1)
         ).one_or_none()
-        newer_place = Place(*row) if row else None
+        newer_place = PageCursor(*row) if row else None
     return Page(shown, total, first, older, newer_place)
 
 

@@ -129,7 +129,7 @@ def get(connection: Connection, run_id: str) -> RunRow | None:
     return connection.execute(_RUN, {"run": run_id}).one_or_none()
 
 
-def fallen_silent(
+def newly_lost(
     connection: Connection, then: float, now: float, lost_after_s: float
 ) -> Sequence[str]:
     """Return the running runs that became `lost` after `then` and until `now`."""
@@ -180,7 +180,7 @@ def change_attempt(connection: Connection, attempt_id: str, values: Mapping[str,
     connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(**values))
 
 
-def forsake(connection: Connection, by: AttemptRow, now: float) -> None:
+def mark_lost(connection: Connection, by: AttemptRow, now: float) -> None:
     """Note that the attempts before `by` have lost the run to it, and are lost if they have not ended.
 
     Those announced after it were told late: they are of the past, and lost nothing.

@@ -76,7 +76,9 @@ def change_point(connection: Connection, change_point_id: str) -> Row[Any] | Non
     ).one_or_none()
 
 
-def judge(connection: Connection, change_point_id: str, state: str, author: str) -> Row[Any] | None:
+def review(
+    connection: Connection, change_point_id: str, state: str, author: str
+) -> Row[Any] | None:
     """Record a person's word on a change point and return it, or None if there is none."""
     return connection.execute(
         update(change_points)

@@ -20,7 +20,7 @@ MOST_CACHED = 256
 
 
 @dataclass
-class Folded:
+class DetectorState:
     """A detector that has seen the effective series up to `last_step`.
 
     `folds` is the run's count of changes of the past when it last looked. A run that logs a step in
@@ -35,12 +35,12 @@ class Folded:
     verdict: Verdict | None = None
     stored: tuple[ChangePoint, ...] | None = None  # the change points last written to the database
     keeps_last: bool = False
-    before: "Folded | None" = field(default=None, repr=False)
+    before: "DetectorState | None" = field(default=None, repr=False)
     shape: RunShape | None = None  # what the detector was told of the run, and by which roles
     roles: RoleSeries | None = field(default=None, repr=False, compare=False)
 
 
-class Folds:
+class DetectorCache:
     """The folded states of this process, the least recently used ones forgotten.
 
     A state is taken out to be used and put back once the transaction has committed, so that one of a
@@ -48,7 +48,7 @@ class Folds:
     """
 
     def __init__(self) -> None:
-        self._states: OrderedDict[str, Folded] = OrderedDict()
+        self._states: OrderedDict[str, DetectorState] = OrderedDict()
         self._guard = threading.Lock()
 
     def take(
@@ -58,7 +58,7 @@ class Folds:
         cuts: Mapping[int, int],
         boundaries: Sequence[int],
         changed_from: int,
-    ) -> Folded | None:
+    ) -> DetectorState | None:
         """Return the state if nothing it has seen changed from that step on, else None."""
         with self._guard:
             state = self._states.pop(run_id, None)
@@ -71,7 +71,7 @@ class Folds:
             return None
         return state
 
-    def put(self, run_id: str, state: Folded) -> None:
+    def put(self, run_id: str, state: DetectorState) -> None:
         """Remember a state."""
         with self._guard:
             self._states[run_id] = state
@@ -82,15 +82,15 @@ class Folds:
 
 def fresh(
     metadata: RunMetadata, policy: Policy, folds: int, roles: Assignment | None = None
-) -> Folded:
+) -> DetectorState:
     """Return the state that has seen nothing. An unknown preset falls back to the default one."""
     preset = policy.preset if policy.preset in PRESETS else "default"
     shape = shape_of(metadata, roles)
-    return Folded(Detector(shape, preset), folds, {}, (), shape=shape)
+    return DetectorState(Detector(shape, preset), folds, {}, (), shape=shape)
 
 
 def fold(
-    state: Folded,
+    state: DetectorState,
     series: Mapping[int, Mapping[str, float]],
     boundaries: Sequence[int],
     cuts: Mapping[int, int],
@@ -114,13 +114,13 @@ def fold(
     _settle(state, boundaries, cuts)
 
 
-def _settle(state: Folded, boundaries: Sequence[int], cuts: Mapping[int, int]) -> None:
+def _settle(state: DetectorState, boundaries: Sequence[int], cuts: Mapping[int, int]) -> None:
     """Note which attempts and boundaries lie behind what the state has seen."""
     state.cuts = dict(cuts)
     state.boundaries = tuple(step for step in boundaries if step <= state.last_step)
 
 
-def _same_past(state: Folded, cuts: Mapping[int, int]) -> bool:
+def _same_past(state: DetectorState, cuts: Mapping[int, int]) -> bool:
     """Return whether the same attempts still hold every step that was folded."""
     end = state.last_step + 1  # a cut is the first step that is superseded
     return all(min(cuts.get(key, 0), end) == min(cut, end) for key, cut in state.cuts.items())

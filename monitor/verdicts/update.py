@@ -10,7 +10,7 @@ from monitor.detector import ChangePoint, RunShape, Verdict
 from monitor.roles.series import RoleSeries, role_series, shape_of
 from monitor.store import points, verdicts
 from monitor.store.changes import News
-from monitor.verdicts.cache import Folded, Folds, fold, fresh
+from monitor.verdicts.cache import DetectorCache, DetectorState, fold, fresh
 from monitor.verdicts.encoding import as_json
 
 
@@ -18,7 +18,7 @@ from monitor.verdicts.encoding import as_json
 class Followed:
     """What came of following: the state to remember after the commit, and what to tell."""
 
-    state: Folded
+    state: DetectorState
     found: list[Verdict]  # of the steps that are new or changed
     news: list[News]
     values: dict[str, Any]  # columns of the run's row
@@ -32,7 +32,7 @@ class Followed:
 def follow(
     tx: Transaction,
     run: Any,
-    folds: Folds,
+    folds: DetectorCache,
     cuts: Mapping[int, int],
     numbers: Mapping[str, int],
     changed_from: int,
@@ -68,7 +68,7 @@ def follow(
     return Followed(state, found, news, {"verdict": shown, "folds": state.folds})
 
 
-def _fresh(run: Any, roles: RoleSeries) -> Folded:
+def _fresh(run: Any, roles: RoleSeries) -> DetectorState:
     metadata = RunMetadata.model_validate(run.metadata)
     return fresh(metadata, Policy.model_validate(run.policy), run.folds, roles.assignment)
 
@@ -88,7 +88,9 @@ def _news(found: Sequence[Verdict], changed_from: int, told: int) -> list[News]:
     return news
 
 
-def _store_change_points(tx: Transaction, run_id: str, state: Folded, *, known: bool) -> bool:
+def _store_change_points(
+    tx: Transaction, run_id: str, state: DetectorState, *, known: bool
+) -> bool:
     """Store the change points of the latest verdict; return whether any differed.
 
     `known`: what the database holds is what this state stored last.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cusp import tls
-from monitor.errors import Refused
+from monitor.errors import AddressRefused
 from monitor.webhooks.ssrf import Network, Target, checked
 
 DEADLINE_S = 10.0
@@ -61,7 +61,7 @@ def resolved(target: Target, look_up: Resolve, deadline_s: float) -> list[str]:
     if answer:
         return list(answer[0])
     why = problem[0] if problem else f"no answer within {deadline_s:.0f} s"
-    raise Refused(f"the name {target.host!r} cannot be resolved: {why}")
+    raise AddressRefused(f"the name {target.host!r} cannot be resolved: {why}")
 
 
 def post(
@@ -81,7 +81,7 @@ def post(
         with _connected(target, addresses, context, until) as connection:
             connection.sendall(_request(target, headers, body))
             status = _status(connection, until)
-    except Refused as refused:
+    except AddressRefused as refused:
         return Outcome(None, str(refused))
     except TimeoutError:
         return Outcome(None, f"{target.authority} did not answer within {deadline_s:.0f} s")

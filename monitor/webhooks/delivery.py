@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from cusp import __version__, tls
 from monitor.database.engine import Database, Unavailable
-from monitor.errors import Refused
+from monitor.errors import AddressRefused
 from monitor.store.access import deliveries
 from monitor.store.access import webhooks as store
 from monitor.webhooks import outbox
@@ -28,7 +28,7 @@ MOST_AT_ONCE = 8
 GONE = 410
 
 
-class Courier:
+class DeliveryThread:
     """A thread that sends what is due, a few at once, until closed.
 
     `look_up` and `context` are the edges: names to addresses, and whose certificates are trusted.
@@ -72,7 +72,7 @@ class Courier:
 
     def send_due(self) -> int:
         """Send everything that is due now, one after another, and return how much that was."""
-        outbox.tell_lost(self._database, self._clock(), self._lost_after_s)
+        outbox.emit_lost(self._database, self._clock(), self._lost_after_s)
         count = 0
         while (row := self._claimed()) is not None:
             self._send(row)
@@ -85,7 +85,7 @@ class Courier:
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
             try:
-                outbox.tell_lost(self._database, self._clock(), self._lost_after_s)
+                outbox.emit_lost(self._database, self._clock(), self._lost_after_s)
                 self._start_due()
                 away = False
             except Unavailable as error:
@@ -131,7 +131,7 @@ class Courier:
     def _posted(self, webhook: store.WebhookRow, row: deliveries.DeliveryRow) -> Outcome:
         try:
             target = parse(webhook.url)
-        except Refused as refused:
+        except AddressRefused as refused:
             return Outcome(None, str(refused))
         body = outbox.addressed(row.body, self._root_path).encode()
         headers = {

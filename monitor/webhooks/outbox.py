@@ -36,7 +36,7 @@ LONGEST_RETRY_S = 4 * 3600.0
 NEWS_S = 86_400.0  # a run that was lost longer ago is no news
 
 
-def tell(
+def emit(
     tx: Transaction, topic: Topic, run_id: str, now: float, *, key: str | None = None, **data: Any
 ) -> None:
     """Put the topic into the outbox of every webhook that wants it; with a `key`, once for ever."""
@@ -45,10 +45,12 @@ def tell(
         return
     named = {"id": run_id, "project": run.project, "name": run.name, "path": f"/runs/{run_id}"}
     for webhook in webhooks.wanting(tx, topic, run.project):
-        put(tx, webhook.id, topic, now, key=key and f"{topic} {run_id} {key}", run=named, data=data)
+        enqueue(
+            tx, webhook.id, topic, now, key=key and f"{topic} {run_id} {key}", run=named, data=data
+        )
 
 
-def put(
+def enqueue(
     tx: Transaction,
     webhook_id: str,
     topic: str,
@@ -106,7 +108,7 @@ def retry_after_s(attempts: int) -> float | None:
     return min(LONGEST_RETRY_S, FIRST_RETRY_S * 3.0 ** (attempts - 1))
 
 
-def tell_lost(database: Database, now: float, lost_after_s: float) -> int:
+def emit_lost(database: Database, now: float, lost_after_s: float) -> int:
     """Tell of runs that fell silent since a webhook for it exists; return how many there were."""
     with database.read() as tx:
         wanting = [row for row in webhooks.active(tx) if "run.lost" in row.topics]
@@ -120,7 +122,7 @@ def tell_lost(database: Database, now: float, lost_after_s: float) -> int:
             if run is not None and run.last_contact_at == last_contact_at:
                 heard = clock.when(last_contact_at)
                 key = f"{last_contact_at:.3f}"
-                tell(
+                emit(
                     tx, "run.lost", run_id, now, key=key, last_contact_at=heard, step=run.last_step
                 )
     return len(found)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from monitor.errors import Refused
+from monitor.errors import AddressRefused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -79,22 +79,26 @@ def parse(url: str) -> Target:
     """
     shown = repr(url[:200])
     if not (url.isascii() and url.isprintable()) or set(url) & set(' \\"<>^`{|}'):
-        raise Refused(f"the URL {shown} holds characters no URL has; encode them (%20, xn--)")
+        raise AddressRefused(
+            f"the URL {shown} holds characters no URL has; encode them (%20, xn--)"
+        )
     if len(url) > LONGEST_URL:
-        raise Refused(f"the URL has {len(url)} characters; at most {LONGEST_URL} are taken")
+        raise AddressRefused(f"the URL has {len(url)} characters; at most {LONGEST_URL} are taken")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise Refused(f"the URL {shown} cannot be read ({error})") from None
+        raise AddressRefused(f"the URL {shown} cannot be read ({error})") from None
     if parts.scheme not in ("https", "http") or not host or port == 0:
-        raise Refused(f"the URL is {shown}; use one like https://hooks.example/cusp")
+        raise AddressRefused(f"the URL is {shown}; use one like https://hooks.example/cusp")
     if parts.username is not None or parts.password is not None:
-        raise Refused(
+        raise AddressRefused(
             "the URL holds a user or password, which would be shown in lists; leave them out"
         )
     if parts.fragment:
-        raise Refused(f"the URL {shown} has a fragment (#), which is never sent; leave it out")
+        raise AddressRefused(
+            f"the URL {shown} has a fragment (#), which is never sent; leave it out"
+        )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), path)
 
@@ -121,11 +125,11 @@ def checked(target: Target, resolved: Sequence[str], allowed: Sequence[Network])
     that looks at the first one is passed by.
     """
     if not resolved:
-        raise Refused(f"the name {target.host!r} has no address; look at the URL again")
+        raise AddressRefused(f"the name {target.host!r} has no address; look at the URL again")
     for text in resolved:
         problem = _problem(target, text, allowed)
         if problem:
-            raise Refused(problem)
+            raise AddressRefused(problem)
     return list(resolved)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from monitor.errors import Refused
+from monitor.errors import AddressRefused
 from monitor.webhooks.ssrf import LONGEST_URL, parse
 
 _HEX = "[0-9A-Fa-f]{1,4}"
@@ -36,7 +36,7 @@ def readable(url: str) -> str:
     """
     parse(url)  # knows better sentences than a pattern
     if not _FORM.fullmatch(url):
-        raise Refused(f"the URL is {url[:200]!r}; use one like https://hooks.example/cusp")
+        raise AddressRefused(f"the URL is {url[:200]!r}; use one like https://hooks.example/cusp")
     return url
 
 

@@ -175,7 +175,7 @@ def test_what_a_dead_attempt_left_is_shipped_by_the_next_one(
     wait_for(monitor_process, second, 0)
     assert second.finish(drain_s=20)
     assert stored(monitor_process, second) == list(range(21))
-    attempts = monitor_process.get(f"/runs/{first.id}")["attempt_list"]
+    attempts = monitor_process.get(f"/runs/{first.id}")["attempts"]
     assert [a["status"] for a in attempts] == ["failed", "finished"]
 
 

@@ -32,11 +32,11 @@ class Bench:
         from transformers.trainer_callback import PrinterCallback
         from trl import GRPOConfig, GRPOTrainer
 
-        from trainer.train import quieten
+        from trainer.train import silence_libraries
         from trainer.training.model import load_base
         from trainer.training.rewards import reward_functions
 
-        quieten()
+        silence_libraries()
         chosen = {
             "max_steps": 8,
             "save_steps": 4,

@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from trainer.recipe_loader import load_recipe
 from trainer.train import train
-from trainer.training.distributed import leave
+from trainer.training.distributed import exit_process
 
 
 class NoteTheEnd(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
@@ -32,4 +32,4 @@ if __name__ == "__main__":
     run_id, *overrides = sys.argv[1:]
     root = Path(os.environ["CUSP_DIR"]) / "runs" / run_id
     train(load_recipe("tiny", overrides), root, run_id=run_id, callbacks=[NoteTheEnd()])
-    sys.exit(leave(0))
+    sys.exit(exit_process(0))

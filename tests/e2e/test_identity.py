@@ -91,7 +91,7 @@ def test_in_a_living_kernel_every_training_is_its_own_and_has_its_end(
     assert (first["status"], first["status_reason"]) == ("failed", "KeyboardInterrupt")
     again = cells["again"][0]
     assert again["id"] != first["id"], "the same callback, another training"
-    assert (again["status"], again["step"], again["attempts"]) == ("finished", 2, 1)
+    assert (again["status"], again["step"], again["attempt_count"]) == ("finished", 2, 1)
     died = cells["dies"][0]
     assert (died["status"], died["status_reason"]) == (
         "failed",
@@ -100,7 +100,7 @@ def test_in_a_living_kernel_every_training_is_its_own_and_has_its_end(
     by_id = {one["id"]: one for one in cells["resumed"]}
     assert len(by_id) == 3
     resumed = by_id[first["id"]]
-    assert (resumed["attempts"], resumed["status"], resumed["step"]) == (2, "finished", 8)
+    assert (resumed["attempt_count"], resumed["status"], resumed["step"]) == (2, "finished", 8)
 
 
 # --- resuming ------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_a_resumed_training_goes_on_with_the_run_of_its_checkpoint(
     said, _ = run(resume, tmp_path / "out2", elsewhere, env=environment(monitor, tmp_path / "box2"))
     assert said.split()[-1] == run_id
     found = asked(monitor, f"/runs/{run_id}")
-    assert (found["attempts"], found["status"], found["step"]) == (2, "finished", 30)
+    assert (found["attempt_count"], found["status"], found["step"]) == (2, "finished", 30)
     (loss,) = asked(monitor, f"/runs/{run_id}/series", names="loss")["series"]
     assert loss["steps"] == list(range(1, 31))
 
@@ -243,7 +243,7 @@ def test_forked_children_write_nothing_end_nothing_and_hold_no_lock(
     try:
         assert last == "locked: False False", "a child that outlives the training holds its lock"
         found = asked(monitor, f"/runs/{run_id}")
-        assert (found["status"], found["step"], found["attempts"]) == ("finished", 19, 1)
+        assert (found["status"], found["step"], found["attempt_count"]) == ("finished", 19, 1)
         series = {one["name"]: one for one in asked(monitor, f"/runs/{run_id}/series")["series"]}
         assert sorted(series) == ["reward"]
         assert series["reward"]["steps"] == list(range(20))
@@ -253,7 +253,7 @@ def test_forked_children_write_nothing_end_nothing_and_hold_no_lock(
         # The run can be trained again on this box at once, as the next attempt.
         again = f"import cusp; run = cusp.init(run_id='{run_id}', must_own=True); run.finish()"
         run(again, env=environment(monitor, tmp_path / "box"))
-        assert asked(monitor, f"/runs/{run_id}")["attempts"] == 2
+        assert asked(monitor, f"/runs/{run_id}")["attempt_count"] == 2
     finally:
         os.kill(int(child), 9)
 
@@ -315,7 +315,7 @@ def test_of_two_boxes_on_one_run_the_older_is_told_stops_writing_and_hears_the_s
     )
     newer = box(8)
     wait_until(lambda: asked(monitor, f"/runs/{run_id}")["still_training"] == [1], 30)
-    wait_until(lambda: asked(monitor, f"/runs/{run_id}")["attempt_list"][0]["outrun"] > 0, 30)
+    wait_until(lambda: asked(monitor, f"/runs/{run_id}")["attempts"][0]["outrun"] > 0, 30)
     page = httpx.get(f"{monitor.url}/runs/{run_id}", timeout=60).text
     assert "though attempt 2 has taken the run over" in page
     httpx.post(f"{monitor.url}/api/v1/runs/{run_id}/stop", json={}, timeout=60).raise_for_status()
@@ -324,7 +324,7 @@ def test_of_two_boxes_on_one_run_the_older_is_told_stops_writing_and_hears_the_s
     assert said[0][1].count("has taken the run over") == 1, "said once, in the older one's terminal"
     assert "taken the run over" not in said[1][1]
     found = asked(monitor, f"/runs/{run_id}")
-    assert (found["status"], found["attempts"], found["still_training"]) == ("stopped", 2, [])
+    assert (found["status"], found["attempt_count"], found["still_training"]) == ("stopped", 2, [])
     (series,) = asked(monitor, f"/runs/{run_id}/series", names="format_reward")["series"]
     assert set(series["values"]) == {0.8}
 
@@ -356,7 +356,7 @@ def test_a_synced_run_has_the_times_and_the_cost_of_its_training(
     run(OFFLINE, run_id, env={**env, "CUSP_MODE": "offline"})
     subprocess.run([sys.executable, "-m", "cusp", "sync"], env=env, check=True, cwd=tmp_path)
     found = asked(monitor, f"/runs/{run_id}")
-    assert (found["status"], found["attempts"]) == ("finished", 2)
+    assert (found["status"], found["attempt_count"]) == ("finished", 2)
     assert found["elapsed_s"] == pytest.approx(3600, abs=5)
     assert found["spent_usd"] == pytest.approx(3.0, abs=0.02)
     began = datetime.fromisoformat(found["started_at"]).timestamp()

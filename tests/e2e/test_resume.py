@@ -118,13 +118,13 @@ def test_a_killed_training_is_resumed_by_a_worker_and_by_another_when_that_is_ki
             box.end()
     assert (claims, brought) == (2, {"step": 40}), (job, box.logs())
     assert (run["status"], run["step"]) == ("finished", 40)
-    lives = [(a["status"], a["first_step"]) for a in run["attempt_list"]]
+    lives = [(a["status"], a["first_step"]) for a in run["attempts"]]
     # The second one's worker was killed: its training was asked to end, and saved the step in flight.
     assert lives[:2] == [("lost", 1), ("failed", 11)]
-    assert "SIGTERM" in run["attempt_list"][1]["status_reason"]
+    assert "SIGTERM" in run["attempts"][1]["status_reason"]
     last_status, went_on_at = lives[2]
     assert (last_status, len(lives)) == ("finished", 3)
-    assert went_on_at == run["attempt_list"][1]["last_step"] + 1, "right after that checkpoint"
+    assert went_on_at == run["attempts"][1]["last_step"] + 1, "right after that checkpoint"
     assert went_on_at >= 16, "what the killed one had done is not done again"
     for one in series:
         assert one["steps"] == list(range(1, 41)), f"{one['name']}: a step is lost or doubled"

@@ -69,7 +69,7 @@ def test_a_stop_ends_both_ranks_in_the_same_step(
     assert saved is not None
     assert manifest.verify(saved).step == last
     assert {"rng_state_0.pth", "rng_state_1.pth"} <= manifest.verify(saved).files.keys()
-    attempts = run["attempt_list"]
+    attempts = run["attempts"]
     assert [attempt["status"] for attempt in attempts] == ["stopped"], "only rank 0 speaks"
 
 

@@ -76,6 +76,6 @@ def _attached(trainer: Any) -> int:
 if __name__ == "__main__":
     main(*sys.argv[1:])
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        from trainer.training.distributed import leave
+        from trainer.training.distributed import exit_process
 
-        leave(0)
+        exit_process(0)

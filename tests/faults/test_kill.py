@@ -90,8 +90,8 @@ def test_nothing_is_lost_or_doubled_when_trainer_and_monitor_are_killed(
     finally:
         training.kill()
     run = monitor_process.get(f"/runs/{training.run_id}")
-    assert (run["status"], run["step"], run["attempts"]) == ("finished", 30, 2), run
-    assert [a["status"] for a in run["attempt_list"]] == ["lost", "finished"]
+    assert (run["status"], run["step"], run["attempt_count"]) == ("finished", 30, 2), run
+    assert [a["status"] for a in run["attempts"]] == ["lost", "finished"]
     _same_as_trl_logged(monitor_process, training)
 
 

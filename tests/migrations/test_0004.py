@@ -26,9 +26,9 @@ def test_attempts_of_an_older_version_are_in_the_order_of_their_ids(database_url
     second.api = api
     found = second.get()
     assert second.get("/series") == before
-    assert [one["id"] for one in found["attempt_list"]] == [first.attempt_id, second.attempt_id]
+    assert [one["id"] for one in found["attempts"]] == [first.attempt_id, second.attempt_id]
     assert (found["status"], found["still_training"]) == ("failed", [])
     third = Trainer(api, first.run_id)
     third.send(status("started"), point(6, reward=1.0))
-    assert third.get()["attempt_list"][-1]["id"] == third.attempt_id
+    assert third.get()["attempts"][-1]["id"] == third.attempt_id
     app.state.service.database.close()

@@ -66,7 +66,7 @@ def runs_page(record: dict[str, Any]) -> str:
 
 def records() -> dict[str, Any]:
     run = shapes.run(tags=["a tag"], status_reason="a reason", config={"key": ["value"]})
-    run["set_aside"] = [{"attempt": 1, "seq": 3, "reason": "a reason"}]
+    run["quarantine"] = [{"attempt": 1, "seq": 3, "reason": "a reason"}]
     run["left_out"] = {
         "metrics": [{"name": "a name", "reason": "why", "count": 2, "step": 5}],
         "more": 0,

@@ -188,7 +188,7 @@ def test_every_secret_is_compared_in_constant_time(
 
     monkeypatch.setattr("monitor.auth.grants.hmac.compare_digest", compare)
     wrong = made["token"][:-4] + "wxyz"
-    unknown = grants.written(new_id(), "secret")
+    unknown = grants.format_token(new_id(), "secret")
     cost = {}
     for given in (KEY, made["token"], wrong, unknown, "short"):
         before = len(compared)
@@ -205,12 +205,12 @@ def test_a_tokens_secret_cannot_be_made_by_who_knows_its_request() -> None:
     """It is made again for a repeat, from what only the monitor's owner knows; nobody else can."""
     secrets = []
     for key in (KEY, KEY + "2"):
-        made = grants.secret_again(key, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "the same request")
+        made = grants.derive_secret(key, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "the same request")
         assert len(made) == 43
         secrets.append(made)
     assert secrets[0] != secrets[1]
-    assert grants.secret_again(KEY, "01ARZ3NDEKTSV4RRFFQ69G5FAW", "the same request") != secrets[0]
-    assert grants.secret_again(KEY, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "another request") != secrets[0]
+    assert grants.derive_secret(KEY, "01ARZ3NDEKTSV4RRFFQ69G5FAW", "the same request") != secrets[0]
+    assert grants.derive_secret(KEY, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "another request") != secrets[0]
 
 
 def test_a_revoked_token_is_good_for_seconds_elsewhere_and_no_longer() -> None:
@@ -235,7 +235,7 @@ def test_guessing_by_header_is_slowed_down_by_address(
     assert guarded.get("/api/v1/runs", headers=good).status_code == 200
     statuses = []
     for _ in range(260):
-        guess = {"Authorization": f"Bearer {grants.written(new_id(), 'guess')}"}
+        guess = {"Authorization": f"Bearer {grants.format_token(new_id(), 'guess')}"}
         statuses.append(guarded.get("/api/v1/runs", headers=guess).status_code)
     assert statuses[0] == 401
     assert 429 in statuses

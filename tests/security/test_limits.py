@@ -27,7 +27,7 @@ def test_only_the_metric_beyond_the_limit_is_set_aside(database_url: str) -> Non
         assert [trainer.series(name)[1] for name in "abc"] == [[1.0, 4.0], [2.0, 5.0], []]
         run = trainer.get()
         assert run["quarantined"] == 1
-        assert "'c' of step 1 was set aside; log fewer names" in run["set_aside"][0]["reason"]
+        assert "'c' of step 1 was set aside; log fewer names" in run["quarantine"][0]["reason"]
 
 
 def test_what_was_set_aside_is_downloaded_as_json_lines(api: TestClient) -> None:

@@ -19,7 +19,7 @@ from trainer.recipe_loader import load_recipe
 from trainer.train import main, train
 from trainer.training.batch_size import divided
 from trainer.training.data import DataError
-from trainer.training.hardware import fitted
+from trainer.training.hardware import adapted_to_hardware
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
 
@@ -92,7 +92,10 @@ def test_the_tina_recipe_trains_with_the_model_and_data_of_the_tiny_one(
     assert any("grpo.use_vllm=false" in line for line in said)
     entry = log_of(tmp_path / "checkpoint-2")[-1]
     assert {"rewards/format_reward/mean", "rewards/accuracy_reward/mean", "kl"} <= entry.keys()
-    assert load_recipe(tmp_path / RECIPE_FILE) == fitted(divided(recipe, 1), has_gpu=False)[0]
+    assert (
+        load_recipe(tmp_path / RECIPE_FILE)
+        == adapted_to_hardware(divided(recipe, 1), has_gpu=False)[0]
+    )
 
 
 def small_model() -> Any:

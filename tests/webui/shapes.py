@@ -12,14 +12,22 @@ Json = dict[str, Any]
 def bare_run(**changes: Any) -> Json:
     """A run that has been announced and has sent nothing."""
     run: Json = dict.fromkeys(
-        ("status_reason", "phase", "phase_words", "step", "max_steps", "ended_at", "transition")
+        (
+            "status_reason",
+            "phase",
+            "phase_description",
+            "step",
+            "max_steps",
+            "ended_at",
+            "transition",
+        )
     )
     run |= dict.fromkeys(("score", "saved_fraction", "spent_usd", "saved_usd", "last_contact_at"))
     run |= {"id": RUN_ID, "project": "demo", "name": "tiny", "tags": [], "status": "running"}
     run |= {
         "elapsed_s": 0.0,
         "still_training": [],
-        "attempts": 1,
+        "attempt_count": 1,
         "created_at": AT,
         "started_at": AT,
         "latest": {},
@@ -35,7 +43,7 @@ def run(**changes: Any) -> Json:
     told: Json = {
         "status": "stopped",
         "phase": "past",
-        "phase_words": "Length turned up and format fell.",
+        "phase_description": "Length turned up and format fell.",
         "step": 60,
         "max_steps": 160,
         "ended_at": "2026-11-21T09:01:30.000Z",

@@ -16,7 +16,7 @@ def whole_page(**changes: object) -> Page:
 
 def hostile_pages() -> list[str]:
     run = shapes.run(name=HOSTILE, project=HOSTILE, tags=[HOSTILE], status_reason=HOSTILE)
-    run |= {"phase_words": HOSTILE, "config": {HOSTILE: HOSTILE}}
+    run |= {"phase_description": HOSTILE, "config": {HOSTILE: HOSTILE}}
     run["commands"] = [shapes.command(reason=HOSTILE, author=HOSTILE, state_reason=HOSTILE)]
     data = shapes.page_data()
     data["series"] = [*data["series"], shapes.series(HOSTILE)]

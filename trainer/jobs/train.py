@@ -43,7 +43,7 @@ class TrainingFailed(CuspError, RuntimeError):
     """The training process ended otherwise than well; the message holds its last words."""
 
 
-def take_up(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[str, Any]:
+def resume_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[str, Any]:
     """Train on until the process ends; return the last step.
 
     Raises TrainingFailed with the end of its log, CheckpointError or RecipeError in a sentence, and

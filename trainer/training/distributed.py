@@ -26,7 +26,7 @@ def agreed(run_id: str) -> str:
     return str(broadcast_object_list([run_id])[0])
 
 
-def leave(status: int) -> int:
+def exit_process(status: int) -> int:
     """Return the exit status; one process of several ends right here, with nothing left to be lost.
 
     A Gloo thread may let go of its last tensor late, and needs the interpreter for that. One that is

@@ -8,7 +8,7 @@ from trainer.recipe import PretrainedModel, Recipe
 from trainer.recipe_loader import RecipeError
 
 
-def fitted(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[str]]:
+def adapted_to_hardware(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[str]]:
     """Return the recipe as this machine can run it and a sentence for each change.
 
     RecipeError is raised for what cannot be replaced without another training.

@@ -47,7 +47,7 @@ def smoothed(values: Sequence[float], weight: float = LIGHTEST) -> list[float]:
     return out
 
 
-def thinned(values: Sequence[float], limit: int = MAX_POINTS) -> list[int]:
+def downsample(values: Sequence[float], limit: int = MAX_POINTS) -> list[int]:
     """Indices to draw: all, or both ends and the least and greatest of each of limit/2 buckets."""
     count = len(values)
     if count <= limit:

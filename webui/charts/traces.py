@@ -6,7 +6,7 @@ from typing import Any
 from webui import format
 from webui.charts import series as lines
 from webui.charts.layout import Json, Record
-from webui.charts.series import thinned
+from webui.charts.series import downsample
 
 EVIDENCE_ORDER = ("format_reward", "completion_length", "accuracy_reward", "entropy")
 ALWAYS_DRAWN = (*EVIDENCE_ORDER, "format_volatility")
@@ -19,7 +19,7 @@ def evidence_traces(verdicts: Record | None) -> list[Json]:
     """
     found = verdicts or {"steps": [], "scores": [], "evidence": {}}
     names = sorted({*ALWAYS_DRAWN, *found["evidence"]}, key=_evidence_rank)
-    drawn = thinned(found["scores"])
+    drawn = downsample(found["scores"])
     steps = [found["steps"][i] for i in drawn]
     parts = [
         {
@@ -66,7 +66,7 @@ def metric_traces(
     """What a later attempt superseded (grey), the values (faint) and their average (strong)."""
     steps, values = lines.pairs(one)
     average = lines.smoothed(values, weight)
-    drawn = lines.thinned(values, limit)
+    drawn = lines.downsample(values, limit)
     old_steps, old_values = lines.pairs((one or {}).get("superseded"))
     label = format.charted(format.metric(name))
     color = evidence_color(name)

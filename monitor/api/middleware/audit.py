@@ -26,7 +26,7 @@ REFUSED_PER_S, REFUSED_BURST = 1.0, 1_000.0
 _log = logging.getLogger(__name__)
 
 
-class Acts:
+class AuditMiddleware:
     """Writes the rows once the answer is on its way. `clock` gives seconds since 1970."""
 
     def __init__(self, app: ASGIApp, database: Database, clock: Callable[[], float]) -> None:

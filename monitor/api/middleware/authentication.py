@@ -33,7 +33,7 @@ LONGEST_WAY_BACK = 2_000
 _NEEDED = "a token is needed: send `Authorization: Bearer TOKEN`, or log in at /login"
 
 
-class Guard:
+class AuthenticationMiddleware:
     """Lets a request pass that may, with its grant in `request.state.grant`; answers the others.
 
     `rate_per_s` is how often one token may ask from one address, 0 for as often as it likes. Without
@@ -45,7 +45,7 @@ class Guard:
         self._app = app
         self._tokens = tokens
         self._rates = Buckets(rate_per_s, BURST_S * rate_per_s) if rate_per_s else None
-        self._strangers = Buckets(STRANGERS_PER_S, STRANGERS_BURST)
+        self._anonymous = Buckets(STRANGERS_PER_S, STRANGERS_BURST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -72,23 +72,23 @@ class Guard:
         asker = network_of(_address(request))
         if grants.is_open(request.scope["path"]):
             safe = request.method in cross_site.SAFE_METHODS
-            return None if safe else _hurried(self._strangers.take(asker))
+            return None if safe else _too_many_requests(self._anonymous.take(asker))
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         found = sessions_of(request, self._tokens)
-        if not self._tokens.remembers(bearer, found) and self._strangers.wait_s(asker):
-            return _hurried(self._strangers.wait_s(asker))
+        if not self._tokens.is_cached(bearer, found) and self._anonymous.wait_s(asker):
+            return _too_many_requests(self._anonymous.wait_s(asker))
         try:
             grant = await self._grant(bearer, found)
         except Unavailable:
             return problem(503, "Not ready", "the database does not answer; try again")
         request.state.grant = grant
         if grant is None:
-            self._strangers.take(asker)
+            self._anonymous.take(asker)
             return self._refused(request)
         SESSION.set(grant.session is not None)
         if self._rates is None or (self._tokens.is_open and grant.token_id is None):
             return None
-        return _hurried(self._rates.take(f"{grant.token_id} {asker}"))
+        return _too_many_requests(self._rates.take(f"{grant.token_id} {asker}"))
 
     def _of_another_site(self, request: Request) -> Response | None:
         """Return the refusal of what a browser would not send for a page of ours."""
@@ -97,7 +97,7 @@ class Guard:
             return problem(
                 400, "Bad request", f"the header Host is {host[:200]!r}, which is no host"
             )
-        if self._tokens.is_open and cross_site.is_strange_host(host):
+        if self._tokens.is_open and cross_site.is_untrusted_host(host):
             detail = f"without a token this monitor answers as 127.0.0.1 or localhost, not as {host[:200]!r}"
             return problem(403, "Not allowed", detail)
         forwarded = getattr(request.state, "forwarded_host", "")
@@ -162,7 +162,7 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _hurried(wait_s: float) -> Response | None:
+def _too_many_requests(wait_s: float) -> Response | None:
     if not wait_s:
         return None
     seconds = math.ceil(wait_s)

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from monitor.api.problems import problem
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """ASGI middleware: answers 413 once a body, as sent or unpacked, exceeds `limit_bytes`."""
 
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:

@@ -18,7 +18,7 @@ LEVEL = 4  # of a run's page and of series nearly what 9 saves, in a third of th
 _TYPES = ("text/", "application/json", "image/svg+xml")
 
 
-class Compressed:
+class CompressionMiddleware:
     """Packs what the asker can unpack."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -15,7 +15,7 @@ from monitor.path_prefix import BadPrefix, prefix_of, without
 from webui.address import PREFIX
 
 
-class Forwarded(ProxyHeadersMiddleware):
+class ForwardedMiddleware(ProxyHeadersMiddleware):
     """uvicorn's X-Forwarded-For and -Proto, and beside them -Prefix and -Host, from trusted proxies.
 
     `prefix` is what the monitor was started with; X-Forwarded-Prefix wins over it.

@@ -15,7 +15,7 @@ from monitor.store.access import audit
 router = APIRouter(tags=["runs"])
 
 
-class Act(Shape):
+class AuditRow(Shape):
     id: str
     at: str
     run_id: str | None
@@ -25,11 +25,11 @@ class Act(Shape):
     detail: Json
 
 
-class Acts(Shape):
-    audit: list[Act]
+class AuditLog(Shape):
+    audit: list[AuditRow]
 
 
-@router.get("/audit", dependencies=[needs("admin")], responses=answers(Acts))
+@router.get("/audit", dependencies=[needs("admin")], responses=answers(AuditLog))
 def get_whole_audit(service: ServiceDep, before: Id | None = None, requests: bool = False) -> Json:
     """Return who did what, newest first: on every run, purged ones too, and on none.
 

@@ -20,7 +20,7 @@ from monitor.schemas import run as run_schema
 from monitor.schemas.base import Json
 from monitor.store import changes, checkpoints, commands
 from monitor.store.access import audit
-from monitor.webhooks.outbox import tell
+from monitor.webhooks.outbox import emit
 
 router = APIRouter(tags=["checkpoints"])
 
@@ -92,7 +92,7 @@ def promote_checkpoint(
         )
         verified = checkpoints.verified(row, now)
         told = {"checkpoint_id": row.id, "author": grant.name, **detail}
-        tell(tx, "checkpoint.promoted", row.run_id, now, **told)
+        emit(tx, "checkpoint.promoted", row.run_id, now, **told)
         kept = row.pinned and verified
         if not kept and run_or_404(tx, row.run_id).status == "running":
             quotas.check_commands(tx, row.run_id)
@@ -107,7 +107,7 @@ def promote_checkpoint(
         changes.add(tx, row.run_id, "run", {})
         return {"checkpoint_id": row.id, "run_id": row.run_id, "verified": verified, **detail}
 
-    answer = service.once(key, ["promote", checkpoint_id, asked.model_dump()], act)
+    answer = service.idempotent(key, ["promote", checkpoint_id, asked.model_dump()], act)
     service.changed(answer["run_id"])
     return answer
 
@@ -141,7 +141,7 @@ def pin_checkpoint(
         changes.section_changed(tx, row.run_id, "commands")
         return run_schema.command(command)
 
-    answer = service.once(key, ["pin", checkpoint_id], act)
+    answer = service.idempotent(key, ["pin", checkpoint_id], act)
     service.changed(answer["run_id"])
     return answer
 
@@ -208,7 +208,7 @@ def check_checkpoint(
             "verified": checkpoints.verified(after, moved),
         }
 
-    answer = service.once(key, ["check", checkpoint_id, report.model_dump()], act)
+    answer = service.idempotent(key, ["check", checkpoint_id, report.model_dump()], act)
     service.changed(answer["run_id"])
     return answer
 

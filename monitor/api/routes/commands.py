@@ -58,7 +58,7 @@ def stop_run(
             stop.stop(tx, run_id, service.clock(), asked.reason, asked.mode, grant.name)
         )
 
-    answer = service.once(key, ["stop", run_id, asked.model_dump()], act)
+    answer = service.idempotent(key, ["stop", run_id, asked.model_dump()], act)
     service.changed(run_id)
     return answer
 
@@ -105,6 +105,6 @@ def resume_run(
         status = run_schema.status_of(tx, run, now, service.config.lost_after_s)
         return evaluation.job(resume.asked_for(tx, run, now, grant.name, status=status, step=step))
 
-    answer = service.once(key, ["resume", run_id, step], act)
+    answer = service.idempotent(key, ["resume", run_id, step], act)
     service.changed(run_id)
     return answer

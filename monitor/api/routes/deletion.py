@@ -51,7 +51,7 @@ def delete_run(
 
     def act(tx: Transaction) -> Json:
         run = _run(tx, run_id)
-        delete.hide(
+        delete.soft_delete(
             tx,
             run,
             service.clock(),
@@ -138,7 +138,7 @@ def _act(
     run_id: str,
     act: Callable[[Transaction], Json],
 ) -> Json:
-    answer = service.once(key, question, act)
+    answer = service.idempotent(key, question, act)
     service.changed(run_id)
     return answer
 

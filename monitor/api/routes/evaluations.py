@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cusp.protocol.fields import Body, Finite, Id, Name, Step
 from monitor.actions import evaluate
-from monitor.actions.promote import usable
+from monitor.actions.promote import usable_checkpoints
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
@@ -139,13 +139,13 @@ def evaluate_run(
         run = run_or_404(tx, run_id, locked=True)
         if asked.recipe_given:
             runs.change(tx, run_id, metadata={**run.metadata, "evaluable": True})
-        elif reason := availability.no_evaluation(run_id, run.metadata):
+        elif reason := availability.evaluation_blocked(run_id, run.metadata):
             raise Conflict(reason)
-        if not usable(tx, run_id):
+        if not usable_checkpoints(tx, run_id):
             raise Conflict("the run has no complete checkpoint yet; wait for the first save")
         return evaluation.job(evaluate.asked_for(tx, run_id, service.clock(), grant.name, only))
 
-    answer = service.once(key, ["evaluate", run_id, asked.model_dump()], act)
+    answer = service.idempotent(key, ["evaluate", run_id, asked.model_dump()], act)
     service.changed(run_id)
     return answer
 

@@ -113,7 +113,7 @@ async def while_it_stands(
     yield opened
     async with aclosing(found):
         async for content in found:
-            if bounded and not await to_thread.run_sync(service.tokens.stands, grant):
+            if bounded and not await to_thread.run_sync(service.tokens.is_valid, grant):
                 return
             yield content
 

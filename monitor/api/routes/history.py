@@ -55,7 +55,7 @@ def _lines(service: Service, run_id: str) -> Iterator[str]:
             numbers = base.attempt_numbers(runs.attempts_of(tx, run_id))
             found = quarantine.after(tx, run_id, place, _PAGE)
         for row in found:
-            yield json.dumps(run.set_aside(row, numbers)) + "\n"
+            yield json.dumps(run.quarantined_message(row, numbers)) + "\n"
         if len(found) < _PAGE:
             return
         place = (found[-1].attempt_key, found[-1].seq)
@@ -127,7 +127,7 @@ def judge_change_point(
 ) -> Json:
     """Confirm or dismiss a change point, as a person."""
     with service.database.write() as tx:
-        row = verdicts.judge(tx, change_point_id, judgement.state, grant.name)
+        row = verdicts.review(tx, change_point_id, judgement.state, grant.name)
         if row is None:
             raise NotFound(f"there is no change point {change_point_id!r} here")
         audit.add(

@@ -126,7 +126,7 @@ def claim_job(claim: Claim, service: ServiceDep, key: IdempotencyKey = None) -> 
         return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
 
     try:
-        answer = service.once(key, ["claim", claim.model_dump()], act)
+        answer = service.idempotent(key, ["claim", claim.model_dump()], act)
     except NothingToDo:
         return Response(status_code=204)
     service.changed(answer["run_id"])
@@ -175,7 +175,7 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: Idempotency
         ended.append(held.run_id)
         return {"state": finish.state}
 
-    answer = service.once(key, ["finish", job_id, finish.model_dump()], act)
+    answer = service.idempotent(key, ["finish", job_id, finish.model_dump()], act)
     for run_id in ended:
         service.changed(run_id)
     return answer

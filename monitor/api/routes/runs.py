@@ -9,7 +9,7 @@ from pydantic import Field
 from cusp.protocol.fields import NAMED, Body, Id, Name
 from cusp.protocol.messages import Batch, Reply
 from monitor.actions.require import run_or_404
-from monitor.actions.set_roles import retell
+from monitor.actions.set_roles import set_roles
 from monitor.api.announcement import Announcement
 from monitor.api.dependencies import ServiceDep
 from monitor.api.openapi import answers
@@ -95,7 +95,7 @@ def change_run(
     folds = service.ingest.folds
     with service.database.write() as tx:
         run = run_or_404(tx, run_id, locked=True)
-        state = retell(tx, run, folds, change.roles, service.clock(), grant.name)
+        state = set_roles(tx, run, folds, change.roles, service.clock(), grant.name)
     if state is not None:
         folds.put(run_id, state)
         service.changed(run_id)

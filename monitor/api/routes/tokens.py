@@ -53,7 +53,7 @@ def create_token(
         row = {
             "id": token_id,
             "name": asked.name,
-            "hash": grants.hashed(_secret(service, token_id, request)),
+            "hash": grants.hash_of(_secret(service, token_id, request)),
             "scopes": sorted(set(asked.scopes)),
             "project": asked.project,
             "run_id": asked.run_id,
@@ -66,8 +66,11 @@ def create_token(
         return access.token(made)
 
     request = key or grants.new_secret()  # without a key the secret is as random as this
-    answer = service.once(key, ["create token", asked.model_dump()], act)
-    return {**answer, "token": grants.written(answer["id"], _shown(service, answer["id"], request))}
+    answer = service.idempotent(key, ["create token", asked.model_dump()], act)
+    return {
+        **answer,
+        "token": grants.format_token(answer["id"], _shown(service, answer["id"], request)),
+    }
 
 
 def _shown(service: Service, token_id: str, request: str) -> str:
@@ -75,7 +78,7 @@ def _shown(service: Service, token_id: str, request: str) -> str:
     secret = _secret(service, token_id, request)
     with service.database.read() as tx:
         row = tokens.get(tx, token_id)
-    if row is None or not grants.matches(row.hash, grants.hashed(secret)):
+    if row is None or not grants.matches(row.hash, grants.hash_of(secret)):
         raise Conflict(
             f"the token {token_id} was made under this Idempotency-Key, and its secret cannot be shown"
             " again since the monitor's own token changed; revoke it and make another"
@@ -84,7 +87,7 @@ def _shown(service: Service, token_id: str, request: str) -> str:
 
 
 def _secret(service: Service, token_id: str, request: str) -> str:
-    return grants.secret_again(service.config.token or _OF_THIS_PROCESS, token_id, request)
+    return grants.derive_secret(service.config.token or _OF_THIS_PROCESS, token_id, request)
 
 
 @router.get("/tokens", dependencies=[needs("admin")], responses=answers(access.Tokens))

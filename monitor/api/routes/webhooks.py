@@ -82,7 +82,7 @@ def add_webhook(
         )
         return _view(made, {})
 
-    answer = service.once(key, ["add webhook", asked.model_dump()], act)
+    answer = service.idempotent(key, ["add webhook", asked.model_dump()], act)
     with service.database.read() as tx:  # not in `answer`, which is stored under its key
         made = _webhook(tx, answer["id"])
     return {**answer, "secret": made.secret}
@@ -112,7 +112,7 @@ def remove_webhook(
         audit.add(tx, None, now, actor=grant.name, action="remove webhook", target=webhook_id)
         return {"id": webhook_id, "dropped": dropped}
 
-    return service.once(key, ["remove webhook", webhook_id], act)
+    return service.idempotent(key, ["remove webhook", webhook_id], act)
 
 
 @router.post(
@@ -129,11 +129,11 @@ def ping_webhook(
     def act(tx: Transaction) -> Json:
         _webhook(tx, webhook_id)
         now = service.clock()
-        made = outbox.put(tx, webhook_id, outbox.PING, now, data={"author": grant.name})
+        made = outbox.enqueue(tx, webhook_id, outbox.PING, now, data={"author": grant.name})
         audit.add(tx, None, now, actor=grant.name, action="test webhook", target=webhook_id)
         return _delivery_view(_delivery(tx, webhook_id, made))
 
-    return service.once(key, ["test webhook", webhook_id], act)
+    return service.idempotent(key, ["test webhook", webhook_id], act)
 
 
 @router.get(
@@ -185,7 +185,7 @@ def retry_delivery(
         audit.add(tx, None, now, actor=grant.name, action="retry delivery", target=delivery_id)
         return _delivery_view(row)
 
-    return service.once(key, ["retry delivery", delivery_id], act)
+    return service.idempotent(key, ["retry delivery", delivery_id], act)
 
 
 def _refuse_address(url: str, service: Service) -> None:

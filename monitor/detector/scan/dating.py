@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from monitor.detector.explain import change, joined
-from monitor.detector.scan.scan import ROWS, Moment, Scan
+from monitor.detector.scan.scan import ROWS, Scan, StepEvidence
 from monitor.detector.signal.metrics import ACCURACY, LENGTH, METRICS
 from monitor.detector.types import ChangePoint, Kind, State, Transition
 
@@ -50,14 +50,14 @@ def dated_change(scan: Scan, now: int, state: State) -> DatedChange | None:
     return DatedChange(transition, tuple(changes), words)
 
 
-def _kinds(moment: Moment, evidence: Mapping[str, float]) -> list[Kind]:
+def _kinds(moment: StepEvidence, evidence: Mapping[str, float]) -> list[Kind]:
     kinds: list[Kind] = ["length_turn"] if moment.z[LENGTH] >= _LEAST_TURN_Z else []
     if len(evidence) > 1 or not kinds:
         kinds.append("destabilisation")
     return kinds
 
 
-def _accuracy_fell(scan: Scan, moment: Moment) -> float:
+def _accuracy_fell(scan: Scan, moment: StepEvidence) -> float:
     """Return the point before accuracy itself began to fall, infinity if it bears no witness.
 
     Accuracy often sinks before format breaks, and accuracy is what a checkpoint is kept for.
@@ -66,6 +66,6 @@ def _accuracy_fell(scan: Scan, moment: Moment) -> float:
     return own.safe if own else math.inf
 
 
-def _since(scan: Scan, moment: Moment, found: Transition) -> str:
+def _since(scan: Scan, moment: StepEvidence, found: Transition) -> str:
     clauses = [change(row, moment, scan.readings[row]) for row in range(ROWS) if moment.z[row] >= 1]
     return f"Since step {found.step} (likely {found.low}-{found.high}) {joined(clauses)}."

@@ -8,7 +8,7 @@ entropy   after the format rose: entropy moves both ways while the format is bei
 
 from monitor.detector.scan.scan import Scan
 from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
-from monitor.detector.signal.transform import Reading
+from monitor.detector.signal.transform import MetricSignal
 
 _RISE_Z = 5.0
 _FALL_Z = 4.0
@@ -20,9 +20,9 @@ _ENTROPY_SETTLES = 16
 
 def open_gates(scan: Scan) -> None:
     """Arm every metric whose gate is open by now. A gate once open stays open."""
-    if scan.size < 24 * scan.pace:
+    if scan.size < 24 * scan.point_weight:
         return
-    if scan.size % 4 == 0 or scan.pace < 1:
+    if scan.size % 4 == 0 or scan.point_weight < 1:
         _open_format(scan)
         _open_length(scan)
     if scan.armed[ACCURACY] is None and scan.readings[ACCURACY].count >= _FEW_POINTS:
@@ -32,24 +32,24 @@ def open_gates(scan: Scan) -> None:
 
 def _open_format(scan: Scan) -> None:
     reading = scan.readings[FORMAT]
-    if scan.moved_well[FORMAT] is not None or not reading.count:
+    if scan.improved_at[FORMAT] is not None or not reading.count:
         return
     rose = scan.good_move(FORMAT, reading.scale.effect, _RISE_Z)
-    scan.moved_well[FORMAT] = rose
+    scan.improved_at[FORMAT] = rose
     if scan.armed[FORMAT] is not None:
         return
     if rose is not None:
         scan.armed[FORMAT] = scan.mark(FORMAT, rose)
-    elif reading.count >= _established_points(reading, scan.pace) and format_is_high(scan):
+    elif reading.count >= _established_points(reading, scan.point_weight) and format_is_high(scan):
         scan.armed[FORMAT] = scan.mark(
             FORMAT, max(scan.size - _ESTABLISHED_POINTS, scan.history.first)
         )
 
 
-def _established_points(reading: Reading, pace: float) -> int:
+def _established_points(reading: MetricSignal, point_weight: float) -> int:
     """A range that is only observed needs longer to say what is high."""
     guessed = reading.scale.linear and not reading.scale.known
-    return int(pace * _ESTABLISHED_POINTS * (2 if guessed else 1))
+    return int(point_weight * _ESTABLISHED_POINTS * (2 if guessed else 1))
 
 
 def format_is_high(scan: Scan) -> bool:
@@ -64,7 +64,7 @@ def format_is_high(scan: Scan) -> bool:
 def _open_length(scan: Scan) -> None:
     if scan.armed[LENGTH] is None and scan.readings[LENGTH].count:
         fell = scan.good_move(LENGTH, _LENGTH_FALL, _FALL_Z)
-        scan.moved_well[LENGTH] = fell
+        scan.improved_at[LENGTH] = fell
         if fell is not None:
             scan.armed[LENGTH] = scan.mark(LENGTH, fell)
 

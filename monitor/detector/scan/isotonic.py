@@ -13,7 +13,7 @@ from typing import NamedTuple
 _MOST_BLOCKS = 2048
 
 
-class Mark(NamedTuple):
+class Position(NamedTuple):
     """A position: index of a point, and the sums (N, C, D) of one metric before it."""
 
     point: int
@@ -29,7 +29,7 @@ class Isotonic:
 
     >>> fit, total = Isotonic(+1), 0.0
     >>> for index, value in enumerate([5.0, 3.0, 1.0, 2.0, 2.0]):
-    ...     fit.add(Mark(index, index, total, 0.0), index + 1, total + value)
+    ...     fit.add(Position(index, index, total, 0.0), index + 1, total + value)
     ...     total += value
     >>> fit.start.point
     2
@@ -37,14 +37,14 @@ class Isotonic:
 
     def __init__(self, direction: int) -> None:
         self._direction = direction
-        self._blocks: list[Mark] = []
+        self._blocks: list[Position] = []
 
     @property
-    def start(self) -> Mark:
+    def start(self) -> Position:
         """Where the last block begins."""
         return self._blocks[-1]
 
-    def start_of(self, least: float, measured: float) -> Mark:
+    def start_of(self, least: float, measured: float) -> Position:
         """Return where the last block begins that holds at least `least` of the `measured` points.
 
         A few good points at the end make a block of their own; they are no level to compare with.
@@ -59,7 +59,7 @@ class Isotonic:
         """Whether nothing was added yet."""
         return not self._blocks
 
-    def add(self, before: Mark, count: float, total: float) -> None:
+    def add(self, before: Position, count: float, total: float) -> None:
         """Add one point: the mark before it and the sums after it."""
         blocks, sign = self._blocks, self._direction
         blocks.append(before)

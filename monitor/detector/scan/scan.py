@@ -19,8 +19,16 @@ from monitor.detector.scan.contrast import (
     ramp_contrast,
     step_contrast,
 )
-from monitor.detector.scan.isotonic import Isotonic, Mark
-from monitor.detector.scan.weights import Full, balanced, learnt, limit_alone, lost, surged, weighed
+from monitor.detector.scan.isotonic import Isotonic, Position
+from monitor.detector.scan.weights import (
+    FullEvidence,
+    balanced,
+    learnt,
+    lost,
+    single_metric_cap,
+    surged,
+    weighed,
+)
 from monitor.detector.signal.history import WINDOW, Array, History
 from monitor.detector.signal.metrics import (
     ACCURACY,
@@ -32,7 +40,7 @@ from monitor.detector.signal.metrics import (
     VOLATILITY,
 )
 from monitor.detector.signal.noise import correlation
-from monitor.detector.signal.transform import EVERY_STEP, Reading, pace_of
+from monitor.detector.signal.transform import EVERY_STEP, MetricSignal, point_weight
 from monitor.detector.types import RunShape
 
 _INTERVAL_DROP = 13.0
@@ -70,7 +78,7 @@ def _better(step: Contrast, ramp: Contrast) -> Contrast:
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepEvidence:
     """The scan at its best candidate: which point, the score, and per metric z, part and levels."""
 
     index: int
@@ -89,7 +97,7 @@ class Date:
     low: int
     high: int
     safe: int
-    moment: Moment
+    moment: StepEvidence
 
 
 class Scan:
@@ -98,19 +106,19 @@ class Scan:
     def __init__(self, shape: RunShape, confirm: float) -> None:
         self._confirm = confirm
         self.history = History(ROWS)
-        self.readings = [Reading(metric, shape) for metric in METRICS]
-        self.armed: list[Mark | None] = [None] * ROWS
-        self.moved_well: list[int | None] = [None] * ROWS
+        self.readings = [MetricSignal(metric, shape) for metric in METRICS]
+        self.armed: list[Position | None] = [None] * ROWS
+        self.improved_at: list[int | None] = [None] * ROWS
         self._fits = [Isotonic(metric.bad) for metric in METRICS]
         self._good_fits = [Isotonic(-metric.bad) for metric in METRICS]
         self._shared = np.eye(ROWS)
         self._sigma = np.full((ROWS, 1), np.inf)
         self._effect = np.zeros((ROWS, 1))
-        self._starts: list[Mark | None] = [None] * ROWS
+        self._starts: list[Position | None] = [None] * ROWS
         self._start_sums = np.full((3, ROWS, 1), np.array(_NEVER)[:, None, None])
         self._next_noise = 12
         self.settled_from = 0
-        self.pace = EVERY_STEP
+        self.point_weight = EVERY_STEP
 
     @property
     def size(self) -> int:
@@ -120,14 +128,14 @@ class Scan:
     @property
     def least(self) -> int:
         """Fewest points that a change must have lasted."""
-        return int(LEAST_POINTS * self.pace)
+        return int(LEAST_POINTS * self.point_weight)
 
     def add(self, step: int, raws: list[float | None]) -> None:
         """Add the raw values of one step, one per metric (None = not measured)."""
         if self.size == _PACE_KNOWN:
-            self.pace = pace_of((step - self.history.step(0)) / self.size)
+            self.point_weight = point_weight((step - self.history.step(0)) / self.size)
             for reading in self.readings:
-                reading.pace = self.pace
+                reading.point_weight = self.point_weight
         self._widen(raws)
         before = [tuple(self.history.now(row)) for row in range(ROWS)]
         values = [self.readings[row].read(raws[row]) for row in range(VOLATILITY)]
@@ -136,7 +144,7 @@ class Scan:
         self.history.append(values, step)
         for row, value in enumerate(values):
             if value == value:
-                self._fit(row, Mark(self.size - 1, *before[row]))
+                self._fit(row, Position(self.size - 1, *before[row]))
         if self.size >= self._next_noise:
             self._learn_noise()
 
@@ -159,10 +167,10 @@ class Scan:
                 self._fits[row].add(before, after.measured, after.total)
                 self._good_fits[row].add(before, after.measured, after.total)
 
-    def _fit(self, row: int, before: Mark) -> None:
+    def _fit(self, row: int, before: Position) -> None:
         count, total, _ = self.history.now(row)
         self._fits[row].add(before, count, total)
-        if row in (FORMAT, LENGTH) and self.moved_well[row] is None:
+        if row in (FORMAT, LENGTH) and self.improved_at[row] is None:
             self._good_fits[row].add(before, count, total)
 
     def _learn_noise(self) -> None:
@@ -177,7 +185,7 @@ class Scan:
         self._shared = _SHARED * correlation(recent, _BAD) + (1 - _SHARED) * np.eye(ROWS)
         self._next_noise = self.size + min(max(4, self.size // 16), 64)
 
-    def best(self) -> Moment | None:
+    def best(self) -> StepEvidence | None:
         """Return the scan at its best coarse candidate, None while there is nothing to compare."""
         taus = self.size - _BACK
         taus = taus[taus > self.history.first]
@@ -188,7 +196,7 @@ class Scan:
         plain = (contrast.z**2).sum(axis=0)
         j = int(plain.argmax())
         if plain[j] < _NOTICED:  # most steps: nothing to weigh and nothing to tell
-            return Moment(int(taus[j]), 0.0, *(_NOTHING,) * 4)
+            return StepEvidence(int(taus[j]), 0.0, *(_NOTHING,) * 4)
         parts = self._parts(contrast, sums)
         return self._moment(taus, self._total(parts), contrast, parts, sums)
 
@@ -229,11 +237,11 @@ class Scan:
             ok[LENGTH] &= taus >= _UNARMED_LENGTH_POINTS
         return Contrast(ok * contrast.z, contrast.difference)
 
-    def _start(self, row: int) -> Mark | None:
+    def _start(self, row: int) -> Position | None:
         """Return where the reference stretch of a metric begins, None if the metric may not count."""
         if self._fits[row].empty:
             return None
-        start = self._fits[row].start_of(_LEAST_LEVEL * self.pace, self.history.now(row)[0])
+        start = self._fits[row].start_of(_LEAST_LEVEL * self.point_weight, self.history.now(row)[0])
         gate = self.armed[row]
         if gate is None:
             return start if row == LENGTH else None
@@ -241,9 +249,9 @@ class Scan:
 
     def _parts(self, contrast: Contrast, sums: Sums) -> Array:
         parts: Array = contrast.z**2
-        if parts.sum(axis=0).max() <= limit_alone(self._confirm):
+        if parts.sum(axis=0).max() <= single_metric_cap(self._confirm):
             return parts
-        full = Full(
+        full = FullEvidence(
             learnt(sums, self.readings[FORMAT]),
             lost(contrast, sums, self.readings[ACCURACY]),
             surged(contrast, sums, self.readings[ENTROPY]),
@@ -266,13 +274,13 @@ class Scan:
 
     def _moment(
         self, taus: Indices, total: Array, contrast: Contrast, parts: Array, sums: Sums
-    ) -> Moment:
+    ) -> StepEvidence:
         j = int(total.argmax())
         score, plain = float(total[j]), float(parts[:, j].sum())
         part = (parts[:, j] * (score / plain if plain else 0.0)).tolist()
         z = contrast.z[:, j].tolist()
         levels = sums.levels(j) if score else (_NOTHING, _NOTHING)
-        return Moment(int(taus[j]), score, tuple(z), tuple(part), *levels)
+        return StepEvidence(int(taus[j]), score, tuple(z), tuple(part), *levels)
 
     def good_move(self, row: int, effect: float, least_z: float) -> int | None:
         """Return the point at which a metric significantly moved in its good direction, if it did."""
@@ -295,6 +303,6 @@ class Scan:
         j = int(z.argmax())
         return int(taus[j]) if z[j] * reading.young() > least_z else None
 
-    def mark(self, row: int, index: int) -> Mark:
+    def mark(self, row: int, index: int) -> Position:
         """Return the mark of a metric before point `index` (not older than the memory)."""
-        return Mark(index, *self.history.sums(index)[:, row].tolist())
+        return Position(index, *self.history.sums(index)[:, row].tolist())

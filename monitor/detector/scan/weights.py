@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from monitor.detector.scan.contrast import Contrast, Sums
 from monitor.detector.signal.history import Array
 from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH, VOLATILITY
-from monitor.detector.signal.transform import Reading
+from monitor.detector.signal.transform import MetricSignal
 
 _LEARNT = 0.6
 _LOST = 1 / 3
@@ -33,12 +33,12 @@ _ENTROPY_DATES_BELOW = 6.0
 Flags = NDArray[np.bool_]
 
 
-def limit_alone(confirm: float) -> float:
+def single_metric_cap(confirm: float) -> float:
     """Return what one limited witness may bring; below that no limit matters."""
     return confirm - _WITNESS
 
 
-def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
+def lost(contrast: Contrast, sums: Sums, accuracy: MetricSignal) -> Flags:
     """Return at which candidates accuracy fell to less than a third of its level."""
     found: Flags = contrast.z[ACCURACY] > 0
     if not found.any():
@@ -49,13 +49,13 @@ def lost(contrast: Contrast, sums: Sums, accuracy: Reading) -> Flags:
     return both
 
 
-def learnt(sums: Sums, form: Reading) -> Flags:
+def learnt(sums: Sums, form: MetricSignal) -> Flags:
     """Return at which candidates format had been above 60 % of its range."""
     high: Flags = form.scale.shares(sums.before(FORMAT) + (form.origin or 0.0)) > _LEARNT
     return high
 
 
-def surged(contrast: Contrast, sums: Sums, entropy: Reading) -> Flags:
+def surged(contrast: Contrast, sums: Sums, entropy: MetricSignal) -> Flags:
     """Return at which candidates entropy more than doubled to over half a nat."""
     found: Flags = (contrast.z[ENTROPY] > 0) & (contrast.difference[ENTROPY] > _SURGE)
     if not found.any():
@@ -64,7 +64,7 @@ def surged(contrast: Contrast, sums: Sums, entropy: Reading) -> Flags:
     return both
 
 
-class Full(NamedTuple):
+class FullEvidence(NamedTuple):
     """Per candidate: whether format, accuracy and entropy count in full there."""
 
     format: Flags
@@ -72,17 +72,17 @@ class Full(NamedTuple):
     entropy: Flags
 
 
-def weighed(parts: Array, full: Full, confirm: float) -> Array:
+def weighed(parts: Array, full: FullEvidence, confirm: float) -> Array:
     """Return the squared contrasts (metrics x candidates) after the limits above.
 
     >>> parts = np.array([[0.0], [20.0], [90.0], [0.0], [0.0]])
     >>> no, yes = np.array([False]), np.array([True])
-    >>> weighed(parts, Full(no, no, no), 33.0).sum().item()
+    >>> weighed(parts, FullEvidence(no, no, no), 33.0).sum().item()
     22.0
-    >>> weighed(parts, Full(no, yes, no), 33.0).sum().item()
+    >>> weighed(parts, FullEvidence(no, yes, no), 33.0).sum().item()
     42.0
     """
-    alone = limit_alone(confirm)
+    alone = single_metric_cap(confirm)
     form = np.where(full.format, parts[FORMAT], np.minimum(parts[FORMAT], alone))
     accuracy = np.where(full.accuracy, parts[ACCURACY], np.minimum(parts[ACCURACY], alone))
     room = np.where(full.accuracy, alone, alone - accuracy)
@@ -98,7 +98,7 @@ def balanced(parts: Array, confirm: float) -> Array:
 
     Entropy rises before the rest breaks; it dates only as far as the others do not.
     """
-    alone = limit_alone(confirm)
+    alone = single_metric_cap(confirm)
     others = float(np.delete(parts, ENTROPY, axis=0).sum(axis=0).max())
     entropy = others / 2 if others >= _ENTROPY_DATES_BELOW else alone
     most = np.array([np.inf, np.inf, alone, entropy, np.inf])

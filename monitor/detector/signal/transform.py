@@ -16,7 +16,7 @@ _YOUNG_POINTS = 64.0
 _LEAST_SETTLED = 24
 
 
-class Reading:
+class MetricSignal:
     """Reads one metric. `sigma` is the noise a contrast is divided by (inf until it is known)."""
 
     def __init__(self, metric: Metric, shape: RunShape) -> None:
@@ -25,7 +25,7 @@ class Reading:
         self.origin: float | None = None
         self.sigma = math.inf
         self.count = 0
-        self.pace = EVERY_STEP
+        self.point_weight = EVERY_STEP
         self._moved: float | None = None
         self._last = 0.0
         self._reach = math.inf
@@ -88,8 +88,8 @@ class Reading:
         self._reach = _CLIP_SIGMAS * max(noise.point, floor)
         self.sigma = max(noise.long_run, floor) * self._young_factor(self.count)
         if (
-            self.pace < EVERY_STEP
-            and _LEAST_SETTLED * self.pace <= len(settled) < len(values)
+            self.point_weight < EVERY_STEP
+            and _LEAST_SETTLED * self.point_weight <= len(settled) < len(values)
             and (less := noise_of(settled))
         ):
             quiet = max(less.long_run, floor) * self._young_factor(len(settled))
@@ -116,10 +116,10 @@ EVERY_STEP = 1.0
 _COARSE, _COARSEST = (4.0, 0.75), (8.0, 0.5)
 
 
-def pace_of(steps_per_point: float) -> float:
+def point_weight(steps_per_point: float) -> float:
     """Return the share of the usual number of points that is asked for.
 
-    >>> pace_of(1.0), pace_of(5.0), pace_of(10.0)
+    >>> point_weight(1.0), point_weight(5.0), point_weight(10.0)
     (1.0, 0.75, 0.5)
     """
     for least, share in (_COARSEST, _COARSE):

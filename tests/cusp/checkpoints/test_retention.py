@@ -55,7 +55,7 @@ def last_words(run: cusp.Run) -> dict[int, tuple[str, str]]:
 def test_the_bounds_are_kept_the_newest_stays_and_the_newest_ones_without_a_gap(
     steps: set[int], size: int, most_bytes: int
 ) -> None:
-    left = steps - set(retention.surplus(dict.fromkeys(steps, size), most_bytes=most_bytes))
+    left = steps - set(retention.evictions(dict.fromkeys(steps, size), most_bytes=most_bytes))
     assert max(steps) in left
     assert len(left) <= retention.MOST
     assert len(left) == 1 or len(left) * size <= most_bytes
@@ -67,7 +67,7 @@ def test_saving_on_and_on_leaves_a_ladder_whose_gaps_grow_with_age() -> None:
     left: set[int] = set()
     for step in range(5, 5_005, 5):
         left |= {step}
-        left -= set(retention.surplus(dict.fromkeys(left, 1)))
+        left -= set(retention.evictions(dict.fromkeys(left, 1)))
     steps = sorted(left)
     ages = [5_000 - step for step in steps]
     assert ages[0] > 2_000, "something of the beginning is left"
@@ -116,7 +116,7 @@ def test_what_must_go_is_told_first_and_can_be_kept_a_while_longer(
 ) -> None:
     """The command to keep it may have been on its way when the trainer chose to give it up."""
     monkeypatch.setattr(retention, "MOST", 6)
-    monkeypatch.setattr(retention, "surplus", partial(retention.surplus, most=6, newest=3))
+    monkeypatch.setattr(retention, "evictions", partial(retention.evictions, most=6, newest=3))
     root = tmp_path / "out"
     run = rotating(root)
     saved_and_rotated(run, root, range(1, 10))

@@ -62,7 +62,7 @@ def test_a_crash_at_15_and_a_resume_at_10_show_21_points_and_both_attempts(
     assert found["attempts"] == [1] * 10 + [2] * 11
     assert found["superseded"]["steps"] == list(range(10, 16))
     assert found["superseded"]["attempts"] == [1] * 6
-    attempts = [(a["status"], a["first_step"], a["last_step"]) for a in first.get()["attempt_list"]]
+    attempts = [(a["status"], a["first_step"], a["last_step"]) for a in first.get()["attempts"]]
     assert attempts == [("lost", 0, 15), ("running", 10, 20)]
 
 
@@ -109,15 +109,15 @@ def test_a_run_without_a_recipe_is_neither_resumed_nor_evaluated_and_says_why(
     trainer.send(point(1), checkpoint(1), status("stopped"))
     assert claim(api, "evaluate") is None, "a job that can only fail is not queued"
     assert f"CUSP_RUN_ID={trainer.run_id}" in refused(api, trainer)
-    words = trainer.get()["no_evaluation"]
+    words = trainer.get()["evaluation_blocked"]
     assert f"cusp evaluate {trainer.run_id} --recipe FILE" in words
     path = f"/api/v1/runs/{trainer.run_id}/evaluate"
     assert api.post(path, json={}).json()["detail"] == words
     assert api.post(path, json={"recipe_given": True}).status_code == 202
-    assert trainer.get()["no_evaluation"] is None
+    assert trainer.get()["evaluation_blocked"] is None
     assert claim(api, "evaluate") is not None
 
 
 def test_a_recipe_without_problems_to_score_on_is_said(api: TestClient) -> None:
     trainer = Trainer(api, metadata={"recipe": True, "evaluable": False})
-    assert "no evaluation section" in trainer.get()["no_evaluation"]
+    assert "no evaluation section" in trainer.get()["evaluation_blocked"]

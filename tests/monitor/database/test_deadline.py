@@ -90,7 +90,7 @@ def test_a_silent_trainer_is_lost_never_failed_and_running_again_once_it_speaks(
     clock.now += 2
     assert service.sweeper.sweep() in ({trainer.run_id}, set())  # the thread may have been first
     assert trainer.get()["status"] == "lost"
-    assert trainer.get()["attempt_list"][0]["status"] == "running", "nobody knows that it ended"
+    assert trainer.get()["attempts"][0]["status"] == "running", "nobody knows that it ended"
     command = stop(trainer)
     assert command["state"] == "open", "it may come back, and is then stopped"
     assert [c["command_id"] for c in trainer.send(point(2))["commands"]] == [command["id"]]

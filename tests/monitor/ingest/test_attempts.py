@@ -47,7 +47,7 @@ def test_an_attempt_whose_box_has_an_earlier_clock_is_the_newest_all_the_same(
     assert [command["kind"] for command in second.send()["commands"]] == ["stop"]
     steps, values = second.series("reward")
     assert (steps, values[-1]) == (list(range(90)), 0.9)
-    assert [one["id"] for one in second.get()["attempt_list"]] == [
+    assert [one["id"] for one in second.get()["attempts"]] == [
         first.attempt_id,
         second.attempt_id,
     ]
@@ -64,7 +64,7 @@ def test_an_attempt_announced_late_takes_the_place_it_names(api: TestClient) -> 
     assert late.series("reward")[1] == [1.0] * 5 + [2.0] * 10 + [3.0] * 5
     found = late.get()
     assert (found["status"], found["still_training"]) == ("running", [])
-    assert [one["id"] for one in found["attempt_list"]] == [
+    assert [one["id"] for one in found["attempts"]] == [
         first.attempt_id,
         offline,
         third.attempt_id,
@@ -110,8 +110,8 @@ def test_of_two_living_trainers_the_older_is_told_and_counted_and_stopped(
     found = newer.get()
     assert newer.series("reward") == ([0, 1], [0.8, 0.8])
     assert (found["step"], found["still_training"]) == (1, [1])
-    assert found["attempt_list"][0]["outrun"] == 14
-    assert found["attempt_list"][1]["outrun"] == 0
+    assert found["attempts"][0]["outrun"] == 14
+    assert found["attempts"][1]["outrun"] == 0
     assert stop(newer) == 202
     (command,) = older.send()["commands"]
     older.ack(command, "done")
@@ -153,7 +153,7 @@ def test_a_spool_that_comes_late_is_no_sign_that_its_trainer_lives(
     clock.now += 5
     dead.send(point(2), late=True)
     found = newer.get()
-    assert (found["still_training"], found["attempt_list"][0]["outrun"]) == ([], 0)
+    assert (found["still_training"], found["attempts"][0]["outrun"]) == ([], 0)
     assert newer.series("reward")[0] == [1, 2, 5]
 
 
@@ -211,7 +211,7 @@ def test_a_night_between_two_attempts_costs_nothing_and_neither_do_beats_after_t
     second.send(at(2, clock.now), sent_at=clock.now)
     run = second.get()
     assert (run["elapsed_s"], run["spent_usd"]) == (7200, 6.0)
-    assert [one["elapsed_s"] for one in run["attempt_list"]] == [3600, 3600]
+    assert [one["elapsed_s"] for one in run["attempts"]] == [3600, 3600]
 
 
 @pytest.mark.parametrize("skew_s", [-36_000.0, 36_000.0, -1.8e9])

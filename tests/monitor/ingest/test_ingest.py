@@ -96,7 +96,7 @@ def test_announcing_again_changes_nothing(api: TestClient) -> None:
     trainer = Trainer(api)
     trainer.send(point(1))
     trainer.announce()
-    assert trainer.get()["attempts"] == 1
+    assert trainer.get()["attempt_count"] == 1
     assert trainer.series("reward") == ([1], [1.0])
 
 
@@ -110,7 +110,7 @@ def test_a_resumed_attempt_supersedes_the_overlap(api: TestClient) -> None:
     assert values == [1.0] * 10 + [2.0] * 11
     grey = second.get("/series", names="reward")["series"][0]["superseded"]
     assert grey["steps"] == list(range(10, 16))
-    assert [a["last_step"] for a in second.get()["attempt_list"]] == [15, 20]
+    assert [a["last_step"] for a in second.get()["attempts"]] == [15, 20]
 
 
 def test_an_attempt_that_never_said_how_it_ended_is_lost_once_another_starts(
@@ -119,9 +119,9 @@ def test_an_attempt_that_never_said_how_it_ended_is_lost_once_another_starts(
     first = Trainer(api)
     first.send(point(1))
     second = Trainer(api, first.run_id)
-    assert [a["status"] for a in second.get()["attempt_list"]] == ["lost", "running"]
+    assert [a["status"] for a in second.get()["attempts"]] == ["lost", "running"]
     first.send(status("failed", reason="told late"))
-    assert [a["status"] for a in second.get()["attempt_list"]] == ["failed", "running"]
+    assert [a["status"] for a in second.get()["attempts"]] == ["failed", "running"]
 
 
 def test_the_table_shows_the_effective_series(api: TestClient) -> None:

@@ -14,7 +14,7 @@ from cusp.protocol.run import RunStart
 from monitor.database.engine import Database
 from monitor.ingest.ingest import Ingest
 from monitor.live import run_stream
-from monitor.live.changes import Reader, Reading
+from monitor.live.changes import Reader, RunChanges
 from monitor.live.hub import Hub
 from monitor.live.run_stream import Channels
 from tests.messages import point
@@ -34,7 +34,7 @@ class Counting(Reader):
     fruitful = at_once = most_at_once = 0
     takes_s = 0.0
 
-    def read(self, run_id: str, cursor: int, upto: int) -> Reading:
+    def read(self, run_id: str, cursor: int, upto: int) -> RunChanges:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         time.sleep(self.takes_s)

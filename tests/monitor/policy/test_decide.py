@@ -8,7 +8,7 @@ import pytest
 from cusp.protocol.run import Policy
 from monitor.detector import Transition, Verdict
 from monitor.policy.candidates import candidates, reference_step
-from monitor.policy.decide import Saved, before, decide, instead, repeated
+from monitor.policy.decide import Saved, before, decide, keep_another, reissued
 
 FOUND = Transition(step=55, low=48, high=62, safe_step=54, seen_at_step=80, state="confirmed")
 VERDICT = Verdict(
@@ -64,26 +64,26 @@ def test_the_same_step_seen_by_another_attempt_is_another_finding() -> None:
 def test_what_lapsed_is_decided_once_more_for_an_attempt_and_the_rest_stays_known() -> None:
     found = decide(VERDICT, saved(50), Policy(), "A")
     known = {(d.finding, d.kind) for d in found}
-    for_b = repeated(found, known, {"stop"}, "B")
+    for_b = reissued(found, known, {"stop"}, "B")
     assert for_b[0] == found[0]
     assert for_b[1].finding == "stop that lapsed, again for B"
     assert for_b[1].reason.endswith(found[1].reason)
-    assert repeated(found, set(), {"stop"}, "B") == found, "it was never asked"
-    assert repeated(found, known, set(), "B") == found, "it was done"
+    assert reissued(found, set(), {"stop"}, "B") == found, "it was never asked"
+    assert reissued(found, known, set(), "B") == found, "it was done"
 
 
 def test_another_checkpoint_is_kept_once_for_each_that_turned_out_to_be_gone() -> None:
     found = decide(VERDICT, saved(40, 50), Policy(), "A")
     known = {(d.finding, d.kind) for d in found}
     left = decide(VERDICT, saved(40), Policy(), "A")
-    keep, stop = instead(left, known, {50})
+    keep, stop = keep_another(left, known, {50})
     assert (keep.checkpoint, stop) == (left[0].checkpoint, left[1])
     assert (keep.finding, keep.kind) not in known
     assert "step 50 could not be kept" in keep.reason
-    assert instead(left, known | {(keep.finding, "keep")}, {50})[0] == keep
-    assert instead(found, known, {50}) == found, "it is there, and could not be kept"
-    assert instead(left, set(), {50}) == left, "nothing was asked yet"
-    assert instead(left, known, set()) == left
+    assert keep_another(left, known | {(keep.finding, "keep")}, {50})[0] == keep
+    assert keep_another(found, known, {50}) == found, "it is there, and could not be kept"
+    assert keep_another(left, set(), {50}) == left, "nothing was asked yet"
+    assert keep_another(left, known, set()) == left
 
 
 def test_candidates_are_the_kept_one_its_neighbours_a_ladder_the_last_and_the_base() -> None:

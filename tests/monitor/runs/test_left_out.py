@@ -111,7 +111,7 @@ def test_a_path_too_long_costs_its_checkpoint_alone_and_is_named(api: TestClient
     trainer = Trainer(api)
     trainer.send({**checkpoint(1), "path": "p" * 1_001}, checkpoint(2), point(3))
     assert [c["step"] for c in trainer.get("/checkpoints")["checkpoints"]] == [2]
-    assert "path" in trainer.get()["set_aside"][0]["reason"]
+    assert "path" in trainer.get()["quarantine"][0]["reason"]
 
 
 def test_a_newer_client_is_taken_and_what_is_unknown_is_counted(api: TestClient) -> None:

@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 from cusp.ids import new_id
 from cusp.protocol.messages import Batch
 from cusp.protocol.run import RunStart
-from monitor.background.expiry import run_out
+from monitor.background.expiry import expire_overdue
 from monitor.database.engine import Database
 from monitor.ingest.ingest import Ingest
 from monitor.store import commands
@@ -97,7 +97,7 @@ class Commands(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 1_800.0, 3_601.0, 90_000.0]))
     def time_passes(self, seconds: float) -> None:
         Commands.now += seconds
-        run_out(self.database, Commands.now)
+        expire_overdue(self.database, Commands.now)
         with self.database.read() as tx:
             assert not commands.overdue(tx, Commands.now)
 

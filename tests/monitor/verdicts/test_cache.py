@@ -4,7 +4,7 @@ import random
 
 from cusp.protocol.run import Policy, RewardSpec, RunMetadata
 from monitor.roles.series import shape_of
-from monitor.verdicts.cache import Folded, Folds, fold, fresh
+from monitor.verdicts.cache import DetectorCache, DetectorState, fold, fresh
 
 
 def series(count: int) -> dict[int, dict[str, float]]:
@@ -24,13 +24,13 @@ def test_folding_in_parts_equals_folding_at_once() -> None:
 
 
 def test_the_cache_is_only_good_for_an_unchanged_past() -> None:
-    folds = Folds()
+    folds = DetectorCache()
     state = fresh(RunMetadata(), Policy(), 4)
     list(fold(state, series(50), [], {1: 2**62}))
 
     def taken(
         number: int, cuts: dict[int, int], boundaries: list[int], changed_from: int
-    ) -> Folded | None:
+    ) -> DetectorState | None:
         folds.put("r", state)
         return folds.take("r", number, cuts, boundaries, changed_from)
 
@@ -45,14 +45,14 @@ def test_the_cache_is_only_good_for_an_unchanged_past() -> None:
 
 
 def test_a_state_that_was_taken_out_is_gone_until_it_is_put_back() -> None:
-    folds = Folds()
+    folds = DetectorCache()
     folds.put("r", fresh(RunMetadata(), Policy(), 4))
     assert folds.take("r", 4, {}, [], 1) is not None
     assert folds.take("r", 4, {}, [], 1) is None
 
 
 def test_the_last_step_can_be_folded_again_without_the_steps_before_it() -> None:
-    folds, points = Folds(), series(50)
+    folds, points = DetectorCache(), series(50)
     state = fresh(RunMetadata(), Policy(), 4)
     state.keeps_last = True
     list(fold(state, points, [49], {1: 2**62}))

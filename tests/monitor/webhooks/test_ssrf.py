@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.errors import Refused
+from monitor.errors import AddressRefused
 from monitor.settings import ConfigError, from_environment
 from monitor.webhooks.ssrf import allowed_networks, checked, is_public, parse
 
@@ -59,7 +59,7 @@ def test_a_public_address_passes(address: str) -> None:
     ],
 )
 def test_an_address_that_is_not_public_is_refused_with_the_way_out(address: str) -> None:
-    with pytest.raises(Refused, match="CUSP_WEBHOOK_ALLOW=") as refusal:
+    with pytest.raises(AddressRefused, match="CUSP_WEBHOOK_ALLOW=") as refusal:
         checked(HOOK, [address], ())
     assert address in str(refusal.value)
 
@@ -85,12 +85,12 @@ def test_no_ipv4_address_passes_in_an_ipv6_coat(address: ipaddress.IPv4Address) 
 
 
 def test_one_bad_address_among_good_ones_is_refused() -> None:
-    with pytest.raises(Refused, match=r"10\.0\.0\.1"):
+    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1"):
         checked(HOOK, [PUBLIC_4, "10.0.0.1"], ())
 
 
 def test_a_name_without_an_address_is_refused() -> None:
-    with pytest.raises(Refused, match=r"'hooks\.example' has no address"):
+    with pytest.raises(AddressRefused, match=r"'hooks\.example' has no address"):
         checked(HOOK, [], ())
 
 
@@ -99,24 +99,26 @@ def test_an_allowed_network_opens_itself_and_nothing_else() -> None:
     on_any_port = parse("https://hooks.example:9000/")
     assert checked(on_any_port, ["10.1.2.3", "::1"], allowed)
     for address in ("10.2.0.1", "127.0.0.1", "::ffff:10.1.2.3"):
-        with pytest.raises(Refused):
+        with pytest.raises(AddressRefused):
             checked(on_any_port, [address], allowed)
 
 
 @pytest.mark.parametrize("port", [22, 25, 80, 5432, 6379, 8080])
 def test_a_public_address_is_reached_at_the_usual_ports_only(port: int) -> None:
-    with pytest.raises(Refused, match=f"port {port}; a public address is reached at 443 or 8443"):
+    with pytest.raises(
+        AddressRefused, match=f"port {port}; a public address is reached at 443 or 8443"
+    ):
         checked(parse(f"https://hooks.example:{port}/"), [PUBLIC_4], ())
     assert checked(parse("https://hooks.example:8443/"), [PUBLIC_4], ())
 
 
 def test_http_is_for_this_machine_and_only_when_allowed() -> None:
     plain = parse("http://localhost:9000/")
-    with pytest.raises(Refused, match="unencrypted; use https"):
+    with pytest.raises(AddressRefused, match="unencrypted; use https"):
         checked(plain, ["127.0.0.1"], ())
     assert checked(plain, ["127.0.0.1"], allowed_networks("127.0.0.1"))
     for address in (PUBLIC_4, "10.0.0.1"):
-        with pytest.raises(Refused, match="unencrypted; use https"):
+        with pytest.raises(AddressRefused, match="unencrypted; use https"):
             checked(plain, [address], allowed_networks("10.0.0.0/8, 93.184.216.34"))
 
 
@@ -141,7 +143,7 @@ def test_http_is_for_this_machine_and_only_when_allowed() -> None:
     ],
 )
 def test_a_url_that_is_none_of_ours_is_refused_with_the_way_out(url: str, why: str) -> None:
-    with pytest.raises(Refused, match=why) as refusal:
+    with pytest.raises(AddressRefused, match=why) as refusal:
         parse(url)
     assert "secret" not in str(refusal.value)
 

@@ -8,11 +8,11 @@ import pytest
 
 LATE_THREAD = """
 import atexit, sys, threading, time
-from trainer.training.distributed import leave
+from trainer.training.distributed import exit_process
 atexit.register(lambda: print("delivered"))
 threading.Thread(target=time.sleep, args=(60,)).start()
 print("trained")
-sys.exit(leave(3))
+sys.exit(exit_process(3))
 """
 
 

@@ -11,7 +11,7 @@ from trainer import launch
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
 from trainer.train import check, grpo_arguments
 from trainer.training.batch_size import divided
-from trainer.training.hardware import fitted, grpo_config
+from trainer.training.hardware import adapted_to_hardware, grpo_config
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_recipe_that_names_no_processes_means_each() -> None:
 
 def test_attention_that_is_not_installed_is_replaced_and_said() -> None:
     assert find_spec("flash_attn") is None  # it needs CUDA
-    recipe, changes = fitted(load_recipe("tina_open_rs2"), has_gpu=False)
+    recipe, changes = adapted_to_hardware(load_recipe("tina_open_rs2"), has_gpu=False)
     assert recipe.model.kind == "pretrained"
     assert recipe.model.attn_implementation == "sdpa"
     assert any("flash_attention_2 is not installed" in change for change in changes)
@@ -51,7 +51,7 @@ def test_attention_that_is_not_installed_is_replaced_and_said() -> None:
 def test_vllm_that_is_not_installed_is_a_sentence_before_anything_is_loaded() -> None:
     assert find_spec("vllm") is None  # not in the extras that the suite runs with
     with pytest.raises(RecipeError, match=r"pip install 'cusp-rl\[trainer,vllm\]'"):
-        fitted(load_recipe("tina_open_rs2"), has_gpu=True)
+        adapted_to_hardware(load_recipe("tina_open_rs2"), has_gpu=True)
 
 
 def test_values_that_trl_refuses_are_a_sentence(tmp_path: Path) -> None:

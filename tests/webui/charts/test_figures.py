@@ -6,7 +6,7 @@ import pytest
 
 from tests.webui import shapes
 from webui.charts import figures, layout, traces
-from webui.charts.series import MAX_POINTS, smoothed, thinned, weight_for
+from webui.charts.series import MAX_POINTS, downsample, smoothed, weight_for
 
 AXES = ("yaxis", "yaxis2", "yaxis3", "yaxis4")
 
@@ -193,7 +193,7 @@ def test_names_are_text_for_the_charts_too() -> None:
 def test_thinning_never_drops_an_extreme_or_an_end() -> None:
     values = [0.5] * 50_000
     values[31_337], values[12_345] = 0.0, 1.0
-    kept = thinned(values)
+    kept = downsample(values)
     assert len(kept) <= MAX_POINTS + 2
     assert {0, 12_345, 31_337, 49_999} <= set(kept)
     assert kept == sorted(kept)

@@ -19,10 +19,10 @@ export function patchRun(root, run) {
   pill("status", `pill s-${run.status}`, run.status);
   const phase = run.step === null ? null : run.phase; // without a step there is nothing that it says
   pill("phase", `pill phase p-${phase || "none"}`, words(phase));
-  put("phase_words", run.words || run.phase_words || UNKNOWN);
+  put("phase_description", run.words || run.phase_description || UNKNOWN);
   put("step", whole(run.step));
   put("max_steps", whole(run.max_steps));
-  put("attempts", whole(run.attempts));
+  put("attempt_count", whole(run.attempt_count));
   put("saved", percent(run.saved_fraction, 0));
   put("spent", usd(run.spent_usd));
   put("saved_usd", usd(run.saved_usd));
@@ -33,7 +33,7 @@ export function patchRun(root, run) {
   put("score_of", s ? `${s.alias || UNKNOWN}, step ${whole(s.step)}` : "");
   put("score", ...(s ? [percent(s.pass_at_1), " ", dim(interval(s.low, s.high))] : [UNKNOWN]));
   root.querySelectorAll('[data-f="status_reason"]').forEach((el) => {
-    const said = (run.words || run.phase_words || "").includes(run.status_reason);
+    const said = (run.words || run.phase_description || "").includes(run.status_reason);
     el.textContent = run.status_reason || "";
     el.hidden = !run.status_reason || said;
   });

@@ -13,7 +13,7 @@ from cusp.ids import new_id
 from monitor.actions.delete import DAY_S
 from monitor.app import create_app
 from monitor.background import retention as retaining
-from monitor.background.retention import Retention
+from monitor.background.retention import RetentionThread
 from monitor.database.schema import metadata
 from monitor.services import Service
 from monitor.settings import MonitorConfig
@@ -43,14 +43,14 @@ def api(database_url: str, clock: Clock) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def retention(api: TestClient, clock: Clock) -> Retention:
+def retention(api: TestClient, clock: Clock) -> RetentionThread:
     """Looks when told to, keeps ended runs for ever."""
     return retention_of(api, clock)
 
 
-def retention_of(api: TestClient, clock: Clock, keep_days: float | None = None) -> Retention:
+def retention_of(api: TestClient, clock: Clock, keep_days: float | None = None) -> RetentionThread:
     service = service_of(api)
-    return Retention(
+    return RetentionThread(
         service.database,
         service.changed,
         clock,
@@ -203,7 +203,7 @@ def test_nothing_is_done_with_a_deleted_run_before_it_is_restored(api: TestClien
 
 
 def test_what_a_lost_trainer_still_sends_is_kept_with_its_deleted_run(
-    api: TestClient, clock: Clock, retention: Retention
+    api: TestClient, clock: Clock, retention: RetentionThread
 ) -> None:
     trainer = Trainer(api)
     trainer.send(point(1))
@@ -241,7 +241,7 @@ def full(api: TestClient) -> Trainer:
 
 
 def test_a_purge_leaves_no_row_of_the_run_in_any_table(
-    api: TestClient, retention: Retention
+    api: TestClient, retention: RetentionThread
 ) -> None:
     other = full(api)
     alone = counted(api)
@@ -270,7 +270,7 @@ def test_every_table_that_belongs_to_a_run_is_purged() -> None:
 
 
 def test_late_messages_of_a_purged_run_are_refused_and_bring_nothing_back(
-    api: TestClient, clock: Clock, retention: Retention
+    api: TestClient, clock: Clock, retention: RetentionThread
 ) -> None:
     trainer = over(api)
     delete(api, trainer)
@@ -382,7 +382,7 @@ def test_several_monitors_purge_one_run_together(
 
 
 def test_a_deleted_run_is_purged_after_its_days_and_no_sooner(
-    api: TestClient, clock: Clock, retention: Retention
+    api: TestClient, clock: Clock, retention: RetentionThread
 ) -> None:
     trainer = over(api)
     clock.now += 5 * DAY_S
