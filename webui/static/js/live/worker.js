@@ -3,7 +3,7 @@
 import { Feed } from "./feed.js";
 
 const SILENT_MS = 200_000; // a browser lets the timers of a hidden tab run once a minute
-const feed = new Feed(new URL("../api/v1/events/shared", self.location));
+const feed = new Feed(new URL("../../../api/v1/events/shared", self.location));
 const tabs = new Map(); // port -> its client
 
 self.onconnect = ({ ports: [port] }) => {
