@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from cusp import settings, tls
+from cusp.connection import connect
 from cusp.errors import CuspError
 from cusp.ids import new_id
 
@@ -21,14 +22,7 @@ class Client:
     def __init__(self, config: settings.Settings | None = None, *, timeout_s: float = 30.0) -> None:
         config = config or settings.from_environment()
         self.url, self.page_url = config.url, config.page_url
-        headers = {"Authorization": f"Bearer {config.token}"} if config.token else {}
-        self._http = httpx.Client(
-            base_url=config.url,
-            headers=headers,
-            timeout=timeout_s,
-            trust_env=False,
-            verify=tls.context(config.url),
-        )
+        self._http = connect(config.url, config.token, timeout=timeout_s)
 
     def __enter__(self) -> "Client":
         return self
@@ -57,13 +51,13 @@ class Client:
     def ready(self) -> bool:
         """Return whether the monitor answers and its database too."""
         try:
-            return self._http.get("/readyz").is_success
+            return self._http.get(f"{self.url}/readyz").is_success
         except httpx.HTTPError:
             return False
 
     def _ask(self, method: str, path: str, **options: Any) -> Json:
         try:
-            answer = self._http.request(method, f"/api/v1{path}", **options)
+            answer = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             if untrusted := tls.complaint(error, self.url):
                 raise ClientError(untrusted) from error

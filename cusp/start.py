@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cusp import settings
+from cusp import settings, terminal
 from cusp.checkpoints import lineage, paths
 from cusp.checkpoints.lineage import Lineage
 from cusp.errors import CuspError
@@ -50,6 +51,7 @@ def init(
     must_own: bool = False,
     resumed: Lineage | None = None,
     rank: int | None = None,
+    says_where: bool = True,
 ) -> Run:
     """Return a new attempt of a run (a new run unless `run_id` or CUSP_RUN_ID names one).
 
@@ -58,6 +60,7 @@ def init(
     otherwise this training is recorded as a new run, so that nothing is lost or mixed. `resumed` is what
     the checkpoint says that the training goes on from. Of a training on several processes only the one of
     `rank` 0 speaks (default: what the launcher says, or CUSP_RANK); the others get a run that does nothing.
+    `says_where`: one line on standard error says where the run can be watched (CUSP_SILENT=1: none does).
     """
     given = settings.from_environment()
     if not _speaks(rank) or _is_imported_again():
@@ -104,7 +107,10 @@ def init(
         home_lock.close()
         run_id, home_lock = _claimed(given.directory, new_id(), must_own=must_own)
         start = start_of(run_id, None)
-    return Run(start, given, root=folder, home_lock=home_lock, mender=mender)
+    run = Run(start, given, root=folder, home_lock=home_lock, mender=mender)
+    if says_where:
+        terminal.begun(run, sys.stderr)  # not among what the script prints for another program
+    return run
 
 
 def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, file_lock.Lock]:

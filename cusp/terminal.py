@@ -6,7 +6,7 @@ Not through `logging`, which shows nothing of it in a plain script. CUSP_SILENT=
 import contextlib
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit, urlunsplit
 
 from cusp import settings
@@ -20,21 +20,22 @@ from cusp.run_config import RECIPE_FILE
 WORDS_TIMEOUT_S = 3.0
 
 
-def say(*lines: str) -> None:
-    """Print lines where a progress bar of the training is not torn apart by them."""
-    if _silent() or sys.stdout is None:
+def say(*lines: str, out: TextIO | None = None) -> None:
+    """Print lines (default: on standard output) where they do not tear a progress bar apart."""
+    out = out or sys.stdout
+    if _silent() or out is None:
         return
     with contextlib.suppress(OSError, ValueError):  # a terminal that is gone or closed
         for line in lines:
-            _print(f"cusp: {line}")
+            _print(f"cusp: {line}", out)
 
 
-def begun(run: Run) -> None:
+def begun(run: Run, out: TextIO | None = None) -> None:
     """Say where the run can be watched."""
     if run.settings.mode == "offline":
-        say(f"{run.name} is recorded in {run.home}; `cusp sync` ships it to a monitor.")
+        say(f"{run.name} is recorded in {run.home}; `cusp sync` ships it to a monitor.", out=out)
     elif run.settings.mode == "online":
-        say(f"watching {run.name} at {shown(run.url)}")
+        say(f"watching {run.name} at {shown(run.url)}", out=out)
 
 
 def roles_seen(logs: Mapping[str, object], metadata: RunMetadata) -> None:
@@ -110,10 +111,10 @@ def _silent() -> bool:
         return False
 
 
-def _print(line: str) -> None:
+def _print(line: str, out: TextIO) -> None:
     tqdm: Any = sys.modules.get("tqdm")
     if tqdm is not None and hasattr(tqdm, "tqdm"):
-        tqdm.tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
+        tqdm.tqdm.write(line, file=out)
+        out.flush()
     else:
-        print(line, file=sys.stdout, flush=True)
+        print(line, file=out, flush=True)

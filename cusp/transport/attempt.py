@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from cusp import tls
+from cusp.connection import connect
 from cusp.process import file_lock
 from cusp.transport.spool import Spool
 
@@ -66,14 +66,8 @@ def refusal(
     Announces the attempt, which the sender does again: a repeat changes nothing.
     """
     try:
-        answer = httpx.post(
-            f"{url}/api/v1/runs",
-            json={**start, "late": False, "age_s": 0.0},
-            headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=timeout_s,
-            trust_env=False,
-            verify=tls.context(url),
-        )
+        with connect(url, token, timeout=timeout_s) as http:
+            answer = http.post("/runs", json={**start, "late": False, "age_s": 0.0})
         if answer.status_code not in (409, 410):
             return None
         return str(answer.json()["detail"])[:500]

@@ -18,6 +18,7 @@ import httpx
 from pydantic import ValidationError
 
 from cusp import tls
+from cusp.connection import connect
 from cusp.protocol.messages import Command, Refusal, Reply
 from cusp.protocol.reading import read_reply
 from cusp.transport.announcement import leaner
@@ -68,13 +69,12 @@ class Sender:
         on_refused: Callable[[list[Refusal]], None] = lambda refused: None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(
-            base_url=f"{url}/api/v1",
-            headers={"Authorization": f"Bearer {token}"} if token else {},
+        self._http = connect(
+            url,
+            token,
             timeout=httpx.Timeout(TIMEOUT_S, connect=min(5.0, TIMEOUT_S)),
+            trusted=_trusted(url),
             transport=transport,
-            trust_env=False,
-            verify=_trusted(url),
         )
         self._url = url
         self._live = live

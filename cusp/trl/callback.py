@@ -188,11 +188,18 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
                 given["config"] = args.to_sanitized_dict()
             goes_on = lineage.recorded(state.stateful_callbacks) if state.global_step > 0 else None
             self.run = None
-            self.run = init(**given, metadata=metadata, root=root, resumed=again or goes_on, rank=0)
+            self.run = init(
+                **given,
+                metadata=metadata,
+                root=root,
+                resumed=again or goes_on,
+                rank=0,
+                says_where=False,
+            )
+            terminal.begun(self.run)
         self._call, self._used = train_call.current(), True
         if isinstance(state.stateful_callbacks, dict):
             lineage.record(state.stateful_callbacks, Lineage(self.run.id, self.run.attempt_id))
-        terminal.begun(self.run)
         for sentence in warnings_on(args, state):
             log.warning(sentence)
         if args.save_total_limit is not None:

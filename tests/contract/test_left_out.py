@@ -102,6 +102,18 @@ def test_one_wrong_metric_costs_the_step_nothing(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("silent", ["", "1"])
+def test_a_plain_loop_says_where_it_can_be_watched_and_leaves_its_output_alone(
+    monitor: Served, tmp_path: Path, silent: str
+) -> None:
+    run_id, done = trained(
+        monitor, tmp_path, LOOP.format(steps=STEPS, more="pass"), CUSP_SILENT=silent
+    )
+    said = [line for line in done.stderr.splitlines() if f"{monitor.url}/runs/{run_id}" in line]
+    assert len(said) == (0 if silent else 1), done.stderr
+    assert len(done.stdout.splitlines()) == 1
+
+
 def test_metrics_that_are_no_dict_and_steps_that_are_none_do_not_end_a_training(
     monitor: Served, tmp_path: Path
 ) -> None:

@@ -104,11 +104,11 @@ SECRETS = [
     Mutant("no token in the monitor's log", "monitor/api/middleware/authentication.py", "        if grant is None:\n            self._anonymous.take(asker)\n", "        if grant is None:\n            print(bearer, flush=True)\n            self._anonymous.take(asker)\n", (f"{GUARDS}::test_no_token_is_in_a_log_or_in_the_database",)),
     Mutant("a defect is answered without what happened", "monitor/api/problems.py", '"the monitor failed on this; its log says how"', "str(error)", (f"{GUARDS}::test_a_defect_is_answered_without_what_happened",)),
     Mutant("what was sent is not sent back", "monitor/api/problems.py", "f\"{place}: {first['msg']}\"", "f\"{place}: {first['msg']} {first['input']}\"", (f"{GUARDS}::test_what_was_sent_is_not_sent_back_in_an_error",)),
-    Mutant("a trainer's token follows no redirect", "cusp/transport/sender.py", "            trust_env=False,\n", "            trust_env=False,\n            follow_redirects=True,\n", (f"{REDIRECT}[by_run]",)),
-    Mutant("a command's token follows no redirect", "cusp/client.py", "trust_env=False", "trust_env=False, follow_redirects=True", (f"{REDIRECT}[by_client]",)),
-    Mutant("a worker's token follows no redirect", "trainer/jobs/client.py", "trust_env=False", "trust_env=False, follow_redirects=True", (f"{REDIRECT}[by_worker]",)),
-    Mutant("a trainer's token goes to no proxy", "cusp/transport/sender.py", "            trust_env=False,\n", "", (f"{REDIRECT}[by_run]",)),
-    Mutant("a worker's token goes to no proxy", "trainer/jobs/client.py", "            trust_env=False,\n", "", (f"{REDIRECT}[by_worker]",)),
+    Mutant("a trainer's token follows no redirect", "cusp/connection.py", "        trust_env=False,\n", "        trust_env=False,\n        follow_redirects=True,\n", (f"{REDIRECT}[by_run]",)),
+    Mutant("a command's token follows no redirect", "cusp/connection.py", "trust_env=False,", "trust_env=False, follow_redirects=True,", (f"{REDIRECT}[by_client]",)),
+    Mutant("a worker's token follows no redirect", "cusp/connection.py", "trust_env=False,", "trust_env=False, follow_redirects=True,", (f"{REDIRECT}[by_worker]",)),
+    Mutant("a trainer's token goes to no proxy", "cusp/connection.py", "        trust_env=False,\n", "", (f"{REDIRECT}[by_run]",)),
+    Mutant("a worker's token goes to no proxy", "cusp/connection.py", "        trust_env=False,\n", "", (f"{REDIRECT}[by_worker]",)),
 ]  # fmt: skip
 
 BROWSERS = [

@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 
 from cusp import tls
+from cusp.connection import connect
 from cusp.errors import CuspError
 from cusp.ids import new_id
+from cusp.transport.retry_after import asked_wait_s
 
 log = logging.getLogger("cusp")
 
@@ -43,15 +45,7 @@ class MonitorClient:
     LONGEST_WAIT_S = 10.0
 
     def __init__(self, url: str, token: str | None, stopping: threading.Event) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Like the client's: no proxy of the environment is given the token.
-        self._http = httpx.Client(
-            base_url=f"{url}/api/v1",
-            headers=headers,
-            timeout=30.0,
-            trust_env=False,
-            verify=tls.context(url),
-        )
+        self._http = connect(url, token)
         self._url = url
         self._complained = False
         self._stopping = stopping
@@ -128,7 +122,10 @@ class MonitorClient:
                 answer = None
             if answer is not None and answer.status_code < 500 and answer.status_code != 429:
                 return _accepted(answer)
-            if self._stopping.wait(wait_s):
+            asked_s = (
+                asked_wait_s(answer.status_code, answer.headers) if answer is not None else 0.0
+            )
+            if self._stopping.wait(max(wait_s, asked_s)):
                 return None
             wait_s = min(2 * wait_s, self.LONGEST_WAIT_S)
 
