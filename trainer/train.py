@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cusp
@@ -166,22 +167,18 @@ def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
 
 def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
     """Return what the detector and the cost figures want to know about this training."""
+    from cusp.trl.arguments import described
     from trainer.training.rewards import reward_specs
 
-    sizes = [(each.numel(), each.requires_grad) for each in trainer.model.parameters()]
-    return RunMetadata(
-        max_steps=recipe.last_step,
-        completions_per_point=recipe.completions_per_step(trainer.args.world_size),
-        completion_limit_tokens=recipe.grpo.max_completion_length,
-        save_steps=recipe.grpo.save_steps,
+    given = RunMetadata(
         rewards=reward_specs(recipe),
-        gpu_count=trainer.args.world_size if trainer.args.device.type == "cuda" else 0,
         gpu_hourly_usd=recipe.run.gpu_hourly_usd,
-        trainable_parameters=sum(size for size, trained in sizes if trained),
-        model_parameters=sum(size for size, _ in sizes),
         recipe=True,
         evaluable=recipe.evaluation is not None,
     )
+    # The trainer's own state holds defaults until the training begins.
+    state = SimpleNamespace(max_steps=recipe.last_step)
+    return described(trainer.args, state, trainer.model, given)
 
 
 def silence_libraries() -> None:
