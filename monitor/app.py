@@ -31,10 +31,13 @@ from monitor.api.routes import (
 )
 from monitor.api.routes.health import Readiness
 from monitor.api.unknown_query import refuse_unknown_query
-from monitor.background.retention import RetentionThread
+from monitor.background.expiry import SWEEP_EVERY_S, Expiry
+from monitor.background.periodic import PeriodicThread
+from monitor.background.retention import PURGES_EVERY_S, Retention
+from monitor.live.postgres_notify import PostgresNotify
 from monitor.services import Service
 from monitor.settings import MonitorConfig
-from monitor.webhooks.delivery import DeliveryThread
+from monitor.webhooks.delivery import LOOK_EVERY_S, Delivery
 
 
 def _import_ruptures() -> None:
@@ -42,27 +45,46 @@ def _import_ruptures() -> None:
     import ruptures  # noqa: F401
 
 
-def _courier(service: Service) -> DeliveryThread:
-    config = service.config
-    return DeliveryThread(
-        service.database,
-        lambda: service.clock(),
-        allowed=config.webhook_allow,
-        lost_after_s=config.lost_after_s,
-        root_path=config.root_path,
-    )
+def _threads(service: Service) -> list[PeriodicThread]:
+    """Return what works beside the requests."""
+    database, config = service.database, service.config
 
+    def clock() -> float:
+        return service.clock()
 
-def _retention(service: Service) -> RetentionThread:
-    config = service.config
-    return RetentionThread(
-        service.database,
-        service.changed,
-        lambda: service.clock(),
+    expiry = Expiry(database, service.changed, clock, config.lost_after_s)
+    retention = Retention(
+        database,
+        clock,
         deleted_days=config.deleted_days,
         keep_days=config.keep_days,
         lost_after_s=config.lost_after_s,
     )
+    delivery = Delivery(
+        database,
+        clock,
+        allowed=config.webhook_allow,
+        lost_after_s=config.lost_after_s,
+        root_path=config.root_path,
+    )
+    return [
+        PeriodicThread("cusp-expiry", expiry.sweep, SWEEP_EVERY_S, without="nothing expires"),
+        PeriodicThread(
+            "cusp-retention",
+            retention.turn,
+            PURGES_EVERY_S,
+            without="nothing is purged",
+            closing=retention.closing,
+        ),
+        PeriodicThread(
+            "cusp-webhooks",
+            delivery.turn,
+            LOOK_EVERY_S,
+            without="no webhook is sent",
+            wake=delivery.wake,
+            closing=delivery.closing,
+        ),
+    ]
 
 
 def create_app(config: MonitorConfig) -> FastAPI:
@@ -73,18 +95,21 @@ def create_app(config: MonitorConfig) -> FastAPI:
     service = Service(config)
     service.database.upgrade()
     service.tokens.sessions  # noqa: B018  (read now, so that no request waits for the database)
-    beside = (_courier(service), _retention(service))
+    threads: list[PeriodicThread | PostgresNotify] = [*_threads(service)]
+    if service.fanout is not None:
+        threads.append(service.fanout)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
-        service.open()
+        service.hub.open()
         threading.Thread(target=_import_ruptures, daemon=True).start()
-        for each in beside:
-            each.start()
+        for thread in threads:
+            thread.start()
         yield
-        for each in beside:
-            each.close()
-        service.close()
+        service.hub.close()
+        for thread in threads:
+            thread.close()
+        service.database.close()
 
     app = FastAPI(
         title="Cusp",

@@ -3,12 +3,11 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from monitor.actions.require import is_purged
 from monitor.auth.tokens import Tokens
-from monitor.background.expiry import ExpiryThread
 from monitor.database.engine import Database, Transaction
 from monitor.errors import Conflict
 from monitor.ingest.ingest import Ingest
@@ -18,11 +17,10 @@ from monitor.live.postgres_notify import PostgresNotify
 from monitor.live.run_stream import Channels
 from monitor.live.runs_stream import TableStream
 from monitor.prometheus import Measures
-from monitor.runs import superseded
 from monitor.schemas import readings
 from monitor.schemas import run as run_schema
 from monitor.settings import MonitorConfig
-from monitor.store import run_list, runs
+from monitor.store import run_list
 from monitor.store.access import idempotency
 from monitor.store.run_list import Page, PageCursor, Wanted
 
@@ -33,7 +31,7 @@ class Service:
     def __init__(self, config: MonitorConfig, clock: Callable[[], float] = time.time) -> None:
         self.config = config
         self.clock = clock
-        self.database = Database(config.database_url)
+        self.database = Database(config.database_url, self.changed)
         self.hub = Hub()
         reader = Reader(self.database, self.summaries_of)
         self.channels, self.table = Channels(self.hub, reader), TableStream(self.hub, reader)
@@ -42,37 +40,18 @@ class Service:
             None if self.database.is_sqlite else PostgresNotify(self.database.url, self.hub.changed)
         )
         self.measures = Measures(self.database, lambda: self.channels.count() + self.table.count())
-        self.sweeper = ExpiryThread(
-            self.database, self.changed, lambda: self.clock(), config.lost_after_s
-        )
         self.ingest = Ingest(
             self.database,
-            self.changed,
             clock=clock,
             series_limit=config.series_limit,
             took=self.measures.took,
         )
 
-    def open(self) -> None:
-        """Begin serving, on the running event loop."""
-        self.hub.open()
-        self.sweeper.start()
+    def changed(self, run_ids: Set[str]) -> None:
+        """Wake the runs' viewers, here and at the other monitors. Called after each commit."""
+        self.hub.changed(run_ids)
         if self.fanout is not None:
-            self.fanout.start()
-
-    def close(self) -> None:
-        """End all streams and connections."""
-        self.hub.close()
-        self.sweeper.close()
-        if self.fanout is not None:
-            self.fanout.close()
-        self.database.close()
-
-    def changed(self, run_id: str) -> None:
-        """Wake the run's viewers, here and at the other monitors. Called after the commit."""
-        self.hub.changed(run_id)
-        if self.fanout is not None:
-            self.fanout.tell(run_id)
+            self.fanout.tell(run_ids)
 
     def summary(self, run_id: str) -> dict[str, Any] | None:
         """Return the run as the runs table shows it, None if it is not there or was purged."""
@@ -110,11 +89,6 @@ class Service:
     def detailed(self, tx: Transaction, run: Any) -> dict[str, Any]:
         """Return a run row as its page shows it."""
         return run_schema.detail(tx, run, self.clock(), self.config.lost_after_s)
-
-    def still_training(self, tx: Transaction, run_id: str) -> list[int]:
-        """Return the numbers of the run's superseded attempts that are heard of all the same."""
-        attempts = runs.attempts_of(tx, run_id)
-        return superseded.alive(attempts, self.clock(), self.config.lost_after_s)
 
     def idempotent(
         self, key: str | None, question: object, act: Callable[[Transaction], dict[str, Any]]

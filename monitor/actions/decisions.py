@@ -2,20 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from cusp.protocol.run import Policy
 from monitor.actions import evaluate
 from monitor.actions.promote import POLICY, move_alias, usable_checkpoints
+from monitor.actions.record import record
 from monitor.database.engine import Transaction
 from monitor.detector import Transition, Verdict
+from monitor.errors import NotFound
 from monitor.policy import decide
 from monitor.policy.decide import Decision, Saved
-from monitor.store import changes, commands, runs
+from monitor.store import commands, runs
 from monitor.store import verdicts as verdicts_table
-from monitor.store.access import audit
 from monitor.verdicts.encoding import confirmed
-from monitor.verdicts.second_opinion import _second_opinion
-from monitor.webhooks.outbox import emit
+from monitor.verdicts.second_opinion import opinion_on
 
 ENDED_WELL = ("stopped", "finished")
 
@@ -37,7 +38,7 @@ def carry_out(
     if verdict:
         new = DecisionHistory(tx, run_id).new(verdict, saved, policy)
         if new and transition:
-            opinion = _second_opinion(tx, run, transition)
+            opinion = opinion_on(tx, run, transition)
             new = [replace(d, reason=f"{d.reason} {opinion}") for d in new]
         _carry_out(tx, run_id, now, new, running=run.status == "running")
     if run.deleted_at is not None:
@@ -100,15 +101,9 @@ def _tell(
 ) -> None:
     """Tell the webhooks of the transition; each finding once, though every batch comes by here."""
     seen_by = runs.owner(runs.attempts_of(tx, run_id), transition.seen_at_step)
-    emit(
-        tx,
-        "transition.found",
-        run_id,
-        now,
-        key=f"seen at {transition.seen_at_step} by {seen_by}",
-        transition=vars(transition),
-        words=verdict.words,
-    )
+    told = {"transition": vars(transition), "words": verdict.words}
+    key = f"seen at {transition.seen_at_step} by {seen_by}"
+    record(tx, "transition.found", run_id, now, told=told, key=key)
 
 
 def _carry_out(
@@ -132,10 +127,8 @@ def _carry_out(
             continue
         if decision.kind == "keep" and decision.checkpoint:
             move_alias(tx, run_id, now, "pre-transition", decision.checkpoint, decision.reason)
-        if decision.kind == "propose":
-            changes.section_changed(tx, run_id, "decisions")
-            continue
-        if running and not (decision.kind == "stop" and commands.pending(tx, run_id, "stop")):
+        waits = decision.kind == "stop" and commands.pending(tx, run_id, "stop")
+        if decision.kind != "propose" and running and not waits:
             commands.add(
                 tx,
                 run_id,
@@ -146,9 +139,21 @@ def _carry_out(
                 steps=[kept] if kept is not None else [],
             )
         detail = {"reason": decision.reason, "step": decision.step, "checkpoint_step": kept}
-        audit.add(tx, run_id, now, actor=POLICY, action=decision.kind, target=run_id, detail=detail)
-        changes.section_changed(tx, run_id, "decisions")
-        changes.section_changed(tx, run_id, "commands")
+        record(tx, f"decision.{decision.kind}", run_id, now, by=POLICY, detail=detail)
+
+
+def review(tx: Transaction, change_point_id: str, state: str, now: float, author: str) -> Any:
+    """Confirm or dismiss a change point, as a person, and return its row; NotFound names the id.
+
+    What was decided on it stays; nothing more is decided on one that is `dismissed`.
+    """
+    row = verdicts_table.review(tx, change_point_id, state, author)
+    if row is None:
+        raise NotFound(f"there is no change point {change_point_id!r} here")
+    detail = {"kind": row.kind, "step": row.step}
+    name = f"change_point.{state}"
+    record(tx, name, row.run_id, now, by=author, target=change_point_id, detail=detail)
+    return row
 
 
 def _dismissed(tx: Transaction, run_id: str, transition: Transition) -> bool:

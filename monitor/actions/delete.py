@@ -6,15 +6,24 @@ remains on the training box is said instead.
 
 from typing import Any
 
+from monitor.actions.record import record
+from monitor.actions.require import refuse_purged
 from monitor.database.engine import Transaction
-from monitor.errors import Undeletable
+from monitor.errors import NotFound, Undeletable
 from monitor.schemas.deletion import remains
-from monitor.store import changes, checkpoints, deletion
-from monitor.store.access import audit
-from monitor.webhooks.outbox import emit
+from monitor.store import checkpoints, deletion
 
 DAY_S = 86_400.0
 MOST_PATHS = 1_000
+
+
+def locked(tx: Transaction, run_id: str) -> Any:
+    """Lock the run, deleted or not, and return its row; Purged or NotFound when it is not there."""
+    run = deletion.lock(tx, run_id)
+    refuse_purged(tx, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id!r} here")
+    return run
 
 
 def soft_delete(
@@ -26,9 +35,8 @@ def soft_delete(
     _refuse_live(tx, run, now, lost_after_s)
     _refuse_promoted(tx, run, promoted_too)
     deletion.soft_delete(tx, run.id, now, by)
-    audit.add(tx, run.id, now, actor=by, action="delete", target=run.id, detail=remains(tx, run.id))
-    emit(tx, "run.deleted", run.id, now, author=by)
-    _changed(tx, run.id)
+    left = remains(tx, run.id)
+    record(tx, "run.deleted", run.id, now, by=by, detail=left, told={"author": by})
 
 
 def restore(tx: Transaction, run: Any, now: float, by: str) -> None:
@@ -36,9 +44,7 @@ def restore(tx: Transaction, run: Any, now: float, by: str) -> None:
     if run.deleted_at is None:
         return
     deletion.restore(tx, run.id)
-    audit.add(tx, run.id, now, actor=by, action="restore", target=run.id)
-    emit(tx, "run.restored", run.id, now, author=by)
-    _changed(tx, run.id)
+    record(tx, "run.restored", run.id, now, by=by, told={"author": by})
 
 
 def purge(
@@ -50,8 +56,7 @@ def purge(
     _refuse_live(tx, run, now, lost_after_s)
     _refuse_promoted(tx, run, promoted_too)
     left = {**remains(tx, run.id), "paths": _paths(tx, run.id)}
-    audit.add(tx, run.id, now, actor=by, action="purge", target=run.id, detail=left)
-    emit(tx, "run.purged", run.id, now, author=by)
+    record(tx, "run.purged", run.id, now, by=by, detail=left, told={"author": by})
     deletion.begin_purge(tx, run.id, now, by)
 
 
@@ -78,8 +83,3 @@ def _refuse_promoted(tx: Transaction, run: Any, promoted_too: bool) -> None:
 def _paths(tx: Transaction, run_id: str) -> list[str]:
     found = [row.path for row in checkpoints.of_run(tx, run_id) if row.state != "missing"]
     return found[:MOST_PATHS]
-
-
-def _changed(tx: Transaction, run_id: str) -> None:
-    changes.section_changed(tx, run_id, "decisions")
-    changes.add(tx, run_id, "run", {})

@@ -1,34 +1,47 @@
-"""Queueing evaluations: which candidates, fixed before any is scored, and what follows from the scores."""
+"""Queueing evaluations: which candidates, fixed before any is scored."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from cusp.protocol.run import Policy
 from monitor.actions import quotas
-from monitor.actions.promote import POLICY, move_alias, usable_checkpoints
+from monitor.actions.promote import POLICY, usable_checkpoints
+from monitor.actions.record import record
+from monitor.actions.require import run_or_404
 from monitor.database.engine import Transaction
 from monitor.detector import Transition
+from monitor.errors import Conflict
 from monitor.policy import availability, candidates
 from monitor.policy.candidates import Candidate
 from monitor.policy.decide import Saved
 from monitor.roles.reading import watched
-from monitor.store import changes, jobs, runs, verdicts
-from monitor.store.access import audit
+from monitor.store import jobs, runs, verdicts
 from monitor.verdicts.encoding import confirmed, from_json
-from monitor.webhooks.outbox import emit
 
 
 def asked_for(
-    tx: Transaction, run_id: str, now: float, author: str, only: Sequence[str] | None = None
+    tx: Transaction,
+    run_id: str,
+    now: float,
+    author: str,
+    *,
+    only: Sequence[str] = (),
+    recipe_given: bool = False,
 ) -> Any:
     """Queue the evaluation of the run's candidates, or of the checkpoints named, and return the job.
 
-    Full is raised when too many jobs of the run wait already.
+    `recipe_given` says that the run's folder now has a recipe that can be evaluated. Conflict says why it
+    cannot be, QuotaExceeded that too many jobs of the run wait already.
     """
-    run = runs.get(tx, run_id)
-    assert run is not None
-    quotas.check_jobs(tx, run_id)
+    run = run_or_404(tx, run_id, locked=True)
+    if recipe_given:
+        runs.change(tx, run_id, metadata={**run.metadata, "evaluable": True})
+    elif reason := availability.evaluation_blocked(run_id, run.metadata):
+        raise Conflict(reason)
     saved = usable_checkpoints(tx, run_id)
+    if not saved:
+        raise Conflict("the run has no complete checkpoint yet; wait for the first save")
+    quotas.check_jobs(tx, run_id)
     verdict = run.verdict and from_json(run.verdict)
     transition = confirmed(verdict.transition) if verdict else None
     found = _candidates(tx, run_id, transition, saved, "all" if only else "candidates")
@@ -63,34 +76,7 @@ def at_the_end(
     )
     if new:
         _queue(tx, run_id, now, found, POLICY)
-        changes.section_changed(tx, run_id, "decisions")
-
-
-def finished(tx: Transaction, run_id: str, now: float, comparison: dict[str, Any] | None) -> None:
-    """Point `best` at what the comparison found best; the base model is no checkpoint."""
-    best = (comparison or {}).get("best")
-    step = best.get("step") if isinstance(best, dict) else None
-    for one in usable_checkpoints(tx, run_id):
-        if one.step == step:
-            reason = str((comparison or {}).get("reason", "best on the selection set"))
-            move_alias(tx, run_id, now, "best", one, reason)
-
-
-def tell_ended(
-    tx: Transaction,
-    job: Any,
-    now: float,
-    error: str | None,
-    comparison: dict[str, Any] | None = None,
-) -> None:
-    """Tell the webhooks that an evaluation is over: done without an error, else failed."""
-    if job.kind != "evaluate":
-        return
-    found = {"best": comparison["best"], "reason": comparison["reason"]} if comparison else {}
-    if error is None:
-        emit(tx, "evaluation.done", job.run_id, now, key=job.id, job_id=job.id, **found)
-    else:
-        emit(tx, "evaluation.failed", job.run_id, now, key=job.id, job_id=job.id, error=error[:500])
+        record(tx, "decision.evaluate", run_id, now)
 
 
 def _candidates(
@@ -126,6 +112,5 @@ def _queue(
         "seed": 0,
     }
     job = jobs.add(tx, run_id, "evaluate", payload, now)
-    audit.add(tx, run_id, now, actor=author, action="evaluate", target=job.id)
-    changes.section_changed(tx, run_id, "jobs")
+    record(tx, "evaluation.asked", run_id, now, by=author, target=job.id)
     return job

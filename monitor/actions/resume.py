@@ -4,33 +4,34 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.actions.promote import usable_checkpoints
+from monitor.actions.record import record
+from monitor.actions.require import run_or_404
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict
 from monitor.policy import availability
 from monitor.policy.decide import Saved
-from monitor.store import changes, jobs
-from monitor.store.access import audit
+from monitor.schemas.run import status_of
+from monitor.store import jobs
 
 
 def asked_for(
-    tx: Transaction, run: Any, now: float, author: str, *, status: str, step: int | None
+    tx: Transaction, run_id: str, now: float, author: str, *, step: int | None, lost_after_s: float
 ) -> Any:
     """Queue the job and return it; the one that waits already is returned as it is.
 
-    `run` is locked by the caller and `status` is the one shown. Conflict says why it cannot be.
+    `step` None means where the run ended. Conflict says why it cannot be.
     """
+    run = run_or_404(tx, run_id, locked=True)
     waiting = [job for job in jobs.pending(tx, run.id) if job.kind == "train"]
     if waiting and waiting[0].payload["step"] == step:
         return waiting[0]
     if waiting:
         raise Conflict(f"job {waiting[0].id} is to resume the run already; wait until it has ended")
-    if reason := availability.resume_blocked(run, status, step):
+    if reason := availability.resume_blocked(run, status_of(tx, run, now, lost_after_s), step):
         raise Conflict(reason)
     job = jobs.add(tx, run.id, "train", _payload(tx, run, step), now)
     detail = {"step": step, "job": job.id}
-    audit.add(tx, run.id, now, actor=author, action="resume", target=run.id, detail=detail)
-    changes.section_changed(tx, run.id, "jobs")
-    changes.add(tx, run.id, "run", {})
+    record(tx, "run.resume_asked", run.id, now, by=author, detail=detail)
     return job
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from cusp.roles.assign import check_told
 from monitor.actions import decisions
+from monitor.actions.record import record
 from monitor.database.engine import Transaction
 from monitor.store import changes, points, runs
-from monitor.store.access import audit
 from monitor.verdicts.cache import DetectorCache, DetectorState
 from monitor.verdicts.update import follow
 
@@ -30,7 +30,7 @@ def set_roles(
         return None
     runs.change(tx, run.id, metadata={**run.metadata, "roles": after})
     detail = {"roles": after, "before": before}
-    audit.add(tx, run.id, now, actor=actor, action="roles", target=run.id, detail=detail)
+    record(tx, "run.roles_told", run.id, now, by=actor, detail=detail)
     changed = runs.get(tx, run.id)
     assert changed is not None
     cuts = runs.cuts(runs.attempts_of(tx, run.id))

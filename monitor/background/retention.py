@@ -1,21 +1,19 @@
-"""What time does to runs that are over: deleted after `keep_days`, purged `deleted_days` after that.
+"""Deletes runs `keep_days` after their end, and purges them `deleted_days` after that.
 
 Every monitor does this. A purge takes the run's lock for one chunk at a time, so that ingest of other
 runs waits for a few thousand rows at most, and two monitors purging one run take turns.
 """
 
-import logging
 import threading
+import time
 from collections.abc import Callable
 
-from monitor.actions import delete as acts
+from monitor.actions import delete
 from monitor.actions.delete import DAY_S
-from monitor.database.engine import Database, Unavailable
-from monitor.errors import Undeletable
+from monitor.database.engine import Database
+from monitor.errors import NotFound, Purged, Undeletable
 from monitor.store import deletion, runs
 from monitor.store.access import deliveries
-
-log = logging.getLogger("cusp")
 
 LOOK_EVERY_S = 60.0
 PURGES_EVERY_S = 2.0
@@ -25,34 +23,31 @@ DELIVERED_DAYS, DEAD_DAYS = 7.0, 30.0
 POLICY = deletion.POLICY
 
 
-class RetentionThread:
-    """A thread that deletes and purges what is due. `changed` is called with each run's id."""
+class Retention:
+    """What to delete and purge. Once `closing` is set, a purge ends after the chunk it is at."""
 
     def __init__(
         self,
         database: Database,
-        changed: Callable[[str], None],
         clock: Callable[[], float],
         *,
         deleted_days: float,
         keep_days: float | None,
         lost_after_s: float,
     ) -> None:
-        self._database, self._changed, self._clock = database, changed, clock
+        self._database, self._clock = database, clock
         self._deleted_days, self._keep_days = deleted_days, keep_days
         self._lost_after_s = lost_after_s
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cusp-retention", daemon=True)
+        self.closing = threading.Event()
+        self._looked_at = time.monotonic()
 
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread after the chunk it is at."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(5.0)
+    def turn(self) -> None:
+        """Go on with the purges that have begun; look for new ones every `LOOK_EVERY_S`."""
+        if time.monotonic() - self._looked_at < LOOK_EVERY_S:
+            self.purge()
+        else:
+            self._looked_at = time.monotonic()
+            self.look()
 
     def look(self) -> None:
         """Delete and purge everything that is due now."""
@@ -69,7 +64,7 @@ class RetentionThread:
         with self._database.read() as tx:
             found = deletion.old(tx, now - self._keep_days * DAY_S)
         for run_id in found:
-            self._act(acts.soft_delete, run_id, now)
+            self._act(delete.soft_delete, run_id, now)
 
     def begin_purges(self) -> None:
         """Begin to purge the runs whose time to be restored is over."""
@@ -77,7 +72,7 @@ class RetentionThread:
         with self._database.read() as tx:
             found = deletion.expired(tx, now - self._deleted_days * DAY_S)
         for run_id in found:
-            self._act(acts.purge, run_id, now)
+            self._act(delete.purge, run_id, now)
 
     def purge(self) -> int:
         """Remove the rows of all purged runs, chunk by chunk; return how many there were."""
@@ -93,36 +88,20 @@ class RetentionThread:
 
     def _purge(self, run_id: str) -> int:
         total = 0
-        while not self._closing.is_set():
+        while not self.closing.is_set():
             with self._database.write() as tx:
                 runs.lock(tx, run_id)  # no job of it is waiting or leased any more
                 count = deletion.remove_some(tx, run_id, CHUNK_ROWS, self._clock())
             if not count:
                 break
             total += count
-            self._closing.wait(PAUSE_S)
+            self.closing.wait(PAUSE_S)
         return total
 
     def _act(self, act: Callable[..., None], run_id: str, now: float) -> None:
         try:
             with self._database.write() as tx:
-                run = deletion.lock(tx, run_id)
-                if run is not None and deletion.tombstone(tx, run_id) is None:
-                    act(tx, run, now, POLICY, lost_after_s=self._lost_after_s, promoted_too=True)
-        except Undeletable:
-            return  # in use again; the next look may find otherwise
-        self._changed(run_id)
-
-    def _run(self) -> None:
-        waited_s = 0.0
-        while not self._closing.wait(PURGES_EVERY_S):
-            waited_s += PURGES_EVERY_S
-            try:
-                if waited_s < LOOK_EVERY_S:
-                    self.purge()
-                else:
-                    waited_s = 0.0
-                    self.look()
-            except Unavailable as error:
-                if not self._closing.is_set():
-                    log.warning("the database is away, so nothing is purged: %s", error)
+                run = delete.locked(tx, run_id)
+                act(tx, run, now, POLICY, lost_after_s=self._lost_after_s, promoted_too=True)
+        except (NotFound, Purged, Undeletable):
+            return  # gone meanwhile, or in use again; the next look may find otherwise

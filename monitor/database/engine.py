@@ -5,7 +5,7 @@ so writers begin with BEGIN IMMEDIATE, one at a time in this process.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 Transaction = Connection
 # What is raised when the database is away, busy for too long, or shuts down.
 Unavailable = (OperationalError, PoolTimeout)
+_TOUCHED = "touched runs"
 
 
 class DatabaseError(CuspError, RuntimeError):
@@ -34,10 +35,16 @@ class DatabaseError(CuspError, RuntimeError):
 
 
 class Database:
-    """Gives `read()` and `write()` transactions on one database."""
+    """Gives `read()` and `write()` transactions on one database.
 
-    def __init__(self, url: str) -> None:
+    `on_commit` is called after each commit with the ids of the runs that the transaction touched.
+    """
+
+    def __init__(
+        self, url: str, on_commit: Callable[[Set[str]], None] = lambda run_ids: None
+    ) -> None:
         self.url = normal_url(url)
+        self.on_commit = on_commit
         self.is_sqlite = self.url.startswith("sqlite")
         try:
             self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
@@ -62,7 +69,11 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Give a connection whose changes are committed at the end, or not at all."""
         with self._writer, self._writing.begin() as connection:
+            touched: set[str] = set()
+            connection.info[_TOUCHED] = touched
             yield connection
+        if touched:
+            self.on_commit(touched)
 
     def check(self) -> None:
         """Raise DatabaseError when the database does not answer."""
@@ -102,6 +113,11 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def touch(tx: Transaction, run_id: str) -> None:
+    """Have the run's viewers woken once the transaction is committed."""
+    tx.info.setdefault(_TOUCHED, set()).add(run_id)
 
 
 def normal_url(url: str) -> str:

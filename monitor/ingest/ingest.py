@@ -15,8 +15,9 @@ from cusp.protocol.run import RunStart
 from cusp.protocol.salvage import Part
 from monitor.actions import decisions
 from monitor.actions.quotas import check_announced
+from monitor.actions.record import record
 from monitor.actions.require import refuse_deleted, refuse_purged
-from monitor.database.engine import Database, Transaction
+from monitor.database.engine import Database, Transaction, touch
 from monitor.detector import Verdict
 from monitor.errors import UnknownRun
 from monitor.ingest import heartbeat, liveness
@@ -29,25 +30,23 @@ from monitor.store.changes import News
 from monitor.verdicts.cache import DetectorCache, DetectorState
 from monitor.verdicts.encoding import confirmed, from_json
 from monitor.verdicts.update import Followed, follow
-from monitor.webhooks.outbox import emit
 
 SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a batch came to: `state` is remembered after the commit, `emit` wakes the viewers."""
+    """What a batch came to: `state` is remembered after the commit."""
 
     reply: Reply
     new: int
     state: DetectorState | None
-    emit: bool
     quarantined: int = 0
     refused: tuple[Part, ...] = ()
 
 
 class Ingest:
-    """Takes announcements and batches. `changed` is called with the run id after every commit.
+    """Takes announcements and batches.
 
     `took` is told of every batch: new messages, those set aside, seconds until the commit.
     """
@@ -55,14 +54,12 @@ class Ingest:
     def __init__(
         self,
         database: Database,
-        changed: Callable[[str], None],
         *,
         clock: Callable[[], float] = time.time,
         series_limit: int = 2_000,
         took: Callable[[int, int, float], None] = lambda *_: None,
     ) -> None:
         self._database = database
-        self._changed = changed
         self._clock = clock
         self._series_limit = series_limit
         self._took = took
@@ -89,14 +86,13 @@ class Ingest:
             runs.mark_lost(tx, newest, now)
             if newest.id == start.attempt_id and before is not None:
                 commands.expire(tx, start.run_id, now, "a new attempt of the run has started")
-                changes.section_changed(tx, start.run_id, "commands")
+                record(tx, "commands.superseded", start.run_id, now)
                 state = self._follow_anew(tx, before)
             lacks = left_out.announced(before.left_out if before else None, refused, unknown)
             changes.add_all(tx, start.run_id, [("run", {})], {"left_out": lacks} if lacks else None)
             if before is None:
-                emit(tx, "run.started", start.run_id, now, key="first")
+                record(tx, "run.started", start.run_id, now, key="first")
         self._remember(start.run_id, state)
-        self._changed(start.run_id)
 
     def batch(self, run_id: str, batch: Batch) -> Reply:
         """Store what is new in the batch and return what the trainer should know.
@@ -149,8 +145,6 @@ class Ingest:
         with self._database.write() as tx:
             taken = self._take(tx, run_id, batch, messages[start:end], wrong)
         self._remember(run_id, taken.state)
-        if taken.emit:
-            self._changed(run_id)
         return taken
 
     def _remember(self, run_id: str, state: DetectorState | None) -> None:
@@ -206,11 +200,12 @@ class Ingest:
             decisions.carry_out(tx, run_id, verdict, now, ended=touched.ended)
         elif heard.run:
             changes.add_all(tx, run_id, [], heard.run)
-        silent_s = now - run.last_contact_at
+        if now - run.last_contact_at > SILENT_S:
+            touch(tx, run_id)
         reply = liveness.reply(tx, attempts, attempt, next_seq, is_newest=is_newest)
         state = followed.state if followed else None
-        emit, parts = bool(new) or silent_s > SILENT_S, tuple(part for _, part in touched.refused)
-        return BatchResult(reply, len(new), state, emit, touched.quarantined, parts)
+        parts = tuple(part for _, part in touched.refused)
+        return BatchResult(reply, len(new), state, touched.quarantined, parts)
 
     def _record(
         self,

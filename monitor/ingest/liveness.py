@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from cusp.protocol.messages import Batch, Message, Reply, StatusMessage
 from monitor import clock
+from monitor.actions.record import record
 from monitor.database.engine import Transaction
 from monitor.ingest import heartbeat
 from monitor.ingest.messages import BatchEffects
 from monitor.runs import durations, superseded
 from monitor.store import runs
-from monitor.webhooks.outbox import emit
 
 ENDED = ("finished", "failed", "stopped")
 
@@ -78,4 +78,4 @@ def tell_ended(tx: Transaction, run_id: str, attempt: Any, end: StatusMessage, n
     told: dict[str, Any] = {"status": end.status, "reason": end.reason, "step": end.step}
     told["ended_at"] = clock.when(run.ended_at if run else now)
     told["elapsed_s"] = round(durations.elapsed_s(runs.attempts_of(tx, run_id)), 1)
-    emit(tx, "run.ended", run_id, now, key=f"{attempt.id} {end.status}", **told)
+    record(tx, "run.ended", run_id, now, told=told, key=f"{attempt.id} {end.status}")

@@ -16,13 +16,13 @@ from cusp.protocol.messages import (
 from cusp.protocol.reading import Read
 from cusp.protocol.salvage import Part
 from monitor.actions.quotas import Quota
+from monitor.actions.record import record
 from monitor.database.engine import Transaction
 from monitor.ingest import series_quota
 from monitor.ingest.quarantine import Quarantine
 from monitor.roles.series import role_series, same_past
 from monitor.runs.superseded import may_answer
 from monitor.store import checkpoints, commands, points, runs
-from monitor.webhooks.outbox import Topic, emit
 
 NEVER = 2**62  # beyond every step
 
@@ -223,8 +223,8 @@ def _store_ack(tx: Transaction, run_id: str, message: AckMessage, now: float) ->
     command = commands.get(tx, message.command_id)
     if command is not None and command.kind == "stop":
         told = {"command_id": command.id, "step": command.step, "author": command.author}
-        topic: Topic = "stop.done" if message.state == "done" else "stop.refused"
-        emit(tx, topic, run_id, now, **told, reason=message.reason or command.reason)
+        told["reason"] = message.reason or command.reason
+        record(tx, f"stop.{message.state}", run_id, now, told=told)
 
 
 def _store_status(

@@ -1,6 +1,7 @@
 """Who is listening to which run."""
 
 import asyncio
+from collections.abc import Set
 
 import anyio
 
@@ -17,10 +18,10 @@ class Hub:
         """Bind the hub to the running event loop."""
         self._loop = asyncio.get_running_loop()
 
-    def changed(self, run_id: str) -> None:
-        """Wake whoever listens to the run. Called from any thread."""
+    def changed(self, run_ids: Set[str]) -> None:
+        """Wake whoever listens to one of the runs. Called from any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake, run_id)
+            self._loop.call_soon_threadsafe(self._wake, run_ids)
 
     def close(self) -> None:
         """End all streams, from the event loop."""
@@ -40,10 +41,10 @@ class Hub:
         """Stop waking this listener."""
         self._listeners.discard(listener)
 
-    def _wake(self, run_id: str) -> None:
+    def _wake(self, run_ids: Set[str]) -> None:
         for listener in self._listeners:
-            if listener.run_id in (None, run_id):
-                listener.changed.add(run_id)
+            if listener.run_id is None or listener.run_id in run_ids:
+                listener.changed |= run_ids if listener.run_id is None else {listener.run_id}
                 listener.wake.set()
 
 

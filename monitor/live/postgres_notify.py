@@ -8,7 +8,7 @@ themselves every `LOOK_EVERY_S` (monitor/live/changes.py) and read by cursor.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from monitor.database import notify
 
@@ -18,9 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 class PostgresNotify:
-    """Two threads: one tells, one listens and calls `changed` with each run id heard."""
+    """Two threads: one tells, one listens and calls `changed` with the run ids heard."""
 
-    def __init__(self, url: str, changed: Callable[[str], None]) -> None:
+    def __init__(self, url: str, changed: Callable[[Set[str]], None]) -> None:
         self._url = url
         self._changed = changed
         self._waiting: set[str] = set()
@@ -38,10 +38,10 @@ class PostgresNotify:
         for thread in self._threads:
             thread.start()
 
-    def tell(self, run_id: str) -> None:
+    def tell(self, run_ids: Set[str]) -> None:
         """Tell the other monitors soon. Never blocks."""
         with self._guard:
-            self._waiting.add(run_id)
+            self._waiting.update(run_ids)
         self._some.set()
 
     def close(self) -> None:
@@ -82,4 +82,4 @@ class PostgresNotify:
         while not self._closing.is_set():
             for run_id, sender in notify.heard(connection, EVERY_S):
                 if sender != self._own:
-                    self._changed(run_id)
+                    self._changed({run_id})

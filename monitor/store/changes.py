@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
 
+from monitor.database.engine import touch
 from monitor.database.schema import changes, runs
 
 NO_END = 2**62  # beyond every cursor
@@ -38,7 +39,7 @@ def add_all(
 ) -> int:
     """Append changes, set columns of the run in the same statement; return the last cursor.
 
-    The run's row is locked by this.
+    The run's row is locked by this; with news its viewers are woken after the commit.
     """
     given = {f"new_{name}": value for name, value in (values or {}).items()}
     statement = _setting(tuple(values or ()))
@@ -51,6 +52,7 @@ def add_all(
             for cursor, (kind, ref) in enumerate(news, first)
         ]
         connection.execute(_APPEND, rows)
+        touch(connection, run_id)
     return last
 
 

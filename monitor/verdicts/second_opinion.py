@@ -10,7 +10,7 @@ from monitor.roles.series import role_series, shape_of
 from monitor.store import points, runs
 
 
-def _second_opinion(tx: Transaction, run: Any, transition: Transition) -> str:
+def opinion_on(tx: Transaction, run: Any, transition: Transition) -> str:
     """Return what ruptures, segmenting the whole run at once, says about the interval."""
     cuts = runs.cuts(runs.attempts_of(tx, run.id))
     series = watched(tx, run, cuts)

@@ -23,14 +23,15 @@ from monitor.webhooks.ssrf import Network, parse
 log = logging.getLogger("cusp")
 
 LOOK_EVERY_S = 1.0
-REST_S = 0.1  # after being woken: what one batch tells is sent together
+REST_S = 0.1  # after a turn: what one batch tells is sent together
 MOST_AT_ONCE = 8
 GONE = 410
 
 
-class DeliveryThread:
-    """A thread that sends what is due, a few at once, until closed.
+class Delivery:
+    """What to send: a few at once, each in a thread of its own.
 
+    `wake` is set when another may be sent; none is begun once `closing` is set.
     `look_up` and `context` are the edges: names to addresses, and whose certificates are trusted.
     """
 
@@ -50,25 +51,14 @@ class DeliveryThread:
         self._lost_after_s = lost_after_s
         self._root_path = root_path
         self._context = context
-        self._closing = threading.Event()
-        self._wake = threading.Event()
+        self.closing, self.wake = threading.Event(), threading.Event()
         self._free = threading.Semaphore(MOST_AT_ONCE)
-        self._thread = threading.Thread(target=self._run, name="cusp-webhooks", daemon=True)
 
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Say that something may be due. Never blocks."""
-        self._wake.set()
-
-    def close(self) -> None:
-        """End the thread; a POST under way is left to its lease."""
-        self._closing.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(1.0)
+    def turn(self) -> None:
+        """Begin to send what is due; a POST under way when the monitor ends is left to its lease."""
+        outbox.emit_lost(self._database, self._clock(), self._lost_after_s)
+        self._start_due()
+        self.closing.wait(REST_S)
 
     def send_due(self) -> int:
         """Send everything that is due now, one after another, and return how much that was."""
@@ -79,23 +69,8 @@ class DeliveryThread:
             count += 1
         return count
 
-    def _run(self) -> None:
-        away = False
-        while not self._closing.is_set():
-            self._wake.wait(LOOK_EVERY_S)
-            self._wake.clear()
-            try:
-                outbox.emit_lost(self._database, self._clock(), self._lost_after_s)
-                self._start_due()
-                away = False
-            except Unavailable as error:
-                if not away and not self._closing.is_set():
-                    log.warning("the database is away, so no webhook is sent: %s", error)
-                away = True
-            self._closing.wait(REST_S)
-
     def _start_due(self) -> None:
-        while not self._closing.is_set() and self._free.acquire(timeout=LOOK_EVERY_S):
+        while not self.closing.is_set() and self._free.acquire(timeout=LOOK_EVERY_S):
             row = self._claimed()
             if row is None:
                 self._free.release()
@@ -109,7 +84,7 @@ class DeliveryThread:
             log.warning("webhook delivery %s will be repeated: %s", row.id, error)
         finally:
             self._free.release()
-            self._wake.set()
+            self.wake.set()
 
     def _claimed(self) -> deliveries.DeliveryRow | None:
         now = self._clock()

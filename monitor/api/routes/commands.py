@@ -6,13 +6,12 @@ from fastapi import APIRouter
 
 from cusp.protocol.fields import Body, Id, Step, Text
 from monitor.actions import resume, stop
-from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
 from monitor.database.engine import Transaction
-from monitor.errors import Conflict, NotFound
+from monitor.errors import NotFound
 from monitor.schemas import evaluation
 from monitor.schemas import run as run_schema
 from monitor.schemas.base import Json
@@ -48,19 +47,13 @@ def stop_run(
     asked = request or StopRequest()
 
     def act(tx: Transaction) -> Json:
-        run = run_or_404(tx, run_id, locked=True)
-        under_way = commands.pending(tx, run_id, "stop")
-        if same := [row for row in under_way if row.mode in ("graceful", asked.mode)]:
-            return run_schema.command(same[0])
-        if run.status != "running" and not service.still_training(tx, run_id):
-            raise Conflict(f"the run is {run.status} already; there is nothing to stop")
+        now, patience = service.clock(), service.config.lost_after_s
+        given = asked.model_dump()
         return run_schema.command(
-            stop.stop(tx, run_id, service.clock(), asked.reason, asked.mode, grant.name)
+            stop.stop(tx, run_id, now, grant.name, **given, lost_after_s=patience)
         )
 
-    answer = service.idempotent(key, ["stop", run_id, asked.model_dump()], act)
-    service.changed(run_id)
-    return answer
+    return service.idempotent(key, ["stop", run_id, asked.model_dump()], act)
 
 
 @router.get(
@@ -100,11 +93,9 @@ def resume_run(
     step = request.step if request else None
 
     def act(tx: Transaction) -> Json:
-        run = run_or_404(tx, run_id, locked=True)
-        now = service.clock()
-        status = run_schema.status_of(tx, run, now, service.config.lost_after_s)
-        return evaluation.job(resume.asked_for(tx, run, now, grant.name, status=status, step=step))
+        now, patience = service.clock(), service.config.lost_after_s
+        return evaluation.job(
+            resume.asked_for(tx, run_id, now, grant.name, step=step, lost_after_s=patience)
+        )
 
-    answer = service.idempotent(key, ["resume", run_id, step], act)
-    service.changed(run_id)
-    return answer
+    return service.idempotent(key, ["resume", run_id, step], act)

@@ -1,25 +1,22 @@
 """Deleting runs: hidden and restorable, then purged."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from cusp.protocol.fields import Body, Id
 from monitor import clock
-from monitor.actions import delete, require
+from monitor.actions import delete
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
 from monitor.api.queries import BeforeDep, Limit, WantedDep
 from monitor.database.engine import Transaction
-from monitor.errors import NotFound
 from monitor.schemas import deletion as deletion_schema
 from monitor.schemas.base import Json
 from monitor.schemas.deletion import DeletedRun, DeletedRuns, PurgedRun
 from monitor.services import Service
-from monitor.store import deletion as store
 from monitor.store import runs
 
 router = APIRouter(tags=["runs"])
@@ -50,10 +47,9 @@ def delete_run(
     """Hide a run that is over; it can be restored until its days are up. Files stay as they are."""
 
     def act(tx: Transaction) -> Json:
-        run = _run(tx, run_id)
         delete.soft_delete(
             tx,
-            run,
+            delete.locked(tx, run_id),
             service.clock(),
             grant.name,
             lost_after_s=service.config.lost_after_s,
@@ -61,7 +57,7 @@ def delete_run(
         )
         return _deleted(tx, service, run_id)
 
-    return _act(service, key, ["delete", run_id, confirm_promoted], run_id, act)
+    return service.idempotent(key, ["delete", run_id, confirm_promoted], act)
 
 
 @router.post(
@@ -75,10 +71,10 @@ def restore_run(
     """Bring a deleted run back with everything that was stored of it."""
 
     def act(tx: Transaction) -> Json:
-        delete.restore(tx, _run(tx, run_id), service.clock(), grant.name)
+        delete.restore(tx, delete.locked(tx, run_id), service.clock(), grant.name)
         return _deleted(tx, service, run_id)
 
-    return _act(service, key, ["restore", run_id], run_id, act)
+    return service.idempotent(key, ["restore", run_id], act)
 
 
 @router.post(
@@ -98,7 +94,7 @@ def purge_run(
     promoted_too = request is not None and request.confirm_promoted
 
     def act(tx: Transaction) -> Json:
-        run = _run(tx, run_id)
+        run = delete.locked(tx, run_id)
         left = deletion_schema.remains(tx, run_id)
         delete.purge(
             tx,
@@ -110,7 +106,7 @@ def purge_run(
         )
         return {"run_id": run_id, "remains": left, "words": deletion_schema.remains_words(left)}
 
-    return _act(service, key, ["purge", run_id, promoted_too], run_id, act)
+    return service.idempotent(key, ["purge", run_id, promoted_too], act)
 
 
 @router.get(
@@ -129,26 +125,6 @@ def list_deleted_runs(
             "first": page.first,
             "next": page.older and str(page.older),
         }
-
-
-def _act(
-    service: Service,
-    key: str | None,
-    question: object,
-    run_id: str,
-    act: Callable[[Transaction], Json],
-) -> Json:
-    answer = service.idempotent(key, question, act)
-    service.changed(run_id)
-    return answer
-
-
-def _run(tx: Transaction, run_id: str) -> Any:
-    run = store.lock(tx, run_id)
-    require.refuse_purged(tx, run_id)
-    if run is None:
-        raise NotFound(f"there is no run {run_id!r} here")
-    return run
 
 
 def _listed(service: Service, run: Any, left: Json) -> Json:

@@ -7,8 +7,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from cusp.protocol.fields import Body, Finite, Id, Name, Step
-from monitor.actions import evaluate
-from monitor.actions.promote import usable_checkpoints
+from monitor.actions import evaluate, lease
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
@@ -16,13 +15,9 @@ from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
 from monitor.api.routes.jobs import Count, Row, Share, Token
 from monitor.database.engine import Transaction
-from monitor.errors import Conflict
-from monitor.policy import availability
 from monitor.schemas import evaluation
-from monitor.schemas import evaluation as evaluation_schema
 from monitor.schemas.base import Json
-from monitor.store import changes, checkpoints, evaluations, jobs, runs
-from monitor.store import jobs as job_rows
+from monitor.store import evaluations, jobs
 
 router = APIRouter()
 
@@ -58,27 +53,14 @@ class EvaluationPost(Body):
     "/jobs/{job_id}/evaluations",
     tags=["jobs"],
     dependencies=[needs("control")],
-    responses=answers(evaluation_schema.Stored, 409),
+    responses=answers(evaluation.Stored, 409),
 )
 def post_evaluation(job_id: Id, post: EvaluationPost, service: ServiceDep) -> Json:
     """Store one evaluation with its rows; a repeat is ignored."""
-    brought = post.evaluation
+    scored, rows = _evaluation_row(post.evaluation), _rows(post.evaluation)
     with service.database.write() as tx:
-        job = jobs.held(tx, job_id, post.token)
-        _check_checkpoint(tx, job.run_id, brought.checkpoint_id)
-        new = evaluations.add(
-            tx, job.run_id, job_id, _evaluation_row(brought), _rows(brought), service.clock()
-        )
-        changes.section_changed(tx, job.run_id, "evaluations")
-        changes.section_changed(tx, job.run_id, "checkpoints")
-    service.changed(job.run_id)
+        new = lease.store_scores(tx, job_id, post.token, service.clock(), scored, rows)
     return {"stored": new}
-
-
-def _check_checkpoint(tx: Transaction, run_id: str, checkpoint_id: str | None) -> None:
-    row = checkpoints.get(tx, checkpoint_id) if checkpoint_id else None
-    if checkpoint_id and (row is None or row.run_id != run_id):
-        raise Conflict(f"run {run_id} has no checkpoint {checkpoint_id!r}")
 
 
 def _evaluation_row(brought: Evaluation) -> Json:
@@ -133,21 +115,19 @@ def evaluate_run(
 ) -> Json:
     """Queue the evaluation of the candidates, or of the checkpoints named."""
     asked = request or EvaluateRequest()
-    only = asked.checkpoints
 
     def act(tx: Transaction) -> Json:
-        run = run_or_404(tx, run_id, locked=True)
-        if asked.recipe_given:
-            runs.change(tx, run_id, metadata={**run.metadata, "evaluable": True})
-        elif reason := availability.evaluation_blocked(run_id, run.metadata):
-            raise Conflict(reason)
-        if not usable_checkpoints(tx, run_id):
-            raise Conflict("the run has no complete checkpoint yet; wait for the first save")
-        return evaluation.job(evaluate.asked_for(tx, run_id, service.clock(), grant.name, only))
+        job = evaluate.asked_for(
+            tx,
+            run_id,
+            service.clock(),
+            grant.name,
+            only=asked.checkpoints,
+            recipe_given=asked.recipe_given,
+        )
+        return evaluation.job(job)
 
-    answer = service.idempotent(key, ["evaluate", run_id, asked.model_dump()], act)
-    service.changed(run_id)
-    return answer
+    return service.idempotent(key, ["evaluate", run_id, asked.model_dump()], act)
 
 
 def read_evaluations(tx: Transaction, run_id: str, evaluated: Sequence[Any] | None = None) -> Json:
@@ -156,7 +136,7 @@ def read_evaluations(tx: Transaction, run_id: str, evaluated: Sequence[Any] | No
     `evaluated` are its evaluations if they were read before.
     """
     evaluated = evaluations.of_run(tx, run_id) if evaluated is None else evaluated
-    done = [job for job in job_rows.of_run(tx, run_id) if job.state == "done" and job.result]
+    done = [job for job in jobs.of_run(tx, run_id) if job.state == "done" and job.result]
     return {
         "evaluations": [evaluation.evaluation(row) for row in evaluated],
         "comparison": done[0].result.get("comparison") if done else None,

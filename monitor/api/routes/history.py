@@ -8,18 +8,18 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from cusp.protocol.fields import Body, Id
+from monitor.actions import decisions
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
 from monitor.database.engine import Transaction
-from monitor.errors import NotFound
 from monitor.roles.reading import shown_series
 from monitor.schemas import access, base, run, series
 from monitor.schemas.base import Json
 from monitor.schemas.downsample import thin
 from monitor.services import Service
-from monitor.store import changes, checkpoints, points, quarantine, runs, verdicts
+from monitor.store import checkpoints, points, quarantine, runs, verdicts
 from monitor.store.access import audit
 
 router = APIRouter(tags=["runs"])
@@ -127,20 +127,7 @@ def judge_change_point(
 ) -> Json:
     """Confirm or dismiss a change point, as a person."""
     with service.database.write() as tx:
-        row = verdicts.review(tx, change_point_id, judgement.state, grant.name)
-        if row is None:
-            raise NotFound(f"there is no change point {change_point_id!r} here")
-        audit.add(
-            tx,
-            row.run_id,
-            service.clock(),
-            actor=grant.name,
-            action=judgement.state,
-            target=change_point_id,
-            detail={"kind": row.kind, "step": row.step},
-        )
-        changes.section_changed(tx, row.run_id, "change_points")
-    service.changed(row.run_id)
+        row = decisions.review(tx, change_point_id, judgement.state, service.clock(), grant.name)
     return series.change_point(row)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WrapValidator
 
 from cusp.protocol.fields import NUMBER, PLAIN_OBJECT, Body, Id, Name, Object, Text
-from monitor.actions import evaluate
+from monitor.actions import lease
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
@@ -16,7 +16,7 @@ from monitor.database.engine import Transaction
 from monitor.errors import Forbidden
 from monitor.schemas import evaluation as evaluation_schema
 from monitor.schemas.base import Json
-from monitor.store import changes, jobs, runs
+from monitor.store import jobs
 
 router = APIRouter(tags=["jobs"])
 
@@ -118,19 +118,15 @@ def claim_job(claim: Claim, service: ServiceDep, key: IdempotencyKey = None) -> 
     """Give the oldest waiting job to the worker; a repeat with the same key gets the same one."""
 
     def act(tx: Transaction) -> Json:
-        row = jobs.claim(tx, claim.worker, claim.kinds, service.clock(), claim.runs)
-        if row is None:
+        found = lease.claim(tx, service.clock(), claim.worker, claim.kinds, claim.runs)
+        if found is None:
             raise NothingToDo
-        changes.section_changed(tx, row.run_id, "jobs")
-        fields = {"id": row.id, "kind": row.kind, "run_id": row.run_id, "payload": row.payload}
-        return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
+        return found
 
     try:
-        answer = service.idempotent(key, ["claim", claim.model_dump()], act)
+        return service.idempotent(key, ["claim", claim.model_dump()], act)
     except NothingToDo:
         return Response(status_code=204)
-    service.changed(answer["run_id"])
-    return answer
 
 
 @router.post(
@@ -142,11 +138,7 @@ def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
     """Prolong the lease."""
     progress = beat.progress.model_dump() if beat.progress else None
     with service.database.write() as tx:
-        row = jobs.heartbeat(tx, job_id, beat.token, service.clock(), progress)
-        if progress is not None:
-            changes.section_changed(tx, row.run_id, "jobs")
-    service.changed(row.run_id)
-    return {"lease_s": jobs.LEASE_S}
+        return {"lease_s": lease.prolong(tx, job_id, beat.token, service.clock(), progress)}
 
 
 @router.post(
@@ -156,39 +148,20 @@ def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
 )
 def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: IdempotencyKey = None) -> Json:
     """End the job; a comparison that names a best checkpoint moves the alias `best`."""
-    ended: list[str] = []
+    result = finish.result.model_dump(exclude_unset=True) if finish.result else None
+    comparison = finish.result.comparison if finish.result else None
 
     def act(tx: Transaction) -> Json:
-        now = service.clock()
-        held = jobs.held(tx, job_id, finish.token)
-        runs.lock(tx, held.run_id)
-        jobs.finish(
+        lease.finish(
             tx,
             job_id,
             finish.token,
-            now,
+            service.clock(),
             state=finish.state,
             error=finish.error,
-            result=finish.result.model_dump(exclude_unset=True) if finish.result else None,
+            result=result,
+            comparison=comparison.model_dump() if comparison else None,
         )
-        _conclude(tx, held, finish, now)
-        ended.append(held.run_id)
         return {"state": finish.state}
 
-    answer = service.idempotent(key, ["finish", job_id, finish.model_dump()], act)
-    for run_id in ended:
-        service.changed(run_id)
-    return answer
-
-
-def _conclude(tx: Transaction, job: Any, finish: Finish, now: float) -> None:
-    """Do what follows from the job's end, in its transaction."""
-    brought = finish.result.comparison if finish.result else None
-    comparison = brought.model_dump() if brought else None
-    if finish.state == "done" and job.kind == "evaluate":
-        evaluate.finished(tx, job.run_id, now, comparison)
-    error = None if finish.state == "done" else finish.error or "the worker gave no reason"
-    evaluate.tell_ended(tx, job, now, error, comparison)
-    for section in ("jobs", "evaluations", "checkpoints"):
-        changes.section_changed(tx, job.run_id, section)
-    changes.add(tx, job.run_id, "run", {})
+    return service.idempotent(key, ["finish", job_id, finish.model_dump()], act)

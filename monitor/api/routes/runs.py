@@ -98,6 +98,5 @@ def change_run(
         state = set_roles(tx, run, folds, change.roles, service.clock(), grant.name)
     if state is not None:
         folds.put(run_id, state)
-        service.changed(run_id)
     with service.database.read() as tx:
         return service.detailed(tx, run_or_404(tx, run_id))

@@ -7,18 +7,19 @@ from pydantic import Field
 
 from cusp.ids import new_id
 from cusp.protocol.fields import Body, Id, Name
+from monitor.actions import admin
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
 from monitor.auth import grants
-from monitor.auth.grants import Grant, Scope
+from monitor.auth.grants import Scope
 from monitor.database.engine import Transaction
-from monitor.errors import Conflict, NotFound
+from monitor.errors import Conflict
 from monitor.schemas import access
 from monitor.schemas.base import Json
 from monitor.services import Service
-from monitor.store.access import audit, tokens
+from monitor.store.access import tokens
 
 router = APIRouter(tags=["tokens"])
 
@@ -50,19 +51,17 @@ def create_token(
 
     def act(tx: Transaction) -> Json:
         token_id = new_id()
-        row = {
-            "id": token_id,
-            "name": asked.name,
-            "hash": grants.hash_of(_secret(service, token_id, request)),
-            "scopes": sorted(set(asked.scopes)),
-            "project": asked.project,
-            "run_id": asked.run_id,
-            "created_at": service.clock(),
-            "created_by": grant.name,
-        }
-        made = tokens.add(tx, row)
-        detail = {name: row[name] for name in ("name", "scopes", "project", "run_id")}
-        _note(tx, service.clock(), grant, "create token", made.id, detail)
+        made = admin.create_token(
+            tx,
+            service.clock(),
+            grant.name,
+            token_id=token_id,
+            secret_hash=grants.hash_of(_secret(service, token_id, request)),
+            name=asked.name,
+            scopes=sorted(set(asked.scopes)),
+            project=asked.project,
+            run_id=asked.run_id,
+        )
         return access.token(made)
 
     request = key or grants.new_secret()  # without a key the secret is as random as this
@@ -101,15 +100,6 @@ def list_tokens(service: ServiceDep) -> Json:
 def revoke_token(token_id: Id, service: ServiceDep, grant: GrantDep) -> Json:
     """End a token for good; every monitor refuses it within seconds."""
     with service.database.write() as tx:
-        row = tokens.revoke(tx, token_id, service.clock(), grant.name)
-        if row is None:
-            raise NotFound(f"there is no token {token_id!r} here")
-        _note(tx, service.clock(), grant, "revoke token", token_id, {"name": row.name})
+        row = admin.revoke_token(tx, token_id, service.clock(), grant.name)
     service.tokens.forget(token_id)
     return access.token(row)
-
-
-def _note(
-    tx: Transaction, now: float, grant: Grant, action: str, target: str, detail: Json
-) -> None:
-    audit.add(tx, None, now, actor=grant.name, action=action, target=target, detail=detail)

@@ -3,14 +3,13 @@
 from fastapi import APIRouter
 from pydantic import Field
 
-from cusp.ids import new_id
 from cusp.protocol.fields import Body, Id, Name
+from monitor.actions import admin
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
 from monitor.database.engine import Transaction
-from monitor.errors import Conflict, NotFound
 from monitor.schemas.access import (
     Deliveries,
     Delivery,
@@ -22,18 +21,16 @@ from monitor.schemas.access import (
 )
 from monitor.schemas.base import Json
 from monitor.services import Service
-from monitor.store.access import audit, deliveries
+from monitor.store.access import deliveries
 from monitor.store.access import webhooks as store
 from monitor.webhooks import outbox
 from monitor.webhooks.client import resolve, resolved
 from monitor.webhooks.outbox import Topic
-from monitor.webhooks.signing import new_secret
 from monitor.webhooks.ssrf import checked, parse
 from monitor.webhooks.url import Url
 
 router = APIRouter(tags=["webhooks"])
 
-MOST_WEBHOOKS = 50
 LOOK_UP_S = 5.0
 
 
@@ -63,28 +60,11 @@ def add_webhook(
     _refuse_address(asked.url, service)
 
     def act(tx: Transaction) -> Json:
-        if len(store.active(tx)) >= MOST_WEBHOOKS:
-            raise Conflict(f"there are {MOST_WEBHOOKS} webhooks already; remove one first")
-        now = service.clock()
-        row = {
-            "id": new_id(),
-            "url": asked.url,
-            "topics": sorted(set(asked.topics)),
-            "project": asked.project,
-            "secret": new_secret(),
-            "created_at": now,
-            "created_by": grant.name,
-        }
-        made = store.add(tx, row)
-        detail = {"host": parse(asked.url).authority, "topics": row["topics"]}
-        audit.add(
-            tx, None, now, actor=grant.name, action="add webhook", target=made.id, detail=detail
-        )
-        return _view(made, {})
+        return _view(admin.add_webhook(tx, service.clock(), grant.name, **asked.model_dump()), {})
 
     answer = service.idempotent(key, ["add webhook", asked.model_dump()], act)
     with service.database.read() as tx:  # not in `answer`, which is stored under its key
-        made = _webhook(tx, answer["id"])
+        made = admin.webhook(tx, answer["id"])
     return {**answer, "secret": made.secret}
 
 
@@ -105,11 +85,7 @@ def remove_webhook(
     """End a webhook, forget its secret, drop what waits for it."""
 
     def act(tx: Transaction) -> Json:
-        now = service.clock()
-        if not store.remove(tx, webhook_id, now, grant.name):
-            raise NotFound(f"there is no webhook {webhook_id!r} here")
-        dropped = deliveries.drop(tx, webhook_id, now, "the webhook was removed")
-        audit.add(tx, None, now, actor=grant.name, action="remove webhook", target=webhook_id)
+        dropped = admin.remove_webhook(tx, webhook_id, service.clock(), grant.name)
         return {"id": webhook_id, "dropped": dropped}
 
     return service.idempotent(key, ["remove webhook", webhook_id], act)
@@ -127,11 +103,7 @@ def ping_webhook(
     """Put a `ping` into the webhook's outbox and return the delivery."""
 
     def act(tx: Transaction) -> Json:
-        _webhook(tx, webhook_id)
-        now = service.clock()
-        made = outbox.enqueue(tx, webhook_id, outbox.PING, now, data={"author": grant.name})
-        audit.add(tx, None, now, actor=grant.name, action="test webhook", target=webhook_id)
-        return _delivery_view(_delivery(tx, webhook_id, made))
+        return _delivery_view(admin.ping_webhook(tx, webhook_id, service.clock(), grant.name))
 
     return service.idempotent(key, ["test webhook", webhook_id], act)
 
@@ -144,7 +116,7 @@ def ping_webhook(
 def list_deliveries(webhook_id: Id, service: ServiceDep) -> Json:
     """Return the newest hundred deliveries, what came of each and when the next try is."""
     with service.database.read() as tx:
-        _webhook(tx, webhook_id)
+        admin.webhook(tx, webhook_id)
         rows = deliveries.of_webhook(tx, webhook_id)
         return {"deliveries": [_delivery_view(row) for row in rows]}
 
@@ -157,7 +129,7 @@ def list_deliveries(webhook_id: Id, service: ServiceDep) -> Json:
 def get_delivery(webhook_id: Id, delivery_id: Id, service: ServiceDep) -> Json:
     """Return one delivery."""
     with service.database.read() as tx:
-        return _delivery_view(_delivery(tx, webhook_id, delivery_id))
+        return _delivery_view(admin.delivery(tx, webhook_id, delivery_id))
 
 
 @router.post(
@@ -176,14 +148,8 @@ def retry_delivery(
     """Send a dead or delivered one again, the same bytes under the same id."""
 
     def act(tx: Transaction) -> Json:
-        _webhook(tx, webhook_id)
-        found = _delivery(tx, webhook_id, delivery_id)
         now = service.clock()
-        row = deliveries.again(tx, delivery_id, now)
-        if row is None:
-            raise Conflict(f"the delivery is {found.state}; it is sent by itself")
-        audit.add(tx, None, now, actor=grant.name, action="retry delivery", target=delivery_id)
-        return _delivery_view(row)
+        return _delivery_view(admin.retry_delivery(tx, webhook_id, delivery_id, now, grant.name))
 
     return service.idempotent(key, ["retry delivery", delivery_id], act)
 
@@ -192,17 +158,3 @@ def _refuse_address(url: str, service: Service) -> None:
     """Raise Refused for a URL that would never be sent to; the courier looks again at every try."""
     target = parse(url)
     checked(target, resolved(target, resolve, LOOK_UP_S), service.config.webhook_allow)
-
-
-def _webhook(tx: Transaction, webhook_id: str) -> store.WebhookRow:
-    row = store.get(tx, webhook_id)
-    if row is None or row.removed_at is not None:
-        raise NotFound(f"there is no webhook {webhook_id!r} here")
-    return row
-
-
-def _delivery(tx: Transaction, webhook_id: str, delivery_id: str) -> deliveries.DeliveryRow:
-    row = deliveries.get(tx, delivery_id)
-    if row is None or row.webhook_id != webhook_id:
-        raise NotFound(f"webhook {webhook_id} has no delivery {delivery_id!r}")
-    return row

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from monitor.background.expiry import expire_overdue
 from tests.conftest import Clock
 from tests.messages import Trainer, checkpoint, point, status, transition
 
@@ -107,12 +108,12 @@ def test_a_stop_that_never_reached_its_trainer_is_asked_again_when_it_is_back(
     trainer = Trainer(api)
     seen = stopped_at(trainer)
     clock.now += 3_700
-    api.app.state.service.sweeper.sweep()  # type: ignore[attr-defined]
+    expire_overdue(api.app.state.service.database, clock())  # type: ignore[attr-defined]
     assert [c["state"] for c in stops(trainer)] == ["expired"]
     told = [c["kind"] for c in trainer.send(past(seen + 1))["commands"]]
     assert sorted(told) == ["keep", "stop"]
     clock.now += 3_700
-    api.app.state.service.sweeper.sweep()  # type: ignore[attr-defined]
+    expire_overdue(api.app.state.service.database, clock())  # type: ignore[attr-defined]
     assert trainer.send(past(seen + 2))["commands"] == [], "once, not every hour"
 
 

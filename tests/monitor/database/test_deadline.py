@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
+from monitor.background.expiry import Expiry
 from monitor.services import Service
 from monitor.store import commands
 from tests.conftest import Clock
@@ -16,6 +17,11 @@ Json = dict[str, Any]
 def service_of(api: TestClient) -> Service:
     service: Service = api.app.state.service  # type: ignore[attr-defined]
     return service
+
+
+def expiry_of(api: TestClient, clock: Clock) -> Expiry:
+    service = service_of(api)
+    return Expiry(service.database, service.changed, clock, 60.0)
 
 
 def stop(trainer: Trainer, mode: str = "graceful") -> Json:
@@ -56,7 +62,7 @@ def test_a_stop_after_the_next_save_waits_for_a_day(api: TestClient, clock: Cloc
     trainer = Trainer(api)
     command = stop(trainer, "after_save")
     clock.now += 80_000
-    service_of(api).sweeper.sweep()
+    expiry_of(api, clock).sweep()
     assert stored(api, command).state == "open"
     clock.now += 10_000
     assert expired(api, command)
@@ -71,7 +77,7 @@ def test_a_stop_that_the_ranks_agreed_on_has_its_deadline_from_there(
     clock.now += 3_000
     trainer.ack(sent, "agreed", step=5)
     clock.now += 3_000
-    service_of(api).sweeper.sweep()
+    expiry_of(api, clock).sweep()
     assert stored(api, command).state == "agreed"
     clock.now += 700
     assert "agreed at step 5 and never said" in expired(api, command).state_reason
@@ -82,13 +88,12 @@ def test_a_silent_trainer_is_lost_never_failed_and_running_again_once_it_speaks(
 ) -> None:
     trainer = Trainer(api)
     trainer.send(point(1))
-    service = service_of(api)
-    service.sweeper.sweep()
+    expiry = expiry_of(api, clock)
     clock.now += 59
-    assert service.sweeper.sweep() == set()
+    assert expiry.sweep() == set()
     assert trainer.get()["status"] == "running"
     clock.now += 2
-    assert service.sweeper.sweep() in ({trainer.run_id}, set())  # the thread may have been first
+    assert expiry.sweep() == {trainer.run_id}
     assert trainer.get()["status"] == "lost"
     assert trainer.get()["attempts"][0]["status"] == "running", "nobody knows that it ended"
     command = stop(trainer)
@@ -101,9 +106,9 @@ def test_viewers_are_told_when_a_run_falls_silent(api: TestClient, clock: Clock)
     trainer = Trainer(api)
     service = service_of(api)
     with service.hub.listen(trainer.run_id) as listener:
-        service.sweeper.sweep()
+        expiry = expiry_of(api, clock)
         clock.now += 61
-        service.sweeper.sweep()
+        expiry.sweep()
         for _ in range(100):
             if listener.changed:
                 break
@@ -120,5 +125,5 @@ def test_answers_to_keyed_requests_are_forgotten_after_a_week(
     assert api.post(paths[0], json={}, headers=headers).status_code == 202
     assert api.post(paths[1], json={}, headers=headers).status_code == 409
     clock.now += 8 * 86_400
-    service_of(api).sweeper.sweep()
+    expiry_of(api, clock).sweep()
     assert api.post(paths[1], json={}, headers=headers).status_code == 202

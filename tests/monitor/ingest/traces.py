@@ -73,7 +73,7 @@ class World:
 
     def crash(self) -> None:
         """Go on with another process: what is not in the database is forgotten."""
-        self.ingest = Ingest(self.database, lambda _: None, clock=lambda: self.now)
+        self.ingest = Ingest(self.database, clock=lambda: self.now)
 
     def announce(self, number: int) -> None:
         life = self.trace.lives[number]

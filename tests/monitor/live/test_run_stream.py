@@ -51,7 +51,8 @@ class Scene:
         self.database = database
         self.hub = Hub()
         self.hub.open()
-        self.ingest = Ingest(self.database, self.hub.changed)
+        self.database.on_commit = self.hub.changed
+        self.ingest = Ingest(self.database)
         self.reader = Counting(self.database, lambda run_id: {"id": run_id})
         self.channels = Channels(self.hub, self.reader)
         self.run_id, self.attempt_id, self.step = new_id(), new_id(), 0

@@ -37,7 +37,7 @@ class Commands(RuleBasedStateMachine):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self.database = database
-        self.ingest = Ingest(database, lambda _: None, clock=lambda: Commands.now)
+        self.ingest = Ingest(database, clock=lambda: Commands.now)
         self.run_id = new_id()
         self.attempts: list[tuple[str, int]] = []
         self.seen: dict[str, str] = {}

@@ -34,7 +34,7 @@ class Training:
 
     def __init__(self, database: Database, *, monitors: int = 1) -> None:
         self.database = database
-        self.monitors = [Ingest(database, lambda _: None) for _ in range(monitors)]
+        self.monitors = [Ingest(database) for _ in range(monitors)]
         self.run_id, self.seq = new_id(), 0
         self.attempts: list[tuple[str, int]] = []
         self.resume()

@@ -13,7 +13,7 @@ from cusp.ids import new_id
 from monitor.actions.delete import DAY_S
 from monitor.app import create_app
 from monitor.background import retention as retaining
-from monitor.background.retention import RetentionThread
+from monitor.background.retention import Retention
 from monitor.database.schema import metadata
 from monitor.services import Service
 from monitor.settings import MonitorConfig
@@ -43,16 +43,15 @@ def api(database_url: str, clock: Clock) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def retention(api: TestClient, clock: Clock) -> RetentionThread:
+def retention(api: TestClient, clock: Clock) -> Retention:
     """Looks when told to, keeps ended runs for ever."""
     return retention_of(api, clock)
 
 
-def retention_of(api: TestClient, clock: Clock, keep_days: float | None = None) -> RetentionThread:
+def retention_of(api: TestClient, clock: Clock, keep_days: float | None = None) -> Retention:
     service = service_of(api)
-    return RetentionThread(
+    return Retention(
         service.database,
-        service.changed,
         clock,
         deleted_days=30.0,
         keep_days=keep_days,
@@ -203,7 +202,7 @@ def test_nothing_is_done_with_a_deleted_run_before_it_is_restored(api: TestClien
 
 
 def test_what_a_lost_trainer_still_sends_is_kept_with_its_deleted_run(
-    api: TestClient, clock: Clock, retention: RetentionThread
+    api: TestClient, clock: Clock, retention: Retention
 ) -> None:
     trainer = Trainer(api)
     trainer.send(point(1))
@@ -241,7 +240,7 @@ def full(api: TestClient) -> Trainer:
 
 
 def test_a_purge_leaves_no_row_of_the_run_in_any_table(
-    api: TestClient, retention: RetentionThread
+    api: TestClient, retention: Retention
 ) -> None:
     other = full(api)
     alone = counted(api)
@@ -270,7 +269,7 @@ def test_every_table_that_belongs_to_a_run_is_purged() -> None:
 
 
 def test_late_messages_of_a_purged_run_are_refused_and_bring_nothing_back(
-    api: TestClient, clock: Clock, retention: RetentionThread
+    api: TestClient, clock: Clock, retention: Retention
 ) -> None:
     trainer = over(api)
     delete(api, trainer)
@@ -329,7 +328,7 @@ def test_a_purge_removes_a_few_rows_in_each_transaction_and_lets_others_in(
     known = deletion.remove_some
     monkeypatch.setattr(deletion, "remove_some", remove_some)
     retention = retention_of(api, clock)
-    monkeypatch.setattr(retention._closing, "wait", between)
+    monkeypatch.setattr(retention.closing, "wait", between)
     assert retention.purge() > 1_000
     assert max(counts) == 100, "one transaction took more"
     assert points_left[:10] == [900, 800, 700, 600, 500, 400, 300, 200, 100, 0]
@@ -344,7 +343,7 @@ def test_a_purge_that_was_cut_off_is_finished_by_the_next_monitor(
     act(api, trainer, "purge", 202)
     monkeypatch.setattr(retaining, "CHUNK_ROWS", 50)
     cut_off = retention_of(api, clock)
-    monkeypatch.setattr(cut_off._closing, "wait", lambda _s: cut_off._closing.set())
+    monkeypatch.setattr(cut_off.closing, "wait", lambda _s: cut_off.closing.set())
     assert cut_off.purge() == 50
     assert retention_of(api, clock).purge() > 400
     assert counted(api)["runs"] == 0
@@ -382,7 +381,7 @@ def test_several_monitors_purge_one_run_together(
 
 
 def test_a_deleted_run_is_purged_after_its_days_and_no_sooner(
-    api: TestClient, clock: Clock, retention: RetentionThread
+    api: TestClient, clock: Clock, retention: Retention
 ) -> None:
     trainer = over(api)
     clock.now += 5 * DAY_S

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
+from monitor.background.expiry import expire_overdue
 from tests.conftest import Clock
 from tests.messages import Trainer, checkpoint, point, status, transition
 
@@ -120,7 +121,7 @@ def test_a_job_that_loses_three_workers_is_given_up_with_a_reason(
         assert claim(api) is not None
         clock.now += 61
     assert claim(api) is None
-    api.app.state.service.sweeper.sweep()  # type: ignore[attr-defined]
+    expire_overdue(api.app.state.service.database, clock())  # type: ignore[attr-defined]
     (job,) = api.get("/api/v1/jobs", params={"run_id": trainer.run_id}).json()["jobs"]
     assert job["state"] == "failed"
     assert "lost 3 times" in job["error"]

@@ -13,12 +13,13 @@ from sqlalchemy import text
 
 from cusp.ids import new_id
 from monitor.app import create_app
+from monitor.background.periodic import PeriodicThread
 from monitor.services import Service
 from monitor.settings import MonitorConfig
 from monitor.store.access import deliveries
 from monitor.store.access import webhooks as store
 from monitor.webhooks import outbox as outbox_webhook
-from monitor.webhooks.delivery import DeliveryThread
+from monitor.webhooks.delivery import Delivery
 from monitor.webhooks.ssrf import allowed_networks
 from tests.conftest import Clock
 from tests.messages import Json, Trainer, checkpoint, point, status, transition
@@ -38,7 +39,7 @@ def api(database_url: str, clock: Clock) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def courier(api: TestClient, clock: Clock) -> DeliveryThread:
+def courier(api: TestClient, clock: Clock) -> Delivery:
     """Sends when told to."""
     return courier_of(api, clock)
 
@@ -49,8 +50,8 @@ def service_of(api: TestClient) -> Service:
     return service
 
 
-def courier_of(api: TestClient, clock: Callable[[], float]) -> DeliveryThread:
-    return DeliveryThread(
+def courier_of(api: TestClient, clock: Callable[[], float]) -> Delivery:
+    return Delivery(
         service_of(api).database, clock, allowed=allowed_networks("127.0.0.0/8"), lost_after_s=60.0
     )
 
@@ -71,7 +72,7 @@ def outbox(api: TestClient, webhook: Json) -> list[Json]:
 
 
 def test_a_run_from_start_to_evaluation_is_told_in_order(
-    api: TestClient, courier: DeliveryThread
+    api: TestClient, courier: Delivery
 ) -> None:
     with Receiver() as receiver:
         add(api, receiver)
@@ -112,7 +113,7 @@ def test_a_run_from_start_to_evaluation_is_told_in_order(
 
 
 def test_one_transition_is_told_once_however_many_batches_follow(
-    api: TestClient, courier: DeliveryThread
+    api: TestClient, courier: Delivery
 ) -> None:
     with Receiver() as receiver:
         add(api, receiver, "transition.found")
@@ -122,7 +123,7 @@ def test_one_transition_is_told_once_however_many_batches_follow(
     assert receiver.topics == ["transition.found"]
 
 
-def test_every_topic_can_be_told(api: TestClient, courier: DeliveryThread, clock: Clock) -> None:
+def test_every_topic_can_be_told(api: TestClient, courier: Delivery, clock: Clock) -> None:
     """What is documented is what is sent: each topic is made to happen."""
     with Receiver() as receiver:
         add(api, receiver)
@@ -154,9 +155,7 @@ def test_every_topic_can_be_told(api: TestClient, courier: DeliveryThread, clock
     assert set(receiver.topics) == set(outbox_webhook.TOPICS)
 
 
-def test_a_promotion_by_a_person_is_told_with_the_name(
-    api: TestClient, courier: DeliveryThread
-) -> None:
+def test_a_promotion_by_a_person_is_told_with_the_name(api: TestClient, courier: Delivery) -> None:
     with Receiver() as receiver:
         add(api, receiver, "checkpoint.promoted")
         trainer = Trainer(api)
@@ -170,7 +169,7 @@ def test_a_promotion_by_a_person_is_told_with_the_name(
 
 
 def test_a_webhook_hears_only_its_topics_and_its_project(
-    api: TestClient, courier: DeliveryThread
+    api: TestClient, courier: Delivery
 ) -> None:
     with Receiver() as ends, Receiver() as tina:
         add(api, ends, "run.ended")
@@ -183,7 +182,7 @@ def test_a_webhook_hears_only_its_topics_and_its_project(
     assert {message["run"]["project"] for message in tina.messages} == {"tina"}
 
 
-def test_what_is_rolled_back_is_not_told(api: TestClient, courier: DeliveryThread) -> None:
+def test_what_is_rolled_back_is_not_told(api: TestClient, courier: Delivery) -> None:
     """The outbox is written in the transaction of what it tells of."""
     with Receiver() as receiver:
         webhook = add(api, receiver)
@@ -202,9 +201,7 @@ def test_what_is_rolled_back_is_not_told(api: TestClient, courier: DeliveryThrea
     assert receiver.topics == ["run.started"]
 
 
-def test_the_signature_is_of_the_bytes_and_the_time(
-    api: TestClient, courier: DeliveryThread
-) -> None:
+def test_the_signature_is_of_the_bytes_and_the_time(api: TestClient, courier: Delivery) -> None:
     with Receiver() as receiver:
         webhook = add(api, receiver)
         Trainer(api)
@@ -219,7 +216,7 @@ def test_the_signature_is_of_the_bytes_and_the_time(
 
 
 def test_a_failed_delivery_is_tried_again_later_and_later_with_the_same_bytes(
-    api: TestClient, courier: DeliveryThread, clock: Clock
+    api: TestClient, courier: Delivery, clock: Clock
 ) -> None:
     with Receiver(500, 503, 200) as receiver:
         webhook = add(api, receiver, "run.started")
@@ -243,7 +240,7 @@ def test_a_failed_delivery_is_tried_again_later_and_later_with_the_same_bytes(
 
 
 def test_a_delivery_that_never_arrives_is_given_up_with_the_reason_and_can_be_sent_again(
-    api: TestClient, courier: DeliveryThread, clock: Clock
+    api: TestClient, courier: Delivery, clock: Clock
 ) -> None:
     with Receiver(*[500] * outbox_webhook.MOST_ATTEMPTS, 200) as receiver:
         webhook = add(api, receiver, "run.started")
@@ -265,7 +262,7 @@ def test_a_delivery_that_never_arrives_is_given_up_with_the_reason_and_can_be_se
 
 
 def test_a_receiver_that_says_gone_is_not_asked_again(
-    api: TestClient, courier: DeliveryThread, clock: Clock
+    api: TestClient, courier: Delivery, clock: Clock
 ) -> None:
     with Receiver(410) as receiver:
         webhook = add(api, receiver, "run.started")
@@ -277,7 +274,7 @@ def test_a_receiver_that_says_gone_is_not_asked_again(
 
 
 def test_a_courier_that_dies_after_posting_leaves_a_repeat_under_the_same_id(
-    api: TestClient, courier: DeliveryThread, clock: Clock
+    api: TestClient, courier: Delivery, clock: Clock
 ) -> None:
     with Receiver() as receiver:
         webhook = add(api, receiver, "run.started")
@@ -325,16 +322,18 @@ def test_a_slow_receiver_holds_up_itself_only(api: TestClient, clock: Clock) -> 
         for _ in range(3):
             Trainer(api)
         courier = courier_of(api, clock)
-        courier.start()
+        events = {"wake": courier.wake, "closing": courier.closing}
+        thread = PeriodicThread("courier", courier.turn, 1.0, without="nothing is sent", **events)
+        thread.start()
         quick.wait_for(3)
         assert len(slow.bodies) <= 1
         held.set()
         slow.wait_for(3)
-        courier.close()
+        thread.close()
 
 
 def test_a_lost_run_is_told_once_and_again_when_it_is_lost_again(
-    api: TestClient, courier: DeliveryThread, clock: Clock
+    api: TestClient, courier: Delivery, clock: Clock
 ) -> None:
     long_lost = Trainer(api)
     clock.now += 3_600
@@ -358,7 +357,7 @@ def test_a_lost_run_is_told_once_and_again_when_it_is_lost_again(
     assert long_lost.run_id not in str(receiver.messages)
 
 
-def test_a_ping_tries_a_webhook(api: TestClient, courier: DeliveryThread) -> None:
+def test_a_ping_tries_a_webhook(api: TestClient, courier: Delivery) -> None:
     with Receiver() as receiver:
         webhook = add(api, receiver, "run.lost")
         asked = api.post(f"/api/v1/webhooks/{webhook['id']}/test")
@@ -375,7 +374,7 @@ def test_a_ping_tries_a_webhook(api: TestClient, courier: DeliveryThread) -> Non
 
 
 def test_a_removed_webhook_is_silent_and_its_secret_forgotten(
-    api: TestClient, courier: DeliveryThread
+    api: TestClient, courier: Delivery
 ) -> None:
     with Receiver() as receiver:
         webhook = add(api, receiver)
@@ -393,7 +392,7 @@ def test_a_removed_webhook_is_silent_and_its_secret_forgotten(
 
 
 def test_the_secret_is_in_the_first_answer_and_nowhere_else(
-    api: TestClient, courier: DeliveryThread, caplog: pytest.LogCaptureFixture
+    api: TestClient, courier: Delivery, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Receiver(500) as receiver:
         webhook = add(api, receiver)
@@ -464,7 +463,7 @@ def test_an_address_that_turns_inside_after_it_was_added_is_refused_at_every_try
     with Receiver() as receiver:
         webhook = add(api, receiver, "run.started")
         Trainer(api)
-        narrowed = DeliveryThread(service_of(api).database, clock, allowed=())
+        narrowed = Delivery(service_of(api).database, clock, allowed=())
         narrowed.send_due()
     (waiting,) = outbox(api, webhook)
     assert receiver.bodies == []

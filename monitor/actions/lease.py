@@ -1,0 +1,106 @@
+"""What a worker does with a job that it holds: claim, heartbeat, scores, end; and giving up a lost one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from monitor.actions.promote import move_alias, usable_checkpoints
+from monitor.actions.record import record
+from monitor.database.engine import Transaction
+from monitor.errors import Conflict
+from monitor.store import checkpoints, evaluations, jobs, runs
+
+Json = dict[str, Any]
+
+
+def claim(
+    tx: Transaction, now: float, worker: str, kinds: Sequence[str], only: Sequence[str] | None
+) -> Json | None:
+    """Return the longest waiting job, leased to the worker, None if none waits; `only`: of these runs."""
+    row = jobs.claim(tx, worker, kinds, now, only)
+    if row is None:
+        return None
+    record(tx, "job.changed", row.run_id, now)
+    fields = {"id": row.id, "kind": row.kind, "run_id": row.run_id, "payload": row.payload}
+    return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
+
+
+def prolong(tx: Transaction, job_id: str, token: int, now: float, progress: Json | None) -> float:
+    """Prolong the lease and return its seconds; LeaseLost when another has the job by now."""
+    row = jobs.heartbeat(tx, job_id, token, now, progress)
+    if progress is not None:
+        record(tx, "job.changed", row.run_id, now)
+    return jobs.LEASE_S
+
+
+def store_scores(
+    tx: Transaction, job_id: str, token: int, now: float, scored: Json, rows: Sequence[Json]
+) -> bool:
+    """Store one evaluation with its rows; return whether it is new.
+
+    LeaseLost is raised as for `prolong`, Conflict for a checkpoint of another run.
+    """
+    job = jobs.held(tx, job_id, token)
+    checkpoint_id = scored["checkpoint_id"]
+    row = checkpoints.get(tx, checkpoint_id) if checkpoint_id else None
+    if checkpoint_id and (row is None or row.run_id != job.run_id):
+        raise Conflict(f"run {job.run_id} has no checkpoint {checkpoint_id!r}")
+    new = evaluations.add(tx, job.run_id, job_id, scored, rows, now)
+    record(tx, "evaluation.stored", job.run_id, now)
+    return new
+
+
+def finish(
+    tx: Transaction,
+    job_id: str,
+    token: int,
+    now: float,
+    *,
+    state: str,
+    error: str | None,
+    result: Json | None,
+    comparison: Json | None,
+) -> None:
+    """End the job; the best checkpoint of an evaluation's comparison gets the alias `best`.
+
+    LeaseLost is raised as for `prolong`.
+    """
+    job = jobs.held(tx, job_id, token)
+    runs.lock(tx, job.run_id)
+    jobs.finish(tx, job_id, token, now, state=state, error=error, result=result)
+    if state == "done" and job.kind == "evaluate":
+        _point_best(tx, job.run_id, now, comparison)
+    failure = None if state == "done" else error or "the worker gave no reason"
+    _tell_ended(tx, job, now, failure, comparison)
+    record(tx, "job.ended", job.run_id, now)
+
+
+def give_up(tx: Transaction, job: Any, now: float) -> None:
+    """Fail a job whose workers were lost again and again, if it still waits for one."""
+    if jobs.give_up_one(tx, job.id, now):  # before the run's row, as workers' requests do
+        record(tx, "job.changed", job.run_id, now)
+        _tell_ended(tx, job, now, "its worker was lost again and again", None)
+
+
+def _point_best(tx: Transaction, run_id: str, now: float, comparison: Json | None) -> None:
+    """Point `best` at what the comparison found best; the base model is no checkpoint."""
+    best = (comparison or {}).get("best")
+    step = best.get("step") if isinstance(best, dict) else None
+    for one in usable_checkpoints(tx, run_id):
+        if one.step == step:
+            reason = str((comparison or {}).get("reason", "best on the selection set"))
+            move_alias(tx, run_id, now, "best", one, reason)
+
+
+def _tell_ended(
+    tx: Transaction, job: Any, now: float, error: str | None, comparison: Json | None
+) -> None:
+    """Tell the webhooks that an evaluation is over: done without an error, else failed."""
+    if job.kind != "evaluate":
+        return
+    told: Json = {"job_id": job.id}
+    if error is not None:
+        told["error"] = error[:500]
+    elif comparison:
+        told |= {"best": comparison["best"], "reason": comparison["reason"]}
+    name = "evaluation.done" if error is None else "evaluation.failed"
+    record(tx, name, job.run_id, now, told=told, key=job.id)
