@@ -1,7 +1,7 @@
-"""How much of each kind there may be, and what is said to what finds no room any more.
+"""Quotas of a run and of a project, and the error for a request beyond one.
 
 Whoever may send can otherwise fill the disk with names, runs and attempts; each of them costs far more
-than a point. What a run has no room for is set aside, counted and shown; the rest of it is stored.
+than a point. A message beyond a quota is set aside, counted and shown; the rest of its batch is stored.
 """
 
 from cusp.protocol.messages import BoundaryMessage, CheckpointMessage, Message, SampleMessage
@@ -24,7 +24,7 @@ _KINDS: dict[type, str] = {
 
 
 def check_announced(tx: Transaction, start: RunStart) -> None:
-    """Raise Full when the project has no room for the run, or the run none for the attempt."""
+    """Raise QuotaExceeded when the project has no room for the run, or the run none for the attempt."""
     if runs.get(tx, start.run_id) is None:
         _check_project(tx, start.project)
     elif runs.attempt(tx, start.attempt_id) is None:
@@ -32,7 +32,7 @@ def check_announced(tx: Transaction, start: RunStart) -> None:
 
 
 def check_jobs(tx: Transaction, run_id: str) -> None:
-    """Raise Full when as many jobs of the run wait or are at work as there can be."""
+    """Raise QuotaExceeded when as many jobs of the run wait or are at work as there can be."""
     if quotas.waiting_jobs(tx, run_id) >= WAITING_JOBS_OF_A_RUN:
         raise QuotaExceeded(
             f"run {run_id} has {WAITING_JOBS_OF_A_RUN} jobs that wait or are at work, the most there can"
@@ -41,7 +41,7 @@ def check_jobs(tx: Transaction, run_id: str) -> None:
 
 
 def check_commands(tx: Transaction, run_id: str) -> None:
-    """Raise Full when as many commands of the run are open as there can be."""
+    """Raise QuotaExceeded when as many commands of the run are open as there can be."""
     if len(commands.pending(tx, run_id)) >= OPEN_COMMANDS_OF_A_RUN:
         raise QuotaExceeded(
             f"run {run_id} has {OPEN_COMMANDS_OF_A_RUN} open commands, the most there can be;"

@@ -1,4 +1,4 @@
-"""Who is listening to which run, and a run's changes from any cursor as the stream sends them.
+"""A run's changes from any cursor, as the stream sends them.
 
 The hub only wakes listeners; what they send is read from the database by cursor, so a listener that
 reconnects, or one of another process, misses nothing.

@@ -1,6 +1,6 @@
 """What webhooks are told, and when a delivery is tried again. Telling writes to the outbox only.
 
-`tell` is called in the transaction of what it tells of: either both are stored or neither is. The
+`emit` is called in the transaction of what it tells of: either both are stored or neither is. The
 courier (monitor/webhooks/delivery.py) sends what is in the outbox afterwards.
 """
 

@@ -29,6 +29,18 @@ router = APIRouter(tags=["events"])
 MOST = 2**53  # the greatest cursor that JSON's numbers hold exactly, and far beyond any there is
 After = Annotated[int, Query(ge=0, le=MOST, description="cursor to go on from")]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=32)]
+MOST_RUNS = 100
+PROCESS = new_id()  # another after every start of the monitor
+_PLACE = re.compile(r"([0-9A-HJKMNP-TV-Z]{26}):(\d{1,16})")
+Places = Annotated[
+    Sequence[Annotated[str, Query(pattern=f"^{_PLACE.pattern}$")]],
+    Query(
+        alias="run",
+        max_length=MOST_RUNS,
+        description="RUN_ID:CURSOR, for each run to follow from that cursor on",
+    ),
+]
+Table = Annotated[bool, Query(description="whether the summaries of all runs are sent, too")]
 OPENED = format_sse_event(comment="open", retry=1000)
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _EVENT = {
@@ -116,20 +128,6 @@ async def while_it_stands(
             if bounded and not await to_thread.run_sync(service.tokens.is_valid, grant):
                 return
             yield content
-
-
-MOST_RUNS = 100
-PROCESS = new_id()  # another after every start of the monitor
-_PLACE = re.compile(r"([0-9A-HJKMNP-TV-Z]{26}):(\d{1,16})")
-Places = Annotated[
-    Sequence[Annotated[str, Query(pattern=f"^{_PLACE.pattern}$")]],
-    Query(
-        alias="run",
-        max_length=MOST_RUNS,
-        description="RUN_ID:CURSOR, for each run to follow from that cursor on",
-    ),
-]
-Table = Annotated[bool, Query(description="whether the summaries of all runs are sent, too")]
 
 
 class _Opening(NamedTuple):

@@ -17,6 +17,8 @@ from monitor.schemas import run
 
 router = APIRouter(tags=["health"])
 
+WITHIN_S = 3.0
+
 
 @router.get("/healthz", responses=answers(run.Health))
 async def healthz() -> dict[str, str]:
@@ -50,9 +52,6 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
 def metrics(service: ServiceDep) -> Response:
     """Counters of this process, jobs and commands of all."""
     return Response(service.measures.text(), media_type=CONTENT_TYPE)
-
-
-WITHIN_S = 3.0
 
 
 class Readiness:

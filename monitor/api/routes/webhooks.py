@@ -155,6 +155,6 @@ def retry_delivery(
 
 
 def _refuse_address(url: str, service: Service) -> None:
-    """Raise Refused for a URL that would never be sent to; the courier looks again at every try."""
+    """Raise AddressRefused for a URL that would never be sent to; the courier looks again at every try."""
     target = parse(url)
     checked(target, resolved(target, resolve, LOOK_UP_S), service.config.webhook_allow)
