@@ -26,11 +26,6 @@ _AFTER = (
 _LAST = select(runs.c.cursor).where(runs.c.id == bindparam("run"))
 
 
-def add(connection: Connection, run_id: str, kind: str, ref: dict[str, Any]) -> int:
-    """Append a change to the run's feed and return its cursor; the run's row is locked by this."""
-    return add_all(connection, run_id, [(kind, ref)])
-
-
 def add_all(
     connection: Connection,
     run_id: str,
@@ -66,11 +61,6 @@ def _setting(names: tuple[str, ...]) -> Update:
         .values(cursor=runs.c.cursor + bindparam("by", type_=runs.c.cursor.type), **values)
         .returning(runs.c.cursor)
     )
-
-
-def section_changed(connection: Connection, run_id: str, section: str) -> None:
-    """Say that one section of the run's page changed."""
-    add(connection, run_id, "changed", {"section": section})
 
 
 def last(connection: Connection, run_id: str) -> int:

@@ -17,8 +17,7 @@ def test_the_runs_of_a_transaction_are_told_of_once_it_is_committed(database_url
     with database.write() as tx:
         for run_id in ids:
             runs.announce(tx, RunStart(run_id=run_id, attempt_id=new_id(), name="n"), 0.0)
-            changes.add(tx, run_id, "run", {})
-            changes.section_changed(tx, run_id, "jobs")
+            changes.add_all(tx, run_id, [("run", {})])
         assert told == [], "nobody could read it yet"
     assert told == [set(ids)]
     with database.write() as tx:
@@ -29,7 +28,7 @@ def test_the_runs_of_a_transaction_are_told_of_once_it_is_committed(database_url
 
 def change_and_fail(database: Database, run_id: str) -> None:
     with database.write() as tx:
-        changes.add(tx, run_id, "run", {})
+        changes.add_all(tx, run_id, [("run", {})])
         raise RuntimeError("on second thought")
 
 
