@@ -8,10 +8,6 @@ import typer
 from cusp.cli.serve import Dir, _over
 from cusp.cli.support.output import console
 from cusp.cli.support.requirements import need
-from trainer import launch
-from trainer.train import check
-from trainer.train import main as train_main
-from trainer.worker import main as worker_main
 
 
 def train(
@@ -37,6 +33,9 @@ def train(
     Examples: cusp train tiny seed=3 grpo.max_steps=60; cusp train --resume --run-id 01J...
     """
     need("train", "trainer")
+    from trainer import launch
+    from trainer.train import check
+    from trainer.train import main as train_main
 
     arguments = [recipe, *(overrides or [])] if recipe else []
     arguments += ["--run-id", run_id] if run_id else []
@@ -61,6 +60,7 @@ def worker(
     Example: CUSP_URL=http://monitor:8787 cusp worker
     """
     need("worker", "trainer")
+    from trainer.worker import main as worker_main
 
     os.environ.update(_over({}, directory))
     raise typer.Exit(worker_main(["--once"] if once else []))
