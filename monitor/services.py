@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
 from monitor.actions.require import is_purged
@@ -19,6 +19,7 @@ from monitor.live.runs_stream import TableStream
 from monitor.prometheus import Measures
 from monitor.schemas import readings
 from monitor.schemas import run as run_schema
+from monitor.schemas.run_data import RunData
 from monitor.settings import MonitorConfig
 from monitor.store import run_list
 from monitor.store.access import idempotency
@@ -88,7 +89,11 @@ class Service:
 
     def detailed(self, tx: Transaction, run: Any) -> dict[str, Any]:
         """Return a run row as its page shows it."""
-        return run_schema.detail(tx, run, self.clock(), self.config.lost_after_s)
+        return self.detailed_of(RunData(tx, run))
+
+    def detailed_of(self, data: RunData, parts: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return what was read of a run as its page shows it; with `parts` only these of it."""
+        return run_schema.detail(data, self.clock(), self.config.lost_after_s, parts)
 
     def idempotent(
         self, key: str | None, question: object, act: Callable[[Transaction], dict[str, Any]]

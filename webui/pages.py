@@ -28,6 +28,16 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Each section that a page fetches at /runs/{id}/sections/{section}, and the data it needs."""
 
+RUN_PARTS: Mapping[str, tuple[str, ...]] = {
+    "row": ("attempts", "scores", "values"),
+    "header": ("attempts", "scores"),
+    "transition": ("change_points",),
+    "checkpoints": ("scores",),
+    "decisions": ("decisions",),
+    "roles": ("roles",),
+}
+"""What a section shows of the run itself beyond its row and commands: names of the parts of a `Run`."""
+
 STATUSES = ("running", "stopping", "stopped", "finished", "failed", "lost")
 BEFORE_TRANSITION, AFTER_TRANSITION = "before the transition", "after the transition"
 
@@ -111,17 +121,21 @@ def run_page(
         "jobs": jobs,
         "samples": samples,
     }
+    marked = figures.marks(run, checkpoints, evaluations, verdicts)
+    fetched = {
+        name: section(name, run, **data) for name in SECTIONS if name not in ("row", "marks")
+    }
     return render(
         "pages/run.html",
         run=run,
         cursor=cursor,
         database=database,
         charts_words=descriptions.charts(series, run, verdicts),
-        figure=figures.run_figures(series, verdicts, run, checkpoints, evaluations),
+        figure=figures.run_figures(series, verdicts, marked),
         others=figures.other_figures(series),
         blank=figures.blank_figure(),
         config_text=json.dumps(dict(run.get("config") or {}), indent=2, default=str),
-        sections={name: section(name, run, **data) for name in SECTIONS if name != "row"},
+        sections={**fetched, "marks": render("sections/marks.html", marks=marked)},
     )
 
 

@@ -12,18 +12,17 @@ from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.permissions import needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
-from monitor.api.routes.evaluations import read_evaluations
-from monitor.api.routes.history import read_series
 from monitor.database import installation
-from monitor.database.engine import Transaction
 from monitor.errors import NotFound
 from monitor.schemas import access, checkpoint, evaluation
 from monitor.schemas import series as series_schema
-from monitor.store import evaluations, jobs, points, verdicts
-from monitor.store.access import audit
+from monitor.schemas.run_data import RunData
 from webui import assets, pages
 
 router = APIRouter(include_in_schema=False)
+
+# The row of the runs table is no part of the page: what is drawn in it is not read for that.
+_PARTS_SHOWN = {part for name, parts in pages.RUN_PARTS.items() if name != "row" for part in parts}
 
 
 @router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
@@ -58,12 +57,13 @@ def runs_page(
 def run_page(run_id: Id, service: ServiceDep) -> str:
     """One run."""
     with service.database.read() as tx:
-        run = run_or_404(tx, run_id)
-        data = _data(tx, run, {name for names in pages.SECTIONS.values() for name in names})
-        shown = service.detailed(tx, run)
-        series = read_series(tx, run)
-        database = installation.database_id(tx)
-    return pages.run_page(shown, series=series, cursor=run.cursor, database=database, **data)
+        data = RunData(tx, run_or_404(tx, run_id))
+        series = series_schema.series(data.series, data.numbers)
+        shown = service.detailed_of(data, _PARTS_SHOWN)
+        rest = _data(data, {name for names in pages.SECTIONS.values() for name in names})
+    return pages.run_page(
+        shown, series=series, cursor=data.run.cursor, database=data.run.database_id, **rest
+    )
 
 
 @router.get(
@@ -72,10 +72,10 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
 def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
     """One section of a run's page, fetched when it changed."""
     with service.database.read() as tx:
-        run = run_or_404(tx, run_id)
+        data = RunData(tx, run_or_404(tx, run_id))
         try:
-            data = _data(tx, run, pages.SECTIONS.get(name, ()))
-            return pages.section(name, service.detailed(tx, run), **data)
+            shown = service.detailed_of(data, pages.RUN_PARTS.get(name, ()))
+            return pages.section(name, shown, **_data(data, pages.SECTIONS.get(name, ())))
         except pages.UnknownSection as error:
             raise NotFound(str(error.args[0])) from None
 
@@ -95,21 +95,19 @@ def static_file(name: str, request: Request, v: str | None = None) -> Response:
     return Response(found.body, headers=headers)
 
 
-def _data(tx: Transaction, run: Any, needed: Collection[str]) -> dict[str, Any]:
-    """Return what of a run's data is needed, by the names of `pages.SECTIONS`, each read once."""
-    data: dict[str, Any] = {}
-    evaluated = None
-    if not {"evaluations", "comparison", "checkpoints"}.isdisjoint(needed):
-        evaluated = evaluations.of_run(tx, run.id)
-        data |= read_evaluations(tx, run.id, evaluated)
+def _data(data: RunData, needed: Collection[str]) -> dict[str, Any]:
+    """Return what is needed of a run besides its own object, by the names of `pages.SECTIONS`."""
+    found: dict[str, Any] = {}
+    if not {"evaluations", "comparison"}.isdisjoint(needed):
+        found |= evaluation.evaluations(data)
     if "checkpoints" in needed:
-        data["checkpoints"] = checkpoint.checkpoint_list(tx, run.id, evaluated)
+        found["checkpoints"] = checkpoint.checkpoint_list(data)
     if "verdicts" in needed:
-        data["verdicts"] = series_schema.verdicts(verdicts.verdicts_of(tx, run.id), run.verdict)
+        found["verdicts"] = series_schema.verdicts(data.verdicts, data.run.verdict)
     if "audit" in needed:
-        data["audit"] = [access.audit_entry(row) for row in audit.of_run(tx, run.id)]
+        found["audit"] = [access.audit_entry(row) for row in data.audit]
     if "jobs" in needed:
-        data["jobs"] = [evaluation.job(row) for row in jobs.of_run(tx, run.id)]
+        found["jobs"] = [evaluation.job(row) for row in data.jobs]
     if "samples" in needed:
-        data["samples"] = [series_schema.sample(row) for row in points.samples_of(tx, run.id)]
-    return data
+        found["samples"] = [series_schema.sample(row) for row in data.samples]
+    return found

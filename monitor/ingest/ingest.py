@@ -160,7 +160,7 @@ class Ingest:
         wrong: Mapping[int, Read],
     ) -> BatchResult:
         now, touched = self._clock(), BatchEffects()
-        run = runs.locked_run(tx, run_id)
+        run = runs.lock(tx, run_id)
         attempts = runs.attempts_of(tx, run_id)
         attempt = next((one for one in attempts if one.id == batch.attempt_id), None)
         if run is None or attempt is None or run.deleted_at is not None:
@@ -187,7 +187,7 @@ class Ingest:
             "lost": attempt.lost + lost,
         }
         stamp |= {**reach(attempt, touched), **heard.attempt}
-        runs.stamp_attempt(tx, attempt.id, stamp)
+        runs.change_attempt(tx, attempt.id, stamp)
         followed = (
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
         )

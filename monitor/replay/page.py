@@ -32,13 +32,14 @@ def page(replays: Sequence[tuple[str, Replay]]) -> str:
 
 def _section(name: str, found: Replay) -> dict[str, Any]:
     columns, run = verdict_columns(found.verdicts), run_record(found)
-    metrics, flags = series(found.samples, found.roles), _flags(found.keep_step)
+    metrics = series(found.samples, found.roles)
+    marked = figures.marks(run, _flags(found.keep_step), [], columns)
     return {
         "name": name,
         "replay": found,
         "safe_words": keep_words(found),
         "role_words": describe(found.roles.assignment),
-        "figure": _inert(figures.run_figures(metrics, columns, run, flags, [])),
+        "figure": _inert(figures.run_figures(metrics, columns, marked)),
         "others": [
             _inert(one) for one in figures.other_figures(metrics) if len(one["data"][1]["x"]) > 1
         ],

@@ -1,6 +1,6 @@
-"""Reading the role series of a run from the database; `run_readings` has their last values."""
+"""Reading the role series of a run from the database; `schemas.readings` has their last values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,14 +32,25 @@ def shown_series(
 
     A logged key that is a role by itself is shown as the role; by its own name it is found, too.
     """
-    numbers = points.names(tx, run.id)
-    roles = role_series(numbers, run.metadata)
-    needed = None if only is None else _needed(roles, numbers, only)
-    stored = {one.name: one for one in points.read(tx, run.id, cuts, only=needed, since=since)}
+    if only is None:
+        return as_shown(points.read(tx, run.id, cuts, since=since), run.metadata)
+    names = points.names(tx, run.id)
+    roles = role_series(names, run.metadata)
+    stored = points.read(tx, run.id, cuts, only=_needed(roles, names, only), since=since)
+    return _shown(stored, roles, only)
+
+
+def as_shown(stored: Sequence[Series], metadata: Mapping[str, Any]) -> list[Series]:
+    """Return the series that viewers see, of all that are stored of a run."""
+    return _shown(stored, role_series([one.name for one in stored], metadata), None)
+
+
+def _shown(stored: Sequence[Series], roles: RoleSeries, only: Sequence[str] | None) -> list[Series]:
+    by_name = {one.name: one for one in stored}
     made = {series: ms for series, ms in roles.made.items() if only is None or series in only}
-    result = [_combined(name, ms, stored, roles.formula(name)) for name, ms in made.items()]
-    for one in stored.values():
-        own, series = one.name, roles.outward(one.name)
+    result = [_combined(name, ms, by_name, roles.formula(name)) for name, ms in made.items()]
+    for own, one in by_name.items():
+        series = roles.outward(own)
         if only is None or series in only:
             result.append(replace(one, name=series, made_of=_made_of(roles, own)))
         elif own in only and own not in roles.made and own not in roles.plain.values():
@@ -47,8 +58,8 @@ def shown_series(
     return sorted(result, key=lambda one: one.name)
 
 
-def _needed(roles: RoleSeries, numbers: Mapping[str, int], only: Sequence[str]) -> list[str]:
-    needed = [name for name in numbers if name in only or roles.outward(name) in only]
+def _needed(roles: RoleSeries, names: Iterable[str], only: Sequence[str]) -> list[str]:
+    needed = [name for name in names if name in only or roles.outward(name) in only]
     return needed + [key for series in only for key in keys_of(roles.made.get(series, ()))]
 
 

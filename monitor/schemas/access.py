@@ -2,12 +2,14 @@
 
 from typing import Any, Literal
 
-from monitor import clock
 from monitor.clock import when
-from monitor.schemas.base import Json, Shape, _fields
+from monitor.schemas.base import Json, Shape, columns
 from monitor.store.access import deliveries
 from monitor.store.access import webhooks as store
 from monitor.webhooks.outbox import Topic
+
+_TOKEN = ("id", "name", "scopes", "project", "run_id", "created_by", "revoked_by")
+_TOKEN_TIMES = ("created_at", "last_used_at", "revoked_at")
 
 
 class AuditEntry(Shape):
@@ -45,17 +47,13 @@ class NewToken(Token):
 
 def audit_entry(row: Any) -> dict[str, Any]:
     """Return an `AuditEntry`."""
-    return {**_fields(row, ("actor", "action", "target", "detail")), "at": when(row.at)}
+    return {**columns(row, ("actor", "action", "target", "detail")), "at": when(row.at)}
 
 
 def token(row: Any) -> dict[str, Any]:
     """Return a `Token`, without the hash of its secret."""
     times = {name: when(getattr(row, name)) for name in _TOKEN_TIMES}
-    return {**_fields(row, _TOKEN), **times}
-
-
-_TOKEN = ("id", "name", "scopes", "project", "run_id", "created_by", "revoked_by")
-_TOKEN_TIMES = ("created_at", "last_used_at", "revoked_at")
+    return {**columns(row, _TOKEN), **times}
 
 
 class Webhook(Shape):
@@ -101,7 +99,9 @@ class Deliveries(Shape):
     deliveries: list[Delivery]
 
 
-def _view(row: store.WebhookRow, counts: dict[tuple[str, str], int]) -> Json:
+def webhook(row: store.WebhookRow, counts: dict[tuple[str, str], int]) -> Json:
+    """Return a `Webhook`; `counts` says how many deliveries there are of each (webhook id, state)."""
+
     def number(*states: str) -> int:
         return sum(counts.get((row.id, state), 0) for state in states)
 
@@ -110,7 +110,7 @@ def _view(row: store.WebhookRow, counts: dict[tuple[str, str], int]) -> Json:
         "url": row.url,
         "topics": row.topics,
         "project": row.project,
-        "created_at": clock.when(row.created_at),
+        "created_at": when(row.created_at),
         "created_by": row.created_by,
         "waiting": number("waiting", "sending"),
         "delivered": number("delivered"),
@@ -118,11 +118,12 @@ def _view(row: store.WebhookRow, counts: dict[tuple[str, str], int]) -> Json:
     }
 
 
-def _delivery_view(row: deliveries.DeliveryRow) -> Json:
+def delivery(row: deliveries.DeliveryRow) -> Json:
+    """Return a `Delivery`."""
     names = ("id", "webhook_id", "run_id", "topic", "state", "attempts", "http_status", "error")
     return {
         **{name: getattr(row, name) for name in names},
-        "next_at": clock.when(row.next_at) if row.state == "waiting" else None,
-        "created_at": clock.when(row.created_at),
-        "ended_at": clock.when(row.ended_at),
+        "next_at": when(row.next_at) if row.state == "waiting" else None,
+        "created_at": when(row.created_at),
+        "ended_at": when(row.ended_at),
     }

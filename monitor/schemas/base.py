@@ -20,5 +20,6 @@ def attempt_numbers(rows: Sequence[Any]) -> dict[int, int]:
     return {row.key: number for number, row in enumerate(rows, 1)}
 
 
-def _fields(row: Any, names: Sequence[str]) -> dict[str, Any]:
+def columns(row: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return these columns of a row by name."""
     return {name: getattr(row, name) for name in names}

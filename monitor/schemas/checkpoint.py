@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from monitor.clock import when
-from monitor.database.engine import Transaction
-from monitor.runs.kept import kept
-from monitor.schemas.base import Shape, _fields, attempt_numbers
-from monitor.store import checkpoints, evaluations, runs
+from monitor.runs import kept as rules
+from monitor.schemas.base import Shape, columns
+from monitor.schemas.run_data import RunData
+from monitor.store import checkpoints
 
 
 class CheckpointRef(Shape):
@@ -79,52 +79,47 @@ class AllUnverified(Shape):
     checkpoints: list[Unverified]
 
 
-def checkpoint_list(
-    tx: Transaction, run_id: str, evaluated: Sequence[Any] | None = None
-) -> list[dict[str, Any]]:
-    """Return the run's `Checkpoint` objects with aliases and scores, by step.
-
-    `evaluated` are its evaluations if they were read before.
-    """
-    evaluated = evaluations.of_run(tx, run_id) if evaluated is None else evaluated
+def checkpoint_list(data: RunData) -> list[dict[str, Any]]:
+    """Return the run's `Checkpoint` objects with aliases and scores, by step."""
     by_checkpoint: dict[str, list[str]] = {}
-    for alias, checkpoint_id in sorted(checkpoints.aliases_of(tx, run_id).items()):
-        by_checkpoint.setdefault(checkpoint_id, []).append(alias)
+    for alias, row in data.registered.aliases.items():
+        by_checkpoint.setdefault(row.id, []).append(alias)
     scores: dict[str, list[dict[str, Any]]] = {}
-    for row in evaluated:
+    for row in data.evaluations:
         if row.checkpoint_id:
             scores.setdefault(row.checkpoint_id, []).append(_score_of(row))
-    numbers = attempt_numbers(runs.attempts_of(tx, run_id))
-    moved = checkpoints.moves(tx, run_id)
+    numbers = data.numbers
     return [
         {
-            **_fields(row, ("id", "run_id", "step", "state", "pinned", "path", "bytes", "sha256")),
+            **columns(row, ("id", "run_id", "step", "state", "pinned", "path", "bytes", "sha256")),
             "attempt": numbers.get(row.attempt_key, 0),
             "aliases": by_checkpoint.get(row.id, []),
             "created_at": when(row.created_at),
             "checked_at": when(row.checked_at),
-            "verified": checkpoints.verified(row, moved.get(row.id)),
+            "verified": checkpoints.verified(row, data.registered.moved_at.get(row.id)),
             "scores": scores.get(row.id, []),
         }
-        for row in checkpoints.of_run(tx, run_id)
+        for row in data.registered.rows
     ]
 
 
-def _kept(tx: Transaction, run_id: str, asked: Sequence[Any]) -> dict[str, Any] | None:
-    row = kept(asked, checkpoints.of_run(tx, run_id), checkpoints.aliases_of(tx, run_id))
-    return _fields(row, ("id", "step", "path", "pinned")) if row is not None else None
+def kept(data: RunData) -> dict[str, Any] | None:
+    """Return the run's `Kept` checkpoint, None where none was kept."""
+    aliases = {alias: row.id for alias, row in data.registered.aliases.items()}
+    row = rules.kept(data.commands, data.registered.rows, aliases)
+    return columns(row, ("id", "step", "path", "pinned")) if row is not None else None
 
 
-def _score_of(row: Any) -> dict[str, Any]:
-    names = ("pass_at_1", "low", "high")
-    score = {name: row.scores.get(name) for name in names}
-    return {"task": row.task, "split": row.split, **score, "n": row.scores.get("n_problems")}
-
-
-def _score(reported: Sequence[Any], aliases: Mapping[str, Any]) -> dict[str, Any] | None:
+def best_score(reported: Sequence[Any], aliases: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the report-set score of the best checkpoint, else of the pre-transition one."""
     for alias in ("best", "pre-transition"):
         for row in reported:
             if alias in aliases and row.checkpoint_id == aliases[alias]["id"]:
                 return {"alias": alias, "step": row.step, **_score_of(row)}
     return None
+
+
+def _score_of(row: Any) -> dict[str, Any]:
+    names = ("pass_at_1", "low", "high")
+    score = {name: row.scores.get(name) for name in names}
+    return {"task": row.task, "split": row.split, **score, "n": row.scores.get("n_problems")}

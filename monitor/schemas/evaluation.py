@@ -6,7 +6,10 @@ from pydantic import Field
 
 from cusp.protocol.fields import Finite, Name, Step, Text
 from monitor.clock import when
-from monitor.schemas.base import Json, Shape, _fields
+from monitor.schemas.base import Json, Shape, columns
+from monitor.schemas.run_data import RunData
+
+_JOB = ("id", "kind", "run_id", "state", "progress", "error", "attempts")
 
 
 class RunEvaluation(Shape):
@@ -111,13 +114,19 @@ class JobState(Shape):
 def job(row: Any) -> dict[str, Any]:
     """Return a `Job`."""
     times = {name: when(getattr(row, name)) for name in ("created_at", "started_at", "finished_at")}
-    return {**_fields(row, _JOB), **times}
+    return {**columns(row, _JOB), **times}
 
 
 def evaluation(row: Any) -> dict[str, Any]:
     """Return an `Evaluation`."""
-    fields = _fields(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
-    return {**fields, **row.scores, "created_at": when(row.created_at)}
+    own = columns(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
+    return {**own, **row.scores, "created_at": when(row.created_at)}
 
 
-_JOB = ("id", "kind", "run_id", "state", "progress", "error", "attempts")
+def evaluations(data: RunData) -> dict[str, Any]:
+    """Return the run's `Evaluations`: the scores, and the latest `Comparison`."""
+    done = [row for row in data.jobs if row.state == "done" and row.result]
+    return {
+        "evaluations": [evaluation(row) for row in data.evaluations],
+        "comparison": done[0].result.get("comparison") if done else None,
+    }

@@ -24,7 +24,6 @@ class Readings:
     """What was read of one run besides its row."""
 
     attempts: Sequence[Any]
-    names: Mapping[str, int]  # series ids by name
     latest: Mapping[str, float]
     sparklines: Mapping[str, list[float]]
     aliases: Mapping[str, dict[str, Any]]
@@ -40,10 +39,7 @@ def read(tx: Transaction, found: Sequence[Any]) -> dict[str, Readings]:
         return {}
     attempts = runs.attempts_by_run(tx, ids)
     names = points.names_by_run(tx, ids)
-    roles = {run.id: role_series(names[run.id], run.metadata) for run in found}
-    needed = {run_id: _needed(roles[run_id], names[run_id]) for run_id in ids}
-    ends = points.recent_points(tx, _spans(attempts, needed), STORED_POINTS)
-    values = {run_id: _values(roles[run_id], needed[run_id], ends) for run_id in ids}
+    values = key_values(tx, found, attempts, names)
     aliases = checkpoints.aliased_by_run(tx, ids)
     promoted = [run_id for run_id in ids if aliases[run_id]]
     reported = evaluations.reported(tx, promoted) if promoted else {}
@@ -52,9 +48,8 @@ def read(tx: Transaction, found: Sequence[Any]) -> dict[str, Readings]:
     return {
         run_id: Readings(
             attempts=attempts[run_id],
-            names=names[run_id],
-            latest={name: line[-1] for name, line in values[run_id].items() if line},
-            sparklines=_sparklines(values[run_id]),
+            latest=latest(values[run_id]),
+            sparklines=sparklines(values[run_id]),
             aliases=aliases[run_id],
             stopping=run_id in stopping,
             quarantined=quarantined.get(run_id, 0),
@@ -62,6 +57,27 @@ def read(tx: Transaction, found: Sequence[Any]) -> dict[str, Readings]:
         )
         for run_id in ids
     }
+
+
+def key_values(
+    tx: Transaction,
+    found: Sequence[Any],
+    attempts: Mapping[str, Sequence[Any]],
+    names: Mapping[str, Mapping[str, int]],
+) -> dict[str, dict[str, list[float]]]:
+    """Return by run the last values of each key metric that it has, by step, in one statement.
+
+    `attempts` and `names` (series ids by name) are those of each run, by its id.
+    """
+    roles = {run.id: role_series(names[run.id], run.metadata) for run in found}
+    needed = {run_id: _needed(one, names[run_id]) for run_id, one in roles.items()}
+    ends = points.recent_points(tx, _spans(attempts, needed), STORED_POINTS)
+    return {run_id: _values(one, needed[run_id], ends) for run_id, one in roles.items()}
+
+
+def latest(values: Mapping[str, list[float]]) -> dict[str, float]:
+    """Return the last value of each key metric."""
+    return {name: line[-1] for name, line in values.items() if line}
 
 
 def _needed(roles: RoleSeries, names: Mapping[str, int]) -> dict[str, int]:
@@ -108,7 +124,8 @@ def _values(
     return found
 
 
-def _sparklines(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
+def sparklines(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Return the small lines of the runs table."""
     drawn = {name: values[name] for name in DRAWN if name in values}
     return {
         name: [line[index] for index in thinned(line, SPARKLINE_POINTS)]

@@ -1,9 +1,6 @@
-"""The JSON objects of docs/reference/rest.md, as /openapi.json declares them.
+"""The `Run` of docs/reference/rest.md, as /openapi.json declares it and as it is made from rows."""
 
-For the document only: views.py makes the objects, and the fuzz tests hold every answer against these.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from cusp.protocol.run import Policy, RunMetadata
@@ -12,13 +9,27 @@ from monitor.database.engine import Transaction
 from monitor.policy import availability
 from monitor.roles.view import roles_view
 from monitor.runs import durations, left_out, sentence, superseded
-from monitor.schemas import readings
-from monitor.schemas.base import Json, Phase, Shape, _fields, attempt_numbers
-from monitor.schemas.checkpoint import CheckpointRef, Kept, Score, _kept, _score
+from monitor.schemas.base import Json, Phase, Shape, columns
+from monitor.schemas.checkpoint import CheckpointRef, Kept, Score, best_score, kept
 from monitor.schemas.readings import Readings
+from monitor.schemas.run_data import RunData
 from monitor.schemas.series import ChangePoint, Evidence, change_point
-from monitor.store import commands, quarantine
-from monitor.store import verdicts as verdicts_table
+from monitor.store import commands
+
+_COMMAND = (
+    "id",
+    "run_id",
+    "kind",
+    "mode",
+    "steps",
+    "reason",
+    "author",
+    "state",
+    "state_reason",
+    "step",
+)
+_COMMAND_TIMES = ("created_at", "delivered_at", "agreed_at", "done_at")
+_DECISION = ("id", "kind", "step", "checkpoint_step", "reason", "author")
 
 
 class Transition(Shape):
@@ -189,84 +200,116 @@ class Health(Shape):
     detail: str | None = None
 
 
-QUARANTINED_SHOWN = 5
-
-
-def summary(run: Any, found: Readings, now: float, lost_after_s: float) -> dict[str, Any]:
-    """Return the `Run` of the runs table, of its row and what was read besides."""
-    attempts, aliases = found.attempts, found.aliases
-    verdict = run.verdict or {}
-    transition = verdict.get("transition")
-    last_step = run.last_step
-    max_steps = run.metadata.get("max_steps")
-    elapsed_s = durations.elapsed_s(attempts)
-    status = _status(run, now, lost_after_s, stopping=found.stopping)
+def summary(run: Any, found: Readings | RunData, now: float, lost_after_s: float) -> dict[str, Any]:
+    """Return the `RunSummary` of a row and what was read besides."""
     return {
-        "id": run.id,
-        "project": run.project,
-        "name": run.name,
-        "tags": run.tags,
+        **_head(run, now, lost_after_s, stopping=found.stopping),
+        **_lifetime(run, found.attempts),
+        **_values(found),
+        **_scored(found),
+        "quarantined": found.quarantined,
+    }
+
+
+def detail(
+    data: RunData, now: float, lost_after_s: float, parts: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """Return the `Run`, or with `parts` (names of PARTS) only what its row says and these.
+
+    A table that no part needs is not read.
+    """
+    head = _head(data.run, now, lost_after_s, stopping=data.stopping)
+    found = {
+        **head,
+        **columns(data.run, ("config", "policy", "metadata")),
+        "evaluation_blocked": availability.evaluation_blocked(data.run.id, data.run.metadata),
+        "resume_blocked": availability.resume_blocked(data.run, head["status"], step=0),
+        **_judged(data.run.verdict or {}),
+        "left_out": left_out.shown(data.run.left_out),
+        "commands": [command(row) for row in data.commands],
+    }
+    for part in PARTS if parts is None else parts:
+        found |= PARTS[part](data)
+    if "attempts" in found:
+        found["still_training"] = superseded.alive(data.attempts, now, lost_after_s)
+    return found
+
+
+def _head(run: Any, now: float, lost_after_s: float, *, stopping: bool) -> dict[str, Any]:
+    """Return what of a summary the run's row tells."""
+    verdict = run.verdict or {}
+    status = _status(run, now, lost_after_s, stopping=stopping)
+    max_steps = run.metadata.get("max_steps")
+    return {
+        **columns(run, ("id", "project", "name", "tags", "status_reason", "cursor")),
         "status": status,
-        "status_reason": run.status_reason,
         "phase": verdict.get("phase", "warming_up"),
         "phase_description": sentence.PHASE_WORDS[verdict.get("phase", "warming_up")],
-        "words": sentence.of_run(status, last_step, verdict),
-        "step": last_step,
+        "words": sentence.of_run(status, run.last_step, verdict),
+        "step": run.last_step,
         "max_steps": max_steps,
-        "attempt_count": len(attempts),
         "created_at": when(run.created_at),
-        "started_at": when(
-            min((durations.span(row).first for row in attempts), default=run.created_at)
-        ),
         "ended_at": when(run.ended_at),
-        "elapsed_s": round(elapsed_s, 1),
         "last_contact_at": when(run.last_contact_at),
         "deleted_at": when(run.deleted_at),
-        "latest": found.latest,
-        "sparklines": found.sparklines,
-        "transition": transition,
-        "checkpoints": aliases,
-        "score": _score(found.reported, aliases),
-        "saved_fraction": _saved_fraction(run, last_step, max_steps),
-        **_cost(run, elapsed_s, last_step, max_steps),
-        "quarantined": found.quarantined,
+        "transition": verdict.get("transition"),
+        "saved_fraction": _saved_fraction(run, run.last_step, max_steps),
+    }
+
+
+def _lifetime(run: Any, attempts: Sequence[Any]) -> dict[str, Any]:
+    """Return what of a summary the attempts tell."""
+    elapsed_s = durations.elapsed_s(attempts)
+    starts = (durations.span(row).first for row in attempts)
+    return {
+        "attempt_count": len(attempts),
+        "started_at": when(min(starts, default=run.created_at)),
+        "elapsed_s": round(elapsed_s, 1),
+        **_cost(run, elapsed_s, run.last_step, run.metadata.get("max_steps")),
         "skipped": sum(row.skipped for row in attempts),
         "dropped": sum(row.dropped + row.lost for row in attempts),
-        "cursor": run.cursor,
     }
 
 
-def detail(tx: Transaction, run: Any, now: float, lost_after_s: float) -> dict[str, Any]:
-    """Return the `Run` with everything its page shows in words."""
-    found = readings.read(tx, [run])[run.id]
-    attempts = found.attempts
-    numbers = attempt_numbers(attempts)
-    shown = summary(run, found, now, lost_after_s)
-    asked = commands.of_run(tx, run.id)
+def _values(found: Readings | RunData) -> dict[str, Any]:
+    return {"latest": found.latest, "sparklines": found.sparklines}
+
+
+def _scored(found: Readings | RunData) -> dict[str, Any]:
+    aliases = found.aliases
+    return {"checkpoints": aliases, "score": best_score(found.reported, aliases)}
+
+
+def _attempts(data: RunData) -> dict[str, Any]:
     return {
-        **shown,
-        "config": run.config,
-        "policy": run.policy,
-        "metadata": run.metadata,
-        "roles": roles_view(found.names, run.metadata),
-        "evaluation_blocked": availability.evaluation_blocked(run.id, run.metadata),
-        "resume_blocked": availability.resume_blocked(run, shown["status"], step=0),
-        "evidence": (run.verdict or {}).get("evidence", []),
-        "detection_score": (run.verdict or {}).get("score", 0.0),
-        "watch": (run.verdict or {}).get("watch"),
-        "confirm": (run.verdict or {}).get("confirm"),
-        "commands": [command(row) for row in asked],
-        "kept": _kept(tx, run.id, asked),
-        "decisions": [decision(row) for row in verdicts_table.decisions_of(tx, run.id)],
-        "change_points": [change_point(row) for row in verdicts_table.change_points_of(tx, run.id)],
-        "left_out": left_out.shown(run.left_out),
-        "quarantine": [
-            quarantined_message(row, numbers)
-            for row in quarantine.latest(tx, run.id, QUARANTINED_SHOWN)
-        ],
-        "attempts": [attempt(row, number) for number, row in enumerate(attempts, 1)],
-        "still_training": superseded.alive(attempts, now, lost_after_s),
+        **_lifetime(data.run, data.attempts),
+        "attempts": [attempt(row, number) for number, row in enumerate(data.attempts, 1)],
+        "quarantined": data.quarantined,
+        "quarantine": [quarantined_message(row, data.numbers) for row in data.quarantine],
     }
+
+
+def _judged(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "evidence": verdict.get("evidence", []),
+        "detection_score": verdict.get("score", 0.0),
+        "watch": verdict.get("watch"),
+        "confirm": verdict.get("confirm"),
+    }
+
+
+PARTS: Mapping[str, Callable[[RunData], dict[str, Any]]] = {
+    "attempts": _attempts,
+    "values": _values,
+    "scores": _scored,
+    "kept": lambda data: {"kept": kept(data)},
+    "decisions": lambda data: {"decisions": [decision(row) for row in data.decisions]},
+    "change_points": lambda data: {
+        "change_points": [change_point(row) for row in data.change_points]
+    },
+    "roles": lambda data: {"roles": roles_view(data.names, data.run.metadata)},
+}
+"""The parts of a `Run` that are made of other tables than its own and the commands."""
 
 
 def attempt(row: Any, number: int) -> dict[str, Any]:
@@ -274,7 +317,7 @@ def attempt(row: Any, number: int) -> dict[str, Any]:
     lived = durations.span(row)
     return {
         "number": number,
-        **_fields(row, ("id", "host", "first_step", "last_step", "status", "status_reason")),
+        **columns(row, ("id", "host", "first_step", "last_step", "status", "status_reason")),
         "started_at": when(lived.first),
         "last_sign_at": when(lived.last),
         "elapsed_s": round(lived.seconds, 1),
@@ -286,7 +329,7 @@ def attempt(row: Any, number: int) -> dict[str, Any]:
 def quarantined_message(row: Any, numbers: Mapping[int, int]) -> dict[str, Any]:
     """Return a `QuarantinedMessage`: a message that could not be taken, as text."""
     attempt = numbers.get(row.attempt_key, 0)
-    return {"attempt": attempt, **_fields(row, ("seq", "reason", "body")), "at": when(row.at)}
+    return {"attempt": attempt, **columns(row, ("seq", "reason", "body")), "at": when(row.at)}
 
 
 def status_of(tx: Transaction, run: Any, now: float, lost_after_s: float) -> str:
@@ -305,28 +348,12 @@ def _status(run: Any, now: float, lost_after_s: float, *, stopping: bool) -> str
 def command(row: Any) -> dict[str, Any]:
     """Return a `Command`."""
     times = {name: when(getattr(row, name)) for name in _COMMAND_TIMES}
-    return {**_fields(row, _COMMAND), **times, "expires_at": when(commands.expires_at(row))}
+    return {**columns(row, _COMMAND), **times, "expires_at": when(commands.expires_at(row))}
 
 
 def decision(row: Any) -> dict[str, Any]:
     """Return a `Decision`."""
-    return {**_fields(row, _DECISION), "created_at": when(row.created_at)}
-
-
-_COMMAND = (
-    "id",
-    "run_id",
-    "kind",
-    "mode",
-    "steps",
-    "reason",
-    "author",
-    "state",
-    "state_reason",
-    "step",
-)
-_COMMAND_TIMES = ("created_at", "delivered_at", "agreed_at", "done_at")
-_DECISION = ("id", "kind", "step", "checkpoint_step", "reason", "author")
+    return {**columns(row, _DECISION), "created_at": when(row.created_at)}
 
 
 def _saved_fraction(run: Any, last_step: int | None, max_steps: int | None) -> float | None:

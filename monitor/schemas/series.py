@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from monitor.schemas.base import Phase, Shape, _fields
+from monitor.schemas.base import Phase, Shape, columns
 from monitor.store import points
+
+_CHANGE_POINT = ("id", "kind", "step", "low", "high", "state", "seen_at_step", "words", "evidence")
 
 
 class ChangePoint(Shape):
@@ -102,12 +104,9 @@ def verdicts(rows: Sequence[Any], latest: Mapping[str, Any] | None) -> dict[str,
 
 def change_point(row: Any) -> dict[str, Any]:
     """Return a `ChangePoint`."""
-    return _fields(row, _CHANGE_POINT)
+    return columns(row, _CHANGE_POINT)
 
 
 def sample(row: Any) -> dict[str, Any]:
     """Return a `Sample`."""
-    return _fields(row, ("step", "prompt", "completion", "rewards"))
-
-
-_CHANGE_POINT = ("id", "kind", "step", "low", "high", "state", "seen_at_step", "words", "evidence")
+    return columns(row, ("step", "prompt", "completion", "rewards"))

@@ -1,9 +1,9 @@
 """Registered checkpoints and the aliases that point at them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, func, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select
 
 from cusp.protocol.messages import CheckpointMessage
 from monitor.database.schema import aliases, attempts, checkpoints, runs
@@ -18,6 +18,26 @@ _ALIASED = (
     .where(aliases.c.run_id.in_(bindparam("runs", expanding=True)))
     .order_by(aliases.c.alias)
 )
+_WITH_ALIASES = (
+    select(checkpoints, aliases.c.alias, aliases.c.moved_at)
+    .outerjoin(
+        aliases,
+        and_(aliases.c.run_id == checkpoints.c.run_id, aliases.c.checkpoint_id == checkpoints.c.id),
+    )
+    .where(checkpoints.c.run_id == bindparam("run"))
+    .order_by(checkpoints.c.step, checkpoints.c.id, aliases.c.alias)
+)
+
+
+class Registered(NamedTuple):
+    """A run's checkpoints by step, then by age, and where its aliases point.
+
+    `moved_at` is when the last alias of a checkpoint (id) was pointed at it.
+    """
+
+    rows: Sequence[Row[Any]]
+    aliases: dict[str, Row[Any]]
+    moved_at: dict[str, float]
 
 
 def add(
@@ -72,6 +92,17 @@ def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
         .where(checkpoints.c.run_id == run_id)
         .order_by(checkpoints.c.step, checkpoints.c.id)
     ).all()
+
+
+def with_aliases(connection: Connection, run_id: str) -> Registered:
+    """Return the run's checkpoints with their aliases, in one statement."""
+    found = connection.execute(_WITH_ALIASES, {"run": run_id}).all()
+    named = sorted((row for row in found if row.alias is not None), key=lambda row: row.alias)
+    moved: dict[str, float] = {}
+    for row in named:
+        moved[row.id] = max(row.moved_at, moved.get(row.id, row.moved_at))
+    rows = {row.id: row for row in found}
+    return Registered(list(rows.values()), {row.alias: row for row in named}, moved)
 
 
 def remains_by_run(

@@ -8,18 +8,23 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
     Connection,
     Row,
     Select,
     bindparam,
+    literal,
+    null,
     select,
+    union_all,
 )
 
 from monitor.database.schema import boundaries, points, samples, series
 from monitor.database.upsert import insert_or_ignore
 
 AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
-NO_STEP = 2**62  # beyond every step
+BEFORE_ALL = -1  # before every step
 PointRow = tuple[int, int, int, float]  # series id, step, attempt key, value
 
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
@@ -32,14 +37,6 @@ _BOUNDARIES = select(boundaries.c.step, boundaries.c.attempt_key).where(
 )
 _FOUND = select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
     points.c.series_id.in_(bindparam("ids", expanding=True)), points.c.step >= bindparam("since")
-)
-_ALL = (
-    select(points.c.series_id, points.c.step, points.c.value, points.c.attempt_key)
-    .where(
-        points.c.series_id.in_(bindparam("ids", expanding=True)),
-        points.c.step.between(bindparam("since"), bindparam("until")),
-    )
-    .order_by(points.c.series_id, points.c.step, points.c.attempt_key)
 )
 _OF_ATTEMPT = (
     select(points.c.step, points.c.series_id, points.c.value)
@@ -60,6 +57,61 @@ _ADD_POSTGRESQL = (
 )
 
 
+# The correlated subquery finds the step at which the last points begin, by the primary key.
+_RECENT = """
+SELECT p.series_id, p.step, p.value FROM span
+JOIN points AS p ON p.series_id = span.series_id AND p.attempt_key = span.attempt_key AND p.step < span.cut
+AND p.step >= coalesce((
+    SELECT q.step FROM points AS q
+    WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.step < span.cut
+    ORDER BY q.step DESC LIMIT 1 OFFSET {offset}
+), 0)
+"""
+_SPANS_SQLITE = """
+WITH span AS MATERIALIZED (
+    SELECT json_extract(value, '$[0]') AS series_id, json_extract(value, '$[1]') AS attempt_key,
+           json_extract(value, '$[2]') AS cut FROM json_each(?)
+)
+"""
+_SPANS_POSTGRESQL = """
+WITH span AS MATERIALIZED (
+    SELECT * FROM unnest(%s::int[], %s::smallint[], %s::bigint[]) AS t(series_id, attempt_key, cut)
+)
+"""
+
+
+def _with_points(*chosen: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """Return (series id, step, value, attempt key, name) of the chosen series and of their points, by step.
+
+    A series itself comes before its points, with its name; a point does not repeat it, as a run may
+    have a million.
+    """
+    owners = select(
+        series.c.id.label("series_id"),
+        literal(BEFORE_ALL).label("step"),
+        null().label("value"),
+        literal(BEFORE_ALL).label("attempt_key"),
+        series.c.name,
+    ).where(*chosen)
+    found = select(
+        points.c.series_id,
+        points.c.step,
+        points.c.value,
+        points.c.attempt_key,
+        null().label("name"),
+    ).where(
+        points.c.series_id.in_(select(series.c.id).where(*chosen)),
+        points.c.step >= bindparam("since"),
+    )
+    return union_all(owners, found).order_by("series_id", "step", "attempt_key")
+
+
+_ALL = _with_points(series.c.run_id == bindparam("run"))
+_SOME = _with_points(
+    series.c.run_id == bindparam("run"), series.c.name.in_(bindparam("names", expanding=True))
+)
+
+
 @dataclass
 class Series:
     """One metric of a run by step: what counts, and what later attempts superseded."""
@@ -70,6 +122,14 @@ class Series:
     attempts: list[int] = field(default_factory=list)
     superseded: list[tuple[int, float, int]] = field(default_factory=list)
     made_of: str | None = None  # of a role's series: the logged keys that it is made of
+
+
+class StepRange(NamedTuple):
+    """The steps of one series at which one attempt counts: those before `cut`."""
+
+    series_id: int
+    attempt_key: int
+    cut: int
 
 
 def names(connection: Connection, run_id: str) -> dict[str, int]:
@@ -102,33 +162,32 @@ def read(
     *,
     only: Sequence[str] | None = None,
     since: int = 0,
-    until: int | None = None,
 ) -> list[Series]:
-    """Return the run's series by name; steps from `since` on, up to and with `until`."""
-    wanted = names(connection, run_id)
-    if only is not None:
-        wanted = {name: number for name, number in wanted.items() if name in set(only)}
-    result = {number: Series(name) for name, number in wanted.items()}
-    until = NO_STEP if until is None else until
-    given = {"ids": list(result), "since": since, "until": until}
-    rows = _tuples(connection, _ALL, given)
-    first = 0
-    for number in sorted(result):
+    """Return the run's series by name, or those named; steps from `since` on."""
+    given = {"run": run_id, "since": since}
+    if only is None:
+        rows = _tuples(connection, _ALL, given)
+    else:
+        rows = _tuples(connection, _SOME, {**given, "names": list(only)})
+    found, first = [], 0
+    while first < len(rows):
+        number, *_, name = rows[first]
         end = bisect_right(rows, number, lo=first, key=itemgetter(0))
-        if end > first:
-            _sort_out(result[number], rows[first:end], cuts)
+        found.append(Series(name))
+        if end > first + 1:
+            _sort_out(found[-1], rows[first + 1 : end], cuts)
         first = end
-    return sorted(result.values(), key=lambda one: one.name)
+    return sorted(found, key=lambda one: one.name)
 
 
 def _sort_out(one: Series, rows: Sequence[tuple[Any, ...]], cuts: Mapping[int, int]) -> None:
-    """Put (series id, step, value, attempt key) rows, by step, where they belong in a series."""
+    """Put (series id, step, value, attempt key, ...) rows, by step, where they belong in a series."""
     attempts = [row[3] for row in rows]
     if all(rows[-1][1] < cuts.get(key, 0) for key in set(attempts)):  # nothing was superseded
         one.steps, one.values = [row[1] for row in rows], [row[2] for row in rows]
         one.attempts = attempts
         return
-    for _, step, value, key in rows:
+    for _, step, value, key, _ in rows:
         if step < cuts.get(key, 0):
             one.steps.append(step)
             one.values.append(value)
@@ -138,7 +197,7 @@ def _sort_out(one: Series, rows: Sequence[tuple[Any, ...]], cuts: Mapping[int, i
 
 
 def _tuples(
-    connection: Connection, statement: Select[Any], given: Mapping[str, Any]
+    connection: Connection, statement: Select[Any] | CompoundSelect[Any], given: Mapping[str, Any]
 ) -> Sequence[tuple[Any, ...]]:
     """Return plain tuples of numbers: SQLAlchemy's rows would take three times as long to make."""
     found = connection.execute(statement, given)
@@ -221,37 +280,6 @@ def samples_of(
     ).all()
 
 
-class StepRange(NamedTuple):
-    """The steps of one series at which one attempt counts: those before `cut`."""
-
-    series_id: int
-    attempt_key: int
-    cut: int
-
-
-# The correlated subquery finds the step at which the last points begin, by the primary key.
-_POINTS = """
-SELECT p.series_id, p.step, p.value FROM span
-JOIN points AS p ON p.series_id = span.series_id AND p.attempt_key = span.attempt_key AND p.step < span.cut
-AND p.step >= coalesce((
-    SELECT q.step FROM points AS q
-    WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.step < span.cut
-    ORDER BY q.step DESC LIMIT 1 OFFSET {offset}
-), 0)
-"""
-_SQLITE = """
-WITH span AS MATERIALIZED (
-    SELECT json_extract(value, '$[0]') AS series_id, json_extract(value, '$[1]') AS attempt_key,
-           json_extract(value, '$[2]') AS cut FROM json_each(?)
-)
-"""
-_POSTGRESQL = """
-WITH span AS MATERIALIZED (
-    SELECT * FROM unnest(%s::int[], %s::smallint[], %s::bigint[]) AS t(series_id, attempt_key, cut)
-)
-"""
-
-
 def recent_points(
     connection: Connection, spans: Sequence[StepRange], most: int
 ) -> dict[int, list[tuple[int, float]]]:
@@ -259,12 +287,12 @@ def recent_points(
     found: dict[int, list[tuple[int, float]]] = {}
     if not spans:
         return found
-    asked = _POINTS.format(offset=int(most) - 1)
+    asked = _RECENT.format(offset=int(most) - 1)
     if connection.dialect.name == "postgresql":
         columns = tuple(list(column) for column in zip(*spans, strict=True))
-        rows = connection.exec_driver_sql(_POSTGRESQL + asked, columns)
+        rows = connection.exec_driver_sql(_SPANS_POSTGRESQL + asked, columns)
     else:
-        rows = connection.exec_driver_sql(_SQLITE + asked, (json.dumps(spans),))
+        rows = connection.exec_driver_sql(_SPANS_SQLITE + asked, (json.dumps(spans),))
     for number, step, value in rows.cursor.fetchall():
         found.setdefault(number, []).append((step, value))
     rows.close()

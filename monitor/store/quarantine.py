@@ -1,11 +1,23 @@
 """Messages that could not be taken, each with its reason, bounded for each run."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, case, cast, func, insert, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+)
 
-from monitor.database.schema import quarantine
+from monitor.database.schema import attempts, quarantine
 from monitor.database.upsert import insert_or_update
 
 MORE = -1  # no message has this number: the row whose body says how many more were only counted
@@ -16,6 +28,59 @@ _COUNTS = (
     .where(quarantine.c.run_id.in_(bindparam("runs", expanding=True)))
     .group_by(quarantine.c.run_id)
 )
+# The window counts every message of the run, before the join takes the newest of them.
+_RANKED = (
+    select(
+        quarantine.c.attempt_key,
+        quarantine.c.seq,
+        quarantine.c.reason,
+        quarantine.c.body,
+        quarantine.c.at,
+        func.sum(_COUNTED).over().label("quarantined"),
+        func.row_number()
+        .over(
+            order_by=(
+                case((quarantine.c.seq == MORE, 1), else_=0),
+                quarantine.c.attempt_key.desc(),
+                quarantine.c.seq.desc(),
+            )
+        )
+        .label("age"),
+    )
+    .where(quarantine.c.run_id == bindparam("run"))
+    .subquery()
+)
+_WITH_ATTEMPTS = (
+    select(attempts, *[column for column in _RANKED.c if column.name != "age"])
+    .outerjoin(
+        _RANKED,
+        and_(_RANKED.c.attempt_key == attempts.c.key, _RANKED.c.age <= bindparam("most")),
+    )
+    .where(attempts.c.run_id == bindparam("run"))
+    .order_by(attempts.c.place, _RANKED.c.age)
+)
+
+
+class Attempts(NamedTuple):
+    """A run's attempts in the order of their lives, and what of their messages was set aside.
+
+    `latest` are the kept messages that came last, newest first; `total` counts all of them.
+    """
+
+    rows: Sequence[Row[Any]]
+    latest: Sequence[Row[Any]]
+    total: int
+
+
+def with_attempts(connection: Connection, run_id: str, most: int) -> Attempts:
+    """Return the run's attempts with `most` of its quarantined messages, in one statement."""
+    found = connection.execute(_WITH_ATTEMPTS, {"run": run_id, "most": most}).all()
+    kept = [row for row in found if row.seq not in (None, MORE)]
+    return Attempts(
+        rows=list({row.key: row for row in reversed(found)}.values())[::-1],
+        latest=sorted(kept, key=lambda row: (row.attempt_key, row.seq), reverse=True),
+        total=max((int(row.quarantined or 0) for row in found), default=0),
+    )
 
 
 def counts(connection: Connection, run_ids: Sequence[str]) -> dict[str, int]:
@@ -46,16 +111,6 @@ def count_more(connection: Connection, run_id: str, key: int, more: int, now: fl
     ).scalar_one_or_none()
     row = {"run_id": run_id, "attempt_key": key, "seq": MORE, "at": now, "reason": ""}
     insert_or_update(connection, quarantine, [{**row, "body": str(int(before or 0) + more)}])
-
-
-def latest(connection: Connection, run_id: str, most: int) -> Sequence[Row[Any]]:
-    """Return the kept messages that came last, newest first."""
-    return connection.execute(
-        select(quarantine)
-        .where(quarantine.c.run_id == run_id, quarantine.c.seq != MORE)
-        .order_by(quarantine.c.attempt_key.desc(), quarantine.c.seq.desc())
-        .limit(most)
-    ).all()
 
 
 def after(

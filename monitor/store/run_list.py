@@ -12,10 +12,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Select,
     and_,
     bindparam,
     exists,
+    false,
     func,
     insert,
     or_,
@@ -119,11 +119,9 @@ def page(
     if deleted:
         given.append(~exists().where(purged.c.run_id == runs.c.id))
     key = tuple_(order, runs.c.id)
-    total = connection.execute(_count().where(*given)).scalar_one()
-    first = 0
-    if before is not None:
-        newer = _count().where(*given, key >= tuple_(*before))
-        first = connection.execute(newer).scalar_one()
+    newer = key >= tuple_(*before) if before is not None else false()
+    counted = select(func.count(), func.count().filter(newer)).select_from(runs).where(*given)
+    total, first = connection.execute(counted).one()
     statement = select(*_SHOWN).where(*given).order_by(order.desc(), runs.c.id.desc())
     if before is not None:
         statement = statement.where(key < tuple_(*before))
@@ -132,7 +130,7 @@ def page(
     older = PageCursor(getattr(shown[-1], order.name), shown[-1].id) if more else None
     newer_place = None
     if before is not None and first > limit:
-        back = select(order, runs.c.id).where(*given, key >= tuple_(*before))
+        back = select(order, runs.c.id).where(*given, newer)
         row = connection.execute(
             back.order_by(order, runs.c.id).offset(limit).limit(1)
         ).one_or_none()
@@ -143,10 +141,6 @@ def page(
 def some(connection: Connection, run_ids: Sequence[str]) -> Sequence[Row[Any]]:
     """Return those of these runs that are there, deleted ones too."""
     return connection.execute(_SOME, {"runs": list(run_ids)}).all()
-
-
-def _count() -> Select[int]:
-    return select(func.count()).select_from(runs)
 
 
 def _conditions(wanted: Wanted, silent_since: float) -> list[ColumnElement[bool]]:
@@ -191,7 +185,7 @@ def _begins(text: str) -> ColumnElement[bool] | None:
 
 
 def _has_status(status: str, silent_since: float) -> ColumnElement[bool]:
-    """Return the status as `views.status_of` makes it."""
+    """Return the status as `schemas.run.status_of` makes it."""
     if status not in ("running", "stopping", "lost"):
         return runs.c.status == status
     silent = runs.c.last_contact_at < silent_since

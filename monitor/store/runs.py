@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
 
 from cusp.protocol.run import RunStart
-from monitor.database.schema import attempts, runs
+from monitor.database.schema import attempts, installation, runs
 from monitor.database.upsert import insert_or_ignore
 from monitor.store import run_list
 from monitor.store.attempt_order import in_order
@@ -16,12 +16,29 @@ AttemptRow = Row[Any]
 RunRow = Row[Any]
 
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
-_RUN = select(runs).where(runs.c.id == bindparam("run"))
+_DATABASE = select(installation.c.id).scalar_subquery().label("database_id")
+_RUN = select(runs, _DATABASE).where(runs.c.id == bindparam("run"))
 _ATTEMPTS = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.place)
 _ATTEMPTS_OF_ALL = (
     select(attempts)
     .where(attempts.c.run_id.in_(bindparam("runs", expanding=True)))
     .order_by(attempts.c.place)
+)
+# SQLite knows no FOR UPDATE and needs none: it has one writer.
+_LOCKED = select(runs).where(runs.c.id == bindparam("run")).with_for_update()
+_NEWEST = (
+    select(
+        attempts.c.id,
+        attempts.c.next_seq,
+        attempts.c.dropped,
+        runs.c.last_contact_at,
+        runs.c.deleted_at,
+        runs.c.status,
+    )
+    .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
+    .where(attempts.c.run_id == bindparam("run"))
+    .order_by(attempts.c.place.desc())
+    .limit(1)
 )
 
 
@@ -117,15 +134,12 @@ def _add_attempt(connection: Connection, start: RunStart, began_at: float, heard
 
 
 def lock(connection: Connection, run_id: str) -> RunRow | None:
-    """Return the run, locked until the end of the transaction (SQLite has one writer anyway)."""
-    statement = select(runs).where(runs.c.id == run_id)
-    if connection.dialect.name == "postgresql":
-        statement = statement.with_for_update()
-    return connection.execute(statement).one_or_none()
+    """Return the run, locked until the end of the transaction, or None."""
+    return connection.execute(_LOCKED, {"run": run_id}).one_or_none()
 
 
 def get(connection: Connection, run_id: str) -> RunRow | None:
-    """Return the run or None."""
+    """Return the run or None; its `database_id` is that of the database it was read from."""
     return connection.execute(_RUN, {"run": run_id}).one_or_none()
 
 
@@ -177,7 +191,15 @@ def newest_attempt(connection: Connection, run_id: str) -> str:
 
 def change_attempt(connection: Connection, attempt_id: str, values: Mapping[str, Any]) -> None:
     """Set columns of an attempt."""
-    connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(**values))
+    given = {f"new_{name}": value for name, value in values.items()}
+    connection.execute(_setting(tuple(values)), {"attempt": attempt_id, **given})
+
+
+@lru_cache(maxsize=64)
+def _setting(names: tuple[str, ...]) -> Update:
+    """Return the statement that sets these columns; it takes long to build."""
+    values = {name: bindparam(f"new_{name}", type_=attempts.c[name].type) for name in names}
+    return update(attempts).where(attempts.c.id == bindparam("attempt")).values(**values)
 
 
 def mark_lost(connection: Connection, by: AttemptRow, now: float) -> None:
@@ -221,41 +243,6 @@ def cuts(rows: Sequence[AttemptRow]) -> dict[int, int]:
     return result
 
 
-# SQLite knows no FOR UPDATE and needs none: it has one writer.
-_LOCKED_RUN = select(runs).where(runs.c.id == bindparam("run")).with_for_update()
-_NEWEST = (
-    select(
-        attempts.c.id,
-        attempts.c.next_seq,
-        attempts.c.dropped,
-        runs.c.last_contact_at,
-        runs.c.deleted_at,
-        runs.c.status,
-    )
-    .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
-    .where(attempts.c.run_id == bindparam("run"))
-    .order_by(attempts.c.place.desc())
-    .limit(1)
-)
-
-
 def newest_with_run(connection: Connection, run_id: str) -> Any:
     """Return the run's latest attempt with what a heartbeat asks of both, or None."""
     return connection.execute(_NEWEST, {"run": run_id}).one_or_none()
-
-
-def locked_run(connection: Connection, run_id: str) -> Row[Any] | None:
-    """Return the run, locked until the end of the transaction."""
-    return connection.execute(_LOCKED_RUN, {"run": run_id}).one_or_none()
-
-
-def stamp_attempt(connection: Connection, attempt_id: str, values: Mapping[str, Any]) -> None:
-    """Set columns of an attempt."""
-    given = {f"new_{name}": value for name, value in values.items()}
-    connection.execute(_setting(tuple(values)), {"attempt": attempt_id, **given})
-
-
-@lru_cache(maxsize=64)
-def _setting(names: tuple[str, ...]) -> Update:
-    values = {name: bindparam(f"new_{name}", type_=attempts.c[name].type) for name in names}
-    return update(attempts).where(attempts.c.id == bindparam("attempt")).values(**values)

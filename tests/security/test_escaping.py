@@ -148,10 +148,9 @@ def test_no_text_of_any_record_becomes_a_tag_in_a_chart() -> None:
     for place in places(sane):
         try:
             run, data = (spoiled(sane, place)[part] for part in ("run", "data"))
+            marked = figures.marks(run, data["checkpoints"], data["evaluations"], data["verdicts"])
             drawn = [
-                figures.run_figures(
-                    data["series"], data["verdicts"], run, data["checkpoints"], data["evaluations"]
-                ),
+                figures.run_figures(data["series"], data["verdicts"], marked),
                 *figures.other_figures(data["series"]),
             ]
         except UNKNOWN_SHAPE:

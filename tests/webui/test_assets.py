@@ -50,7 +50,8 @@ def test_modules_import_only_what_is_shipped(name: str) -> None:
 def test_every_colour_a_figure_asks_for_is_in_the_style_sheet() -> None:
     css = assets.asset("css/base.css").body.decode()
     defined = set(re.findall(r"--([a-z0-9-]+):", css))
-    sources = [figures.run_figures([], None, {"transition": None}, [], []), figures.blank_figure()]
+    marked = figures.marks({"transition": None}, [], [], None)
+    sources = [figures.run_figures([], None, marked), figures.blank_figure()]
     asked = {token.replace("_", "-") for token in tokens(sources)}
     phases = ("warming_up", "adapting", "adapted", "turning", "past", "collapsed")
     asked |= {f"band-{phase.replace('_', '-')}" for phase in phases}

@@ -12,29 +12,17 @@ from webui.charts.layout import CONFIG, Json, Record, axes, base_layout, titles
 from webui.charts.traces import metric_traces
 
 
-def run_figures(
-    series: Iterable[Record],
-    verdicts: Record | None,
-    run: Record,
-    checkpoints: Iterable[Record],
-    evaluations: Iterable[Record],
-) -> Json:
-    """Format reward, completion length, accuracy and evidence over one x axis, with all marks."""
+def run_figures(series: Iterable[Record], verdicts: Record | None, marked: Record) -> Json:
+    """Format reward, completion length, accuracy and evidence over one x axis; `marked` are their `marks`."""
     known = lines.by_name(series)
     third = third_metric(known)
     rows = (("format_reward", "y"), ("completion_length", "y2"), (third, "y3"))
     weight = lines.weight_for(max((len(one["steps"]) for one in known.values()), default=0))
     data = [t for name, axis in rows for t in metric_traces(name, known.get(name), axis, weight)]
-    data += traces.evidence_traces(verdicts)
-    data += traces.score_traces(evaluations) + traces.flag_traces(checkpoints)
-    limits = overlays.levels(verdicts)
-    shapes = (
-        overlays.bands(verdicts) + overlays.transition_shapes(run) + overlays.limit_lines(limits)
-    )
-    layout = base_layout() | axes(limits) | {"shapes": shapes}
-    layout["annotations"] = (
-        titles(third, known) + overlays.labels(run) + overlays.limit_labels(limits)
-    )
+    data += traces.evidence_traces(verdicts) + marked["traces"]
+    layout = base_layout() | axes(overlays.levels(verdicts))
+    layout["shapes"] = overlays.bands(verdicts) + marked["shapes"]
+    layout["annotations"] = titles(third, known) + marked["annotations"]
     return {
         "data": data,
         "layout": layout,
@@ -52,7 +40,7 @@ def marks(
     evaluations: Iterable[Record],
     verdicts: Record | None,
 ) -> Json:
-    """Only what changes when checkpoints, scores or change points do: replaces those parts live."""
+    """What changes on the charts when checkpoints, scores or change points do, replaced live."""
     limits = overlays.levels(verdicts)
     return {
         "traces": traces.score_traces(evaluations) + traces.flag_traces(checkpoints),

@@ -16,6 +16,7 @@ from monitor.database.engine import Transaction
 from monitor.schemas import checkpoint
 from monitor.schemas import run as run_schema
 from monitor.schemas.base import Json
+from monitor.schemas.run_data import RunData
 from monitor.store import checkpoints
 
 router = APIRouter(tags=["checkpoints"])
@@ -46,8 +47,8 @@ class CheckReport(Body):
 def get_checkpoints(run_id: Id, service: ServiceDep) -> Json:
     """Return the run's checkpoints with aliases and scores, by step."""
     with service.database.read() as tx:
-        run_or_404(tx, run_id)
-        return {"checkpoints": checkpoint.checkpoint_list(tx, run_id)}
+        data = RunData(tx, run_or_404(tx, run_id))
+        return {"checkpoints": checkpoint.checkpoint_list(data)}
 
 
 @router.post(

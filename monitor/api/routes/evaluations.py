@@ -1,7 +1,6 @@
 """Evaluations: asking for them, what workers post, reading them back."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -17,7 +16,7 @@ from monitor.api.routes.jobs import Count, Row, Share, Token
 from monitor.database.engine import Transaction
 from monitor.schemas import evaluation
 from monitor.schemas.base import Json
-from monitor.store import evaluations, jobs
+from monitor.schemas.run_data import RunData
 
 router = APIRouter()
 
@@ -95,8 +94,7 @@ class EvaluateRequest(Body):
 def get_evaluations(run_id: Id, service: ServiceDep) -> Json:
     """Return the scores of the run's checkpoints and the latest paired comparison."""
     with service.database.read() as tx:
-        run_or_404(tx, run_id)
-        return read_evaluations(tx, run_id)
+        return evaluation.evaluations(RunData(tx, run_or_404(tx, run_id)))
 
 
 @router.post(
@@ -128,16 +126,3 @@ def evaluate_run(
         return evaluation.job(job)
 
     return service.idempotent(key, ["evaluate", run_id, asked.model_dump()], act)
-
-
-def read_evaluations(tx: Transaction, run_id: str, evaluated: Sequence[Any] | None = None) -> Json:
-    """Return the run's `Evaluation` objects and its latest `Comparison`.
-
-    `evaluated` are its evaluations if they were read before.
-    """
-    evaluated = evaluations.of_run(tx, run_id) if evaluated is None else evaluated
-    done = [job for job in jobs.of_run(tx, run_id) if job.state == "done" and job.result]
-    return {
-        "evaluations": [evaluation.evaluation(row) for row in evaluated],
-        "comparison": done[0].result.get("comparison") if done else None,
-    }

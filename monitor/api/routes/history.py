@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -13,13 +13,13 @@ from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
-from monitor.database.engine import Transaction
 from monitor.roles.reading import shown_series
 from monitor.schemas import access, base, run, series
 from monitor.schemas.base import Json
 from monitor.schemas.downsample import thin
+from monitor.schemas.run_data import RunData
 from monitor.services import Service
-from monitor.store import checkpoints, points, quarantine, runs, verdicts
+from monitor.store import points, quarantine, runs, verdicts
 from monitor.store.access import audit
 
 router = APIRouter(tags=["runs"])
@@ -27,6 +27,11 @@ router = APIRouter(tags=["runs"])
 MEDIA_TYPE = "application/x-ndjson"
 _PAGE = 500
 _ANSWER = {"description": "one JSON object a line", "content": {MEDIA_TYPE: {}}}
+
+Since = Annotated[int, Query(ge=0, le=2**53, description="first step to return")]
+MaxPoints = Annotated[
+    int, Query(ge=10, le=100_000, description="about this many points of each series")
+]
 
 
 @router.get(
@@ -61,12 +66,6 @@ def _lines(service: Service, run_id: str) -> Iterator[str]:
         place = (found[-1].attempt_key, found[-1].seq)
 
 
-Since = Annotated[int, Query(ge=0, le=2**53, description="first step to return")]
-MaxPoints = Annotated[
-    int, Query(ge=10, le=100_000, description="about this many points of each series")
-]
-
-
 class Judgement(Body):
     """A person's word on a change point."""
 
@@ -86,12 +85,13 @@ def get_series(
     """Return the metric series: what counts, and what later attempts superseded."""
     only = names.split(",") if names else None
     with service.database.read() as tx:
-        run = run_or_404(tx, run_id)
-        found, numbers = _stored_series(tx, run, only, since)
+        data = RunData(tx, run_or_404(tx, run_id))
+        cuts = runs.cuts(data.attempts)
+        found = shown_series(tx, data.run, cuts, only=only, since=since)
         if max_points is not None:
-            marked = _marked_steps(tx, run)
+            marked = _marked_steps(data)
             found = [thin(one, max_points, marked) for one in found]
-        return {"series": series.series(found, numbers)}
+        return {"series": series.series(found, data.numbers)}
 
 
 @router.get(
@@ -149,22 +149,9 @@ def get_audit(run_id: Id, service: ServiceDep) -> Json:
         return {"audit": [access.audit_entry(row) for row in audit.of_run(tx, run_id)]}
 
 
-def read_series(tx: Transaction, run: Any) -> list[Json]:
-    """Return the run's `Series` objects, every point of them."""
-    return series.series(*_stored_series(tx, run))
-
-
-def _stored_series(
-    tx: Transaction, run: Any, names: list[str] | None = None, since: int = 0
-) -> tuple[list[points.Series], dict[int, int]]:
-    attempts = runs.attempts_of(tx, run.id)
-    found = shown_series(tx, run, runs.cuts(attempts), only=names, since=since)
-    return found, base.attempt_numbers(attempts)
-
-
-def _marked_steps(tx: Transaction, run: Any) -> set[int]:
+def _marked_steps(data: RunData) -> set[int]:
     """Return the steps that a chart points at: checkpoints, change points, the transition."""
-    transition = (run.verdict or {}).get("transition") or {}
+    transition = (data.run.verdict or {}).get("transition") or {}
     marked = {transition[key] for key in ("step", "low", "high", "safe_step") if key in transition}
-    marked |= {row.step for row in checkpoints.of_run(tx, run.id)}
-    return marked | {row.step for row in verdicts.change_points_of(tx, run.id)}
+    marked |= {row.step for row in data.registered.rows}
+    return marked | {row.step for row in data.change_points}

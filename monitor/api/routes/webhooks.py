@@ -16,8 +16,8 @@ from monitor.schemas.access import (
     NewWebhook,
     RemovedWebhook,
     Webhooks,
-    _delivery_view,
-    _view,
+    delivery,
+    webhook,
 )
 from monitor.schemas.base import Json
 from monitor.services import Service
@@ -60,7 +60,7 @@ def add_webhook(
     _refuse_address(asked.url, service)
 
     def act(tx: Transaction) -> Json:
-        return _view(admin.add_webhook(tx, service.clock(), grant.name, **asked.model_dump()), {})
+        return webhook(admin.add_webhook(tx, service.clock(), grant.name, **asked.model_dump()), {})
 
     answer = service.idempotent(key, ["add webhook", asked.model_dump()], act)
     with service.database.read() as tx:  # not in `answer`, which is stored under its key
@@ -73,7 +73,7 @@ def list_webhooks(service: ServiceDep) -> Json:
     """Return the webhooks without their secrets, oldest first."""
     with service.database.read() as tx:
         counts = deliveries.counts(tx)
-        return {"webhooks": [_view(row, counts) for row in store.active(tx)]}
+        return {"webhooks": [webhook(row, counts) for row in store.active(tx)]}
 
 
 @router.delete(
@@ -103,7 +103,7 @@ def ping_webhook(
     """Put a `ping` into the webhook's outbox and return the delivery."""
 
     def act(tx: Transaction) -> Json:
-        return _delivery_view(admin.ping_webhook(tx, webhook_id, service.clock(), grant.name))
+        return delivery(admin.ping_webhook(tx, webhook_id, service.clock(), grant.name))
 
     return service.idempotent(key, ["test webhook", webhook_id], act)
 
@@ -118,7 +118,7 @@ def list_deliveries(webhook_id: Id, service: ServiceDep) -> Json:
     with service.database.read() as tx:
         admin.webhook(tx, webhook_id)
         rows = deliveries.of_webhook(tx, webhook_id)
-        return {"deliveries": [_delivery_view(row) for row in rows]}
+        return {"deliveries": [delivery(row) for row in rows]}
 
 
 @router.get(
@@ -129,7 +129,7 @@ def list_deliveries(webhook_id: Id, service: ServiceDep) -> Json:
 def get_delivery(webhook_id: Id, delivery_id: Id, service: ServiceDep) -> Json:
     """Return one delivery."""
     with service.database.read() as tx:
-        return _delivery_view(admin.delivery(tx, webhook_id, delivery_id))
+        return delivery(admin.delivery(tx, webhook_id, delivery_id))
 
 
 @router.post(
@@ -149,7 +149,7 @@ def retry_delivery(
 
     def act(tx: Transaction) -> Json:
         now = service.clock()
-        return _delivery_view(admin.retry_delivery(tx, webhook_id, delivery_id, now, grant.name))
+        return delivery(admin.retry_delivery(tx, webhook_id, delivery_id, now, grant.name))
 
     return service.idempotent(key, ["retry delivery", delivery_id], act)
 

@@ -12,14 +12,20 @@ AXES = ("yaxis", "yaxis2", "yaxis3", "yaxis4")
 
 
 def figure(**changes: Any) -> dict[str, Any]:
-    data = {
+    data: dict[str, Any] = {
         "series": shapes.all_series(),
         "verdicts": shapes.verdicts(),
         "run": shapes.run(),
         "checkpoints": shapes.checkpoints(),
         "evaluations": [shapes.evaluation(20, 0.718)],
     }
-    return figures.run_figures(**(data | changes))
+    data |= changes
+    marked = figures.marks(data["run"], data["checkpoints"], data["evaluations"], data["verdicts"])
+    return figures.run_figures(data["series"], data["verdicts"], marked)
+
+
+def empty_figure() -> dict[str, Any]:
+    return figures.run_figures([], None, figures.marks(shapes.bare_run(), [], [], None))
 
 
 def trace(made: dict[str, Any], **meta: str) -> dict[str, Any]:
@@ -78,7 +84,7 @@ def test_the_stop_is_drawn_where_it_took_effect() -> None:
 
 
 def test_every_metric_that_may_give_evidence_has_a_line_from_the_start() -> None:
-    made = figures.run_figures([], None, shapes.bare_run(), [], [])
+    made = empty_figure()
     drawn = [t["meta"]["metric"] for t in made["data"] if t["meta"]["role"] == "evidence"]
     assert drawn == [*traces.ALWAYS_DRAWN]
 
@@ -149,7 +155,7 @@ def test_the_reward_stands_in_for_an_accuracy_that_is_not_logged() -> None:
 
 
 def test_an_empty_run_has_a_figure() -> None:
-    made = figures.run_figures([], None, shapes.bare_run(), [], [])
+    made = empty_figure()
     assert made["cusp"]["last_step"] is None
     assert all(t["x"] == [] for t in made["data"])
     assert made["layout"]["shapes"] == []

@@ -1,0 +1,158 @@
+"""What is stored of one run, for its page, for a section of it and for REST: each table read once."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from monitor.database.engine import Transaction
+from monitor.roles.reading import as_shown
+from monitor.schemas import readings
+from monitor.schemas.base import attempt_numbers
+from monitor.store import (
+    checkpoints,
+    commands,
+    evaluations,
+    jobs,
+    points,
+    quarantine,
+    runs,
+    verdicts,
+)
+from monitor.store.access import audit
+from monitor.store.checkpoints import Registered
+from monitor.store.quarantine import Attempts
+
+QUARANTINED_SHOWN = 5
+
+
+class RunData:
+    """A run's row and, read in its transaction when first asked for, the rows that belong to it.
+
+    It has what `Readings` has, so `schemas.run.summary` takes either.
+    """
+
+    def __init__(self, tx: Transaction, run: Any) -> None:
+        self._tx = tx
+        self.run = run
+
+    @cached_property
+    def _attempts(self) -> Attempts:
+        return quarantine.with_attempts(self._tx, self.run.id, QUARANTINED_SHOWN)
+
+    @property
+    def attempts(self) -> Sequence[Any]:
+        """The attempts in the order of their lives."""
+        return self._attempts.rows
+
+    @property
+    def numbers(self) -> dict[int, int]:
+        """The attempts' numbers by their keys."""
+        return attempt_numbers(self.attempts)
+
+    @property
+    def quarantined(self) -> int:
+        """How many messages were set aside."""
+        return self._attempts.total
+
+    @property
+    def quarantine(self) -> Sequence[Any]:
+        """The messages that were set aside last, newest first."""
+        return self._attempts.latest
+
+    @cached_property
+    def _stored(self) -> list[points.Series]:
+        return points.read(self._tx, self.run.id, runs.cuts(self.attempts))
+
+    @cached_property
+    def series(self) -> list[points.Series]:
+        """Every series as viewers see it, by name."""
+        return as_shown(self._stored, self.run.metadata)
+
+    @cached_property
+    def _ids(self) -> Mapping[str, int]:
+        return points.names(self._tx, self.run.id)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names that were logged; those of the series where these were read before."""
+        return [one.name for one in self._stored] if "_stored" in vars(self) else list(self._ids)
+
+    @cached_property
+    def _values(self) -> Mapping[str, list[float]]:
+        run_id = self.run.id
+        return readings.key_values(
+            self._tx, [self.run], {run_id: self.attempts}, {run_id: self._ids}
+        )[run_id]
+
+    @property
+    def latest(self) -> Mapping[str, float]:
+        """The last value of each key metric."""
+        return readings.latest(self._values)
+
+    @property
+    def sparklines(self) -> Mapping[str, list[float]]:
+        """The small lines of the runs table."""
+        return readings.sparklines(self._values)
+
+    @cached_property
+    def registered(self) -> Registered:
+        """The checkpoints and where the aliases point."""
+        return checkpoints.with_aliases(self._tx, self.run.id)
+
+    @property
+    def aliases(self) -> dict[str, dict[str, Any]]:
+        """{alias: {id, step}} of the checkpoint it points at."""
+        return {
+            alias: {"id": row.id, "step": row.step}
+            for alias, row in self.registered.aliases.items()
+        }
+
+    @cached_property
+    def commands(self) -> Sequence[Any]:
+        """The commands, oldest first."""
+        return commands.of_run(self._tx, self.run.id)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the trainer was told to stop and has not finished that."""
+        return any(row.kind == "stop" and row.state in commands.PENDING for row in self.commands)
+
+    @cached_property
+    def decisions(self) -> Sequence[Any]:
+        """The decisions, oldest first."""
+        return verdicts.decisions_of(self._tx, self.run.id)
+
+    @cached_property
+    def change_points(self) -> Sequence[Any]:
+        """The change points by step."""
+        return verdicts.change_points_of(self._tx, self.run.id)
+
+    @cached_property
+    def verdicts(self) -> Sequence[Any]:
+        """The verdicts by step."""
+        return verdicts.verdicts_of(self._tx, self.run.id)
+
+    @cached_property
+    def evaluations(self) -> Sequence[Any]:
+        """The newest evaluation of each (step, checkpoint, task, split), by step."""
+        return evaluations.of_run(self._tx, self.run.id)
+
+    @property
+    def reported(self) -> Sequence[Any]:
+        """Those of them on the report set."""
+        return [row for row in self.evaluations if row.split == "report"]
+
+    @cached_property
+    def jobs(self) -> Sequence[Any]:
+        """The jobs, newest first."""
+        return jobs.of_run(self._tx, self.run.id)
+
+    @cached_property
+    def audit(self) -> Sequence[Any]:
+        """The newest acts first."""
+        return audit.of_run(self._tx, self.run.id)
+
+    @cached_property
+    def samples(self) -> Sequence[Any]:
+        """The stored completions, newest step first."""
+        return points.samples_of(self._tx, self.run.id)
