@@ -1,6 +1,6 @@
 """The pages: read what a page shows in one transaction, hand it to webui, return HTML."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -23,6 +23,17 @@ router = APIRouter(include_in_schema=False)
 
 # The row of the runs table is no part of the page: what is drawn in it is not read for that.
 _PARTS_SHOWN = {part for name, parts in pages.RUN_PARTS.items() if name != "row" for part in parts}
+
+_DATA: Mapping[str, Callable[[RunData], Any]] = {
+    "audit": lambda data: [access.audit_entry(row) for row in data.audit],
+    "checkpoints": checkpoint.checkpoint_list,
+    "comparison": evaluation.comparison,
+    "evaluations": evaluation.scores,
+    "jobs": lambda data: [evaluation.job(row) for row in data.jobs],
+    "samples": lambda data: [series_schema.sample(row) for row in data.samples],
+    "verdicts": lambda data: series_schema.verdicts(data.verdicts, data.run.verdict),
+}
+"""What a page shows beside the run itself, by the names of `pages.SECTIONS`."""
 
 
 @router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
@@ -60,7 +71,7 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
         data = RunData(tx, run_or_404(tx, run_id))
         series = series_schema.series(data.series, data.numbers)
         shown = service.detailed_of(data, _PARTS_SHOWN)
-        rest = _data(data, {name for names in pages.SECTIONS.values() for name in names})
+        rest = {name: made(data) for name, made in _DATA.items()}
     return pages.run_page(
         shown, series=series, cursor=data.run.cursor, database=data.run.database_id, **rest
     )
@@ -75,7 +86,8 @@ def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
         data = RunData(tx, run_or_404(tx, run_id))
         try:
             shown = service.detailed_of(data, pages.RUN_PARTS.get(name, ()))
-            return pages.section(name, shown, **_data(data, pages.SECTIONS.get(name, ())))
+            rest = {needed: _DATA[needed](data) for needed in pages.SECTIONS.get(name, ())}
+            return pages.section(name, shown, **rest)
         except pages.UnknownSection as error:
             raise NotFound(str(error.args[0])) from None
 
@@ -93,21 +105,3 @@ def static_file(name: str, request: Request, v: str | None = None) -> Response:
     ):  # W/: packed on the way
         return Response(status_code=304, headers=headers)
     return Response(found.body, headers=headers)
-
-
-def _data(data: RunData, needed: Collection[str]) -> dict[str, Any]:
-    """Return what is needed of a run besides its own object, by the names of `pages.SECTIONS`."""
-    found: dict[str, Any] = {}
-    if not {"evaluations", "comparison"}.isdisjoint(needed):
-        found |= evaluation.evaluations(data)
-    if "checkpoints" in needed:
-        found["checkpoints"] = checkpoint.checkpoint_list(data)
-    if "verdicts" in needed:
-        found["verdicts"] = series_schema.verdicts(data.verdicts, data.run.verdict)
-    if "audit" in needed:
-        found["audit"] = [access.audit_entry(row) for row in data.audit]
-    if "jobs" in needed:
-        found["jobs"] = [evaluation.job(row) for row in data.jobs]
-    if "samples" in needed:
-        found["samples"] = [series_schema.sample(row) for row in data.samples]
-    return found

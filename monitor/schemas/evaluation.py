@@ -118,15 +118,17 @@ def job(row: Any) -> dict[str, Any]:
 
 
 def evaluation(row: Any) -> dict[str, Any]:
-    """Return an `Evaluation`."""
+    """Return a `RunEvaluation`."""
     own = columns(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
     return {**own, **row.scores, "created_at": when(row.created_at)}
 
 
-def evaluations(data: RunData) -> dict[str, Any]:
-    """Return the run's `Evaluations`: the scores, and the latest `Comparison`."""
+def scores(data: RunData) -> list[dict[str, Any]]:
+    """Return the run's `RunEvaluation` objects, by step."""
+    return [evaluation(row) for row in data.evaluations]
+
+
+def comparison(data: RunData) -> dict[str, Any] | None:
+    """Return the run's latest `Comparison`, None where a worker brought none."""
     done = [row for row in data.jobs if row.state == "done" and row.result]
-    return {
-        "evaluations": [evaluation(row) for row in data.evaluations],
-        "comparison": done[0].result.get("comparison") if done else None,
-    }
+    return done[0].result.get("comparison") if done else None

@@ -94,7 +94,11 @@ class EvaluateRequest(Body):
 def get_evaluations(run_id: Id, service: ServiceDep) -> Json:
     """Return the scores of the run's checkpoints and the latest paired comparison."""
     with service.database.read() as tx:
-        return evaluation.evaluations(RunData(tx, run_or_404(tx, run_id)))
+        data = RunData(tx, run_or_404(tx, run_id))
+        return {
+            "evaluations": evaluation.scores(data),
+            "comparison": evaluation.comparison(data),
+        }
 
 
 @router.post(

@@ -1,17 +1,14 @@
 """The list of runs: pages, search and filters by the server, on both databases."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import event
 
 from cusp.ids import new_id
-from monitor.database.engine import Database
 from tests.conftest import Clock
 from tests.messages import Json, Trainer, checkpoint, point, status
+from tests.statements import statements_of
 
 
 def listed(api: TestClient, **query: object) -> Json:
@@ -180,26 +177,6 @@ def test_a_list_of_many_runs_takes_few_statements(
     ):
         told = statements_of(api, ask)
         assert 0 < len(told) <= most, told
-
-
-def statements_of(api: TestClient, ask: Callable[[], object]) -> list[str]:
-    """Return the SQL that a request is answered with."""
-    database: Database = api.app.state.service.database  # type: ignore[attr-defined]
-    told: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        here = (
-            threading.current_thread()
-        )  # the monitor's own threads look after the database meanwhile
-        if here is threading.main_thread() or "AnyIO" in here.name:
-            told.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    try:
-        ask()
-    finally:
-        event.remove(database.engine, "before_cursor_execute", note)
-    return [one for one in told if not one.startswith(("BEGIN", "PRAGMA"))]
 
 
 def test_a_run_that_logs_every_tenth_step_has_a_sparkline_and_its_extremes(
