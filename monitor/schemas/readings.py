@@ -10,8 +10,8 @@ from typing import Any
 from cusp.roles.values import value_of
 from monitor.database.engine import Transaction
 from monitor.roles.series import RoleSeries, keys_of, role_series
-from monitor.schemas.downsample import thinned
 from monitor.store import checkpoints, commands, evaluations, points, quarantine, runs
+from webui.charts.series import downsample
 
 KEY_METRICS = ("format_reward", "completion_length", "accuracy_reward", "reward")
 DRAWN = KEY_METRICS[:3]
@@ -24,8 +24,7 @@ class Readings:
     """What was read of one run besides its row."""
 
     attempts: Sequence[Any]
-    latest: Mapping[str, float]
-    sparklines: Mapping[str, list[float]]
+    values: Mapping[str, list[float]]  # the last ones of each key metric, by step
     aliases: Mapping[str, dict[str, Any]]
     stopping: bool
     quarantined: int
@@ -48,8 +47,7 @@ def read(tx: Transaction, found: Sequence[Any]) -> dict[str, Readings]:
     return {
         run_id: Readings(
             attempts=attempts[run_id],
-            latest=latest(values[run_id]),
-            sparklines=sparklines(values[run_id]),
+            values=values[run_id],
             aliases=aliases[run_id],
             stopping=run_id in stopping,
             quarantined=quarantined.get(run_id, 0),
@@ -73,11 +71,6 @@ def key_values(
     needed = {run_id: _needed(one, names[run_id]) for run_id, one in roles.items()}
     ends = points.recent_points(tx, _spans(attempts, needed), STORED_POINTS)
     return {run_id: _values(one, needed[run_id], ends) for run_id, one in roles.items()}
-
-
-def latest(values: Mapping[str, list[float]]) -> dict[str, float]:
-    """Return the last value of each key metric."""
-    return {name: line[-1] for name, line in values.items() if line}
 
 
 def _needed(roles: RoleSeries, names: Mapping[str, int]) -> dict[str, int]:
@@ -128,6 +121,6 @@ def sparklines(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
     """Return the small lines of the runs table."""
     drawn = {name: values[name] for name in DRAWN if name in values}
     return {
-        name: [line[index] for index in thinned(line, SPARKLINE_POINTS)]
+        name: [line[index] for index in downsample(line, SPARKLINE_POINTS)]
         for name, line in drawn.items()
     }

@@ -11,7 +11,7 @@ from monitor.roles.view import roles_view
 from monitor.runs import durations, left_out, sentence, superseded
 from monitor.schemas.base import Json, Phase, Shape, columns
 from monitor.schemas.checkpoint import CheckpointRef, Kept, Score, best_score, kept
-from monitor.schemas.readings import Readings
+from monitor.schemas.readings import Readings, sparklines
 from monitor.schemas.run_data import RunData
 from monitor.schemas.series import ChangePoint, Evidence, change_point
 from monitor.store import commands
@@ -272,7 +272,10 @@ def _lifetime(run: Any, attempts: Sequence[Any]) -> dict[str, Any]:
 
 
 def _values(found: Readings | RunData) -> dict[str, Any]:
-    return {"latest": found.latest, "sparklines": found.sparklines}
+    return {
+        "latest": {name: line[-1] for name, line in found.values.items() if line},
+        "sparklines": sparklines(found.values),
+    }
 
 
 def _scored(found: Readings | RunData) -> dict[str, Any]:

@@ -78,21 +78,10 @@ class RunData:
         return [one.name for one in self._stored] if "_stored" in vars(self) else list(self._ids)
 
     @cached_property
-    def _values(self) -> Mapping[str, list[float]]:
-        run_id = self.run.id
-        return readings.key_values(
-            self._tx, [self.run], {run_id: self.attempts}, {run_id: self._ids}
-        )[run_id]
-
-    @property
-    def latest(self) -> Mapping[str, float]:
-        """The last value of each key metric."""
-        return readings.latest(self._values)
-
-    @property
-    def sparklines(self) -> Mapping[str, list[float]]:
-        """The small lines of the runs table."""
-        return readings.sparklines(self._values)
+    def values(self) -> Mapping[str, list[float]]:
+        """The last values of each key metric, by step."""
+        attempts, ids = {self.run.id: self.attempts}, {self.run.id: self._ids}
+        return readings.key_values(self._tx, [self.run], attempts, ids)[self.run.id]
 
     @cached_property
     def registered(self) -> Registered:

@@ -206,19 +206,6 @@ def _tuples(
     return rows
 
 
-def by_step(
-    connection: Connection,
-    run_id: str,
-    cuts: Mapping[int, int],
-    only: Sequence[str],
-    since: int = 0,
-) -> dict[int, dict[str, float]]:
-    """Return {step: {name: value}} of the effective series, by rising step."""
-    known = names(connection, run_id)
-    ids = {known[name]: name for name in only if name in known}
-    return effective(connection, ids, cuts, since)
-
-
 def effective(
     connection: Connection, ids: Mapping[int, str], cuts: Mapping[int, int], since: int = 0
 ) -> dict[int, dict[str, float]]:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from webui.format import is_number
 
 LIGHTEST, STRONGEST = 0.25, 0.02
@@ -48,13 +50,21 @@ def smoothed(values: Sequence[float], weight: float = LIGHTEST) -> list[float]:
 
 
 def downsample(values: Sequence[float], limit: int = MAX_POINTS) -> list[int]:
-    """Indices to draw: all, or both ends and the least and greatest of each of limit/2 buckets."""
+    """Return the indices to keep: all, or both ends and the least and greatest of limit/2 buckets.
+
+    >>> downsample([0.0, 5.0, 1.0, 2.0, -3.0, 2.0, 2.0, 2.0], 4)
+    [0, 1, 4, 5, 7]
+    """
     count = len(values)
     if count <= limit:
         return list(range(count))
     width = math.ceil(count / (limit // 2))
-    keep = {0, count - 1}
-    for start in range(0, count, width):
-        bucket = range(start, min(start + width, count))
-        keep |= {min(bucket, key=values.__getitem__), max(bucket, key=values.__getitem__)}
-    return sorted(keep)
+    whole = count // width
+    kept = {0, count - 1}
+    buckets = np.asarray(values[: whole * width]).reshape(whole, width)
+    starts = np.arange(whole) * width
+    kept |= set((starts + buckets.argmin(axis=1)).tolist())
+    kept |= set((starts + buckets.argmax(axis=1)).tolist())
+    if rest := values[whole * width :]:
+        kept |= {whole * width + int(np.argmin(rest)), whole * width + int(np.argmax(rest))}
+    return sorted(kept)

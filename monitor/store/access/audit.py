@@ -11,6 +11,8 @@ from monitor.database.schema import audit
 
 REQUEST = "request"
 _POLICY = "policy"  # decides in the middle of a trainer's request, but nobody asked for it
+# The client's address as uvicorn knows it; set by the guard, carried into the threads that answer.
+ADDRESS: ContextVar[str] = ContextVar("address", default="")
 
 
 def add(
@@ -58,7 +60,3 @@ def newest(
     if not requests:
         statement = statement.where(audit.c.action != REQUEST)
     return connection.execute(statement).all()
-
-
-# The client's address as uvicorn knows it; set by the guard, carried into the threads that answer.
-ADDRESS: ContextVar[str] = ContextVar("address", default="")

@@ -167,8 +167,8 @@ def test_what_is_read_at_once_thinned_and_last_is_the_same(database: Database) -
         run = runs.get(tx, training.run_id)
         assert run is not None
         cuts = runs.cuts(runs.attempts_of(tx, training.run_id))
-        read = readings.read(tx, [run])[run.id]
-        last, lines = read.latest, read.sparklines
+        ends = readings.read(tx, [run])[run.id].values
+        last, lines = {name: line[-1] for name, line in ends.items()}, readings.sparklines(ends)
         found = {s.name: s for s in reading.shown_series(tx, run, cuts)}
         assert verdicts_table.verdicts_of(tx, training.run_id)
     rows = watched(training)

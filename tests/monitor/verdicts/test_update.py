@@ -70,7 +70,9 @@ class Training:
             run = runs.get(tx, self.run_id)
             assert run is not None
             cuts = runs.cuts(runs.attempts_of(tx, self.run_id))
-            series = points.by_step(tx, self.run_id, cuts, sorted(WATCHED))
+            known = points.names(tx, self.run_id)
+            ids = {known[name]: name for name in sorted(WATCHED) if name in known}
+            series = points.effective(tx, ids, cuts)
             boundaries = points.boundary_steps(tx, self.run_id, cuts)
         state = fresh(RunMetadata.model_validate(run.metadata), Policy(), 0)
         verdicts = list(fold(state, series, boundaries, cuts))
