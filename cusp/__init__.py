@@ -34,7 +34,7 @@ register_when_imported()
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch and transformers only when it is asked for."""
+    """Import the names that need torch and transformers on first use."""
     if name == "CuspCallback":
         from cusp.trl.callback import CuspCallback
 

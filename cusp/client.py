@@ -1,4 +1,4 @@
-"""REST calls to the monitor for commands and programs: plain JSON in and out, errors as sentences."""
+"""REST client of the monitor, for the command line and programs: JSON in and out, errors as sentences."""
 
 from typing import Any
 
@@ -40,16 +40,16 @@ class Client:
         return self._ask("GET", path, params=given)
 
     def post(self, path: str, body: Json | None = None) -> Json:
-        """Return the answer of `POST /api/v1{path}`; repeated by the network, it acts only once."""
+        """Return the answer of `POST /api/v1{path}`; idempotent under network retries."""
         return self._ask("POST", path, json=body or {}, headers={"Idempotency-Key": new_id()})
 
     def delete(self, path: str, **query: Any) -> Json:
-        """Return the answer of `DELETE /api/v1{path}`; repeated by the network, it acts only once."""
+        """Return the answer of `DELETE /api/v1{path}`; idempotent under network retries."""
         given = {name: value for name, value in query.items() if value is not None}
         return self._ask("DELETE", path, params=given, headers={"Idempotency-Key": new_id()})
 
     def ready(self) -> bool:
-        """Return whether the monitor answers and its database too."""
+        """Return whether the monitor and its database answer."""
         try:
             return self._http.get(f"{self.url}/readyz").is_success
         except httpx.HTTPError:
@@ -70,13 +70,13 @@ class Client:
         raise ClientError(self._refused(answer))
 
     def _refused(self, answer: httpx.Response) -> str:
-        """Return what the monitor said, or what it means to whoever set the address and the token."""
+        """Return the monitor's error sentence, or one that explains a wrong address or token."""
         if answer.status_code == 401:
             if "Authorization" not in answer.request.headers:
                 return f"a token is needed at {self.url}: set CUSP_TOKEN"
             return f"the monitor at {self.url} refuses the token; set CUSP_TOKEN to one it knows"
         said = _sentence(answer)
-        if said == "Not Found":  # of a route, not of a thing, which is named
+        if said == "Not Found":  # FastAPI's text for an unknown route; a missing object is named
             return (
                 f"nothing is at {answer.request.url}; set CUSP_URL to the monitor's address alone,"
                 " without the path of a page"

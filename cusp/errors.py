@@ -1,4 +1,4 @@
-"""The base of every error that is a sentence for a person, and how programs tell one."""
+"""Base class of every error whose message is a sentence for a person, and how programs print it."""
 
 import errno
 import os
@@ -10,21 +10,21 @@ NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class CuspError(Exception):
-    """What a person asked for cannot be done: the message names the value and the way out.
+    """A request cannot be carried out: the message names the value and the way out.
 
-    Programs print its message and exit with its `status`. Every other exception is a fault of ours and
-    keeps its traceback.
+    Programs print the message and exit with `status`. Every other exception is a bug of ours and keeps its
+    traceback.
     """
 
     status = 2
 
 
 class DiskFull(CuspError, OSError):
-    """There is no room left where something had to be written."""
+    """The disk or the quota of a file to be written is full."""
 
 
 def told(error: CuspError) -> int:
-    """Print the sentence on standard error, below the traceback if asked for; return the exit status."""
+    """Print the message on standard error, below the traceback with `--debug`; return the exit status."""
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
     if sys.stderr is not None:
@@ -33,7 +33,7 @@ def told(error: CuspError) -> int:
 
 
 def disk_full(error: OSError) -> DiskFull | None:
-    """Return the sentence for a full disk or quota, whoever wrote; None for any other fault."""
+    """Return a DiskFull if the error means a full disk or quota, else None."""
     if error.errno not in NO_ROOM:
         return None
     place = f" for {error.filename}" if error.filename else ""

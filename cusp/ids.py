@@ -1,7 +1,7 @@
-"""ULIDs: 26-character, time-ordered, made without asking anybody (https://github.com/ulid/spec).
+"""Monotonic ULIDs: 26-character, time-ordered ids (https://github.com/ulid/spec).
 
-Monotonic, as the specification asks: ids of one process sort in the order in which they were made, those
-of one millisecond and of several threads included, and also when its clock steps back.
+Ids of one process sort in the order in which they were made, also within one millisecond, across threads,
+and when the clock steps back.
 """
 
 import os
@@ -18,7 +18,7 @@ _last = 0  # the number of the newest id: 48 bits of milliseconds, then 80 rando
 
 
 def new_id() -> str:
-    """Return a fresh ULID, greater than every one that this process has made before.
+    """Return a new ULID, greater than every earlier one of this process.
 
     >>> len(new_id()), new_id() < new_id()
     (26, True)
@@ -47,7 +47,7 @@ def _now_ms() -> int:
 
 
 def _after_fork() -> None:
-    """Go on in a millisecond of its own: parent and child would count up from the same number."""
+    """Move to the next millisecond in the child: parent and child would count up from the same number."""
     global _guard, _last
     _guard = threading.Lock()  # a thread of the parent may have held it
     if _last:

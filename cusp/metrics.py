@@ -1,8 +1,8 @@
-"""Metric dialects of the trainers, mapped to canonical names.
+"""Canonical metric names: maps the dialects of the trainers.
 
 TRL 0.15 logs `completion_length` and `rewards/<function>`, TRL 1.x `completions/mean_length` and
 `rewards/<function>/mean`, Unsloth follows either, verl and OpenRLHF have names of their own, trackio
-and W&B add `train/`. Whatever is not known keeps the name it came with.
+and W&B add `train/`. Unknown names stay as they are.
 """
 
 import re
@@ -57,8 +57,8 @@ _PLACES = {name: place for place, name in enumerate(_ALIASES)}
 _MEAN_OF = re.compile(r"(?P<function>rewards/[^/]+?)/mean$")
 _SPACED = re.compile(r"\s*/\s*")  # heads of notebook tables: `rewards / format_reward / mean`
 
-# Where several keys of one dict mean the same, the first of these counts. Unsloth logs the longest
-# completion of the batch as `completion_length`, so TRL's mean goes before it.
+# Takes precedence over the canonical key itself: Unsloth logs the longest completion of the batch as
+# `completion_length`, so TRL's mean goes first.
 _BEFORE_CANONICAL = ("completions/mean_length",)
 
 
@@ -66,7 +66,7 @@ _BEFORE_CANONICAL = ("completions/mean_length",)
 def canonical_name(name: str) -> str:
     """Return the canonical name of a logged key, or the key itself without its `train/` prefix.
 
-    A reward function keeps its own name: which role it has is `cusp.roles.assign`' question.
+    A reward function keeps its own name; `cusp.roles.assign` gives it a role.
 
     >>> canonical_name("completions/mean_length"), canonical_name("train/completion_length")
     ('completion_length', 'completion_length')
@@ -81,7 +81,7 @@ def canonical_name(name: str) -> str:
 
 
 def canonical(metrics: Mapping[str, object]) -> dict[str, object]:
-    """Return the metrics under canonical names; docs/reference/roles.md says which of two keys counts.
+    """Return the metrics under canonical names; docs/reference/roles.md has the precedence of keys.
 
     >>> canonical({"completions/mean_length": 80.0, "kl": None})
     {'completion_length': 80.0, 'kl': None}
@@ -102,7 +102,7 @@ def _by_precedence(item: tuple[str, object]) -> int:
 
 
 def precedence(name: str) -> int:
-    """Return how early a key counts among those of the same canonical name; the least counts.
+    """Return the rank of a key among those of the same canonical name; the lowest wins.
 
     >>> sorted(["response_length", "completion_length", "completions/mean_length"], key=precedence)
     ['completions/mean_length', 'completion_length', 'response_length']
@@ -116,7 +116,7 @@ def precedence(name: str) -> int:
 
 
 def finite_only(metrics: Mapping[str, object]) -> tuple[dict[str, float], int]:
-    """Return the finite numbers in `metrics` and how many values were numbers-to-be but not finite.
+    """Return the finite numbers in `metrics` and the count of non-finite ones.
 
     None, NaN and infinities mean "not measured": they are left out and counted. Text is ignored.
 
@@ -139,6 +139,6 @@ def finite_only(metrics: Mapping[str, object]) -> tuple[dict[str, float], int]:
 def _number(value: object) -> float | None:
     try:
         number = float(value)  # type: ignore[arg-type]
-    except Exception:  # a tensor of many, a lazy value: whatever it raises must not end a training
+    except Exception:  # a user's object may raise anything, which must not end the training
         return None
     return number if number - number == 0.0 else None

@@ -1,7 +1,7 @@
-"""The client of a training: `log()`, `checkpoint()`, `should_stop()`, `finish()`; `start.init` makes it.
+"""`Run`, the client in a training process: `log()`, `checkpoint()`, `should_stop()`, `finish()`.
 
-None of these raises or blocks on the network once a run exists: what they are told goes to a spool on
-disk, and a thread ships it. Hashing and pinning happen in a thread of their own.
+Its methods never raise or block on the network: messages go to a spool on disk, and a thread ships them.
+Hashing and pinning happen in a thread of their own. `start.init` creates a run.
 """
 
 import atexit
@@ -66,7 +66,7 @@ class Run:
         self._finished = False
         self._last_step = -1
         self._process = os.getpid()
-        self._strange = False  # a forked child has said that it is left out
+        self._strange = False  # whether this forked child has logged that it records nothing
         self._superseded = False
         self._live: Attempt | None = None
         self._spool: Spool | None = None
@@ -90,9 +90,9 @@ class Run:
     def log(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         """Record the metric values of a step under canonical names; None and NaN are left out.
 
-        Without `step` it is the one after the last. A step that is no number from 0 to 2^53 is logged
-        as a warning and left out. A name that the monitor does not take is made one that it takes, and
-        too many metrics travel in several messages of the step; each kind of this is logged once.
+        Without `step` it is the one after the last. A step that is not an integer from 0 to 2^53 is left
+        out with a warning. A name that the monitor would reject is rewritten, and too many metrics are
+        split over several messages of the step; each kind of change is logged once.
         """
         if self._is_foreign():
             return
@@ -108,7 +108,7 @@ class Run:
                 step,
             )
         elif values or skipped:
-            if self._last_step < 0:  # the first step tells which old checkpoints it stands on
+            if self._last_step < 0:  # the first step shows which old checkpoints precede it
                 self._shelf.announce_existing(known)
             if known < self._last_step:
                 self._mender.say(
@@ -134,16 +134,16 @@ class Run:
             self._send({"kind": "sample", "step": whole, **text, "rewards": values})
 
     def boundary(self, step: int, reason: str = "data boundary") -> None:
-        """Say that the data differ from this step on; the detector starts its scan again there."""
+        """Mark a change of the data at this step; the detector restarts its scan there."""
         whole = None if self._is_foreign() else _whole(step)
         if whole is not None:
             self._send({"kind": "boundary", "step": whole, "reason": text_of(reason)})
 
     def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
-        """Register a saved checkpoint directory: hashed in the background.
+        """Register a saved checkpoint directory, which is hashed in the background.
 
-        It must lie below the run's root; where `init` was given none, the folder of the first
-        checkpoint becomes the root.
+        It must lie below the run's root. If `init` had no `root`, the parent folder of the first checkpoint
+        becomes the root.
         """
         if self._is_foreign():
             return
@@ -153,7 +153,7 @@ class Run:
             return
         try:
             folder = Path(os.fsdecode(path)).absolute()
-        except (TypeError, OSError) as error:  # no path, or a relative one in a folder that is gone
+        except (TypeError, OSError) as error:  # not a path, or a relative one in a deleted folder
             log.warning("Cusp left out the checkpoint of step %s at %r: %s", whole, path, error)
             return
         if not self._root_given and not folder.is_relative_to(self.root):
@@ -164,15 +164,15 @@ class Run:
     def hold(self) -> None:
         """Hold the weights of every checkpoint registered from now on in `held/`, within bounds.
 
-        For a trainer that deletes its own checkpoints: the one to keep is known tens of steps later.
+        For trainers that rotate checkpoints: the one to keep is known tens of steps later.
         """
         if not self._is_foreign():
             self._shelf.hold()
 
     def keep(self, steps: list[int] | int) -> None:
-        """Keep the checkpoints of these steps, in the background; unknown steps are logged.
+        """Pin the checkpoints of these steps, in the background; unknown steps are logged.
 
-        Each is copied to a place of its own, which `kept_steps` names.
+        Each is copied to its own folder, see `kept_steps`.
         """
         named = steps if isinstance(steps, list | tuple | set) else [steps] if steps else []
         for step in [] if self._is_foreign() else named:
@@ -180,24 +180,24 @@ class Run:
 
     @property
     def kept_steps(self) -> dict[int, Path]:
-        """The folder of each kept checkpoint by step: nothing that is saved later changes it."""
+        """The folder of each kept checkpoint by step; later saves never change it."""
         return dict(self._shelf.kept)
 
     @property
     def kept(self) -> Place | None:
         """The checkpoint that was kept last, by the policy or a person: its step and folder, or None.
 
-        Pinning is done in the background; it is settled when `finish()` or a trainer's `train()` has
-        returned. A stop that names no checkpoint keeps the one saved last if none was kept before.
+        Pinning happens in the background and is done when `finish()` or the trainer's `train()` returns. A
+        stop that names no checkpoint keeps the newest one if none was kept before.
         """
         return self._shelf.kept_last
 
     def settle(self, timeout_s: float = 120.0) -> bool:
-        """Wait until every checkpoint is hashed and pinned; return whether that was in time."""
+        """Wait until every checkpoint is hashed and pinned; return whether that was within the time."""
         return self._shelf.settle(timeout_s)
 
     def open_commands(self) -> list[Command]:
-        """Return the commands that were not acknowledged as done or refused yet, oldest first."""
+        """Return the commands not yet acknowledged as done or refused, oldest first."""
         if self._is_foreign():
             return []
         with self._lock:
@@ -205,7 +205,7 @@ class Run:
         return sorted(found, key=lambda command: command.command_id)
 
     def should_stop(self) -> bool:
-        """Return whether a stop was asked for; `finish()` then acknowledges it."""
+        """Return whether a stop command is open; `finish()` acknowledges it."""
         return any(command.kind == "stop" for command in self.open_commands())
 
     def acknowledge(
@@ -216,7 +216,7 @@ class Run:
         step: int | None = None,
         reason: str | None = None,
     ) -> None:
-        """Tell the monitor what became of a command."""
+        """Acknowledge a command to the monitor with its outcome."""
         if self._is_foreign():
             return
         with self._lock:
@@ -234,8 +234,8 @@ class Run:
     ) -> bool:
         """End the attempt at `step` (the last one logged); return whether the monitor holds everything.
 
-        Open stop commands are acknowledged after their checkpoints are pinned. What could not be
-        sent in time stays on disk and is shipped by the next attempt or `cusp sync`.
+        Open stop commands are acknowledged after their checkpoints are pinned. Messages not sent in time
+        stay on disk and are shipped by the next attempt or `cusp sync`.
         """
         if self._finished or self._spool is None or self._is_foreign():
             return True
@@ -257,7 +257,7 @@ class Run:
                 self.acknowledge(command, "done", step=reached)
                 status = "stopped" if command.kind == "stop" and status == "finished" else status
                 reason = reason or command.reason or None
-        finally:  # a second Ctrl-C comes in between: the end is told all the same
+        finally:  # a second Ctrl-C may interrupt: the end is recorded all the same
             end = {"kind": "status", "status": status, "step": reached, "reason": reason}
             self._send({**end, "at": time.time()})
             sent = self._close(drain_s) and self._spool.dropped == 0
@@ -317,7 +317,7 @@ class Run:
         lineage.note(self.home, self.attempt_id)
 
     def _remade(self, folder: Path, content: Mapping[str, object]) -> None:
-        """Put what else belongs there into the run's folder, which was deleted meanwhile."""
+        """Write the attempt's other files again after the run's folder was deleted."""
         log.warning(
             "The folder of run %s was deleted (%s); Cusp makes it again", self.id, self.home
         )
@@ -338,11 +338,11 @@ class Run:
         self.root = self._shelf.root = root
 
     def disown(self) -> None:
-        """Hold no lock of the training, in a child that was forked from it."""
+        """Release the locks of the training in a forked child."""
         self._locks = []  # filelock has closed their descriptors in the child already
 
     def _is_foreign(self) -> bool:
-        """Return whether this is a forked child, which must not write; say so once in each."""
+        """Return whether this is a forked child, which must not write; warns once in each."""
         if os.getpid() == self._process:
             return False
         if not self._strange and self._spool is not None:
@@ -357,7 +357,7 @@ class Run:
         return True
 
     def _give_way(self, words: str) -> None:
-        """Stop writing to a run that a later attempt has; only a stop is still listened to."""
+        """Stop writing to a run that a later attempt has taken over; only stop commands still apply."""
         if self._superseded:
             return
         self._superseded = True
@@ -385,7 +385,7 @@ class Run:
             self._sender.wake()
 
     def _tell(self, manifest: Manifest, path: Path) -> None:
-        """Say what became of a checkpoint of another run, which was saved over here."""
+        """Report a checkpoint of another run that was saved over here."""
         folder = neighbours.told(self.settings.directory, manifest, path) if self._spool else None
         if folder is not None and self._sender is not None:
             self._sender.ship_also(folder)
@@ -396,7 +396,7 @@ class Run:
         with self._lock:
             known = {command.command_id for command in named} | self._agreed
             for gone in self.commands.keys() - known - self._handled:
-                del self.commands[gone]  # it ended at the monitor: it expired, most likely
+                del self.commands[gone]  # closed by the monitor, most likely expired
 
     def _receive(self, command: Command) -> None:
         with self._lock:
@@ -427,12 +427,12 @@ class Run:
                         self.id,
                         self.home,
                     )
-        finally:  # in a living kernel the next attempt needs the run, however impatient the person was
+        finally:  # in a live notebook kernel the next attempt needs the locks, even after Ctrl-C
             self._let_go()
         return sent
 
     def _let_go(self) -> None:
-        """End what works for this attempt and give the run's locks back."""
+        """Close the threads of this attempt and release the run's locks."""
         try:
             if self._sender is not None:
                 self._sender.close(0.0)
@@ -459,19 +459,19 @@ def _whole(step: object) -> int | None:
 
 
 def _named(metrics: Mapping[Any, object], mender: Mender) -> dict[str, object]:
-    """Return the metrics under canonical names, without those whose name raises when it is read."""
+    """Return the metrics under canonical names, without those whose name cannot be converted to text."""
     try:
         return canonical(metrics)
-    except Exception as error:  # whatever an object of the user's raises must not end his training
+    except Exception as error:  # a user's object may raise anything
         mender.say("metric names", "Cusp left out metrics whose names cannot be read: %r", error)
     try:
         return canonical({text_of(name): value for name, value in metrics.items()})
-    except Exception:  # a mapping that raises
+    except Exception:  # a user's mapping may raise anything
         return {}
 
 
 def _as_mapping(metrics: object, mender: Mender) -> Mapping[str, object]:
-    """Return the metrics; nothing for what is no mapping, as log() must not end a training."""
+    """Return the metrics; an empty mapping for any other type, as log() must not raise."""
     if isinstance(metrics, Mapping):
         return metrics
     if metrics is not None:

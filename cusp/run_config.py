@@ -1,4 +1,4 @@
-"""A run's configuration as plain JSON that any database can hold, without its credentials."""
+"""A run's configuration as plain JSON that any database can store, without credentials."""
 
 import json
 import math
@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# The file in a run's folder from which a worker knows its base model and task.
+# In a run's folder; gives a worker the base model and the task.
 RECIPE_FILE = "recipe.yaml"
-MOST_DEEP = 32  # well below what the monitor takes (`cusp.protocol.fields.MAX_DEPTH`)
-MOST_BYTES = 512 << 10  # a proxy before the monitor may let no more than 1 MiB by
-MOST_VALUES = 100_000  # of lists and objects; as many as have room in so many bytes, nearly
+MOST_DEEP = 32  # half of the monitor's limit (`cusp.protocol.fields.MAX_DEPTH`)
+MOST_BYTES = 512 << 10  # nginx passes 1 MiB by default (client_max_body_size)
+MOST_VALUES = 100_000  # values of lists and objects; about as many as fit into MOST_BYTES
 MOST_BITS = 1_000  # of an integer; JSON readers stop at some 4,300 digits
-LEFT_OUT = "(left out by Cusp)"  # the key under which a cut config names what it lacks
+LEFT_OUT = "(left out by Cusp)"  # key under which a truncated config lists its missing entries
 
 _SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
 
@@ -20,11 +20,11 @@ _SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
 def storable_config(
     config: Mapping[Any, Any], *, most_deep: int = MOST_DEEP, most: int = MOST_VALUES
 ) -> dict[str, Any]:
-    """Return the config with text keys; what JSON has no word for becomes text, secrets are left out.
+    """Return the config with text keys; values that JSON cannot hold become text, secrets are left out.
 
-    A key that looks like a credential keeps numbers and truth values (`max_tokens`), nothing else. What
-    lies deeper than `most_deep`, inside itself, or behind the first `most` values becomes `...`: objects
-    that refer to each other hold more paths than there is time to walk.
+    A key that looks like a credential keeps only numbers and booleans (`max_tokens`). Values deeper than
+    `most_deep`, cycles, and everything after the first `most` values become `...`: objects that refer to
+    each other may have exponentially many paths.
 
     >>> storable_config({"lr": 1e-6, "hub_token": "hf_x", "clip": float("inf"), 3: [{"api_key": "k"}]})
     {'lr': 1e-06, 'clip': 'inf', '3': [{}]}
@@ -33,7 +33,7 @@ def storable_config(
 
 
 class _Storing:
-    """The walk through one config."""
+    """State of the recursive conversion of one config."""
 
     def __init__(self, most: int) -> None:
         self._left = most
@@ -71,10 +71,10 @@ def _storable(value: Any) -> Any:
 
 
 def text_of(value: object) -> str:
-    """Return a value as text that any database holds; the name of its type if it has none."""
+    """Return a value as text that any database can store; its type's name if str() raises."""
     try:
         text = str(value)
-    except Exception:  # whatever an object of the user's raises must not end his training
+    except Exception:  # a user's object may raise anything, which must not end the training
         text = f"<{type(value).__name__}>"
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
@@ -82,10 +82,10 @@ def text_of(value: object) -> str:
 def cut(
     config: Mapping[str, Any], most_bytes: int = MOST_BYTES
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return a storable config that is at most so long as JSON, and the keys that were left out for it.
+    """Return a storable config of at most `most_bytes` as JSON, and the keys that were left out.
 
-    The smallest entries stay. Of an object that is too long a part stays, too; the config says under
-    `LEFT_OUT` what it lacks.
+    The smallest entries stay, also within an object that is too long; the config lists the missing ones
+    under `LEFT_OUT`.
 
     >>> cut({"lr": 0.1, "data": {"rows": "x" * 900, "split": "train"}}, 200)
     ({'lr': 0.1, 'data': {'split': 'train'}, '(left out by Cusp)': ['data.rows (902 bytes)']}, ['data.rows'])

@@ -1,4 +1,4 @@
-"""`init()`: a new attempt of a run, under a lock that says who trains it on this box."""
+"""`init()` starts an attempt of a run, under a file lock that excludes other trainings on this box."""
 
 import dataclasses
 import logging
@@ -31,7 +31,7 @@ log = logging.getLogger("cusp")
 
 
 class InitError(CuspError, ValueError):
-    """A run cannot be begun like this; the message names the value."""
+    """An argument of `init` is invalid; the message names the value."""
 
 
 class RunInUse(CuspError, ValueError):
@@ -55,19 +55,19 @@ def init(
 ) -> Run:
     """Return a new attempt of a run (a new run unless `run_id` or CUSP_RUN_ID names one).
 
-    `root` is the folder the checkpoints are saved below (default: the run's own folder). When
-    another live process on this box trains the same run, RunInUse is raised if `must_own`;
-    otherwise this training is recorded as a new run, so that nothing is lost or mixed. `resumed` is what
-    the checkpoint says that the training goes on from. Of a training on several processes only the one of
-    `rank` 0 speaks (default: what the launcher says, or CUSP_RANK); the others get a run that does nothing.
-    `says_where`: one line on standard error says where the run can be watched (CUSP_SILENT=1: none does).
+    `root` is the folder the checkpoints are saved below (default: the run's own folder). When another live
+    process on this box trains the same run, RunInUse is raised if `must_own`; otherwise this training is
+    recorded as a new run, so that nothing is lost or mixed. `resumed` is the lineage in the checkpoint that
+    the training resumes. In a distributed training only `rank` 0 (default: the launcher's, or CUSP_RANK)
+    records; the other ranks get a disabled run. `says_where`: the address of the run's page is printed on
+    standard error (not with CUSP_SILENT=1).
     """
     given = settings.from_environment()
     if not _speaks(rank) or _is_imported_again():
         given = dataclasses.replace(given, mode="disabled")
     named = run_id or given.run_id
     mender, folder = Mender(), Path(root) if root else None
-    # Without pydantic's warnings: a wrong value, set by `model_copy`, is mended and said.
+    # Without pydantic's warnings: an invalid value, set by `model_copy`, is repaired and logged later.
     fields: dict[str, Any] = {
         "project": project or given.project,
         "config": storable_config(config or {}),
@@ -114,7 +114,7 @@ def init(
 
 
 def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, file_lock.Lock]:
-    """Return the run to record under and the lock of its folder; a run in use makes way for a new one."""
+    """Return the run id to record under and its folder's lock; a new id if the run is in use."""
     lock = _claim(directory / "runs" / run_id)
     if lock is not None:
         return run_id, lock
@@ -125,13 +125,13 @@ def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, file
 
 
 def _before(directory: Path, run_id: str, goes_on: Lineage | None) -> str | None:
-    """Return the attempt after which a new one of the run comes: the last one here, or the checkpoint's."""
+    """Return the predecessor of a new attempt: the last one on this box, or the checkpoint's."""
     newest = lineage.newest(directory / "runs" / run_id)
     return newest or (goes_on.attempt_id if goes_on else None)
 
 
 def _is_refused(start: RunStart, given: settings.Settings) -> bool:
-    """Return whether the monitor takes no new attempt of the run; a training does not wait for one that is away."""
+    """Return whether the monitor refuses a new attempt of the run; False if it cannot be reached."""
     if given.mode != "online":
         return False
     why = refusal(given.url, given.token, start.model_dump(mode="json"))
@@ -146,7 +146,7 @@ def _is_refused(start: RunStart, given: settings.Settings) -> bool:
 
 
 def _speaks(rank: int | None) -> bool:
-    """Return whether this process is the one of its training that speaks."""
+    """Return whether this process is the one of its training that records."""
     found = ranks.rank() if rank is None else ranks.Rank(rank, None)
     if found.number > 0 and found.is_guess:
         log.warning(
@@ -159,9 +159,9 @@ def _speaks(rank: int | None) -> bool:
 
 
 def _is_imported_again() -> bool:
-    """Return whether a child that was spawned imports its parent's script just now.
+    """Return whether this is a spawned child that is importing its parent's script.
 
-    A pool or a DataLoader's worker does that where children are not forked, and no training of its own.
+    The workers of a pool or a DataLoader do that where children are spawned; they are not trainings.
     """
     importing = bool(getattr(multiprocessing.current_process(), "_inheriting", False))
     if importing:
@@ -174,7 +174,7 @@ def _is_imported_again() -> bool:
 
 
 def _completed(metadata: RunMetadata, root: Path, price_usd: float | None) -> RunMetadata:
-    """Return the metadata with what is known here: the price, and whether a worker has a recipe."""
+    """Return the metadata completed with the GPU price and whether a recipe is there for workers."""
     there = (root / RECIPE_FILE).is_file()
     known = {"gpu_hourly_usd": price_usd, "recipe": there, "evaluable": there}
     missing = {name: value for name, value in known.items() if getattr(metadata, name) is None}

@@ -1,6 +1,6 @@
-"""What a training says of Cusp in its own terminal or notebook: few lines, on standard output, among the metrics.
+"""Messages to the user in the training's terminal or notebook: a few lines on standard output.
 
-Not through `logging`, which shows nothing of it in a plain script. CUSP_SILENT=1 turns it off.
+Not through `logging`, which prints no INFO in a plain script. CUSP_SILENT=1 turns them off.
 """
 
 import contextlib
@@ -21,17 +21,17 @@ WORDS_TIMEOUT_S = 3.0
 
 
 def say(*lines: str, out: TextIO | None = None) -> None:
-    """Print lines (default: on standard output) where they do not tear a progress bar apart."""
+    """Print lines (default: on standard output) without breaking a progress bar of the training."""
     out = out or sys.stdout
     if _silent() or out is None:
         return
-    with contextlib.suppress(OSError, ValueError):  # a terminal that is gone or closed
+    with contextlib.suppress(OSError, ValueError):  # the stream is closed
         for line in lines:
             _print(f"cusp: {line}", out)
 
 
 def begun(run: Run, out: TextIO | None = None) -> None:
-    """Say where the run can be watched."""
+    """Print the address of the run's page."""
     if run.settings.mode == "offline":
         say(f"{run.name} is recorded in {run.home}; `cusp sync` ships it to a monitor.", out=out)
     elif run.settings.mode == "online":
@@ -39,13 +39,13 @@ def begun(run: Run, out: TextIO | None = None) -> None:
 
 
 def roles_seen(logs: Mapping[str, object], metadata: RunMetadata) -> None:
-    """Say which logged key took which role, and what is missing."""
+    """Print the role of each logged key, and the missing roles."""
     numbers = [name for name, value in logs.items() if isinstance(value, int | float)]
     say(*describe(assign(numbers, metadata.roles, metadata.reward_weights)))
 
 
 def stopped(run: Run, command: Command, step: int, max_steps: int) -> None:
-    """Say why the training was stopped, what was kept, and how to promote it or go on."""
+    """Print why the training was stopped, the kept checkpoint, and how to promote it or go on."""
     reached = f"step {step} of {max_steps}" if max_steps > step else f"step {step}"
     why = command.reason.rstrip(".") or "asked for at the monitor"
     lines = [f"stopped {run.name} at {reached}: {why}."]
@@ -60,7 +60,7 @@ def stopped(run: Run, command: Command, step: int, max_steps: int) -> None:
 
 
 def ended(run: Run, step: int, max_steps: int, *, sent: bool) -> None:
-    """Say what was seen in a training that came to its own end."""
+    """Print the result of a training that was not stopped by Cusp."""
     reached = f"step {step} of {max_steps}" if max_steps > step else f"step {step}"
     kept = run.kept
     keeping = (
@@ -71,7 +71,7 @@ def ended(run: Run, step: int, max_steps: int, *, sent: bool) -> None:
 
 
 def shown(url: str) -> str:
-    """Return a URL as it may be printed: without a name and password in it.
+    """Return a URL without user name and password, for printing.
 
     >>> shown("http://me:secret@monitor:8787/runs/1")
     'http://monitor:8787/runs/1'
@@ -89,17 +89,17 @@ def _go_on(run: Run) -> str:
 
 
 def _address(run: Run) -> str:
-    """Return what a command needs to be told to reach this monitor, with a space after it."""
+    """Return the setting that a `cusp` command needs to reach this monitor, with a trailing space, or ""."""
     url = shown(run.settings.url)
     return "" if url == settings.DEFAULT_URL else f"CUSP_URL={url} "
 
 
 def _words(run: Run) -> str:
-    """Return the monitor's last words on the run, or nothing where it does not say them."""
+    """Return the monitor's summary of the run, or "" if it cannot be read."""
     try:
         with Client(run.settings, timeout_s=WORDS_TIMEOUT_S) as client:
             words = str(client.get(f"/runs/{run.id}").get("words") or "")
-    except (ClientError, ValueError):  # ValueError: what answers is no monitor
+    except (ClientError, ValueError):  # ValueError: the answer is not JSON
         return ""
     return f"{words.rstrip('.')}. " if words else ""
 
@@ -107,7 +107,7 @@ def _words(run: Run) -> str:
 def _silent() -> bool:
     try:
         return settings.from_environment().silent
-    except settings.SettingsError:  # said by whoever needs that setting
+    except settings.SettingsError:  # reported where that setting is used
         return False
 
 

@@ -1,7 +1,7 @@
-"""Whose certificates our HTTP clients trust: the public authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+"""TLS trust of our HTTP clients: the public authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR.
 
-Our clients take no proxy and no password from the environment, so that a token goes where CUSP_URL says and
-nowhere else; the certificates of one's own authority are the one thing that they do take from it.
+Our clients take no proxy or password from the environment, so that a token goes to CUSP_URL only;
+certificates of a private authority are the one exception.
 """
 
 import os
@@ -17,13 +17,13 @@ WRONG_ADDRESS = 64
 
 
 class CertificatesUnreadable(CuspError, ValueError):
-    """SSL_CERT_FILE or SSL_CERT_DIR names nothing that can be used; the message says which and why."""
+    """SSL_CERT_FILE or SSL_CERT_DIR is unusable; the message says which and why."""
 
 
 def context(url: str, environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
-    """Return what to trust when asking `url`; CertificatesUnreadable when the environment names no such.
+    """Return the SSL context for requests to `url`; CertificatesUnreadable for an unusable setting.
 
-    For http that is nobody: reading certificates takes a while, and none will be shown.
+    For http it trusts nobody: loading certificates takes time, and none will be shown.
     """
     if not url.startswith("https:"):
         return nobody()
@@ -50,7 +50,7 @@ def nobody() -> ssl.SSLContext:
 
 
 def complaint(error: BaseException, url: str) -> str | None:
-    """Return what is wrong with the certificate shown at `url`, and the way out; None for other trouble."""
+    """Return a sentence on the certificate error at `url` and the way out; None for any other error."""
     for one in _causes(error):
         if not isinstance(one, ssl.SSLCertVerificationError):
             continue

@@ -1,4 +1,4 @@
-"""What a person tells of a training, checked where it is told: before anything was trained."""
+"""Validates the user's arguments of `watch` and the callback, before the training begins."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
@@ -14,11 +14,11 @@ _ACTIONS = get_args(Policy.model_fields["action"].annotation)
 
 
 class ToldError(CuspError, ValueError):
-    """An argument means nothing; the message names it and the way out."""
+    """An argument is invalid; the message names it and the way out."""
 
 
 def policy_told(policy: Policy | str | None) -> Policy | None:
-    """Return the policy; one of its actions may stand for it."""
+    """Return the policy; a string is the action of a default one."""
     if policy is None or isinstance(policy, Policy):
         return policy
     if policy not in _ACTIONS:
@@ -29,7 +29,7 @@ def policy_told(policy: Policy | str | None) -> Policy | None:
 
 
 def run_told(project: Any, name: Any, tags: Any, config: Any, metadata: Any) -> dict[str, Any]:
-    """Return what names a run, where each is of its kind."""
+    """Return the arguments as a dict; ToldError for one of a wrong type."""
     for what, text in (("project", project), ("name", name)):
         if text is not None and not (isinstance(text, str) and text.strip() and "\0" not in text):
             raise ToldError(f"{what} is {text!r:.80}; use a text")
@@ -52,7 +52,7 @@ def run_told(project: Any, name: Any, tags: Any, config: Any, metadata: Any) -> 
 def roles_told(roles: Roles | None, functions: Iterable[str] = ()) -> dict[str, list[str]]:
     """Return the keys of each role; the name of one of the reward `functions` stands for its key.
 
-    ToldError or RoleError when a role is none of the detector's or a key is told for two of them.
+    ToldError or RoleError for an unknown role or a key given for two of them.
     """
     known = set(functions)
     if roles is None:

@@ -1,7 +1,7 @@
-"""Whether a checkpoint's files are still those that were saved, before anything vouches for them.
+"""Detects that a checkpoint was saved over between its registration and its hashing.
 
-Hashing is done in the background. Another training that saves into the same folder meanwhile would
-have its weights recorded as this one's: size and time of the files are noted when they are registered.
+Hashing is done in the background. Another training that saves into the same folder meanwhile would have
+its weights recorded as this one's, so size and mtime of the files are noted at registration.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ Saved = Mapping[str, tuple[int, int]]
 
 
 def noted(path: Path) -> Saved:
-    """Return size and time of the weights by name; those of a state that other ranks write are left out."""
+    """Return size and mtime of the weights by file name, without the state files that other ranks write."""
     try:
         found = {str(file.relative_to(path)): file.stat() for file in manifest.files_of(path)}
     except OSError:
@@ -27,7 +27,7 @@ def noted(path: Path) -> Saved:
 
 
 def check(path: Path, saved: Saved) -> None:
-    """Raise CheckpointError if one of the files has been saved over since; one that is gone has not."""
+    """Raise CheckpointError if a file was saved over since; a deleted file does not count."""
     now = noted(path)
     for name in saved:
         if name in now and now[name] != saved[name]:

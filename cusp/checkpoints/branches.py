@@ -1,4 +1,4 @@
-"""What a training that begins does with the later checkpoints in its folder, before it saves over them."""
+"""Checkpoints of an abandoned branch: later steps in the folder that a new training will save over."""
 
 import json
 import logging
@@ -10,10 +10,10 @@ log = logging.getLogger("cusp")
 
 
 def give_up(root: Path, run_id: str, after: int) -> None:
-    """Prepare the checkpoints of later steps to be saved over by a training of this run.
+    """Prepare the checkpoints of steps later than `after` to be saved over by a training of this run.
 
-    Those of the run itself are abandoned. Those of another run in the same folder stay what they are
-    until they are saved over: only what is held of them is separated from the files there.
+    Those of the run itself are abandoned. Those of another run in the same folder stay valid until they
+    are saved over: only their hard links in `held/` are separated from the files there.
     """
     for path in paths.found_in(root):
         if (paths.step_of(path) or 0) <= after:
@@ -21,14 +21,14 @@ def give_up(root: Path, run_id: str, after: int) -> None:
         try:
             mine = manifest.belongs(manifest.read_manifest(path), run_id)
             (manifest.abandon if mine else manifest.unshare)(path)
-        except (OSError, ValueError) as error:  # found by its hash, should it be written through
+        except (OSError, ValueError) as error:  # its hash reveals a shared file's overwriting
             log.warning("Cusp could not set %s apart before it is saved over: %s", path, error)
 
 
 def is_unregistered(path: Path, run_id: str) -> bool:
-    """Return whether a checkpoint that a training goes on from is the run's and was never registered.
+    """Return whether a checkpoint to resume from is the run's own and was never registered.
 
-    Its process was killed between the save and that. The training's state in it names the run.
+    Its process was killed between the save and the registration. Its `trainer_state.json` names the run.
     """
     if manifest.is_complete(path):
         return False

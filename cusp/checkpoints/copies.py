@@ -1,4 +1,4 @@
-"""Files copied and hashed: a copy is on the disk, and what was read is what is hashed."""
+"""Durable file copies (fsync), hashed from the same bytes that are written."""
 
 import hashlib
 import os
@@ -8,10 +8,10 @@ BLOCK = 1 << 20
 
 
 def copy(source: Path, target: Path) -> str:
-    """Copy a file to a new one, with its times, and return the sha256 of what was copied.
+    """Copy a file to a new one, with its times, and return the sha256 of the bytes copied.
 
-    Never a hard link: a trainer that saves over a file writes into the same inode. OSError is raised,
-    and no part left behind, when there is no room.
+    Never a hard link: a trainer that saves over a file writes into the same inode. Raises OSError on a
+    full disk and removes the partial copy.
     """
     digest = hashlib.sha256()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def sha256_of(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Make sure that a file or a folder is on the disk."""
+    """Fsync a file or a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

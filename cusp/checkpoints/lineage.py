@@ -1,8 +1,8 @@
-"""Which run and attempt a training goes on from: kept in the run's folder, and in its checkpoints.
+"""Lineage: the run and attempt that a training resumes, kept in the run's folder and in its checkpoints.
 
-In the folder the attempt that started last is noted, so that no clock has a say in the order. In a checkpoint
-of transformers it is part of `trainer_state.json`, the state of the training itself: it is written with it,
-goes where it goes, and is read only by a training that resumes, not by one that starts from the weights.
+The folder notes the attempt that started last, so that the order does not depend on clocks. A checkpoint
+of transformers holds it in `trainer_state.json`: it is copied with the state and read only by a training
+that resumes, not by one that starts from the weights.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ class Lineage(NamedTuple):
 
 
 def recorded(states: Any) -> Lineage | None:
-    """Return what a training's state says, or None; what is no id there is left alone.
+    """Return the lineage in a trainer state, or None if it has none or holds no valid ids.
 
     >>> states = {}
     >>> record(states, Lineage("01ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAW"))
@@ -40,7 +40,7 @@ def recorded(states: Any) -> Lineage | None:
 
 
 def record(states: MutableMapping[str, Any], lineage: Lineage) -> None:
-    """Put it into a training's state, to be saved with every checkpoint from now on."""
+    """Add the lineage to a trainer state, which is saved with every checkpoint from now on."""
     states[STATE] = {"args": {}, "attributes": lineage._asdict()}
 
 
@@ -50,7 +50,7 @@ _NEWEST = "newest"  # holds the id of the attempt that started last
 def newest(home: Path) -> str | None:
     """Return the id of the attempt that started last in a run's folder, or None.
 
-    A folder of an older version has no note of it: there it is the one with the greatest id.
+    Older versions wrote no such note: then it is the attempt with the greatest id.
     """
     with contextlib.suppress(OSError, UnicodeDecodeError):
         noted = (home / _NEWEST).read_text().strip()
@@ -62,7 +62,7 @@ def newest(home: Path) -> str | None:
 
 
 def note(home: Path, attempt_id: str) -> None:
-    """Note the attempt that starts now; the caller holds the run's lock."""
+    """Record the attempt that starts now; the caller holds the run's lock."""
     part = home / f".{_NEWEST}"
     part.write_text(attempt_id)
     part.replace(home / _NEWEST)

@@ -1,6 +1,6 @@
-"""Where a checkpoint of a run lies on this box, and whether its files are what was registered.
+"""Locates and verifies a run's checkpoints on this box.
 
-What the monitor names is only where to look first: this box decides, by the hashes in its own files.
+The path that the monitor names is only a hint: the hashes in this box's own manifests decide.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ State = Literal["present", "pinned", "missing", "corrupt"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What a look on this box has found. `words` say why it is missing or corrupt.
+    """Result of `look`. `words` say why the checkpoint is missing or corrupt.
 
-    `place` is the whole checkpoint's folder, `path` the same below the run's root. A look that finds
-    nothing is not `sure` while a process trains the run, which knows better, or where it never was.
+    `place` is the intact checkpoint's folder, `path` the same relative to the run's root. A negative
+    result is not `sure` while another process trains the run, nor where the checkpoint never lay.
     """
 
     state: State
@@ -34,14 +34,14 @@ class Finding:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The finding as the monitor takes it."""
+        """Return the finding as the JSON body for the monitor."""
         return {"state": self.state, "path": self.path, "sha256": self.sha256}
 
 
 def message(
     roots: Sequence[Path], manifest: Manifest, path: Path, state: State
 ) -> dict[str, object]:
-    """Return the wire's message on a checkpoint below one of the run's roots, the one of now first."""
+    """Return the checkpoint message for a folder below one of the run's roots (current root first)."""
     return {
         "kind": "checkpoint",
         "checkpoint_id": manifest.checkpoint_id,
@@ -54,7 +54,7 @@ def message(
 
 
 def below(roots: Sequence[Path], path: Path) -> str:
-    """Return the path below the first of the roots that holds it."""
+    """Return the path relative to the first of the roots that contains it."""
     root = next((each for each in roots if path.is_relative_to(each)), roots[0])
     return path.relative_to(root).as_posix()
 
@@ -62,7 +62,7 @@ def below(roots: Sequence[Path], path: Path) -> str:
 def instead(
     roots: Sequence[Path], run_id: str, manifest: Manifest, path: Path
 ) -> tuple[Manifest, Path, State]:
-    """Return where a checkpoint is, hashed, that is not at `path` any more; or that it is gone."""
+    """Return another verified copy of a checkpoint lost at `path`; else `path`, missing or corrupt."""
     for found, place, state in copies(roots, run_id, manifest.checkpoint_id):
         with contextlib.suppress(UnreadableError):
             if place != path and (now := verified(place)) and now.sha256 == found.sha256:
@@ -72,9 +72,9 @@ def instead(
 
 
 def verified(path: Path) -> Manifest | None:
-    """Return the manifest if the files are what it says, by their hashes, else None.
+    """Return the manifest if every file matches its hash, else None.
 
-    UnreadableError where that cannot be told now.
+    UnreadableError when a file cannot be read at the moment.
     """
     try:
         return manifest_checkpoints.verify(path)
@@ -87,10 +87,7 @@ def verified(path: Path) -> Manifest | None:
 def copies(
     roots: Sequence[Path], run_id: str, checkpoint_id: str
 ) -> Iterator[tuple[Manifest, Path, State]]:
-    """Yield the complete folders with a checkpoint of a run: the kept one first, then the held one.
-
-    They are not hashed here.
-    """
+    """Yield the complete copies of a checkpoint: the kept one first, then the held one. Not hashed here."""
     for folder, state in (
         *((pinning.folder(root, run_id), "pinned") for root in roots),
         *((retention.folder(root, run_id), "present") for root in roots),
@@ -105,10 +102,10 @@ def copies(
 def look(
     directory: Path, run_id: str, registered: Mapping[str, Any], *, keep: bool = False
 ) -> Finding | None:
-    """Hash a checkpoint that the monitor has registered (`id`, `step`, `path`, `sha256`).
+    """Find and hash a checkpoint that the monitor has registered (`id`, `step`, `path`, `sha256`).
 
-    None when this box has no folder of the run. With `keep` a whole one is given a place of its own
-    (`pinned.py`); OSError when there is no room for it.
+    None when this box has no folder of the run. With `keep` an intact one is pinned (`pinning.py`);
+    OSError when the disk has no room for the copy.
     """
     if not (directory / "runs" / run_id).is_dir():
         return None
@@ -124,7 +121,7 @@ def look(
         except CheckpointError as error:
             wrong = wrong or str(error)
             readable = readable and not isinstance(error, UnreadableError)
-            broken = broken or path.parent not in roots  # nobody saves over a place that is ours
+            broken = broken or path.parent not in roots  # no trainer saves over a folder of ours
             continue
         return Finding(state, below(roots, path), str(registered["sha256"]), place=path)
     sure = readable and (home / "attempts").is_dir() and not file_lock.is_locked(home / "lock")
@@ -136,11 +133,11 @@ def look(
 def _tried(
     roots: Sequence[Path], run_id: str, registered: Mapping[str, Any]
 ) -> Iterator[tuple[Path, State]]:
-    """Yield the folders whose manifest is the registered one; the hash decides, not the id or path."""
+    """Yield the folders whose manifest has the registered hash, whatever their id or path."""
     for manifest, path, state in copies(roots, run_id, str(registered["id"])):
         if manifest.sha256 == registered["sha256"]:
             yield path, state
-    for root in roots:  # where it was told to be, for a folder whose name says no step
+    for root in roots:  # the registered path, for a folder whose name has no step
         with contextlib.suppress(CheckpointError):
             path = paths.resolve(root, str(registered["path"]))
             if manifest_checkpoints.read_manifest(path).sha256 == registered["sha256"]:

@@ -1,4 +1,4 @@
-"""Complete, hashed checkpoint directories: the manifest and safe look-up.
+"""The manifest of a checkpoint directory: complete, hashed, bound to its run.
 
 A checkpoint is complete when its `manifest.json` is there: it is written last, by rename, and holds
 the sha256 of every other file (safetensors loads a flipped bit silently, a hash does not) and the run
@@ -17,10 +17,8 @@ from cusp.errors import CuspError
 from cusp.ids import new_id
 
 MANIFEST = "manifest.json"
-GIVEN_UP = (
-    ".manifest-given-up.json"  # of an abandoned branch: says what lay here, vouches for nothing
-)
-_FORMER = "former-roots"  # of a run's folder: separated by NUL, which no path holds
+GIVEN_UP = ".manifest-given-up.json"  # of an abandoned branch: no longer a valid manifest
+_FORMER = "former-roots"  # in a run's folder: paths separated by NUL, which no path can contain
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -30,14 +28,14 @@ class CheckpointError(CuspError, ValueError):
 
 
 class UnreadableError(CheckpointError):
-    """A file is there and cannot be read now: nothing is known of what it holds."""
+    """A file exists but cannot be read now, so its content is unknown."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a complete checkpoint holds. `sha256` identifies it: the hash of the manifest's bytes.
+    """Content of a complete checkpoint. `sha256`, the hash of the manifest's bytes, identifies it.
 
-    `run_id` is the run whose checkpoint it is; None in one that an older version wrote.
+    `run_id` is the run it belongs to; None in a manifest of an older version.
     """
 
     checkpoint_id: str
@@ -55,11 +53,10 @@ def write_manifest(
     known: Mapping[str, str] | None = None,
     run_id: str | None = None,
 ) -> Manifest:
-    """Hash every file of the directory, then write its manifest durably, and return it.
+    """Hash every file of the directory, write its manifest durably and return it.
 
-    `known` are hashes that need not be taken again. Where the same checkpoint was registered before it
-    stays what it is. CheckpointError when there is nothing to hash, or when the directory is saved over
-    meanwhile.
+    `known` are hashes already computed. A directory registered before with the same content keeps its
+    manifest. CheckpointError when there is no file to hash, or when a file changes meanwhile.
     """
     known = known or {}
     names = sorted(str(file.relative_to(path)) for file in files_of(path))
@@ -112,7 +109,7 @@ def read_manifest(path: Path, name: str = MANIFEST) -> Manifest:
 
 
 def formerly(path: Path) -> Manifest | None:
-    """Return what was registered in this directory last, whatever lies there now; None: nothing."""
+    """Return the manifest last registered in this directory, abandoned or not; None if there was none."""
     for name in (MANIFEST, GIVEN_UP):
         try:
             return read_manifest(path, name)
@@ -122,9 +119,9 @@ def formerly(path: Path) -> Manifest | None:
 
 
 def stamp(path: Path, manifest: Manifest) -> Stamp | None:
-    """Return size and time of every file of a checkpoint: equal as long as nobody saved over it.
+    """Return size and mtime of every file of a checkpoint, which change when it is saved over.
 
-    None when one of them is not there.
+    None when a file is missing.
     """
     return _stamp(path, [*manifest.files, MANIFEST])
 
@@ -146,10 +143,10 @@ def verify(path: Path) -> Manifest:
 
 
 def unshare(path: Path) -> None:
-    """Give every hard-linked file of the directory an inode of its own.
+    """Replace every hard-linked file of the directory by a copy with its own inode.
 
-    A training that saves over the checkpoints there opens the same files again; without this it would
-    write through the link into what is held of another one.
+    A training that saves over the checkpoint opens the same files again and would otherwise write
+    through the link into a held one.
     """
     for file in files_of(path):
         if file.stat().st_nlink > 1:
@@ -162,9 +159,9 @@ def unshare(path: Path) -> None:
 
 
 def abandon(path: Path) -> None:
-    """Prepare a checkpoint of an abandoned branch to be saved over by a resumed training.
+    """Invalidate a checkpoint of an abandoned branch, which a resumed training will save over.
 
-    Its manifest must not vouch for a half-written new one, and what is held of it keeps its own files.
+    Its manifest must not cover a half-written new checkpoint; its held copy keeps its own files.
     """
     if (path / MANIFEST).is_file():
         (path / MANIFEST).replace(path / GIVEN_UP)
@@ -172,7 +169,7 @@ def abandon(path: Path) -> None:
 
 
 def belongs(manifest: Manifest, run_id: str | None) -> bool:
-    """Return whether the checkpoint is of that run; an older version's may be of any."""
+    """Return whether the checkpoint is of that run; a manifest without a run id matches every run."""
     return run_id is None or manifest.run_id in (None, run_id)
 
 
@@ -186,7 +183,7 @@ def is_complete(path: Path) -> bool:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files that belong to a checkpoint: no manifest, nothing hidden, no symbolic link."""
+    """Return the files of a checkpoint, without manifest, hidden files and symbolic links."""
     return [
         file
         for file in path.rglob("*")
@@ -196,7 +193,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def _below(name: str) -> str:
-    """Return a file's name in a manifest; CheckpointError for one that leads out of its directory."""
+    """Return a file name from a manifest; CheckpointError if it leads out of its directory."""
     if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
         raise CheckpointError(f"{name!r} is no file of the checkpoint")
     return name
@@ -205,7 +202,7 @@ def _below(name: str) -> str:
 def _registered(
     path: Path, step: int, files: Mapping[str, str], run_id: str | None
 ) -> Manifest | None:
-    """Return the manifest that is there if it says the same, or None."""
+    """Return the existing manifest if step, files and run are the same, or None."""
     try:
         found = read_manifest(path)
     except CheckpointError:

@@ -1,4 +1,4 @@
-"""Where checkpoints lie below a training's output folder."""
+"""Paths of checkpoints below a training's output folder, and safe look-up of a relative one."""
 
 import os
 import re
@@ -23,9 +23,9 @@ def folders_in(root: Path) -> list[Path]:
 
 
 def latest(root: Path, run_id: str | None = None) -> Path | None:
-    """Return the newest checkpoint under `root` whose files are what its manifest says, or None.
+    """Return the newest checkpoint under `root` whose files match its manifest, or None.
 
-    With `run_id` only one of that run, as other runs may be trained into the same folder.
+    With `run_id` only those of that run: several runs may be trained into one folder.
     """
     for path in reversed(found_in(root)):
         try:
@@ -37,7 +37,7 @@ def latest(root: Path, run_id: str | None = None) -> Path | None:
 
 
 def step_of(path: Path) -> int | None:
-    """Return the step in a `checkpoint-N` name, or None; a kept one has 16 digits of its hash behind.
+    """Return the step in a `checkpoint-N` or `checkpoint-N-<16 hash digits>` name, or None.
 
     >>> step_of(Path("runs/x/checkpoint-450")), step_of(Path("runs/x/notes"))
     (450, None)
@@ -47,10 +47,10 @@ def step_of(path: Path) -> int | None:
 
 
 def run_root(cusp_dir: Path, run_id: str) -> Path:
-    """Return where a run keeps its checkpoints on this box.
+    """Return the folder of a run's checkpoints on this box.
 
     That is `runs/<run_id>` of the Cusp folder, or the folder named in its `root` file, which only a
-    process on this box writes: the network has no say in it.
+    process on this box writes, never the network.
     """
     home = cusp_dir / "runs" / run_id
     pointer = home / "root"
@@ -58,7 +58,7 @@ def run_root(cusp_dir: Path, run_id: str) -> Path:
 
 
 def roots(home: Path) -> list[Path]:
-    """Return every folder that a run's checkpoints lay below on this box, the one of now first."""
+    """Return every root that the run has had on this box, the current one first."""
     found = [home]
     for name in ("root", _FORMER):
         if (home / name).is_file():
@@ -68,9 +68,9 @@ def roots(home: Path) -> list[Path]:
 
 
 def point_to_root(home: Path, root: Path) -> None:
-    """Note in a run's folder that its checkpoints lie below `root`, whatever bytes its name has.
+    """Record in a run's folder that its checkpoints lie below `root`, whatever bytes its name has.
 
-    Where they lay before is noted, too: a run that is resumed into another folder has kept some there.
+    Former roots are kept: a run resumed into another folder has kept checkpoints in the old one.
     """
     if former := [each for each in roots(home) if each not in (root, home)]:
         part = home / f".{_FORMER}"
@@ -82,8 +82,8 @@ def point_to_root(home: Path, root: Path) -> None:
 def resolve(root: Path, relative: str) -> Path:
     """Return the directory `relative` below `root`.
 
-    Raises CheckpointError for an absolute path, a way out of the root, a symbolic link anywhere on
-    the way, a NUL byte, or when there is no such directory.
+    Raises CheckpointError for an absolute path, a path out of the root, a symbolic link in any part of
+    it, a NUL byte, or a directory that does not exist.
     """
     parts = Path(relative).parts
     if "\0" in relative or not parts or Path(relative).is_absolute() or ".." in parts:

@@ -1,8 +1,8 @@
-"""The kept checkpoints of a run: copies of their own, under a name that no later save can take.
+"""Pinning: copies of the kept checkpoints, under a name that no later save uses.
 
 `<root>/pinned/<run>/checkpoint-<step>-<16 digits of its hash>`. Trainers save over `checkpoint-<step>`
-when a run is resumed or another one is trained into the same folder, and open the same files to do so
-(no rename), so a hard link would change with them: a kept checkpoint shares no file with anybody.
+when a run is resumed or another run uses the same folder, and write into the same inodes (no rename), so
+a hard link would change with them: a kept checkpoint shares no inode.
 """
 
 import contextlib
@@ -25,22 +25,22 @@ _READ_ONLY = 0o444
 
 
 def folder(root: Path, run_id: str) -> Path:
-    """Return where the kept checkpoints of a run lie below its root."""
+    """Return the folder of a run's kept checkpoints below its root."""
     return root / PINNED / run_id
 
 
 def place(path: Path, into: Path) -> Path:
-    """Return where a complete checkpoint is kept below `into`: its step and its hash name it."""
+    """Return the path of a kept checkpoint below `into`, named by step and hash."""
     manifest = manifest_checkpoints.read_manifest(path)
     return into / f"checkpoint-{manifest.step}-{manifest.sha256[:16]}"
 
 
 def pin(path: Path, into: Path) -> Path:
-    """Copy a complete checkpoint below `into`, hashed, and return where it is kept; idempotent.
+    """Copy and verify a complete checkpoint below `into` and return the copy's path; idempotent.
 
-    Files and folders are synced and the manifest comes last, so a crash leaves either nothing or a
-    complete copy. CheckpointError is raised when a file is not what the manifest says, OSError when it
-    cannot be written. On a full disk hard links take the place of copies, and a warning says so.
+    Files and folders are fsynced and the manifest comes last, so a crash leaves either nothing or a
+    complete copy. Raises CheckpointError when a file does not match the manifest, OSError when it
+    cannot be written. On a full disk it falls back to hard links and logs a warning.
     """
     target = place(path, into)
     if target == path or _is_whole(target):
@@ -59,7 +59,7 @@ def pin(path: Path, into: Path) -> Path:
 
 
 def of_run(root: Path, run_id: str) -> list[tuple[Manifest, Path]]:
-    """Return the kept checkpoints of a run, by step, with what their manifests say."""
+    """Return the manifests and paths of a run's kept checkpoints, by step."""
     found = paths.found_in(folder(root, run_id))
     return [(manifest_checkpoints.read_manifest(path), path) for path in found]
 
@@ -89,14 +89,14 @@ def _fill(part: Path, path: Path) -> None:
 
 
 def _copy_all(part: Path, path: Path, each: Callable[[Path, Path], str]) -> None:
-    """Bring every file over; the hash of what arrived decides, as the source may change meanwhile."""
+    """Transfer every file with `each`; the hash of the copy decides, as the source may change meanwhile."""
     manifest = manifest_checkpoints.read_manifest(path)
     for name, digest in [*manifest.files.items(), (MANIFEST, manifest.sha256)]:
         if (path / name).is_symlink():
             raise CheckpointError(f"{path / name} is a symbolic link, which is never followed")
         if (actual := each(path / name, part / name)) != digest:
             raise CheckpointError(f"{path / name} has changed: sha256 is {actual}, not {digest}")
-        if (part / name).stat().st_nlink == 1:  # never one that a trainer may have to write to
+        if (part / name).stat().st_nlink == 1:  # a shared inode stays writable for the trainer
             with contextlib.suppress(OSError):  # a file system without permissions
                 (part / name).chmod(_READ_ONLY)
         sync((part / name).parent)
@@ -110,7 +110,7 @@ def _link(source: Path, target: Path) -> str:
 
 
 def _put(part: Path, target: Path) -> None:
-    """Give a complete copy its name; a broken one of that name is moved aside, never deleted."""
+    """Rename a complete copy to its final name; a broken one of that name is moved aside, never deleted."""
     try:
         part.rename(target)
     except OSError:

@@ -1,4 +1,4 @@
-"""The checkpoints of a run on this box: hashed, announced, held and pinned in the background."""
+"""Checkpoint registry of a run: hashes, announces, holds and pins checkpoints in the background."""
 
 import logging
 import time
@@ -16,10 +16,10 @@ from cusp.process.background import BackgroundThread
 
 log = logging.getLogger("cusp")
 
-# A held checkpoint that has to go is announced as missing first and deleted this much later: a command
-# to keep it may be on its way, from when it was not known to go.
+# Grace period between announcing the eviction of a held checkpoint and deleting it: a command to keep it
+# may already be on its way.
 GRACE_S = 30.0
-LONGEST_PATH = 1_000  # what the monitor takes
+LONGEST_PATH = 1_000  # the monitor's limit
 
 Send = Callable[[Mapping[str, object]], None]
 TellOther = Callable[[Manifest, Path], None]
@@ -27,7 +27,7 @@ TellOther = Callable[[Manifest, Path], None]
 
 @dataclass(frozen=True)
 class Record:
-    """A checkpoint that is known here: what it is, where, and size and time of its files."""
+    """A registered checkpoint: manifest, path, and size and mtime of its files."""
 
     manifest: Manifest
     path: Path
@@ -36,17 +36,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the checkpoint of a step lies on this box; `path` is absolute."""
+    """Step and absolute path of a checkpoint on this box."""
 
     step: int
     path: Path
 
 
 class CheckpointRegistry:
-    """Registers and pins checkpoints below one root; `send` takes the messages that come of it.
+    """Registers and pins checkpoints below one root; `send` receives the resulting messages.
 
-    `tell` takes a checkpoint of another run that is not at this place any more. A failure (a file system
-    without room, a path outside the root) is logged and never raised: it must not end a training.
+    `tell` is called with a checkpoint of another run that was saved over here. A failure (full disk, a path
+    outside the root) is logged and never raised: it must not end a training.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class CheckpointRegistry:
     ) -> None:
         self.root = root
         self.run_id = run_id
-        self.former: list[Path] = []  # where earlier attempts have saved
-        self.kept: dict[int, Path] = {}  # by step: where the kept checkpoints lie for good
+        self.former: list[Path] = []  # roots of earlier attempts
+        self.kept: dict[int, Path] = {}  # pinned path by step
         self._send = send
         self._tell = tell
         self._known: dict[str, Record] = {}  # by checkpoint id
         self._given_up: list[tuple[Manifest, Path]] = []
-        self._leaving: dict[int, float] = {}  # by step of a held one: since when
+        self._leaving: dict[int, float] = {}  # monotonic time of eviction by step
         self._holds = False
         self._weights_missed = False
         self._keeper = BackgroundThread()
@@ -68,18 +68,19 @@ class CheckpointRegistry:
         self.saved_last: Place | None = None
 
     def hold(self) -> None:
-        """From now on hold the weights of what is registered: the trainer deletes its checkpoints."""
+        """Hold the weights of every checkpoint registered from now on against the trainer's rotation."""
         self._holds = True
         retention.clear(self._held)
 
     def recall(self) -> None:
-        """Remember the run's checkpoints that earlier attempts left, so that they can be pinned."""
+        """Load the checkpoints that earlier attempts of the run left, so that they can be pinned."""
         self._keeper.submit(self._recall)
 
     def announce_existing(self, before: int) -> None:
-        """Announce the recalled checkpoints of earlier steps: `kill -9` may have come in between.
+        """Announce the recalled checkpoints of steps before `before`, hashed again.
 
-        They are hashed again. Those held of later steps belong to a branch that is given up now.
+        A `kill -9` may have prevented their announcement. Held ones of later steps belong to a branch that
+        is abandoned now.
         """
         self._keeper.submit(partial(self._stand_on, before))
 
@@ -94,23 +95,23 @@ class CheckpointRegistry:
         self._keeper.submit(partial(self._pin, step))
 
     def pin_last(self) -> None:
-        """Pin the checkpoint saved last if none was kept before: a run that is stopped keeps one."""
+        """Pin the newest checkpoint if none was kept before, so that a stopped run keeps one."""
         self._keeper.submit(self._pin_last)
 
     def pin_all(self, steps: list[int], then: Callable[[list[int]], None]) -> None:
-        """Pin the checkpoints of these steps, then call with the steps that could not be pinned."""
+        """Pin the checkpoints of these steps, then call `then` with the steps that could not be pinned."""
         self._keeper.submit(lambda: then([step for step in steps if not self._pin(step)]))
 
     def settle(self, timeout_s: float) -> bool:
-        """Wait until all of this is done; return whether it was in time."""
+        """Wait for the queued work; return whether it was done within the time."""
         return self._keeper.settle(timeout_s)
 
     def look_around(self) -> None:
-        """Say which checkpoints were deleted or saved over since they were looked at last."""
+        """Announce the checkpoints that were deleted or saved over since the last check."""
         self._keeper.submit(self._look_around)
 
     def close(self) -> None:
-        """Let go of what was to be deleted, and end the background thread."""
+        """Delete the evicted checkpoints and end the background thread."""
         self._keeper.submit(partial(self._let_go, 0.0))
         self._keeper.close()
 
@@ -160,7 +161,7 @@ class CheckpointRegistry:
         self._given_up.clear()
 
     def _is_left_behind(self, record: Record) -> bool:
-        """Return whether it is of a branch given up in a former folder, where nothing saves over it."""
+        """Return whether it is of an abandoned branch in a former root, where no training saves over it."""
         return (
             not record.path.is_relative_to(self.root)
             and self._state(record.path) != "pinned"
@@ -168,9 +169,9 @@ class CheckpointRegistry:
         )
 
     def _reserved(self, path: Path, step: int) -> Path | None:
-        """Link the weights at once, a millisecond: the next save may delete them already."""
+        """Hard-link the weights at once (about 1 ms): the next save may already delete them."""
         try:
-            saved_over = paths.step_of(path) != step  # would be written through the link
+            saved_over = paths.step_of(path) != step  # the next save would write through the link
             return None if saved_over else retention.reserve(path, self._held, step, copy=False)
         except OSError:
             return None  # no hard links here: copied in the background
@@ -218,7 +219,7 @@ class CheckpointRegistry:
 
     def _mind_weights(self, path: Path) -> None:
         if not self._weights_missed and (problem := weights.problem(path)):
-            self._weights_missed = True  # said once a run: it will be the same at every save
+            self._weights_missed = True  # logged once a run: every save will have the same problem
             log.warning(
                 "Cusp registered %s, but it cannot be evaluated or served: %s", path, problem
             )
@@ -240,7 +241,7 @@ class CheckpointRegistry:
             self.saved_last = Place(step, place)
 
     def _keep_within_bounds(self) -> None:
-        """Announce as missing what is too much, and delete what was so for a while."""
+        """Announce evictions as missing, and delete those older than the grace period."""
         sizes = retention.sizes(self._held)
         for step in retention.evictions({k: v for k, v in sizes.items() if k not in self._leaving}):
             place = retention.place(self._held, step)
@@ -259,7 +260,7 @@ class CheckpointRegistry:
                 retention.drop(self._held, step)
 
     def _brought_back(self, step: int) -> None:
-        """Know a checkpoint again that was about to be deleted."""
+        """Cancel the eviction of a held checkpoint."""
         place = retention.place(self._held, step)
         if step in self._leaving and manifest_checkpoints.is_complete(place):
             del self._leaving[step]
@@ -271,12 +272,12 @@ class CheckpointRegistry:
                 self._lost(record.manifest, record.path)
 
     def _is_there(self, record: Record) -> bool:
-        """Return whether nobody has touched the files since they were hashed."""
+        """Return whether size and mtime of the files are as they were when they were hashed."""
         now = manifest_checkpoints.stamp(record.path, record.manifest)
         return now is not None and now == record.stamp
 
     def _is_whole(self, record: Record) -> bool:
-        """Return whether the files are what they were, by their hashes, or cannot be read just now."""
+        """Return whether the files still match their hashes, or cannot be read at the moment."""
         try:
             now = location.verified(record.path)
         except UnreadableError as error:
@@ -291,7 +292,7 @@ class CheckpointRegistry:
         return True
 
     def _lost(self, manifest: Manifest, path: Path) -> None:
-        """Say where a checkpoint is that is not at `path` any more: elsewhere, or nowhere."""
+        """Announce the new place of a checkpoint that is no longer at `path`, or that it is missing."""
         if manifest.run_id not in (None, self.run_id):
             self._tell(manifest, path)
             return
@@ -310,7 +311,7 @@ class CheckpointRegistry:
 
     def _pin(self, step: int) -> bool:
         why, done = "no checkpoint of it is here", False
-        for _ in range(2):  # the trainer may delete it just then; it is held still
+        for _ in range(2):  # the trainer may delete it meanwhile; the held copy remains
             self._look_around()
             self._brought_back(step)
             for record in [each for each in self._known.values() if each.manifest.step == step]:

@@ -1,10 +1,10 @@
-"""Checkpoints held against rotation, because a transition is confirmed tens of steps after it happened.
+"""Retention: holds checkpoints against rotation, as a transition is confirmed tens of steps late.
 
-A trainer with `save_total_limit` deletes what it saved before anybody knows whether it mattered. So the
-weights of every checkpoint are hard-linked into `held/<run>/` as soon as they are saved, and made copies
-of their own in the background: what evaluation and promotion need, without the optimizer's state, two
-thirds of the size. The room is bounded: `MOST` checkpoints and `MOST_BYTES`, of which the `NEWEST` are
-kept without a gap and older ones ever thinner. Below, `folder` is that of one run.
+A trainer with `save_total_limit` deletes checkpoints before it is known whether they matter. So the weights
+of every checkpoint are hard-linked into `held/<run>/` as soon as they are saved, and copied in the
+background: enough for evaluation and promotion, without the optimizer's state (two thirds of the size).
+Bounds: `MOST` checkpoints and `MOST_BYTES`; the `NEWEST` are kept without a gap, older ones ever more
+sparsely. Below, `folder` is that of one run.
 """
 
 import os
@@ -21,7 +21,7 @@ from cusp.errors import NO_ROOM
 
 HELD = "held"
 MOST, NEWEST, MOST_BYTES = 40, 24, 8 << 30
-# What only a training that goes on needs: of transformers, accelerate, DeepSpeed.
+# Files that only resuming needs, as transformers, accelerate and DeepSpeed name them.
 _STATE = (
     "optimizer",
     "scheduler",
@@ -35,14 +35,14 @@ _STATE = (
 
 
 def folder(root: Path, run_id: str) -> Path:
-    """Return where the checkpoints of a run are held below its root."""
+    """Return the folder of a run's held checkpoints below its root."""
     return root / HELD / run_id
 
 
 def reserve(path: Path, folder: Path, step: int, *, copy: bool) -> Path:
-    """Link the weights of a checkpoint, or copy them, and return where they are; `seal` finishes it.
+    """Link or copy the weights of a checkpoint and return the unfinished folder; `seal` completes it.
 
-    OSError is raised, and nothing left behind, when that cannot be done.
+    Raises OSError, and leaves nothing behind, when that fails.
     """
     part = folder / f".checkpoint-{step}.{os.getpid()}"
     shutil.rmtree(part, ignore_errors=True)
@@ -64,11 +64,11 @@ def seal(
     run_id: str | None = None,
     check: Callable[[Path], None] = lambda part: None,
 ) -> tuple[Manifest, Path]:
-    """Write the manifest of what was reserved and give it its name; return both.
+    """Write the manifest of a reserved folder and give it its final name; return both.
 
-    It is the same checkpoint as the `whole` one; CheckpointError when its files are others by now, or when
-    `check` finds so once nobody can write to them any more. On a full disk it goes on sharing the trainer's
-    files until these are deleted.
+    It is the same checkpoint as the `whole` one. Raises CheckpointError when its files differ from that, or
+    when `check` finds a change once the files are no longer shared. On a full disk it keeps sharing the
+    trainer's files until these are deleted.
     """
     target = part.parent / f"checkpoint-{step}"
     known = _set_apart(part)
@@ -83,28 +83,28 @@ def seal(
     manifest = manifest_checkpoints.write_manifest(
         part, step, whole.checkpoint_id if whole else None, known, whole.run_id if whole else run_id
     )
-    shutil.rmtree(target, ignore_errors=True)  # of a branch that was given up
+    shutil.rmtree(target, ignore_errors=True)  # of an abandoned branch
     part.rename(target)
     return manifest, target
 
 
 def is_weights(name: str) -> bool:
-    """Return whether a file of a checkpoint is none of the training's state."""
+    """Return whether a file of a checkpoint is not part of the training state."""
     return not name.startswith(_STATE)
 
 
 def place(folder: Path, step: int) -> Path:
-    """Return where the held checkpoint of a step is, if there is one."""
+    """Return the path of the held checkpoint of a step; it need not exist."""
     return folder / f"checkpoint-{step}"
 
 
 def drop(folder: Path, step: int) -> None:
-    """Forget the held checkpoint of a step; nothing if there is none."""
+    """Delete the held checkpoint of a step, if there is one."""
     shutil.rmtree(place(folder, step), ignore_errors=True)
 
 
 def clear(folder: Path) -> None:
-    """Remove what a killed process had reserved and not finished."""
+    """Remove the unfinished reservations of a killed process."""
     for part in folder.glob(".checkpoint-*"):
         shutil.rmtree(part, ignore_errors=True)
 
@@ -120,10 +120,10 @@ def sizes(folder: Path) -> dict[int, int]:
 def evictions(
     sizes: Mapping[int, int], most: int = MOST, newest: int = NEWEST, most_bytes: int = MOST_BYTES
 ) -> list[int]:
-    """Return the steps to give up so that the bounds hold. The newest one always stays.
+    """Return the steps to evict so that the bounds hold. The newest one always stays.
 
-    Of those before the `newest` goes the one whose gap, without it, is smallest for its age: what is
-    left lies ever thinner the older it is. Then the oldest.
+    Before the `newest` ones, the step whose removal leaves the smallest gap relative to its age goes first,
+    so spacing grows with age. Then the oldest.
 
     >>> left = set(range(10, 110, 10))
     >>> left - set(evictions(dict.fromkeys(left, 1), most=6, newest=3)) == {10, 50, 70, 80, 90, 100}
@@ -147,7 +147,7 @@ def _least_missed(steps: list[int], newest: int) -> int:
 
 
 def _set_apart(part: Path) -> dict[str, str]:
-    """Give every file an inode of its own and return the hashes; a trainer writes into the same one."""
+    """Replace the hard links by copies and return their hashes; a trainer writes into a shared inode."""
     known = {}
     for file in manifest_checkpoints.files_of(part):
         name = str(file.relative_to(part))
@@ -165,10 +165,7 @@ def _set_apart(part: Path) -> dict[str, str]:
 
 
 def _weights(path: Path) -> list[str]:
-    """Return the files of a checkpoint that hold no state of the training.
-
-    Raises FileNotFoundError when there are none.
-    """
+    """Return the weight files of a checkpoint; FileNotFoundError when there are none."""
     names = [str(file.relative_to(path)) for file in manifest_checkpoints.files_of(path)]
     found = [name for name in names if is_weights(name)]
     if not found:

@@ -1,7 +1,4 @@
-"""What the header of a checkpoint's weights says: names and shapes, without loading a byte of them.
-
-Reads safetensors only; no pickle is ever opened.
-"""
+"""Reads tensor names and shapes from safetensors headers, without loading weights or opening a pickle."""
 
 import json
 import math
@@ -17,11 +14,11 @@ Shape = tuple[int, ...]
 
 
 class WeightsError(CuspError, ValueError):
-    """A file of weights is empty, cut off or no safetensors file."""
+    """A weights file is empty, truncated or not a safetensors file."""
 
 
 def problem(path: Path) -> str | None:
-    """Return why a checkpoint's folder holds no weights that can be scored or served, or None."""
+    """Return why the weights in a checkpoint's folder cannot be scored or served, or None."""
     files = [
         file
         for file in (path / ADAPTER, *sorted(path.glob("model*.safetensors")))
@@ -49,7 +46,7 @@ GATHER = (
 def shapes(file: Path) -> dict[str, Shape]:
     """Return the shape of every tensor in a safetensors file by name.
 
-    WeightsError when it is cut off, has bytes too many or is something else.
+    WeightsError when it is truncated, has trailing bytes or another format.
     """
     try:
         with file.open("rb") as opened:

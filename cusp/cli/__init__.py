@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    """Run the command line. The commands are imported here: a part of this package needs no other."""
+    """Run the command line. Commands are imported here, so that each submodule can be imported alone."""
     from cusp.cli.app import main as run
 
     run()

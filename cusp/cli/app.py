@@ -1,4 +1,4 @@
-"""The `cusp` command."""
+"""Typer application of the `cusp` command, and its `main`."""
 
 import logging
 import os
@@ -58,9 +58,9 @@ def top(
 
 
 def main() -> None:
-    """Run the command; an error a person can mend is one sentence and exit status 2.
+    """Run the command; a CuspError is printed as one sentence, exit status 2.
 
-    Any other is a fault of ours and keeps its traceback (status 1).
+    Any other exception is a bug of ours and keeps its traceback (status 1).
     """
     _mend_streams()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -71,10 +71,10 @@ def main() -> None:
         try:
             app([one for one in words if one != "--debug"] + sys.argv[1 + len(words) :])
         finally:
-            sys.stdout.flush()  # here, where it can still be said that nobody takes it
+            sys.stdout.flush()  # here, where a broken pipe can still be handled
     except CuspError as error:
         sys.exit(told(error))
-    except BrokenPipeError:  # `cusp runs | head`: nobody reads on
+    except BrokenPipeError:  # `cusp runs | head`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -88,9 +88,9 @@ def _before_dashes(words: list[str]) -> list[str]:
 
 
 def _mend_streams() -> None:
-    """Give a closed stream an end, and write what the locale has no letters for as `?`."""
+    """Reopen closed standard streams on devnull, and print unencodable characters as `?`."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:  # a file opened next would take its number, and the output
+        if getattr(sys, name) is None:  # the next file opened would take its descriptor
             descriptor = os.open(os.devnull, os.O_RDWR)
             if descriptor != number:
                 os.dup2(descriptor, number)

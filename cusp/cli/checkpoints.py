@@ -1,4 +1,4 @@
-"""`cusp promote`, `cusp pin`, `cusp check`: what is on this box is hashed here before anything is said of it."""
+"""`cusp promote`, `cusp pin`, `cusp check`: checkpoints on this box are hashed before they are reported."""
 
 import time
 from pathlib import Path
@@ -113,12 +113,12 @@ def check(
 
 
 def checked_here(client: Client, checkpoint: dict[str, Any]) -> Finding | None:
-    """Hash and keep a checkpoint of this box and tell the monitor; None when it is elsewhere.
+    """Hash, pin and report a checkpoint of this box; None when it is on another box.
 
-    ClientError says what is wrong with it.
+    ClientError when it is missing or corrupt.
     """
     found = _looked_at(client, checkpoint, keep=True)
-    # One that a live training has, or that is of another box, is for that one to judge.
+    # A live training, or another box, reports its own checkpoints.
     if found is not None and found.place is None and found.sure:
         raise ClientError(f"{found.words}; choose another checkpoint (`cusp show` lists them)")
     return found if found is not None and found.place is not None else None
@@ -139,7 +139,7 @@ def _looked_at(client: Client, registered: dict[str, Any], *, keep: bool) -> Fin
 
 
 def _awaited(client: Client, checkpoint: dict[str, Any], wait_s: float) -> dict[str, Any]:
-    """Return the checkpoint once its box has answered, or as it is after the wait."""
+    """Return the checkpoint once its box has reported, or its state after `wait_s` seconds."""
     until = time.monotonic() + wait_s
     while True:
         known = client.get(f"/runs/{checkpoint['run_id']}/checkpoints")["checkpoints"]
@@ -164,4 +164,4 @@ def _checkpoints(client: Client, run_id: str, *, must_exist: bool) -> list[dict[
     except ClientError:
         if must_exist:
             raise
-        return []  # of another monitor, or deleted
+        return []  # a run of another monitor, or deleted

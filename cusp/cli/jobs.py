@@ -1,4 +1,4 @@
-"""Work for a GPU box, asked for from here: taking a run up again, scoring its checkpoints."""
+"""`cusp resume`, `cusp evaluate`: queue jobs for a worker on a GPU box."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ from cusp.run_config import RECIPE_FILE
 
 
 class UnusableRecipe(CuspError, ValueError):
-    """A recipe cannot be given to a run; the message says why."""
+    """A recipe cannot be used for a run; the message says why."""
 
 
 def resume(
@@ -75,7 +75,7 @@ def _told(job: dict[str, Any], what: str, run: str, as_json: bool) -> None:
 
 
 def _give(recipe: Path, run_id: str) -> None:
-    """Copy a recipe that can be used, and that names an evaluation, to where workers look for it."""
+    """Copy a valid recipe with an evaluation section into the run's folder, where workers read it."""
     need("evaluate --recipe", "trainer")
     from trainer.recipe_loader import load_recipe
 

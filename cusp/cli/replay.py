@@ -1,4 +1,4 @@
-"""`cusp replay`: what Cusp would have said of a log that is already there."""
+"""`cusp replay`: runs the detector and the policy over the log of a finished training."""
 
 import math
 import re
@@ -35,7 +35,7 @@ EMPTY = 2  # the exit status when a file could not be read
 
 
 class BadOption(CuspError, ValueError):
-    """An option has a value that cannot be used; the message says what to give."""
+    """An option has an invalid value; the message says what to give."""
 
 
 def replay(
@@ -159,7 +159,7 @@ def _steps(checkpoints: str | None, save_steps: int | None) -> list[int] | None:
 
 
 def _range(text: str) -> "tuple[str, RewardRange]":
-    """Return name and range of `NAME=LOW:HIGH` or `NAME=LOW:HIGH:graded`; a role stands for its series.
+    """Return name and range of `NAME=LOW:HIGH` or `NAME=LOW:HIGH:graded`; a role is replaced by its series.
 
     >>> _range("accuracy=0:2")
     ('accuracy_reward', RewardRange(low=0.0, high=2.0, graded=False))
@@ -182,7 +182,7 @@ def _range(text: str) -> "tuple[str, RewardRange]":
 
 
 def _roles(texts: Iterable[str]) -> dict[str, list[str]]:
-    """Return the roles told by `ROLE=KEY[,KEY...]`; an option may be repeated.
+    """Return the roles in `ROLE=KEY[,KEY...]` options; repeated roles are merged.
 
     >>> _roles(["format=rewards/a,rewards/b", "length=n_tokens", "format=c"])
     {'format': ['rewards/a', 'rewards/b', 'c'], 'length': ['n_tokens']}
@@ -201,7 +201,7 @@ def _roles(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _weight(text: str) -> tuple[str, float]:
-    """Return function and weight of `FUNCTION=NUMBER`; the key that it is logged under names it, too.
+    """Return function and weight of `FUNCTION=NUMBER`; the function's logged key is accepted, too.
 
     >>> _weight("my_tags=2"), _weight("rewards/my_tags/mean=2")
     (('my_tags', 2.0), ('my_tags', 2.0))
@@ -219,7 +219,7 @@ def _weight(text: str) -> tuple[str, float]:
 def _idle(
     log: "Log", found: "Replay", rewards: "Mapping[str, RewardRange]", weights: Mapping[str, float]
 ) -> list[str]:
-    """Return which ranges and weights belong to nothing in the log, in sentences."""
+    """Return a sentence for each range and weight that matches nothing in the log."""
     from monitor.roles.ranges import ranges
 
     keys = _logged(log)
@@ -329,7 +329,7 @@ def _stop(found: "Replay") -> str:
 
 
 def _strip(found: "Replay", width: int) -> Text:
-    """Return the phases as a bar, one cell for equal shares of the logged steps."""
+    """Return the phases as a bar, each cell an equal share of the logged steps."""
     count, bar = len(found.verdicts), Text()
     for cell in range(width):
         mark, color = LOOK[found.verdicts[cell * count // width].phase]

@@ -1,4 +1,4 @@
-"""`cusp runs`: listing, and deleting, restoring, purging."""
+"""`cusp runs`: lists, deletes, restores and purges runs."""
 
 from typing import Annotated, Any
 

@@ -87,7 +87,7 @@ def _over(
     port: int | None = None,
     root_path: str | None = None,
 ) -> dict[str, str]:
-    """Return the environment with what options say in place of variables."""
+    """Return the environment with the options in place of their variables."""
     given = {
         "CUSP_DIR": None if directory is None else str(absolute(directory, "--dir")),
         "CUSP_DATABASE_URL": database,

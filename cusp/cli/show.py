@@ -1,4 +1,4 @@
-"""Looking at runs and acting on them over REST."""
+"""`cusp show`, `cusp stop`, and the run table of `cusp runs`, over REST."""
 
 import shlex
 from typing import Annotated, Any
@@ -19,9 +19,9 @@ from cusp.cli.support.output import (
 from cusp.cli.support.run_lookup import find
 from cusp.client import Client, ClientError
 
-WIDE = 140  # letters of a terminal from which on ids are shown whole
+WIDE = 140  # terminal width in characters from which on ids are shown whole
 
-LONGEST_REASON = 400  # letters of why a run ended; --json has all of them
+LONGEST_REASON = 400  # characters of the reason why a run ended; --json has all of them
 
 RunArgument = Annotated[
     str, typer.Argument(help="Run id, the beginning or end of one, or its name.")
@@ -34,7 +34,7 @@ def runs(asked: dict[str, Any], as_json: bool) -> None:
         answer = client.get("/runs", **asked)
     if as_json:
         return print_json(answer)
-    # The end of an id finds its run as well, and leaves room for what one wants to know.
+    # The end of an id identifies its run as well, and leaves room for the other columns.
     whole = console().width >= WIDE
     rows = [
         [
@@ -60,7 +60,7 @@ def runs(asked: dict[str, Any], as_json: bool) -> None:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return the text, without its middle where it has more letters.
+    """Return the text, its middle replaced by `…` if it is longer than `most` characters.
 
     >>> shortened("open-rs2-lr-1e-6-seed-7", 12), shortened("tina", 12)
     ('open-rs…ed-7', 'tina')
@@ -72,7 +72,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def range_words(answer: dict[str, Any], shown: int, kind: str) -> str:
-    """Return which part of a list an answer holds.
+    """Return which part of a list an answer holds, as text.
 
     >>> range_words({"total": 12_345, "first": 100}, 100, "runs")
     'runs 101-200 of 12,345'
@@ -83,7 +83,7 @@ def range_words(answer: dict[str, Any], shown: int, kind: str) -> str:
 
 
 def say_next(answer: dict[str, Any], command: str, asked: dict[str, Any]) -> None:
-    """Print the command that lists on, where the list goes on."""
+    """Print the command for the next page, if there is one."""
     if not answer["next"]:
         return
     given = {**asked, "before": answer["next"]}
@@ -135,7 +135,7 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
 
 
 def _untold_reason(run: dict[str, Any]) -> str | None:
-    """Return why the run has its status, where neither its verdict nor a decision says it."""
+    """Return the reason of the run's status if neither its verdict nor a decision gives it."""
     reason = run["status_reason"]
     told = reason in run["words"] if reason else True
     if told or any(d["reason"] == reason for d in run["decisions"]):
@@ -144,7 +144,7 @@ def _untold_reason(run: dict[str, Any]) -> str | None:
 
 
 def _times(run: dict[str, Any]) -> str:
-    """Return when the run trained, how long and for how much, as a line."""
+    """Return a line with the run's times, duration and cost."""
     until = f" until {run['ended_at'][:19]}Z" if run["ended_at"] else ""
     attempts = f" in {run['attempt_count']} attempts" if run["attempt_count"] > 1 else ""
     spent = f", {run['spent_usd']:.2f} USD spent" if run["spent_usd"] is not None else ""
@@ -174,9 +174,9 @@ def stop(
 
 
 def checkpoint_of(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:
-    """Return the run's newest checkpoint of a step, one that is there if any is.
+    """Return the run's newest checkpoint of a step, preferring one that is present.
 
-    ClientError names the steps there are.
+    ClientError, with the available steps, if there is none.
     """
     found = client.get(f"/runs/{run['id']}/checkpoints")["checkpoints"]
     of_step = [dict(one) for one in found if one["step"] == step]
@@ -194,7 +194,7 @@ def _state(checkpoint: dict[str, Any]) -> str:
 
 
 def _left_out(lacks: dict[str, Any]) -> list[str]:
-    """Return what of the run was not taken, in lines."""
+    """Return lines on the parts of the run that the monitor did not store."""
     lines = [f"left out of the announcement: {said}" for said in lacks["start"]]
     for one in lacks["metrics"][:5]:
         lines.append(
@@ -217,12 +217,12 @@ def _report(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _kept(aliases: dict[str, Any]) -> dict[str, Any]:
-    """Return the checkpoint that the table calls kept, as the dashboard's does."""
+    """Return the checkpoint of the column `kept`, as the dashboard chooses it."""
     return aliases.get("pre-transition") or aliases.get("best") or {}
 
 
 def _phase(run: dict[str, Any]) -> str:
-    """Return the phase; without a step there is nothing that it says."""
+    """Return the phase; a dash for a run without a step."""
     return "–" if run["step"] is None else str(run["phase"])
 
 

@@ -1,4 +1,4 @@
-"""`cusp sync`: ships what offline runs and crashed trainings left in their spools."""
+"""`cusp sync`: ships the spools that offline runs and crashed trainings left behind."""
 
 from pathlib import Path
 
@@ -18,15 +18,15 @@ def sync(as_json: AsJson = False) -> None:
     config = settings.from_environment()
     sent, waiting = 0, 0
     for folder in sorted(config.directory.glob("runs/*/attempts/*")):
-        # The lock is looked at first: opening the spool of a live process would cut its last line.
+        # Check the lock first: opening the spool of a live process would truncate its last line.
         attempt = None if _in_use(folder) else load_leftover(folder)
         if attempt is None:
             continue
         pending = attempt.spool.pending()
         taken, refused = _ship(config, attempt)
         sent, waiting = sent + taken, waiting + pending - taken
-        if not taken and not refused:  # a run that was deleted or purged holds up no other one
-            break  # the monitor takes nothing now; the next attempt would wait as long in vain
+        if not taken and not refused:  # a refused (deleted or purged) run must not block the others
+            break  # the monitor is unreachable; the next attempt would wait as long in vain
     if as_json:
         print_json({"sent": sent, "waiting": waiting})
     else:
@@ -36,12 +36,12 @@ def sync(as_json: AsJson = False) -> None:
 
 
 def _ship(config: settings.Settings, attempt: Attempt) -> tuple[int, bool]:
-    """Return how many messages the monitor took, and whether it refused the run itself."""
+    """Return the number of messages accepted, and whether the monitor refused the run."""
     before = attempt.spool.acked
     sender = Sender(config.url, config.token, attempt)
     while sender.drain(1.0) is False and sender.failures == 0:
         pass
-    sender.close(2 * TIMEOUT_S)  # the lock is given back only once the thread has left the spool
+    sender.close(2 * TIMEOUT_S)  # release the lock only after the thread has left the spool
     attempt.close()
     return attempt.spool.acked - before, sender.refused
 

@@ -1,4 +1,4 @@
-"""Making, listing and revoking tokens over REST; the monitor's CUSP_TOKEN, or one with `admin`, may."""
+"""`cusp token`: creates, lists and revokes tokens over REST, with CUSP_TOKEN or the scope `admin`."""
 
 from typing import Annotated
 

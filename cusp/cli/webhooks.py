@@ -1,4 +1,4 @@
-"""Adding, listing, trying and removing webhooks over REST; the token needs the scope `admin`."""
+"""`cusp webhook`: adds, lists, tests and removes webhooks over REST, with the scope `admin`."""
 
 import time
 from typing import Annotated, Any

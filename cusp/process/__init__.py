@@ -1,1 +1,1 @@
-"""The operating system: locks, children, forks, ranks of a launcher, the last exception."""
+"""Operating system: file locks, child processes, forks, launcher ranks, the last exception."""

@@ -1,7 +1,7 @@
-"""One background thread for slow work on disk (hashing, pinning), in the order it was asked for.
+"""One background thread for slow disk work (hashing, pinning), first in, first out.
 
-A daemon thread with a queue rather than an executor: the work must still be possible while the
-interpreter runs its exit handlers, where executors refuse it.
+A daemon thread with a queue rather than an executor: executors refuse work while the interpreter runs its
+exit handlers.
 """
 
 import logging
@@ -14,7 +14,7 @@ log = logging.getLogger("cusp")
 
 
 class BackgroundThread:
-    """Runs what is submitted, one after another; what it raises is logged."""
+    """Runs submitted callables one after another; exceptions are logged."""
 
     def __init__(self) -> None:
         self._process = os.getpid()  # a forked child has the queue without the thread
@@ -23,12 +23,12 @@ class BackgroundThread:
         self._thread.start()
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Queue a piece of work; nothing in a forked child."""
+        """Queue a callable; does nothing in a forked child."""
         if os.getpid() == self._process:
             self._work.put(work)
 
     def settle(self, timeout_s: float) -> bool:
-        """Wait until everything submitted so far is done; return whether that was in time."""
+        """Wait for everything submitted so far; return whether it was done within the time."""
         if os.getpid() != self._process:
             return True
         done = threading.Event()
@@ -36,7 +36,7 @@ class BackgroundThread:
         return done.wait(timeout_s)
 
     def close(self) -> None:
-        """End the thread after what is queued; wait briefly."""
+        """End the thread after the queued work; wait briefly."""
         if os.getpid() != self._process:
             return
         self._work.put(None)
@@ -46,7 +46,5 @@ class BackgroundThread:
         while work := self._work.get():
             try:
                 work()
-            except (
-                Exception
-            ):  # what comes after it must still be done, and the training knows nothing
+            except Exception:  # later work must still be done, and the training is not affected
                 log.exception("Cusp failed at a checkpoint; please report this")

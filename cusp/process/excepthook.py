@@ -1,4 +1,4 @@
-"""Remembers the exception that ends a process, so that its run can say why it failed."""
+"""Records the uncaught exception that ends a process, as the reason of a failed run."""
 
 import os
 import sys
@@ -6,11 +6,11 @@ from types import TracebackType
 
 _last: str | None = None
 _watching = False
-_process: int | None = None  # the one that `_last` is of: a forked child dies for itself
+_process: int | None = None  # pid that `_last` belongs to: a forked child has its own exceptions
 
 
 def watch() -> None:
-    """Remember uncaught exceptions from now on; what handled them before still does."""
+    """Record uncaught exceptions from now on, then call the previous hook."""
     global _watching
     if _watching:
         return

@@ -1,9 +1,9 @@
 """File locks that die with their process, so that `kill -9` leaves none behind.
 
-Where the file system cannot lock (some NFS and Lustre) a file naming the process stands in for the lock:
-processes of this box keep each other out by it, and one that is gone is known to be gone. What it says
-of another box cannot be checked, so it is not believed. Nothing here raises: a lock that cannot be had
-for another reason than a live owner is gone without, and that is said once.
+Where the file system cannot lock (some NFS and Lustre), a file that names the process replaces the lock: it
+excludes processes of this box, and a dead owner is recognised. An owner on another box cannot be checked
+and is ignored. Nothing here raises: if locking fails for any reason but a live owner, the caller goes on
+without a lock and a warning is logged once.
 """
 
 import logging
@@ -20,11 +20,11 @@ with warnings.catch_warnings():  # filelock warns at its import where Python has
 log = logging.getLogger("cusp")
 
 _NAMESPACE = (
-    "?pidns-"  # filelock ends a container's name with this and the number of its processes' space
+    "?pidns-"  # filelock appends this and the PID namespace's number to a container's host name
 )
 
 _said = False
-_held: set["Lock"] = set()  # a lock that nobody refers to is still held, until it is closed
+_held: set["Lock"] = set()  # references that keep the garbage collector from releasing locks
 
 
 class Lock:
@@ -35,7 +35,7 @@ class Lock:
         _held.add(self)
 
     def close(self) -> None:
-        """Give the lock back; nothing if that was done already."""
+        """Release the lock; idempotent."""
         _held.discard(self)
         if self._lock is not None:
             try:
@@ -46,7 +46,7 @@ class Lock:
 
 
 def take(path: Path) -> Lock | None:
-    """Return the lock, or None if a live process has it."""
+    """Return the lock, or None if a live process holds it."""
     try:
         lock = _try_real(path)
     except (OSError, NotImplementedError) as error:
@@ -57,7 +57,7 @@ def take(path: Path) -> Lock | None:
 
 
 def owner(path: Path) -> str:
-    """Return the process id that took the lock last, as text."""
+    """Return the id of the process that took the lock last, as text."""
     for file in (path, _stand_in(path)):
         try:
             if first := file.read_text("utf-8").split("\n", 1)[0].strip():
@@ -96,7 +96,7 @@ def _try(lock: BaseFileLock) -> Lock | None:
 
 
 def _without(path: Path, why: Exception) -> Lock | None:
-    """Return what stands in for a lock, once it was said that there is none."""
+    """Log once that locking fails, and return the stand-in lock."""
     global _said
     if not _said:
         _said = True
@@ -110,7 +110,7 @@ def _without(path: Path, why: Exception) -> Lock | None:
 
 
 def _of_the_stand_in(path: Path) -> Lock | None:
-    """Return the stand-in's lock, or None if a live process of this box has it."""
+    """Return the stand-in lock, or None if a live process of this box holds it."""
     mark = _stand_in(path)
     try:
         lock = _try(SoftFileLock(str(mark), timeout=0, thread_local=False))
@@ -122,7 +122,7 @@ def _of_the_stand_in(path: Path) -> Lock | None:
 
 
 def _is_of_this_box(mark: Path) -> bool:
-    """Return whether a process of this box made the mark; filelock removes it once that one is gone."""
+    """Return whether a process of this box wrote the mark; filelock removes a dead owner's."""
     try:
         host = mark.read_text("utf-8").splitlines()[1]
     except (OSError, IndexError, UnicodeDecodeError):
@@ -137,5 +137,5 @@ def _stand_in(path: Path) -> Path:
 def _note_owner(path: Path) -> None:
     try:
         path.write_text(str(os.getpid()))
-    except OSError as error:  # of use to people alone
+    except OSError as error:  # the pid is only information for people
         log.debug("the owner of %s could not be noted: %s", path, error)

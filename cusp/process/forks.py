@@ -1,8 +1,8 @@
-"""What a forked child inherits of its parent's training and must not touch.
+"""Fork safety: a forked child must not use its parent's run, threads or file descriptors.
 
 A child (a pool of reward functions, a DataLoader's worker, `os.fork`) has copies of the parent's objects and
-descriptors, and none of its threads. What a parent's object `owns` is checked by process id; the descriptors
-are closed in the child, so that one that outlives its parent holds no lock of it.
+descriptors, and none of its threads. Ownership is checked by process id; the descriptors are closed in the
+child, so that a child that outlives its parent holds none of its locks.
 """
 
 import os
@@ -11,10 +11,10 @@ from typing import Protocol
 
 
 class Disowned(Protocol):
-    """Something that one process owns."""
+    """An object that belongs to one process."""
 
     def disown(self) -> None:
-        """Let go, in a child, of what belongs to its parent. Takes no lock and waits for nothing."""
+        """Release the parent's resources in a forked child. Takes no lock and never blocks."""
 
 
 _here: "weakref.WeakSet[Disowned]" = weakref.WeakSet()

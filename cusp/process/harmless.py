@@ -1,4 +1,4 @@
-"""Nothing of ours may end a training: a fault is logged once with its traceback, and the training goes on."""
+"""Decorator that logs an exception of ours once with its traceback, so that the training goes on."""
 
 import functools
 import logging
@@ -15,7 +15,7 @@ _said: set[tuple[str, str]] = set()
 def harmless(default: T) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Return a decorator: where the function raises, it returns `default` instead.
 
-    An interrupt by a person (KeyboardInterrupt) and the end of the process pass.
+    KeyboardInterrupt and SystemExit pass.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:

@@ -1,4 +1,4 @@
-"""How this installation's programs are started as processes of their own."""
+"""Command lines and environment for starting this installation's programs as child processes."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ def module(name: str, *arguments: str) -> list[str]:
 
 
 def environment(*more: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with what is added, in which children's children are safe too."""
+    """Return this process's environment with `more`, with which grandchildren are protected, too."""
     found = {**os.environ, "PYTHONSAFEPATH": "1"}
     for each in more:
         found |= each
@@ -22,7 +22,7 @@ def environment(*more: Mapping[str, str]) -> dict[str, str]:
 
 
 def forget_the_working_folder() -> None:
-    """Take out of the import path what `python -m` puts there, unless this installation lies there."""
+    """Remove the working folder, which `python -m` adds, from `sys.path` unless we are installed there."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if sys.flags.safe_path or not sys.path or os.path.abspath(sys.path[0] or ".") == here:
         return

@@ -1,7 +1,7 @@
-"""This machine: the folder the data lie in by default, and its name.
+"""This machine's default data folder and host name.
 
-Looked up when it is asked for and never at import, because in a container there may be no home, no
-entry for the user id, or a home that nobody may write in.
+Looked up on demand, never at import: a container may have no home, no entry for the user id, or a home
+that is not writable.
 """
 
 import logging
@@ -24,10 +24,10 @@ class NoFolder(CuspError, ValueError):
 
 
 def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the absolute folder of the data: CUSP_DIR, or the first default that can be written in.
+    """Return the absolute data folder: CUSP_DIR, or the first writable default.
 
-    These are `~/.cusp` where it is there already, the platform's folder for data, and a folder of this
-    user below the one for temporary files. NoFolder is raised for a CUSP_DIR that names none.
+    Defaults: `~/.cusp` if it exists, the platform's data folder, a folder of this user below the temporary
+    one. NoFolder for an invalid CUSP_DIR.
     """
     named = environment.get("CUSP_DIR")
     if named:
@@ -37,7 +37,7 @@ def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def absolute(named: str | os.PathLike[str], setting: str) -> Path:
-    """Return the folder that a setting names, with `~` replaced; NoFolder when that cannot be done."""
+    """Return the folder that a setting names, absolute and with `~` expanded; NoFolder if that fails."""
     try:
         folder = Path(named).expanduser()
         if "\0" in str(folder):
@@ -51,11 +51,11 @@ def absolute(named: str | os.PathLike[str], setting: str) -> Path:
 
 
 def usable(folder: Path) -> Path:
-    """Return the folder, made if need be; NoFolder with the way out if nothing can be written there."""
+    """Return the folder, created if necessary; NoFolder with the way out if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(4096))  # a full disk lets a file be made
+            file.write(bytes(4096))  # a full disk still allows an empty file
             file.flush()
             return folder
     except OSError as error:
@@ -66,7 +66,7 @@ def usable(folder: Path) -> Path:
 
 
 def can_write(folder: Path) -> bool:
-    """Return whether the folder, made if need be, may be written in."""
+    """Return whether the folder, created if necessary, is writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return os.access(folder, os.W_OK | os.X_OK)
@@ -75,7 +75,7 @@ def can_write(folder: Path) -> bool:
 
 
 def host_name() -> str | None:
-    """Return this machine's name as text that any database can hold, or None if it has none."""
+    """Return this machine's host name as text that any database can store, or None."""
     try:
         name = socket.gethostname()
     except OSError:
@@ -105,7 +105,7 @@ def _usual(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _temporary() -> Path:
-    """Return this user's folder for want of a better one; that it is one is said once."""
+    """Return this user's folder below the temporary one, the last resort; logs a warning once."""
     global _said
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     try:

@@ -1,8 +1,8 @@
-"""A child that must not outlive its parent, even one killed with SIGKILL.
+"""Ends a child process with its parent, even when the parent is killed with SIGKILL.
 
-The parent puts its process id into the child's environment; the child asks for it at its start. On
-Linux the kernel then ends the child at once; elsewhere, and where another process lies between the two
-(torchrun), a thread looks every second.
+The parent puts its process id into the child's environment; the child reads it at start. On Linux the
+kernel then ends the child at once (PR_SET_PDEATHSIG); elsewhere, and where another process lies between
+the two (torchrun), a thread polls every second.
 """
 
 import ctypes
@@ -19,12 +19,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def bound_to_this_process() -> dict[str, str]:
-    """Return what to add to a child's environment so that it ends with this process."""
+    """Return the variables for a child's environment that make it end with this process."""
     return {VARIABLE: str(os.getpid())}
 
 
 def end_with_parent(environment: Mapping[str, str] = os.environ) -> None:
-    """End this process by SIGTERM once the one that bound it is gone; nothing if none did."""
+    """End this process by SIGTERM once the parent that bound it is gone; no-op for an unbound process."""
     named = environment.get(VARIABLE, "")
     if not named.isdecimal():
         return

@@ -1,10 +1,10 @@
-"""Which process of a training this is, by what its launcher put into the environment."""
+"""Rank of this process in a distributed training, from the launcher's environment variables."""
 
 import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-# The first one that is there counts. CUSP_RANK is a person's word; torchrun and accelerate set RANK.
+# The first one set counts. CUSP_RANK is the user's override; torchrun and accelerate set RANK.
 _VARIABLES = (
     ("CUSP_RANK", None),
     ("RANK", None),
@@ -17,19 +17,19 @@ _TOLD = ("CUSP_RANK", "RANK")
 
 
 class Rank(NamedTuple):
-    """The number of a process in its training, and the variable that says so (None: none does)."""
+    """The rank of a process, and the environment variable it comes from (None: none is set)."""
 
     number: int
     variable: str | None
 
     @property
     def is_guess(self) -> bool:
-        """Whether the launcher only counts its tasks, which may be trainings of their own."""
+        """Whether the variable only numbers the launcher's tasks, which may be separate trainings."""
         return self.variable is not None and self.variable not in _TOLD
 
 
 def rank(environment: Mapping[str, str] = os.environ) -> Rank:
-    """Return this process's rank; 0 where no launcher says anything.
+    """Return this process's rank; 0 where no variable is set.
 
     >>> rank({"RANK": "3"}), rank({"SLURM_PROCID": "2", "SLURM_NTASKS": "1"}).number, rank({}).number
     (Rank(number=3, variable='RANK'), 0, 0)

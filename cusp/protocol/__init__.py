@@ -1,1 +1,1 @@
-"""The contract between a trainer and the monitor, as documented in docs/reference/protocol.md."""
+"""Wire protocol between trainer and monitor, documented in docs/reference/protocol.md."""

@@ -1,4 +1,4 @@
-"""The types and limits of the fields that cross the wire."""
+"""Field types and limits of the wire protocol."""
 
 import json
 import reprlib
@@ -26,11 +26,11 @@ MAX_INTEGER = 2**1000  # fits a float
 MAX_SKIPPED = 100_000
 MAX_TAGS = 32
 MAX_PATH_LENGTH = 1_000
-MAX_DEPTH = 64  # of lists and objects in each other; what reads an answer may stop at a few hundred
+MAX_DEPTH = 64  # nesting of lists and objects; JSON readers may stop at a few hundred
 
 
 def storable(text: str) -> str:
-    """Return the text, or raise ValueError for what PostgreSQL cannot hold: NUL, lone surrogates."""
+    """Return the text; ValueError for characters that PostgreSQL cannot store (NUL, lone surrogates)."""
     if "\0" in text:
         raise ValueError("text must not hold a NUL character")
     try:
@@ -41,7 +41,7 @@ def storable(text: str) -> str:
 
 
 def storable_text(text: str) -> str:
-    r"""Return the text with a question mark for everything that PostgreSQL cannot hold.
+    r"""Return the text with a question mark for each character that PostgreSQL cannot store.
 
     >>> storable_text("a\0b\ud800")
     'a?b?'
@@ -63,7 +63,7 @@ def _storable_object(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _deeper_than(value: object, depth: int) -> bool:
-    """Return whether lists and objects lie in each other deeper than that. No recursion."""
+    """Return whether lists and objects are nested deeper than `depth`. Iterative."""
     layer = [value]
     for _ in range(depth):
         layer = [
@@ -76,13 +76,13 @@ def _deeper_than(value: object, depth: int) -> bool:
 
 
 def _number(value: Any) -> Any:
-    """Refuse what Python would read as a number and JSON does not: true, and "1"."""
+    """Reject values that pydantic would coerce to a number: booleans and strings."""
     if isinstance(value, bool | str | bytes):
         raise ValueError(f"must be a number, not {type(value).__name__}")
     return value
 
 
-# What JSON Schema can say of `storable` and `_storable_object`; recursive, so it has a name of its own.
+# JSON Schema's version of `storable` and `_storable_object`; named, as it is recursive.
 NO_NUL = {"pattern": "^[^\\u0000]*$"}
 PLAIN_JSON: dict[str, Any] = {
     "description": "JSON without a NUL character in any string",
@@ -107,10 +107,10 @@ Name = Annotated[
 Text = Annotated[
     str, Field(max_length=MAX_TEXT_LENGTH, json_schema_extra=NO_NUL), AfterValidator(storable)
 ]
-# Of a dict with names as keys. Pydantic writes a key's pattern as `patternProperties`, which lets others by.
+# For a dict keyed by names. Pydantic writes a key's pattern as `patternProperties`, which allows other keys.
 NAMED = {"propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH, **NO_NUL}}
 Object = Annotated[dict[str, Any], AfterValidator(_storable_object), WithJsonSchema(PLAIN_OBJECT)]
-# After `Field`, or the limits are missing in the JSON schema.
+# Goes after `Field`, or the limits are missing in the JSON schema.
 NUMBER = BeforeValidator(_number)
 Step = Annotated[int, Field(ge=0, le=MAX_STEP), NUMBER]
 Finite = Annotated[float, Field(allow_inf_nan=False), NUMBER]
@@ -146,7 +146,7 @@ def first_problem(error: ValidationError) -> str:
     """Return the first problem of a validation error as a sentence with the field and the value."""
     problem = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in problem["loc"]) or "message"
-    value = reprlib.repr(problem.get("input"))  # of any depth and length
+    value = reprlib.repr(problem.get("input"))  # the value may be of any depth and length
     return (
         f"{field[:200]}: {problem['msg']} (got {value if len(value) <= 80 else value[:77] + '...'})"
     )

@@ -1,8 +1,8 @@
-"""The contract between a trainer and the monitor, as documented in docs/reference/protocol.md.
+"""Messages of the wire protocol, documented in docs/reference/protocol.md.
 
 A `Batch` carries messages up, its `Reply` carries commands down. Every message has a sequence number
-that the trainer owns (`first_seq` + its position), so a repeat is recognised and a gap is seen.
-Non-finite numbers do not exist here: a value that was not measured is left out and counted.
+assigned by the trainer (`first_seq` + its position), which reveals repeats and gaps. Non-finite numbers do
+not exist here: a value that was not measured is left out and counted.
 """
 
 from typing import Annotated, Any, Literal

@@ -1,7 +1,7 @@
-"""Reading what comes over the wire, one message at a time; only what is wrong is left out.
+"""Lenient parser of wire messages: rejects the invalid parts and keeps the rest.
 
-One unusable metric name must not cost a step its format reward, at every step of a training: a point
-keeps the metrics that can be taken, and each of the others is named with the reason.
+One invalid metric name must not cost every step of a training its format reward: a point keeps its valid
+metrics, and each rejected one is named with the reason.
 """
 
 import json
@@ -36,7 +36,7 @@ from cusp.protocol.salvage import Part, Salvaged, salvaged
 from cusp.roles.priority import by_rank
 from cusp.run_config import storable_config
 
-MOST_NAMED = 100  # refused metrics of a point that are named; the others only count
+MOST_NAMED = 100  # rejected metrics of a point that are named; further ones are only counted
 _OTHERS: dict[str, type[Wire]] = {
     "checkpoint": CheckpointMessage,
     "ack": AckMessage,
@@ -48,7 +48,7 @@ _POINT_FIELDS = frozenset(PointMessage.model_fields)
 
 
 class Read(NamedTuple):
-    """A message without what was wrong in it; where nothing is left, `refused` says why."""
+    """A parsed message without its invalid parts; if it is None, `refused` says why."""
 
     message: Message | None
     refused: tuple[Part, ...] = ()
@@ -56,9 +56,9 @@ class Read(NamedTuple):
 
 
 def read_message(raw: object) -> Read:
-    """Return the message in `raw`, and what of it could not be taken.
+    """Return the message in `raw`, and its rejected parts.
 
-    Points are by far the most messages and are checked by hand: one pass over the values.
+    Points are by far the most messages and are validated by hand, in one pass over the values.
 
     >>> read_message({"kind": "point", "step": 3, "metrics": {"reward": 0.5}}).message
     PointMessage(kind='point', step=3, metrics={'reward': 0.5}, skipped=0, at=None)
@@ -75,15 +75,15 @@ def read_message(raw: object) -> Read:
         known = ", ".join(("point", *_OTHERS))
         return _refused(f"a message of the kind {kind!r:.80} is unknown here; known are {known}")
     try:
-        return Read(*salvaged(model, raw))  # the model, what was refused, what is unknown
+        return Read(*salvaged(model, raw))  # the model, refused parts, unknown fields
     except ValidationError as error:
         return _refused(first_problem(error))
 
 
 def read_start(raw: Mapping[str, Any]) -> Salvaged:
-    """Return the announcement of a run without what is wrong in it; ValidationError when none is left.
+    """Return the announcement of a run without its invalid parts; ValidationError when none is left.
 
-    A config that no database can hold is made plain first.
+    The config is first made storable.
     """
     try:
         return Salvaged(RunStart.model_validate(raw), (), ())
@@ -98,9 +98,9 @@ def read_start(raw: Mapping[str, Any]) -> Salvaged:
 
 
 def read_reply(content: bytes) -> tuple[Reply, list[str]]:
-    """Return the monitor's answer, and sentences about commands in it that are unknown here.
+    """Return the monitor's reply, and a sentence for each unknown command of a newer monitor.
 
-    ValidationError when it is none. A newer monitor may know more commands; the others still count.
+    ValidationError when the content is not a reply.
     """
     try:
         return Reply.model_validate_json(content), []
@@ -174,7 +174,7 @@ def _read_point(raw: Mapping[str, Any]) -> Read:
 def _taken(
     step: int, metrics: dict[str, Any], wrong: list[str], refused: list[Part]
 ) -> dict[str, Any]:
-    """Return the metrics that can be taken; the others go to `refused`, the first ones by name."""
+    """Return the valid metrics; the others are appended to `refused`, the first ones by name."""
     for name in wrong[:MOST_NAMED]:
         kind, reason = _fault(name, metrics[name], step)
         refused.append(Part(kind, name, reason, metrics[name]))
@@ -196,7 +196,7 @@ def _taken(
 
 
 def _fault(name: object, value: object, step: int) -> tuple[str, str]:
-    """Return what is wrong with a metric: the kind, and a sentence."""
+    """Return the kind of a metric's fault, and a sentence about it."""
     if type(name) is not str or not 0 < len(name) <= MAX_NAME_LENGTH:
         said = f"a metric name must have 1 to {MAX_NAME_LENGTH} characters, not {len(str(name)):,}"
         return "metric name", f"{said}, as {name!r:.60} at step {step}"

@@ -1,4 +1,4 @@
-"""What a trainer says of a run when it begins: policy, metadata, the announcement itself."""
+"""Announcement of a run: policy, metadata and `RunStart`."""
 
 from typing import Annotated, Literal
 

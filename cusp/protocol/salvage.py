@@ -1,8 +1,8 @@
-"""Taking what can be taken of an object of the wire: only the wrong part of it is left out.
+"""Partial validation of wire objects: repairs or drops invalid parts and keeps the rest.
 
-A text that is too long is cut, a list or object with too many entries ends at its limit, an unknown
-field of a newer peer is ignored, and any other wrong value that has a default is dropped. What cannot
-do without its wrong value is refused as a whole.
+A text that is too long is cut, a list or object with too many entries is truncated, an unknown field of a
+newer peer is ignored, and any other invalid value with a default is dropped. An object that needs its
+invalid value is rejected as a whole.
 """
 
 import reprlib
@@ -14,10 +14,10 @@ from pydantic import BaseModel, ValidationError
 
 from cusp.protocol.fields import storable_text
 
-ROUNDS = 4  # a mended value may still be wrong, and what lies below a dropped one is looked at anew
-MOST_PROBLEMS = 100  # mended one by one below one field; beyond that the field is dropped
-DEEPEST = 4  # place of a problem that is mended: metadata, roles, the role, the number
-# Without these the rest would mean something else than what was sent.
+ROUNDS = 4  # a repaired value may still be invalid, so validation is repeated
+MOST_PROBLEMS = 100  # repaired one by one below one field; a field with more is dropped
+DEEPEST = 4  # deepest path of a repaired value: metadata, roles, the role, the number
+# Without these the rest would have another meaning.
 NEEDED = ("v", "kind", "state", "status", "path")
 # A policy of a newer client that is unknown here must not stop a training, nor cost GPU time.
 INSTEAD: Mapping[tuple[str, ...], Any] = {
@@ -29,7 +29,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Part(NamedTuple):
-    """A part that could not be taken: what is wrong with it in a word, where, and in a sentence."""
+    """A rejected part: the kind of fault, its path, and the reason as a sentence."""
 
     kind: str
     name: str
@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
 
 class Salvaged(NamedTuple):
-    """What could be taken; `refused` are the wrong parts, `unknown` the names of ignored fields."""
+    """The valid rest of an object; `refused` are the invalid parts, `unknown` the ignored field names."""
 
     model: Any
     refused: tuple[Part, ...]
@@ -46,9 +46,9 @@ class Salvaged(NamedTuple):
 
 
 def salvaged(model: type[M], raw: Mapping[str, Any]) -> Salvaged:
-    """Return the object in `raw` without what is wrong in it; ValidationError when nothing is left.
+    """Return the object in `raw` without its invalid parts; ValidationError when it cannot be repaired.
 
-    The error is that of the whole object, as it was sent.
+    The error is that of the whole object as it was sent.
     """
     try:
         return Salvaged(model.model_validate(raw), (), ())
@@ -59,7 +59,7 @@ def salvaged(model: type[M], raw: Mapping[str, Any]) -> Salvaged:
     unknown: list[str] = []
     problem = first
     for _ in range(ROUNDS):
-        # From the last to the first, so that an entry of a list that goes does not move the others.
+        # Last to first: removing a list entry must not shift the indices of other problems.
         for one in reversed(_few(problem.errors(include_url=False))):
             _mend(mended, one, refused, unknown, first)
         try:
@@ -72,7 +72,7 @@ def salvaged(model: type[M], raw: Mapping[str, Any]) -> Salvaged:
 
 
 def _few(problems: list[Any]) -> list[Any]:
-    """Return the problems; those of a field that has too many as one with the whole field."""
+    """Return the problems, merging those of a field with more than `MOST_PROBLEMS` into one."""
     fields = Counter(one["loc"][:2] for one in problems)
     many = {place for place, count in fields.items() if count > MOST_PROBLEMS}
     if not many:
@@ -85,7 +85,7 @@ def _few(problems: list[Any]) -> list[Any]:
 
 
 def _copied(value: Any, depth: int) -> Any:
-    """Return a copy of lists and objects so deep; what lies deeper may be too deep to copy."""
+    """Return a copy of lists and objects down to `depth`; deeper parts are shared, not copied."""
     if depth < 0:
         return value
     if isinstance(value, Mapping):
@@ -96,7 +96,7 @@ def _copied(value: Any, depth: int) -> Any:
 def _mend(
     raw: Any, problem: Any, refused: list[Part], unknown: list[str], first: ValidationError
 ) -> None:
-    """Cut, clean or drop the value that a problem is about; raise `first` if it is needed."""
+    """Cut, clean or drop the value of a problem; raise `first` if the value is required."""
     place = [part for part in problem["loc"] if part != "[key]"][:DEEPEST]
     if problem["type"] == "missing":
         place = place[:-1]
@@ -105,7 +105,7 @@ def _mend(
     holder = _at(raw, place[:-1])
     name = ".".join(map(str, place))
     if holder is None or not _has(holder, place[-1]):
-        return  # went with something else
+        return  # already removed with another problem
     value = holder[place[-1]]
     if problem["type"] == "extra_forbidden":
         unknown.append(name)
@@ -120,7 +120,7 @@ def _mend(
 
 
 def _instead(place: Sequence[Any], value: Any, problem: Any) -> tuple[Any, str]:
-    """Return what is taken instead of a value, and what was done in words."""
+    """Return the replacement of a value, and a description of the change."""
     if problem["loc"][-1] == "[key]":
         return None, "left out"
     most: int = (problem.get("ctx") or {}).get("max_length", 0)
@@ -140,7 +140,7 @@ def _instead(place: Sequence[Any], value: Any, problem: Any) -> tuple[Any, str]:
 
 
 def _said(name: str, problem: Any) -> str:
-    shown = reprlib.repr(problem.get("input"))  # of any depth and length
+    shown = reprlib.repr(problem.get("input"))  # the value may be of any depth and length
     return f"{name[:200]}: {problem['msg']} (got {shown:.80})"
 
 

@@ -1,1 +1,1 @@
-"""Roles: which logged metrics are the format reward, the accuracy, the length and so on."""
+"""Roles: map logged metrics to format reward, accuracy reward, completion length and so on."""

@@ -1,4 +1,4 @@
-"""Which logged key is what to the detector: by the rules of `role_rules`, or as the user told.
+"""Assigns detector roles to logged keys, by the rules of `rules.py` or as the user specified.
 
 >>> found = assign(["rewards/soft_format_reward_func", "rewards/xmlcount_reward_func", "kl"])
 >>> found.values({"rewards/soft_format_reward_func": 0.25, "rewards/xmlcount_reward_func": 0.5})
@@ -52,7 +52,7 @@ names that differ from step to step would change the past with every step."""
 
 
 class RoleError(CuspError, ValueError):
-    """Roles that were told cannot be meant: the message names the role or key and the way out."""
+    """Roles that the user specified are invalid: the message names the role or key and the way out."""
 
 
 def assign(
@@ -62,9 +62,8 @@ def assign(
 ) -> Assignment:
     """Return the role of each logged key.
 
-    `told` names the keys of a role, by key or by name of the reward function; a role told has those and
-    no others, none if the list is empty. `weights` are those of the reward functions in training, by
-    function name, 1 where it is not there.
+    `told` are the user's keys of a role, by key or by name of the reward function; such a role has exactly
+    those, none if the list is empty. `weights` are the training weights by reward function, default 1.
     """
     told, weights = told or {}, weights or {}
     logged = _by_address(names)
@@ -109,9 +108,9 @@ def assign(
 
 
 def check_told(told: Mapping[str, Sequence[str]], names: Iterable[str] = ()) -> None:
-    """Raise RoleError for a role that there is not, a key in two roles, or one that was never logged.
+    """Raise RoleError for an unknown role, a key in two roles, or a key that was never logged.
 
-    Without `names` nothing is known of what is logged, and every key is taken.
+    Without `names` (the logged keys) every key is accepted.
     """
     logged = _by_address(names)
     whose: dict[str, str] = {}
@@ -146,7 +145,7 @@ def _not_logged(role: str, key: str, names: Sequence[str]) -> str:
 
 
 def _by_address(names: Iterable[str]) -> dict[str, str]:
-    """Return one logged key for each canonical name; where two are the same, the one that counts."""
+    """Return one logged key for each canonical name: the one with the highest precedence."""
     best: dict[str, str] = {}
     for name in names:
         address = canonical_name(name)
@@ -156,7 +155,7 @@ def _by_address(names: Iterable[str]) -> dict[str, str]:
 
 
 def _address_of(said: str, logged: Mapping[str, str]) -> str | None:
-    """Return the canonical name of the logged key that a person means, None if there is none."""
+    """Return the canonical name of the logged key that the user's text refers to, or None."""
     address = canonical_name(said)
     if address in logged:
         return address
@@ -167,10 +166,10 @@ def _address_of(said: str, logged: Mapping[str, str]) -> str | None:
 
 
 def _settled(role: str, members: list[Member]) -> list[Member]:
-    """Return the members that count: told ones, else the role's own series alone, else all found.
+    """Return the members in use: the user's, else the role's own series alone, else all that rules found.
 
-    Whoever logs `format_reward` has said what the format reward is. Points of an older client have it
-    for a function that a newer one logs as itself: that is one member with two keys.
+    A logged `format_reward` defines the format reward. Points of an older client have that key for a
+    function that a newer client logs under its own name: one member with two keys.
     """
     if role not in ADDED_UP:
         return sorted(members, key=lambda m: precedence(m.key))[:1]
@@ -188,15 +187,15 @@ def _with_other_key(member: Member, key: str) -> Member:
 
 
 def _covered(name: str, final: Mapping[str, tuple[Member, ...]]) -> bool:
-    """Return whether the key's role is there already, from a key that goes before it."""
+    """Return whether the key's role is already filled by a key of higher precedence."""
     rule = found(name)
     return rule.role is not None and any(m.source == "rule" for m in final.get(rule.role, ()))
 
 
 def _trained(members: list[Member], weights: Mapping[str, float]) -> tuple[list[Member], list[str]]:
-    """Return the members without those of weight 0, and the keys of these.
+    """Return the members of nonzero weight, and the keys of the others.
 
-    Where all have weight 0 they are only measured (an accuracy beside a cosine): then they are the role.
+    If all have weight 0 they are measured only (an accuracy beside a cosine reward) and all of them count.
     """
     trained = [member for member in members if _weight(member, weights) != 0]
     if not trained:
@@ -206,7 +205,7 @@ def _trained(members: list[Member], weights: Mapping[str, float]) -> tuple[list[
 
 def _weighted(member: Member, chosen: list[Member], weights: Mapping[str, float]) -> Member:
     weight = _weight(member, weights) or 1.0
-    if len(chosen) == 1:  # on the scale it is logged on
+    if len(chosen) == 1:  # one member keeps its logged scale
         weight = math.copysign(1.0, weight)
     scale, offset = (-weight, weight) if member.bad else (weight, 0.0)
     return Member(member.key, member.source, member.why, member.bad, scale, offset, member.also)

@@ -1,4 +1,4 @@
-"""What a run's roles are, in sentences: who took which and why, what is missing, and what that costs."""
+"""Sentences that explain a run's roles: the keys of each and why, missing roles and their cost."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _MOST_NAMED = 8
 
 
 def describe(assignment: Assignment) -> list[str]:
-    """Return sentences on the roles of a run, the first three on what the detector looks at first.
+    """Return sentences on the roles of a run, the three most important to the detector first.
 
     >>> from cusp.roles.assign import assign
     >>> found = assign(["rewards/soft_format_reward_func", "rewards/xmlcount_reward_func", "kl"])
@@ -39,7 +39,7 @@ def describe(assignment: Assignment) -> list[str]:
 
 
 def formula(members: Sequence[Member]) -> str:
-    """Return how the value of a role is made of its keys.
+    """Return the formula of a role's value over its keys, as text.
 
     >>> formula([Member("rewards/a", "rule", scale=0.5), Member("b_rate", "rule", "", True, -1.0, 1.0)])
     '0.5 x rewards/a + (1 - b_rate)'
@@ -71,7 +71,7 @@ def _role(role: str, assignment: Assignment) -> str:
 
 
 def _cost(role: str, assignment: Assignment) -> str:
-    """Return what the lack of a role costs."""
+    """Return the consequence of a missing role as a sentence."""
     others = [_LABELS[other] for other in _SHOWN if assignment.members.get(other)]
     others += [other for other in ("entropy",) if assignment.members.get(other)]
     if role == "format":
@@ -86,7 +86,7 @@ def _cost(role: str, assignment: Assignment) -> str:
 
 
 def _how(assignment: Assignment) -> str | None:
-    """Return how to tell roles, where something is missing or not recognised."""
+    """Return a hint for setting roles if one is missing or was set wrongly, else None."""
     missing = [role for role in _SHOWN if not assignment.members.get(role)]
     if not missing and not assignment.absent and not assignment.unknown:
         return None

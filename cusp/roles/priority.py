@@ -1,4 +1,4 @@
-"""Which metrics go first where there is not room for all: those that the detector can use."""
+"""Priority of metrics under a limit: those that the detector uses come first."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -11,7 +11,7 @@ REWARDS = "rewards/"
 
 @lru_cache(maxsize=4096)
 def rank(name: str) -> int:
-    """Return 0 for a canonical metric, 1 for what has a role or is of a reward function, 2 for any other.
+    """Return 0 for a canonical metric, 1 for one with a role or of a reward function, 2 for any other.
 
     >>> rank("format_reward"), rank("rewards/cosine/mean"), rank("time/forward")
     (0, 1, 2)
@@ -23,5 +23,5 @@ def rank(name: str) -> int:
 
 
 def by_rank(names: Iterable[str]) -> list[str]:
-    """Return the names, those that matter first, each kind in the order in which it came."""
+    """Return the names sorted by rank; the sort is stable."""
     return sorted(names, key=rank)

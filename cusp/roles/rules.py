@@ -1,9 +1,9 @@
-"""The role that a logged key has by its name: docs/reference/roles.md, in code.
+"""Rules that derive a role from the name of a logged key, as listed in docs/reference/roles.md.
 
 A key is split into words (`XMLCount_rewardFunc` is xml, count, reward, func), so that `format` is found in
-`soft_format_reward_func` and not in `information`. Two kinds of keys are told apart: a reward function
-(`rewards/NAME`), whose name may be anything a person thought of, and every other key, of which only clear
-names are taken (`accuracy`, `format_failure_rate`; not `num_answer_tokens`).
+`soft_format_reward_func` and not in `information`. Reward functions (`rewards/NAME`) may have any name, so
+their rules are broad; of other keys only clear names match (`accuracy`, `format_failure_rate`; not
+`num_answer_tokens`).
 """
 
 import re
@@ -45,7 +45,7 @@ _MEAN = frozenset({"mean", "avg", "average"})
 _SPREAD = _set(
     "std stdev stddev var variance sem min max median sum p5 p10 p25 p50 p75 p90 p95 p99"
 )
-# What is counted or costed about a format or an answer is not whether it is right.
+# Counts and costs of a format or an answer do not measure whether it is right.
 _OTHER = _set(
     "len length lengths long overlong token tokens word words char chars time times speed latency loss"
     " repetition repetitive repeat ngram diversity similarity entropy kl grad lr memory"
@@ -86,7 +86,7 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 
 @dataclass(frozen=True)
 class Found:
-    """What a name says: its role or None, why, and whether a high value is bad (a failure rate)."""
+    """The role that a name implies or None, why, and whether a high value is bad (a failure rate)."""
 
     role: str | None
     why: str = ""
@@ -120,7 +120,7 @@ def function_of(key: str) -> str | None:
 
 
 def is_apart(key: str) -> bool:
-    """Return whether the key is no training mean: evaluation, a spread or extreme, a time of a profile.
+    """Return whether the key is not a training mean: evaluation, spread, extreme or profiling time.
 
     >>> [is_apart(key) for key in ("eval_rewards/format/mean", "reward_std", "rewards/x/std", "val/acc")]
     [True, True, True, True]
@@ -141,7 +141,7 @@ def is_apart(key: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def found(key: str) -> Found:
-    """Return the role that a key has by its name.
+    """Return the role that a key's name implies.
 
     >>> found("rewards/soft_format_reward_func").role, found("rewards/check_answer/mean").role
     ('format', 'accuracy')
@@ -165,7 +165,7 @@ def found(key: str) -> Found:
 
 
 def _measure(words: set[str]) -> Found | None:
-    """Return that the key is the mean completion length or entropy, whatever the trainer calls it."""
+    """Return the role of a key for mean completion length or entropy, under any trainer's name, or None."""
     if words <= _ENTROPIES and "entropy" in words:
         return Found("entropy", "`entropy` in its name")
     if words & _LENGTHS and words & _COMPLETIONS and not words & _NOT_MEAN:
@@ -174,7 +174,7 @@ def _measure(words: set[str]) -> Found | None:
 
 
 def _of_function(words: list[str]) -> Found:
-    """Judge a reward function: the first of these rules that fits."""
+    """Return the role of a reward function by the first rule that matches."""
     if _OTHER & set(words):
         return Found(None)
     if mixed := _mixed(words):
@@ -194,7 +194,7 @@ def _of_function(words: list[str]) -> Found:
 
 
 def _of_key(words: list[str]) -> Found:
-    """Judge a key that is no reward function: only a clear name is taken, as it may be anything."""
+    """Return the role of a key that is not a reward function; only a clear name matches."""
     clear = {word for word in words if word in _RIGHT or _is_form(word) or word == "malformed"}
     said = {"exact", "match"} <= set(words) or ("answer" in words and bool(_BAD & set(words)))
     if not (clear or said):
@@ -203,7 +203,7 @@ def _of_key(words: list[str]) -> Found:
 
 
 def _mixed(words: list[str]) -> Found | None:
-    """Return that a function is of both kinds where its name joins them: `format_and_answer`."""
+    """Return the mixed result for a name that joins both kinds (`format_and_answer`), or None."""
     for place, word in enumerate(words[1:-1], 1):
         left, right = words[place - 1], words[place + 1]
         if word in _JOINERS:

@@ -1,4 +1,4 @@
-"""What a role is made of, and its value at a point."""
+"""Members of a role, and the role's value at a point."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Member:
-    """A logged key in a role: it gives `offset + scale * value`.
+    """A logged key in a role; it contributes `offset + scale * value`.
 
     `also` is the key of the same function in points of an older client.
     """
@@ -21,7 +21,7 @@ class Member:
     also: str | None = None
 
     def value(self, metrics: Mapping[str, float]) -> float | None:
-        """Return what the key gives to its role at a point, None where it was not logged."""
+        """Return the key's contribution to its role at a point, None where it was not logged."""
         raw = metrics.get(self.key)
         if raw is None and self.also is not None:
             raw = metrics.get(self.also)
@@ -29,12 +29,12 @@ class Member:
 
     @property
     def plain(self) -> bool:
-        """Whether the role's value is the logged one."""
+        """Whether the contribution equals the logged value."""
         return (self.scale, self.offset, self.also) == (1.0, 0.0, None)
 
 
 def value_of(members: Sequence[Member], metrics: Mapping[str, float]) -> float | None:
-    """Return the sum of what the members give, None where one of them was not logged.
+    """Return the sum of the members' contributions, None where one of them was not logged.
 
     >>> both = (Member("a", "rule", scale=2.0), Member("b", "rule"))
     >>> value_of(both, {"a": 0.25, "b": 0.5}), value_of(both, {"a": 0.25})
@@ -51,9 +51,9 @@ def value_of(members: Sequence[Member], metrics: Mapping[str, float]) -> float |
 
 @dataclass(frozen=True)
 class Assignment:
-    """The members of every role that has any, and what is left over.
+    """The members of every role that has any, and the keys left over.
 
-    `unrecognised`: reward functions without a role. `absent`: keys told for a role that are not logged.
+    `unrecognised`: reward functions without a role. `absent`: the user's keys that are not logged.
     `untrained`: functions of weight 0 that were left out of a role.
     """
 
@@ -61,13 +61,13 @@ class Assignment:
     unrecognised: tuple[str, ...] = ()
     absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     untrained: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()  # roles told that there are not
+    unknown: tuple[str, ...] = ()  # the user's roles that do not exist
 
     def values(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """Return the value of each role at a point.
 
-        A role of several functions is the sum of them, weighted as trained. Where one of them was not
-        logged the role was not measured: a sum of fewer would look like a fall.
+        A role of several functions is their sum, weighted as trained. If one of them was not logged, the
+        role has no value: a partial sum would look like a fall.
         """
         result = {}
         for role, members in self.members.items():

@@ -1,1 +1,1 @@
-"""From a training process to the monitor: spool, sender, announcement, retries."""
+"""Transport from a training process to the monitor: spool, sender, announcement, retries."""

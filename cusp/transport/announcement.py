@@ -1,7 +1,7 @@
-"""Announcing a run in whatever form the monitor takes it: a config must not hide a training.
+"""Announcement of a run, reduced step by step until the monitor accepts it.
 
-The announcement is repeated until it is taken, so one that is refused for its content (a proxy that lets
-1 MiB by, an older monitor that knows a field otherwise) is told again with less.
+It is retried until accepted, so one that is refused for its content (a proxy's limit of 1 MiB, an older
+monitor's other idea of a field) is sent again with less: a config must not hide a training.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,9 +27,9 @@ def announcement(
     tags: Iterable[object] | None = None,
     **fields: Any,
 ) -> RunStart:
-    """Return the announcement of a run with what is wrong in it mended; `say` is told of each kind.
+    """Return the announcement of a run with invalid parts repaired; `say` is called for each kind.
 
-    `config` is plain JSON. ValidationError is raised for an id that is none.
+    `config` is plain JSON. ValidationError for an invalid id.
     """
     kept, gone = cut(config)
     if gone:
@@ -59,12 +59,12 @@ def announcement(
 
 
 def leaner(start: Mapping[str, Any]) -> Iterator[Json]:
-    """Yield the announcement with ever less in it, for a monitor that refuses it as it is."""
+    """Yield ever smaller versions of an announcement, for a monitor that refuses the content."""
     config, gone = cut(start.get("config") or {}, _LEAN_BYTES)
     if gone:
         yield {**start, "config": config}
     bare = {key: start[key] for key in _NEEDED if key in start}
     if policy := start.get("policy"):
         yield {**bare, "policy": policy, "config": {LEFT_OUT: ["everything"]}}
-    # Without a policy that the monitor understands it may watch, not stop.
+    # The last resort loses the policy, so the monitor may only watch.
     yield {**bare, "policy": {"action": "watch"}, "config": {LEFT_OUT: ["everything"]}}

@@ -1,4 +1,4 @@
-"""An attempt on its way to the monitor: its announcement and its spool, live or left behind."""
+"""One attempt to be shipped: its announcement and its spool, live or left behind by a dead process."""
 
 import json
 import time
@@ -14,22 +14,20 @@ from cusp.transport.spool import Spool
 
 @dataclass
 class Attempt:
-    """One attempt's spool on its way: the live one, or one that a dead process left behind."""
+    """Announcement, spool and lock of one attempt, and its state at the monitor."""
 
     start: dict[str, object]
     spool: Spool
     announced: bool = False
     forgotten: bool = False
-    lock: file_lock.Lock | None = (
-        None  # keeps `cusp sync` and other trainings from shipping it, too
-    )
-    late: bool = False  # the process that wrote it has ended
-    superseded: bool = False  # a later one has the run, says the monitor
-    withheld: int = 0  # points not written since it was told that it is superseded
+    lock: file_lock.Lock | None = None  # excludes `cusp sync` and other trainings
+    late: bool = False  # its process has ended
+    superseded: bool = False  # the monitor reports a later attempt
+    withheld: int = 0  # points not written since it was superseded
     born: float = field(default_factory=time.monotonic)
 
     def close(self) -> None:
-        """Close the spool and let others have it."""
+        """Close the spool and release its lock."""
         self.spool.close()
         if self.lock is not None:
             self.lock.close()
@@ -44,15 +42,15 @@ class Attempt:
         return str(self.start["attempt_id"])
 
     def announcement(self) -> dict[str, object]:
-        """Return what the monitor is told of it now: also whether it lives, and its age.
+        """Return the announcement as of now, with liveness and age in seconds.
 
-        Of a living one the age is exact, though the clock may have been set meanwhile. A superseded one is
-        told to a monitor that knows neither (a new database) as one of the past, whichever of the two comes
-        first: it would take the run back otherwise, which it does not write to any more.
+        The age of a live attempt is exact even if the clock was set meanwhile. A superseded attempt is
+        announced as late: a monitor with a new database would otherwise make it the current one, though it
+        writes no more.
         """
         at = self.start.get("at")
         age_s: float | None = time.monotonic() - self.born
-        if self.late:  # what an older version wrote does not say when it began
+        if self.late:  # files of an older version have no start time
             age_s = max(0.0, time.time() - at) if isinstance(at, int | float) else None
         told = {**self.start, "late": self.late, "age_s": age_s}
         return {**told, "late": True, "after": None} if self.superseded else told
@@ -61,9 +59,9 @@ class Attempt:
 def refusal(
     url: str, token: str | None, start: dict[str, object], timeout_s: float = 3.0
 ) -> str | None:
-    """Return why the monitor takes no attempt of this run, or None: it does, or cannot be asked now.
+    """Return why the monitor refuses the attempt; None if it accepts or cannot be reached.
 
-    Announces the attempt, which the sender does again: a repeat changes nothing.
+    Announces the attempt; idempotent, so the sender may repeat it.
     """
     try:
         with connect(url, token, timeout=timeout_s) as http:
@@ -76,7 +74,7 @@ def refusal(
 
 
 def load_leftover(folder: Path) -> Attempt | None:
-    """Return the attempt that a dead process left in `folder` with messages unsent, or None.
+    """Return the attempt of a dead process in `folder` with unsent messages, or None.
 
     It is locked until it is closed: one process at a time opens a spool.
     """

@@ -1,8 +1,8 @@
-"""Telling the monitor about a run that no process trains now, from one that is trained beside it.
+"""Reports for another run of the same folder that no process trains now.
 
-Two runs may save into one folder. The later one knows that a checkpoint of the other was saved over; what
-it says goes into the other's own spool, so that it reaches the monitor under that run and is not lost
-while the monitor is away.
+Two runs may save into one folder, and the later one sees that it saved over a checkpoint of the other. It
+writes that message to the other run's spool, so that it reaches the monitor under that run and survives an
+outage.
 """
 
 import time
@@ -14,14 +14,14 @@ from cusp.ids import is_id
 from cusp.process import file_lock
 from cusp.transport.spool import Spool
 
-WAIT_S = 15.0  # for who ships that spool just now: as long as a request may take
+WAIT_S = 15.0  # for the process that is shipping that spool: longer than one request's timeout
 
 
 def told(directory: Path, lost: Manifest, path: Path) -> Path | None:
-    """Say in the spool of another run's last attempt that its checkpoint is not at `path` any more.
+    """Append to the spool of another run's last attempt that its checkpoint is no longer at `path`.
 
     Returns the attempt's folder, to be shipped. None when the run is not of this box, has its root
-    elsewhere, or when a live process has it (which finds out by itself).
+    elsewhere, or is trained by a live process (which notices by itself).
     """
     home = directory / "runs" / str(lost.run_id)
     attempts = home / "attempts"
@@ -31,7 +31,7 @@ def told(directory: Path, lost: Manifest, path: Path) -> Path | None:
     if not any(path.is_relative_to(root) for root in roots):
         return None
     message = location.message(roots, *location.instead(roots, str(lost.run_id), lost, path))
-    last = lineage.newest(home)  # as the folder notes it: an id is of a clock that may be wrong
+    last = lineage.newest(home)  # the folder's own note, not the greatest id: clocks may be wrong
     newest = attempts / last if last else None
     if newest is None or not (newest / "start.json").is_file():
         return None

@@ -1,17 +1,17 @@
-"""How long a server asks its clients to wait (`Retry-After`, RFC 9110 10.2.3), as far as it is believed."""
+"""Parses Retry-After (RFC 9110, section 10.2.3), capped at 60 s."""
 
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-MOST_S = 60.0  # a wrong word, or one meant for browsers, must not silence a training for an hour
+MOST_S = 60.0  # a wrong value, or one meant for browsers, must not silence a training for an hour
 _SAID_WITH = (429, 503)
 
 
 def asked_wait_s(status: int, headers: Mapping[str, str], *, now: float | None = None) -> float:
-    """Return the seconds from 0 to `MOST_S` that an answer asks to wait; 0.0 if it asks for nothing.
+    """Return the seconds to wait, from 0 to `MOST_S`; 0.0 without a valid header.
 
-    `now` is seconds since 1970, for a date in place of seconds. What cannot be read counts as nothing.
+    `now` is seconds since 1970, for a date in place of seconds.
 
     >>> asked_wait_s(429, {"retry-after": "7"}), asked_wait_s(503, {"retry-after": "86400"})
     (7.0, 60.0)

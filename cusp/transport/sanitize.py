@@ -1,7 +1,7 @@
-"""Making what a training logs into messages that the monitor takes; each kind of change is said once.
+"""Converts logged values to valid messages; each kind of change is logged once. Nothing here raises.
 
-A training logs what it likes: a name of 300 characters, a tab in it, 600 layer norms, a tensor of many.
-The rest of the step must not go with it, and nothing here raises.
+A training may log a name of 300 characters or with a tab, 600 layer norms, a tensor of many values: the rest
+of the step must not be lost with them.
 """
 
 import hashlib
@@ -23,17 +23,17 @@ from cusp.roles.priority import by_rank
 
 log = logging.getLogger("cusp")
 
-MOST_PARTS = 4  # messages of one step; the monitor has room for some 2,000 names in a whole run
+MOST_PARTS = 4  # messages of one step; the monitor's quota is some 2,000 names in a whole run
 MOST_REWARDS = 64
-MOST_KINDS = 50  # said; a monitor that invents ever new ones is not listened to
+MOST_KINDS = 50  # that are logged; bounds a monitor that invents ever new ones
 _TEXTS = ("prompt", "completion", "reason")
 
 
 @lru_cache(maxsize=4096)
 def sendable_name(name: str) -> str:
-    r"""Return a name that the monitor takes: the name itself, or one made of it, the same every time.
+    r"""Return the name if it is valid, else a valid name with a hash suffix. Deterministic.
 
-    Two names that differ only in what was changed stay two.
+    The hash keeps names apart that differ only in the replaced characters.
 
     >>> sendable_name("reward"), sendable_name("grad\tnorm"), sendable_name("")
     ('reward', 'grad_norm~17ca7aec', 'unnamed~da39a3ee')
@@ -48,7 +48,7 @@ def sendable_name(name: str) -> str:
 
 
 class Mender:
-    """The messages of one run; it remembers what it has said."""
+    """Builds the messages of one run, and logs each kind of change once."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
@@ -62,9 +62,9 @@ class Mender:
     def points(
         self, step: int, metrics: Mapping[str, float], skipped: int, at: float
     ) -> list[dict[str, Any]]:
-        """Return a point as one message, or as several of the same step where it has too many metrics.
+        """Return a point as one message, or as several of the same step if it has too many metrics.
 
-        The first of them holds what the detector looks at.
+        The first of them holds the metrics that the detector uses.
         """
         named = {sendable_name(name): value for name, value in metrics.items()}
         if named.keys() != metrics.keys():
@@ -104,7 +104,7 @@ class Mender:
         return [{**head, "metrics": parts[0]}, *rest]
 
     def not_numbers(self, metrics: Mapping[str, object], values: Mapping[str, float]) -> None:
-        """Say which of the metrics are no numbers, so that they were left out."""
+        """Log which metrics are not numbers and were left out."""
         for name, value in metrics.items():
             if name not in values and value is not None and not _is_not_finite(value):
                 self.say(
@@ -115,7 +115,7 @@ class Mender:
                 )
 
     def other(self, message: Mapping[str, object]) -> dict[str, Any] | None:
-        """Return a message that is no point with its texts cut and cleaned, or None if it is no use."""
+        """Return a message other than a point with its texts cut and cleaned, or None if it is invalid."""
         made = dict(message)
         for field in _TEXTS:
             if isinstance(text := made.get(field), str):
@@ -138,13 +138,13 @@ class Mender:
         return made
 
     def refused(self, refusals: Iterable[Refusal]) -> None:
-        """Say what the monitor did not take."""
+        """Log the parts that the monitor refused."""
         for one in refusals:
             self.say(f"refused: {one.kind}", "The monitor left out: %.300s", one.reason)
 
 
 def sendable_text(text: str) -> str:
-    """Return the text without what no database can hold, cut to what the monitor takes."""
+    """Return the text cleaned for storage and cut to the monitor's limit."""
     clean = storable_text(text)
     return clean if len(clean) <= MAX_TEXT_LENGTH else clean[: MAX_TEXT_LENGTH - 1] + "…"
 
@@ -157,18 +157,18 @@ def sendable_label(value: object, instead: str) -> str:
     """
     try:
         text = storable_text(str(value))
-    except Exception:  # whatever an object of the user's raises must not end his training
+    except Exception:  # a user's object may raise anything, which must not end the training
         text = ""
     text = text if len(text) <= MAX_NAME_LENGTH else text[: MAX_NAME_LENGTH - 1] + "…"
     return text or instead
 
 
 def _is_not_finite(value: object) -> bool:
-    """Return whether it would be a number, were it finite: those are counted as not measured."""
+    """Return whether the value is None, NaN or infinite, which counts as not measured."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except OverflowError:
         return True
-    except Exception:  # a tensor of many, a text, anything
+    except Exception:  # text, a tensor of many values, or anything else
         return False
     return number - number != 0.0

@@ -1,7 +1,7 @@
-"""The thread that ships spools to the monitor and brings its commands back.
+"""Sender thread: ships spools to the monitor and receives commands.
 
-It owns the network: nothing it meets may reach the training. A repeat is ignored by the monitor and a
-gap makes it ask again, so at-least-once here is effectively once there.
+No network error reaches the training. The monitor ignores repeats and asks again after a gap, so
+at-least-once delivery here is effectively once there.
 """
 
 import json
@@ -27,21 +27,21 @@ from cusp.transport.retry_after import asked_wait_s
 
 log = logging.getLogger("cusp")
 
-HEARTBEAT_S = 0.5  # a stop is known that soon, so it takes at most this long and one step
-COALESCE_S = 0.02  # a step logs several messages at once: they travel together
-GAP_S = 0.2  # from one request to the next: so do the steps of a fast loop
-# A request holds the interpreter for milliseconds. In a loop of dozens of steps a second one of a hundred
-# calls of log() would meet that; with fewer requests it is one of several hundred.
+HEARTBEAT_S = 0.5  # bounds the delay of a stop to this and one step
+COALESCE_S = 0.02  # joins the several messages of one step in a batch
+GAP_S = 0.2  # between two requests; joins the steps of a fast loop
+# A request holds the GIL for milliseconds. In a loop of dozens of steps a second, one of a hundred log()
+# calls would wait for it; with a longer gap it is one of several hundred.
 MANY, GAP_OF_MANY_S = 10, 0.5
 FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 10.0
-TIMEOUT_S = 10.0  # without a byte of the answer
-UNWANTED = (400, 413, 422)  # what is wrong is the content
-BELIEVED_AFTER = 3  # refusals of one message: a single one may come from something on the way
+TIMEOUT_S = 10.0  # read timeout
+UNWANTED = (400, 413, 422)  # statuses that refuse the content
+BELIEVED_AFTER = 3  # refusals before a message is given up: a single one may come from a proxy
 
 
 class MonitorRefusal(Exception):
-    """The monitor will not take this request, however often it is repeated (4xx)."""
+    """The monitor refuses this request for good (4xx): a retry is of no use."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"the monitor answered {status}: {detail}")
@@ -51,10 +51,9 @@ class MonitorRefusal(Exception):
 class Sender:
     """Ships one live attempt and then the left-over ones, until closed.
 
-    `on_commands` is called in the sender's thread with all the commands that a reply carries (repeats
-    too): one that was there before and is not any more has ended at the monitor. `on_superseded` is called
-    with the monitor's words whenever they say that a later attempt has the run. `on_refused` is told what
-    the monitor left out of a batch.
+    `on_commands` is called in the sender's thread with all open commands of each reply (repeats, too): one
+    that is missing from a later reply was closed by the monitor. `on_superseded` is called with the
+    monitor's message whenever a later attempt has the run, `on_refused` with the refused parts of a batch.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Sender:
         self._url = url
         self._live = live
         self._leftover = leftover or []
-        # Attempts of other runs in the same folder; none is open meanwhile.
+        # Folders of attempts of other runs with messages to ship (`neighbours.py`).
         self._beside: list[Path] = []
         self._on_commands, self._on_refused = on_commands, on_refused
         self._on_superseded = on_superseded
@@ -88,31 +87,31 @@ class Sender:
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._closing = threading.Event()
-        self._hurry = threading.Event()  # the training has ended: nothing more to wait for
+        self._hurry = threading.Event()  # set at the training's end: send without gaps
         self._retry_s = self._backoff_s = 0.0
         self._gap_s = GAP_S
         self._silent_for = 0
         self._refused_seq, self._refusals = -1, 0
         self.failures = 0
-        self.refused = False  # the last failure was a word on this run, not one on the network
+        self.refused = False  # the last failure was a refusal of this run, not a network error
         self._thread = threading.Thread(target=self._run, name="cusp-sender", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that there is something to send."""
+        """Wake the thread: there are messages to send."""
         if os.getpid() == self._process:
             self._wake.set()
 
     def ship_also(self, folder: Path) -> None:
-        """Ship what was appended to the spool of an attempt that no process has, after the live one."""
+        """Ship the spool in `folder`, of an attempt without a live process, after the live one."""
         if folder not in self._beside:
             self._beside.append(folder)
         self.wake()
 
     def drain(self, timeout_s: float) -> bool:
-        """Return whether the monitor holds every message of the live attempt within the time.
+        """Wait; return whether the monitor holds every message of the live attempt within the time.
 
-        What is told of another run then has two seconds more.
+        Messages for other runs then have 2 s more.
         """
         if os.getpid() != self._process:
             return True
@@ -125,7 +124,7 @@ class Sender:
         return sent
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """End the thread; what was not sent stays in the spool."""
+        """End the thread; unsent messages stay in the spool."""
         if os.getpid() != self._process:
             return
         self._closing.set()
@@ -143,7 +142,7 @@ class Sender:
                 ends.wait(max(COALESCE_S, (resting_s or self._gap_s) - since_s))
             try:
                 self._ship_everything()
-            except Exception as error:  # the one broad except: nothing here may hurt the training
+            except Exception as error:  # broad: no error here may hurt the training
                 self._failed(error)
             with self._progress:
                 self._progress.notify_all()
@@ -166,21 +165,21 @@ class Sender:
             self._beside.pop(0)
 
     def _ship_leftover(self, attempt: Attempt) -> bool:
-        """Return whether there is nothing more to do for it here."""
+        """Ship a left-over attempt; return whether it is finished with."""
         try:
             return self._ship(attempt)
         except MonitorRefusal as refusal:
             if refusal.status == 404 and not attempt.forgotten:
-                attempt.forgotten = True  # announced again at the next turn
+                attempt.forgotten = True  # announced again in the next round
                 return False
-            # It must not hold up the live attempt for ever; `cusp sync` can try again.
+            # It must not block the live attempt for ever; `cusp sync` can try again.
             log.warning("Cusp leaves attempt %s on disk: %s", attempt.attempt_id, refusal)
             return True
 
     def _ship(self, attempt: Attempt) -> bool:
-        """Send what is there now in batches; True when nothing is pending.
+        """Send the pending messages in batches; return whether none is left.
 
-        The first one is also the heartbeat. What is logged meanwhile travels at the next turn.
+        The first batch is also the heartbeat. Messages logged meanwhile are sent in the next round.
         """
         if not attempt.announced:
             self._announce(attempt)
@@ -191,13 +190,13 @@ class Sender:
             first, before = False, attempt.spool.acked
             self._ship_batch(attempt)
             if attempt.spool.acked == before:
-                break  # nothing got through; look again at the next beat
+                break  # no progress; retry at the next heartbeat
             with self._progress:
                 self._progress.notify_all()
         return attempt.spool.pending() == 0
 
     def _announce(self, attempt: Attempt) -> None:
-        """Announce the attempt, with less and less where the monitor refuses the content."""
+        """Announce the attempt, with ever less content while the monitor refuses it."""
         try:
             self._post("/runs", attempt.announcement())
         except MonitorRefusal as refusal:
@@ -225,7 +224,7 @@ class Sender:
         try:
             reply = self._post_batch(attempt, seq, lines)
         except MonitorRefusal as refusal:
-            if refusal.status == 404:  # the monitor forgot the run (a new database): announce again
+            if refusal.status == 404:  # unknown run (a new database): announce again
                 attempt.announced = False
                 raise
             if refusal.status not in UNWANTED or not lines:
@@ -241,7 +240,7 @@ class Sender:
     def _isolate(
         self, attempt: Attempt, seq: int, lines: list[str], refusal: MonitorRefusal
     ) -> Reply:
-        """Send a refused batch in halves; the one message that is left over is set aside."""
+        """Bisect a refused batch; a refused single message is replaced by an `unsendable` marker."""
         if len(lines) == 1:
             self._doubt(seq, refusal)
             log.warning("Cusp set one message aside that the monitor refused: %s", refusal)
@@ -258,7 +257,7 @@ class Sender:
         return reply
 
     def _doubt(self, seq: int, refusal: MonitorRefusal) -> None:
-        """Raise the refusal of a message until it was refused often enough to be believed."""
+        """Raise the refusal of a message until it has been refused `BELIEVED_AFTER` times."""
         self._refusals = self._refusals + 1 if seq == self._refused_seq else 1
         self._refused_seq = seq
         if self._refusals < BELIEVED_AFTER:
@@ -284,12 +283,12 @@ class Sender:
         except ValidationError as error:
             raise MonitorRefusal(200, f"this is not a Cusp monitor: {answer[:80]!r}") from error
         for problem in unknown:
-            if not self._said_unknown:  # a newer monitor repeats it in every answer
+            if not self._said_unknown:  # a newer monitor repeats the command in every reply
                 log.warning("Cusp leaves out a command that it does not know: %.300s", problem)
             self._said_unknown = True
         if reply.refused:
             self._on_refused(reply.refused)
-        self._recovered()  # also when the next batch fails: what gets through sets the pace
+        self._recovered()  # resets the back-off, even if the next batch fails
         return reply
 
     def _post(self, path: str, body: object) -> bytes:
@@ -317,7 +316,7 @@ class Sender:
         self.failures += 1
         self._backoff_s = min(LONGEST_RETRY_S, max(FIRST_RETRY_S, self._backoff_s * 2))
         self._backoff_s *= random.uniform(0.8, 1.2)
-        # Many trainers were told the same time: a little later each, never sooner.
+        # Jitter: many trainers were given the same Retry-After. Later, never sooner.
         self._retry_s = max(self._backoff_s, _asked_wait_s(error) * random.uniform(1.0, 1.1))
         self.refused = isinstance(error, MonitorRefusal) and error.status in (409, 410)
         if (
@@ -355,7 +354,7 @@ class Sender:
 
 
 def _trusted(url: str) -> ssl.SSLContext:
-    """Return whose certificates to trust: nobody's, said once, where the environment names none."""
+    """Return the SSL context; one that trusts nobody, with a warning, if the setting is unusable."""
     try:
         return tls.context(url)
     except tls.CertificatesUnreadable as error:

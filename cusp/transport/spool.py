@@ -1,8 +1,8 @@
-"""An append-only queue of messages on disk, with a cursor: what makes a crash cost nothing.
+"""Spool: an append-only queue of messages on disk, with a cursor, that survives a crash.
 
-One JSON line a message; the line number is its sequence number. Lines lie in segments
-(`spool-<first seq>.jsonl`), a segment is deleted once the monitor holds all of it and of the next.
-A line is written by one `write` call, so `kill -9` loses at most the line in flight.
+One JSON line a message; the line number is its sequence number. Lines are kept in segments
+(`spool-<first seq>.jsonl`); a segment is deleted once the monitor holds all of it and of the next. A line
+is written by one `write` call, so `kill -9` loses at most the line in flight.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT
 class Spool:
     """The messages of one attempt. `append` is for the training thread, the rest for the sender.
 
-    The disk space is bounded: beyond `limit_bytes` points and samples are dropped and counted, while
-    the few other messages (checkpoints, acknowledgements, status) are still kept.
+    Disk space is bounded: beyond `limit_bytes` points and samples are dropped and counted; the few other
+    messages (checkpoints, acknowledgements, status) are still kept.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class Spool:
         self._sizes = {segment: segment.stat().st_size for segment in self._segments}
         self.acked = self._read_cursor()
         self.dropped = 0
-        self._process = os.getpid()  # a forked child has a copy, and leaves the files to its parent
+        self._process = os.getpid()  # a forked child has a copy and must not write
         self.next_seq = 0
-        self.remade: Callable[[], None] = lambda: None  # told when the folder had to be made again
+        self.remade: Callable[[], None] = lambda: None  # called once a deleted folder is recreated
         self._file: int | None = None
         self._recover()
 
     def append(self, message: Mapping[str, object]) -> bool:
         """Write one message; return whether it was kept.
 
-        False: the disk is full, the limit reached, or this is a forked child of the one that writes here.
+        False: the disk is full, the limit is reached, or this is a forked child of the writer.
         """
         if os.getpid() != self._process:
             return False
@@ -69,7 +69,7 @@ class Spool:
     def read(self, seq: int, *, most: int = 1_000, most_bytes: int = 1 << 20) -> list[str]:
         """Return the messages from `seq` on as JSON texts: at most `most`, about `most_bytes`,
         and never beyond the end of a segment. Empty only when there is nothing from `seq` on, or once
-        after the folder was deleted and made again.
+        after a deleted folder was recreated.
         """
         with self._lock:
             if seq >= self.next_seq or not self._segments:
@@ -79,10 +79,10 @@ class Spool:
             end = self._starts[index + 1] if index + 1 < len(self._starts) else self.next_seq
             seq = max(seq, start)
             count = min(most, end - seq)
-        # The file is read without the lock: the training thread must not wait for it.
+        # Read without the lock: the training thread must not wait.
         try:
             file = segment.open("rb")
-        except FileNotFoundError:  # somebody has tidied up: what is lost is told by `oldest()`
+        except FileNotFoundError:  # deleted by somebody else; `oldest()` reports the loss
             self._remake()
             self.remade()
             return []
@@ -104,10 +104,10 @@ class Spool:
         return self._starts[0] if self._starts else self.next_seq
 
     def acknowledge(self, next_seq: int) -> None:
-        """Remember that the monitor holds everything below `next_seq`; delete what is not needed.
+        """Record that the monitor holds everything below `next_seq`; delete segments not needed.
 
-        The segment before the current one stays: a monitor that lost its last commits to a power cut
-        can ask for them again.
+        The segment before the current one stays: a monitor that lost its last commits in a power cut can
+        ask for them again.
         """
         gone = []
         with self._lock:
@@ -117,17 +117,17 @@ class Spool:
                 self._starts.pop(0)
                 self._sizes.pop(gone[-1], None)
                 self._offsets.pop(gone[-1], None)
-        # Without the lock, as `append` would wait for the disk; the cursor first.
+        # The cursor goes first; without the lock, or `append` would wait for the disk.
         self._write_cursor()
         for segment in gone:
             segment.unlink(missing_ok=True)
 
     def pending(self) -> int:
-        """Return how many messages the monitor does not hold yet."""
+        """Return the number of messages that the monitor does not hold yet."""
         return self.next_seq - self.acked
 
     def disown(self) -> None:
-        """Let go of the file in a forked child."""
+        """Close the file in a forked child."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -143,7 +143,7 @@ class Spool:
                 self._release()
 
     def _remake(self) -> None:
-        """Make the folder again that was deleted; the newest segment is still there behind its descriptor."""
+        """Recreate a deleted folder; the newest segment is still readable through its descriptor."""
         with self._lock:
             self._folder.mkdir(parents=True, exist_ok=True)
             last = self._segments[-1] if self._segments else None
@@ -159,7 +159,7 @@ class Spool:
             self._read_to = (None, 0, 0)
 
     def _brought_back(self, old: int, segment: Path) -> bool:
-        """Write a deleted segment again from its descriptor, and go on in it; False where that is not possible."""
+        """Restore a deleted segment from its descriptor and append to it; False if that is impossible."""
         try:
             content = os.pread(old, self._sizes[segment], 0)
             self._file = os.open(segment, _OPEN | os.O_EXCL, 0o644)
@@ -180,7 +180,7 @@ class Spool:
         last = self._segments[-1]
         content = last.read_bytes()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):  # the line in flight when the process was killed
+        if whole < len(content):  # drop the line in flight when the process was killed
             os.truncate(last, whole)
             self._sizes[last] = whole
         self.next_seq = self._starts[-1] + content.count(b"\n")
@@ -191,7 +191,7 @@ class Spool:
         return full and message.get("kind") in _MANY
 
     def _release(self) -> bool:
-        """Make the room that was put aside for the few messages that a full disk must not cost."""
+        """Free the reserved disk space for the messages that a full disk must not lose."""
         with contextlib.suppress(OSError):
             (self._folder / _RESERVE).unlink()
             return True
@@ -203,7 +203,7 @@ class Spool:
                 self._open_segment()
             segment = self._segments[-1]
             written = os.write(self._file or 0, line)
-            if written < len(line):  # a full disk wrote half a line: take it back
+            if written < len(line):  # a full disk took half a line: truncate it
                 os.ftruncate(self._file or 0, self._sizes[segment])
                 return False
         except OSError:
@@ -228,9 +228,9 @@ class Spool:
             self._sizes[segment] = 0
 
     def _seek(self, file: BinaryIO, segment: Path, line: int) -> None:
-        """Go to where a line begins: where the last reading ended, mostly.
+        """Seek to the start of a line: usually where the last read ended, else by the sparse index.
 
-        Else a sparse index (every 256th line) leads there, which keeps the memory small.
+        The index holds the offset of every 256th line, to save memory.
         """
         if self._read_to[:2] == (segment, line):
             file.seek(self._read_to[2])
@@ -247,7 +247,7 @@ class Spool:
 
     def _write_cursor(self) -> None:
         temporary = self._folder / ".cursor"
-        # On a full disk the old cursor stays: then the monitor only ignores some repeats.
+        # On a full disk the old cursor stays; the monitor then ignores the repeats.
         with contextlib.suppress(OSError):
             temporary.write_text(json.dumps({"acked": self.acked}))
             temporary.replace(self._folder / "cursor.json")
@@ -256,7 +256,7 @@ class Spool:
         try:
             return int(json.loads((self._folder / "cursor.json").read_text())["acked"])
         except (OSError, ValueError, KeyError, TypeError):
-            return 0  # a lost cursor only means that the monitor ignores some repeats
+            return 0  # after a lost cursor the monitor ignores the repeats
 
 
 def _first_seq(segment: Path) -> int:

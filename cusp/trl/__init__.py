@@ -1,1 +1,1 @@
-"""What the callback reads off a transformers or TRL trainer."""
+"""Integration with transformers and TRL trainers: the callback, `watch`, `report_to`."""

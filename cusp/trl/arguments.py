@@ -1,6 +1,6 @@
-"""What a trainer's own arguments and state say about a run: how much is measured and saved, and when.
+"""Run metadata from a trainer's arguments and state: logging and save intervals, sample sizes.
 
-Steps are read from the state, where transformers has already turned shares of `max_steps` into numbers.
+Steps are read from the state, where transformers has already turned fractions of `max_steps` into numbers.
 """
 
 import math
@@ -13,10 +13,10 @@ from cusp.protocol.run import RunMetadata
 def described(
     args: Any, state: Any, model: Any, given: RunMetadata, dataloader: Any = None
 ) -> RunMetadata:
-    """Return the metadata with what the trainer tells filled in where it was not given.
+    """Return the metadata with missing fields filled in from the trainer.
 
     `args` is a TrainingArguments, `state` the TrainerState of a training that begins, `dataloader` the
-    one it trains on, which tells how long an epoch is. What cannot be known stays None.
+    training's, which gives the length of an epoch. Unknown fields stay None.
     """
     found: dict[str, object] = {
         "max_steps": state.max_steps if state.max_steps > 0 else None,
@@ -35,11 +35,11 @@ def described(
 
 
 def completions_per_point(args: Any, state: Any, dataloader: Any = None) -> int | None:
-    """Return how many completions the values of one logged point are the mean of; None: none is logged.
+    """Return the number of completions that one logged point averages over; None if none are logged.
 
     TRL generates `steps_per_generation` batches at once and trains on them `num_iterations` times, so a
-    point covers what was generated since the last one, and at least one generation: in steps without one
-    TRL logs no completions' values at all.
+    point covers the generations since the last one, and at least one: in steps without a generation TRL
+    logs no completion metrics.
     """
     steps = logging_interval(args, state, dataloader)
     if steps is None:
@@ -52,7 +52,7 @@ def completions_per_point(args: Any, state: Any, dataloader: Any = None) -> int 
 
 
 def logging_interval(args: Any, state: Any, dataloader: Any = None) -> int | None:
-    """Return the steps from one logged point to the next; None where nothing is logged or known."""
+    """Return the steps between two logged points; None if nothing is logged or it is unknown."""
     strategy = _text(args.logging_strategy)
     if strategy == "epoch":
         return steps_per_epoch(args, state, dataloader)
@@ -60,9 +60,9 @@ def logging_interval(args: Any, state: Any, dataloader: Any = None) -> int | Non
 
 
 def save_interval(args: Any, state: Any, dataloader: Any = None) -> int | None:
-    """Return the steps from one save to the next; None where none is saved on the way, or when is unknown.
+    """Return the steps between two saves; None if there are no intermediate saves or it is unknown.
 
-    The strategy `best` saves after an evaluation, so at most as often as there is one.
+    The strategy `best` saves after an evaluation, so at most once per evaluation.
     """
     strategy, name = _text(args.save_strategy), "save_steps"
     if strategy == "best":
@@ -73,7 +73,7 @@ def save_interval(args: Any, state: Any, dataloader: Any = None) -> int | None:
 
 
 def steps_per_epoch(args: Any, state: Any, dataloader: Any = None) -> int | None:
-    """Return the optimiser steps of one epoch as transformers counts them, or None if it has no end."""
+    """Return the optimiser steps of one epoch as transformers counts them; None for an endless epoch."""
     batches = _length(dataloader)
     accumulated: int = max(1, args.gradient_accumulation_steps)
     if batches is not None:
@@ -82,11 +82,11 @@ def steps_per_epoch(args: Any, state: Any, dataloader: Any = None) -> int | None
     total: int = state.max_steps
     if args.max_steps > 0 or total <= 0 or not epochs or epochs <= 0:
         return None
-    return max(1, round(total / epochs))  # max_steps was made from the epochs
+    return max(1, round(total / epochs))  # transformers computed max_steps from the epochs
 
 
 def warnings_on(args: Any, state: Any) -> Iterable[str]:
-    """Yield a sentence for each setting with which there is little to watch or to keep."""
+    """Yield a warning sentence for each setting that leaves little to watch or to keep."""
     if _text(args.logging_strategy) == "no":
         yield (
             "logging_strategy='no' logs nothing, so Cusp sees nothing of this training; set"
@@ -100,7 +100,7 @@ def warnings_on(args: Any, state: Any) -> Iterable[str]:
 
 
 def _whole(state: Any, args: Any, name: str) -> int | None:
-    """Return an interval in steps; older versions of transformers have it in the arguments alone."""
+    """Return an interval in steps from the state, or from the arguments in older transformers."""
     value = getattr(state, name, None)
     if value is None:
         value = getattr(args, name, None)
@@ -110,7 +110,7 @@ def _whole(state: Any, args: Any, name: str) -> int | None:
 
 
 def _batch_size(args: Any, state: Any) -> int:
-    """Return one process's batch; the search for one that fits in memory ends in the state."""
+    """Return the batch size per process; `auto_find_batch_size` puts its result into the state."""
     found = getattr(state, "train_batch_size", None)
     if getattr(args, "auto_find_batch_size", False) and found:
         return int(found)
@@ -118,7 +118,7 @@ def _batch_size(args: Any, state: Any) -> int:
 
 
 def _processes(args: Any) -> int:
-    """Return in how many processes a batch of that size is trained on; `split_batches` shares one out."""
+    """Return the number of processes with a batch of that size each; 1 with `split_batches`."""
     split = getattr(getattr(args, "accelerator_config", None), "split_batches", False)
     return 1 if split else int(args.world_size)
 

@@ -1,9 +1,9 @@
-"""Which ranks of a training have the callback, found out without a collective.
+"""Finds out without a collective whether all ranks of a training have the callback.
 
-A collective that some ranks do not take part in never ends. So each rank that has the callback leaves a
-note in the store that torch.distributed was started with, and looks at the end of its first step for the
-notes of all: a step ends on no rank before the gradients of all ranks were summed, and so not before each
-of them began the training and left its note.
+A collective that some ranks do not join blocks for ever. So each rank with the callback writes a key to the
+store that torch.distributed was started with, and looks for all keys at the end of its first step: no rank
+ends a step before the gradients of all ranks were reduced, so each has begun the training and written its
+key by then.
 """
 
 import itertools
@@ -20,34 +20,34 @@ _trainings = itertools.count(1)
 
 
 def distributed() -> bool:
-    """Return whether this training runs in processes that know of each other."""
+    """Return whether torch.distributed is initialised with more than one process."""
     return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
 
 
 class Attendance:
-    """Whether every rank has the callback in the training that begins when this is made."""
+    """Attendance of the callback on all ranks, for the training that begins at construction."""
 
     def __init__(self) -> None:
-        self._number = next(_trainings)  # an old note must not count in the next training
+        self._number = next(_trainings)  # a key of an earlier training must not count
         self._complete: bool | None = None
         self._store = _store() if distributed() else None
         if self._store is not None and not _left(self._store, self._number):
             self._complete = False
 
     def complete(self) -> bool:
-        """Return whether collectives are safe: every rank has the callback. Ask at a step's end.
+        """Return whether every rank has the callback, so that collectives are safe. Call at a step's end.
 
-        The first rank to look decides for all, so that no two of them can see it differently.
+        The first rank to look decides for all, so that no two ranks disagree.
         """
         if self._complete is None:
-            self._complete = False  # asked once only, also where the store cannot be asked
+            self._complete = False  # asked once only, even if the store fails
             self._complete = self._store is None or self._decided(self._store)
         return self._complete
 
     @harmless(False)
     def _decided(self, store: Any) -> bool:
         if torch.accelerator.is_available():
-            torch.accelerator.synchronize()  # the processor may be ahead of the gradients' sum
+            torch.accelerator.synchronize()  # the CPU may be ahead of the gradients' reduction
         present = _present(store, self._number)
         world = torch.distributed.get_world_size()
         seen = "all" if len(present) == world else "some"
@@ -60,7 +60,7 @@ class Attendance:
 
 
 def _store() -> Any:
-    """Return the store of the default process group, or None where it has none (MPI)."""
+    """Return the store of the default process group, or None if it has none (MPI)."""
     try:
         return torch.distributed.distributed_c10d._get_default_store()
     except (AttributeError, RuntimeError, ValueError):
@@ -69,13 +69,13 @@ def _store() -> Any:
 
 @harmless(False)
 def _left(store: Any, number: int) -> bool:
-    """Leave this rank's note; return whether that worked."""
+    """Write this rank's key; return whether that worked."""
     store.set(_note(torch.distributed.get_rank()), str(number))
     return True
 
 
 def _present(store: Any, number: int) -> list[int]:
-    """Return the ranks that left a note for this training. `check` does not wait, `get` would."""
+    """Return the ranks that wrote a key for this training. `check` does not block, `get` would."""
     ranks = range(torch.distributed.get_world_size())
     return [
         rank

@@ -1,7 +1,7 @@
-"""`CuspCallback`: any transformers or TRL trainer, on any number of ranks, streamed and stopped.
+"""`CuspCallback` for transformers and TRL trainers, on any number of ranks.
 
-Rank 0 talks to the monitor. A stop that only rank 0 knew of would hang the others, so at the end of
-every step all ranks agree on one small integer and act in the same step.
+Rank 0 talks to the monitor. A stop on rank 0 alone would hang the others, so at the end of every step rank 0
+broadcasts its orders as one small integer, and all ranks act in the same step.
 """
 
 import logging
@@ -38,12 +38,12 @@ _NOT_TOGETHER = (
 
 
 class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
-    """Streams a training to the monitor and carries its commands out.
+    """Streams a training to the monitor and carries out its commands.
 
-    Metrics, checkpoints and commands are handled by themselves; `project`, `name`, `policy` (one of its
-    actions may stand for it), `config`, `tags`, `roles` and `metadata` (reward ranges, prices) only add what
-    cannot be read off the trainer. With `hold` the weights of what `save_total_limit` deletes are held for a
-    while (docs/reference/retention.md). `cusp.watch(trainer)` makes one that reads the trainer, too.
+    Metrics, checkpoints and commands need no arguments; `project`, `name`, `policy` (or one of its actions),
+    `config`, `tags`, `roles` and `metadata` (reward ranges, prices) add information that the trainer does not
+    have. With `hold` the weights of checkpoints that `save_total_limit` deletes are held for a while
+    (docs/reference/retention.md). `cusp.watch(trainer)` creates one that also reads the trainer.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         model: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Announce the attempt, from rank 0; a training goes on without Cusp rather than not at all."""
+        """Announce the attempt, from rank 0; on an error the training goes on without Cusp."""
         self._stop_after_save, self._proposed, self._agreed = False, [], set()
         self._unregistered = self._attendance = None
         self.reading.begin()
@@ -104,7 +104,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Agree with all ranks on what the monitor asked for, and act on it in this step."""
+        """Agree with all ranks on the monitor's commands, and act on them in this step."""
         if self._idle:
             return
         self._register_late(args)
@@ -128,7 +128,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         logs: Mapping[str, object] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Stream the values of this step; the summary at the end of a training is not a step."""
+        """Stream the metrics of this step, but not the summary at the end of a training."""
         if self._idle or self.run is None or not logs or "train_runtime" in logs:
             return
         self.run.log(logs, state.global_step)
@@ -137,7 +137,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Register the checkpoint once every rank has written its part of it."""
+        """Register the checkpoint once every rank has written its part."""
         if self._idle:
             return
         if distributed() and self._together():
@@ -153,7 +153,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Pin what is to be kept, acknowledge the stop, end the attempt; in this order."""
+        """Pin checkpoints to keep, acknowledge the stop, end the attempt; in this order."""
         if self._idle or self.run is None:
             return
         self._register_late(args)
@@ -172,7 +172,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self.reading.end(self.run, stopped, state, args.world_size, sent)
 
     def on_train_error(self, error: BaseException) -> None:
-        """End the attempt at once with the exception that `train()` raises; the process may live on."""
+        """End the attempt with the exception that `train()` raises; the process may live on."""
         if self.run is not None:
             self.run.finish("failed", excepthook.sentence(error), drain_s=3.0)
 
@@ -210,9 +210,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self.run.checkpoint(path, state.global_step)
 
     def _ended_unseen(self) -> Lineage | None:
-        """End a run whose training is over and nobody said so; return it if the same call goes on.
+        """End a run whose training ended without a callback; return its lineage if the same call goes on.
 
-        That is a `train()` that begins again with smaller batches after it ran out of memory.
+        That is a `train()` that restarts with smaller batches after running out of memory.
         """
         run = self.run
         if run is None or not self._used:
@@ -237,12 +237,12 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         )
 
     def read(self, trainer: Any, *, reading: Mapping[str, Any], **given: Any) -> None:
-        """Read rewards and completions off this trainer, too; `given` replaces what was told before."""
+        """Also read rewards and completions of this trainer; `given` replaces earlier arguments."""
         self._given.update({name: value for name, value in given.items() if value is not None})
         self.reading.of(trainer, **reading)
 
     def _together(self) -> bool:
-        """Return whether all ranks have the callback, so that they can agree. Ask at a step's end."""
+        """Return whether all ranks have the callback, so that they can agree. Call at a step's end."""
         if not distributed():
             return True
         return self._attendance is not None and self._attendance.complete()
@@ -255,14 +255,14 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
                 run.acknowledge(command, "done", step=step)
 
     def _register_late(self, args: TrainingArguments) -> None:
-        """Register what was saved in the step before: without a barrier the other ranks have had time."""
+        """Register the save of the previous step: without a barrier the other ranks have had time since."""
         if self._unregistered is not None and self.run is not None:
             step, self._unregistered = self._unregistered, None
             self._saved(self.run, args, step)
 
     @harmless(0)
     def _orders(self) -> int:
-        """Return what rank 0 was told since the last step, as bits; 0 on every other rank."""
+        """Return the monitor's orders to rank 0 since the last step, as bits; 0 on every other rank."""
         known = self.run.open_commands() if self.run is not None else []
         self._proposed = [c for c in known if _bit(c) and c.command_id not in self._agreed]
         orders = 0
@@ -282,7 +282,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         return int(shared.item())
 
     def _refuse(self) -> None:
-        """Refuse what would have to happen on all ranks; keep what can be kept."""
+        """Refuse commands that need all ranks; keep the checkpoints that can be kept."""
         for command in self._proposed:
             if self.run is not None:
                 self.run.keep(command.steps)
@@ -304,10 +304,10 @@ def _bit(command: Command) -> int:
 
 
 def _another_watches(callback: CuspCallback, state: TrainerState) -> bool:
-    """Return whether another `CuspCallback` of the same trainer came first; said once."""
+    """Return whether another `CuspCallback` of the same trainer came first; warns once."""
     first = vars(state).setdefault(
         "_cusp", id(callback)
-    )  # no field of the state: it is never saved
+    )  # a plain attribute, not a field of the state: never saved
     if first != id(callback) and state.is_world_process_zero:
         log.warning(
             "Cusp is attached to this trainer twice; the first one watches, once is enough."

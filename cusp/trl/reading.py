@@ -1,4 +1,4 @@
-"""What is read off a training beside its metrics and checkpoints, and what its terminal is told of that."""
+"""Reads rewards, roles and sample completions off a trainer, and reports them in the terminal."""
 
 import weakref
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from cusp.trl.scores import Evaluate, scores
 
 
 class TrainerReading:
-    """Rewards, roles and completions of one trainer; without a trainer only what was told."""
+    """Rewards, roles and completions of one trainer; without a trainer only the user's arguments."""
 
     def __init__(self, metadata: RunMetadata, roles: Mapping[str, list[str]]) -> None:
         self.scores: dict[int, list[float]] = {}
@@ -33,27 +33,27 @@ class TrainerReading:
         samples: int,
         evaluate: Evaluate | None,
     ) -> None:
-        """Read this trainer from now on; what is told replaces what was told before."""
+        """Read this trainer from now on; the arguments replace earlier ones."""
         self._trainer = weakref.ref(
             trainer
-        )  # a notebook deletes its trainer to have the memory back
+        )  # a weak reference: a notebook deletes its trainer to free memory
         known = metadata or self._metadata
         self._metadata = known.model_copy(update={"roles": dict(roles)}) if roles else known
         self._sampler = Sampler(trainer, samples)
         self._evaluate = evaluate or self._evaluate
 
     def known(self) -> RunMetadata:
-        """Return what is known before the training is looked at: told, or read off the trainer."""
+        """Return the metadata known before the training begins: the user's, and the trainer's."""
         trainer = self._trainer()
         return self._metadata if trainer is None else rewards_read(trainer, self._metadata)
 
     def begin(self) -> None:
-        """Another training begins, of the same trainer or another."""
+        """Reset for another training, of the same trainer or another."""
         self._roles_said = False
 
     @harmless(None)
     def point(self, run: Run, logs: Mapping[str, object], step: int) -> None:
-        """Say once what the logged keys are to the detector; send a few completions of the step."""
+        """Print the roles of the logged keys once; send a few completions of the step."""
         if any(name.startswith("eval_") for name in logs):
             return
         if not self._roles_said:
@@ -64,7 +64,7 @@ class TrainerReading:
 
     @harmless(None)
     def end(self, run: Run, stop: Command | None, state: Any, world_size: int, sent: bool) -> None:
-        """Say how the training ended; have the kept and the last checkpoint scored if that was asked."""
+        """Print how the training ended; score the kept and the last checkpoint if `evaluate` is set."""
         if stop is not None:
             terminal.stopped(run, stop, state.global_step, state.max_steps)
         else:

@@ -1,7 +1,7 @@
-"""`report_to=["cusp"]`: one entry in the table of reporting integrations of transformers.
+"""`report_to=["cusp"]`: an entry in transformers' table of reporting integrations.
 
-`import cusp` imports neither transformers nor torch. Where the table is not there yet, the entry is made
-as soon as somebody imports it.
+`import cusp` imports neither transformers nor torch: an import hook adds the entry when the table's module
+is imported.
 """
 
 import importlib.abc
@@ -18,7 +18,7 @@ _AVAILABLE = "get_available_reporting_integrations"
 
 
 class ReportToCusp:
-    """What the table holds: a class that makes a `CuspCallback`, imported only when it is asked for."""
+    """The table's entry: a class that makes a `CuspCallback`, imported on use."""
 
     def __new__(cls) -> Any:
         from cusp.trl.callback import CuspCallback
@@ -27,7 +27,7 @@ class ReportToCusp:
 
 
 def register_when_imported() -> None:
-    """Make the entry now, or when transformers' table of integrations is imported. Repeatable."""
+    """Add the entry now, or when transformers' table of integrations is imported. Idempotent."""
     if _TABLE in sys.modules:
         _register(sys.modules[_TABLE])
     elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -35,7 +35,7 @@ def register_when_imported() -> None:
 
 
 def _register(module: ModuleType) -> None:
-    """Add the entry, and the name to what `report_to="all"` means."""
+    """Add the entry, and the name to those of `report_to="all"`."""
     table = getattr(module, "INTEGRATION_TO_CALLBACK", None)
     available = getattr(module, _AVAILABLE, None)
     if not isinstance(table, dict) or NAME in table:
@@ -49,12 +49,12 @@ def _register(module: ModuleType) -> None:
 
     setattr(module, _AVAILABLE, with_cusp)
     package = sys.modules.get("transformers.integrations")
-    if package is not None and _AVAILABLE in vars(package):  # it copies a name when that is used
+    if package is not None and _AVAILABLE in vars(package):  # a lazy module copies it
         setattr(package, _AVAILABLE, with_cusp)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds one module, as the others do, and has it registered with once it was executed."""
+    """Import hook for one module: finds it by the other finders, and registers once it is executed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -79,4 +79,4 @@ def _execute_and_register(loader: Any) -> None:
     try:
         loader.exec_module = exec_module
     except AttributeError:
-        return  # a loader that cannot be changed: `report_to=["cusp"]` is unknown there, nothing else
+        return  # a loader that cannot be changed: only `report_to=["cusp"]` is missing then

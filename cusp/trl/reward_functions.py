@@ -1,4 +1,4 @@
-"""What a TRL trainer tells of its rewards: the functions' names as logged, weights and known ranges."""
+"""Reward functions of a TRL trainer: names as logged, weights and known ranges."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from cusp.protocol.fields import MAX_NAME_LENGTH
 from cusp.protocol.run import RewardSpec, RunMetadata
 
-MOST = 64  # of them travel with a run
+MOST = 64  # reward functions in a run's metadata
 
-# What the functions that TRL ships can return; of a person's own function that is not knowable.
+# Ranges of the functions that TRL ships; the range of a user's function is unknown.
 _FIXED = {
     "accuracy_reward": RewardSpec(),
     "reasoning_accuracy_reward": RewardSpec(),
@@ -19,13 +19,13 @@ _ENDS = ("min_value_wrong", "max_value_wrong", "min_value_correct", "max_value_c
 
 
 def names_of(trainer: Any) -> list[str]:
-    """Return the names of the trainer's reward functions and models as TRL logs them; [] if it has none."""
+    """Return the names of the trainer's reward functions and models as TRL logs them."""
     names = getattr(trainer, "reward_func_names", None)
     return [str(name) for name in names] if isinstance(names, list | tuple) else []
 
 
 def rewards_read(trainer: Any, given: RunMetadata) -> RunMetadata:
-    """Return the metadata with the trainer's weights and known ranges where none were given."""
+    """Return the metadata with missing weights and known ranges filled in from the trainer."""
     names = names_of(trainer)
     found: dict[str, dict[str, Any]] = {
         "reward_weights": dict(zip(names, _weights(trainer), strict=False)),

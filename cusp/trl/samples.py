@@ -1,4 +1,4 @@
-"""A few completions of each logged step, read from what TRL keeps of its last generation. Changes nothing."""
+"""Samples a few completions of each logged step from the logs that TRL keeps of its last generation."""
 
 import weakref
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,9 @@ from cusp.run import Run
 
 MOST_A_STEP = 8
 USUAL = 2
-# Characters of a text that are sent: its beginning and its end, where the answer stands.
+# Characters sent of the beginning and of the end of a text, where the answer is.
 HEAD, TAIL = 3_000, 1_000
-# A run's samples stay bounded: each point has some at first, later one point of ten.
+# Bounds a run's samples: from every point at first, later from one point of ten.
 ALL_OF_FIRST_POINTS, THEN_ONE_OF = 500, 10
 
 
@@ -21,12 +21,12 @@ class Sampler:
     def __init__(self, trainer: Any, most: int) -> None:
         self._trainer = weakref.ref(
             trainer
-        )  # a notebook deletes its trainer to have the memory back
+        )  # a weak reference: a notebook deletes its trainer to free memory
         self._most = most
         self._points = 0
 
     def send(self, run: Run, step: int) -> None:
-        """Send samples of the step just logged, if this point is one that has some."""
+        """Send samples of the step just logged, unless this point is skipped."""
         self._points += 1
         over = self._points - ALL_OF_FIRST_POINTS
         if self._most and (over <= 0 or over % THEN_ONE_OF == 0):
@@ -35,9 +35,9 @@ class Sampler:
 
 
 def kept_by(trainer: Any, most: int) -> list[tuple[str, str, dict[str, float]]]:
-    """Return prompts, completions and rewards of the trainer's last generation, spread over its prompts.
+    """Return up to `most` (prompt, completion, rewards) of the last generation, spread over its prompts.
 
-    An empty list for a trainer that keeps none.
+    An empty list if the trainer keeps none.
     """
     logs = getattr(trainer, "_logs", None) or getattr(trainer, "_textual_logs", None)
     if not isinstance(logs, Mapping) or not logs.get("completion") or "prompt" not in logs:
@@ -78,7 +78,7 @@ def text_of(content: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return the text, or its beginning and its end with a count of what is left out between them.
+    """Return the text, or its beginning and end with the number of characters left out between them.
 
     >>> len(shortened("x" * 100_000))
     4030

@@ -1,4 +1,4 @@
-"""The person's own evaluation, called when the training has ended: of the kept and the last checkpoint."""
+"""Calls the user's `evaluate` on the kept and the last checkpoint after the training."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,16 +15,16 @@ Evaluate = Callable[[Path], Sequence[float]]
 
 
 class NotScores(CuspError, ValueError):
-    """What `evaluate=` returned is no list of scores."""
+    """The value that `evaluate=` returned is not a list of scores."""
 
 
 def scores(
     evaluate: Evaluate, kept: Place | None, last: Place | None, world_size: int
 ) -> dict[int, list[float]]:
-    """Return {step: a score of 0 or 1 for each problem} of the two checkpoints, and say the means.
+    """Return {step: a score of 0 or 1 for each problem} of the two checkpoints, and print the means.
 
-    Nothing is sent to the monitor. With several processes nothing is called: the others would go on
-    meanwhile, and a collective of theirs would wait for this one until it times out.
+    Nothing is sent to the monitor. With several processes `evaluate` is not called: the others would go on,
+    and their next collective would wait for this process until it times out.
     """
     if world_size > 1:
         terminal.say(

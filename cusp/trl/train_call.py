@@ -1,8 +1,7 @@
-"""The call of `Trainer.train`, watched for the exception that ends it: transformers tells callbacks of none.
+"""Wraps `Trainer.train` to report its exception, which transformers passes to no callback.
 
-Without this an interrupted training in a notebook, whose process lives on, would never be known to have
-ended. The wrapper adds nothing to a training but this: when `train()` raises, each callback of the trainer that
-has `on_train_error` is told, and the exception goes on its way.
+Without this an interrupted training in a notebook, whose process lives on, would never count as ended. When
+`train()` raises, the wrapper calls `on_train_error` of each callback that has it and re-raises.
 """
 
 import functools
@@ -18,12 +17,12 @@ _current: ContextVar[object | None] = ContextVar("cusp_train_call", default=None
 
 
 def current() -> object | None:
-    """Return what stands for the call of `train()` under way, or None outside of one."""
+    """Return a token that identifies the current call of `train()`, or None outside of one."""
     return _current.get()
 
 
 def watch() -> None:
-    """Watch every call of `Trainer.train` in this process from now on; once is enough."""
+    """Wrap `Trainer.train` in this process; idempotent."""
     original = Trainer.train
     if getattr(original, "watched_by_cusp", False):
         return
@@ -50,5 +49,5 @@ def _tell(trainer: Any, error: BaseException) -> None:
             continue
         try:
             tell(error)
-        except Exception as trouble:  # the training's own exception is the one to be seen
+        except Exception as trouble:  # must not hide the training's own exception
             log.warning("Cusp could not note how the training ended: %r", trouble)

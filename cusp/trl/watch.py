@@ -1,4 +1,4 @@
-"""`cusp.watch(trainer)`: one line that attaches Cusp to a TRL or transformers trainer and reads it."""
+"""`cusp.watch(trainer)`: attaches Cusp to a TRL or transformers trainer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from cusp.trl.scores import Evaluate
 
 
 class Watched:
-    """The training that `cusp.watch` watches. Before `train()`, and on every rank but 0, all is None."""
+    """The watched training. Before `train()`, and on every rank but 0, `run`, `url` and `kept` are None."""
 
     def __init__(self, callback: CuspCallback) -> None:
         self._callback = callback
@@ -36,7 +36,7 @@ class Watched:
 
     @property
     def scores(self) -> dict[int, list[float]]:
-        """What `evaluate` returned, by step: of the kept and the last checkpoint."""
+        """The results of `evaluate` by step, for the kept and the last checkpoint."""
         return self._callback.reading.scores
 
 
@@ -56,11 +56,11 @@ def watch(
     """Return the watched training: metrics, checkpoints and a few completions go to the monitor.
 
     Call it in every process, before `train()`. Reward functions, their weights and known ranges are read
-    off the trainer. `roles` names the reward functions or logged keys of a role where the rules would not
+    from the trainer. `roles` names the reward functions or logged keys of a role where the rules do not
     find them: `{"format": ["my_tags"]}`. `policy` is a `cusp.Policy` or one of "stop", "propose", "watch".
     `evaluate(path)` returns a 0 or 1 for each problem; it is called on the kept and the last checkpoint
     when a training of one process has ended, and its values stay in `.scores`. `samples` completions of a
-    logged step are sent, 0 for none. ToldError (a ValueError) when an argument means nothing.
+    logged step are sent, 0 for none. ToldError (a ValueError) for an invalid argument.
     """
     handler = getattr(trainer, "callback_handler", None)
     if handler is None or not hasattr(trainer, "add_callback"):

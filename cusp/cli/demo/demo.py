@@ -1,4 +1,4 @@
-"""`cusp demo`: the whole loop on this machine, every part real and each in its own process."""
+"""`cusp demo`: the whole loop on this machine, with real parts, each in its own process."""
 
 import json
 import re
@@ -39,18 +39,18 @@ _ADDRESS = re.compile(r" at (http://\S+) ")
 
 
 class NotWritable(CuspError, ValueError):
-    """The summary cannot be written where it was asked for."""
+    """The summary file is not writable."""
 
 
 class DemoFailed(CuspError, RuntimeError):
-    """The demo cannot go on; the message says which part of it, and what it said last."""
+    """A part of the demo failed; the message names it and quotes its last output."""
 
     status = FAILED
 
 
 @dataclass
 class Demo:
-    """What the steps of one demo share."""
+    """State shared by the steps of one demo."""
 
     out: Console
     client: Client
@@ -89,7 +89,7 @@ def demo(
     Example: cusp demo --seed 3 --exit --json out.json
     """
     need("demo", *([] if monitor else ["monitor"]), "trainer")
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: the parts are ended in order
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: an orderly shutdown
         signal.signal(ending, signal.default_int_handler)
     out = console()
     given = settings.from_environment()
@@ -123,7 +123,7 @@ def demo(
 
 
 def exit_status(result: Json) -> int:
-    """Return the status `--exit` ends with: 0 if a transition was found and a checkpoint kept."""
+    """Return the exit status for `--exit`: 0 if a transition was found and a checkpoint kept."""
     kept = result["transition"] and result["kept_checkpoint_step"] is not None
     return 0 if kept else NO_TRANSITION
 
@@ -152,7 +152,7 @@ def _stay(parts: Demo) -> None:
 
 def _play(parts: Demo, recipe: list[str], started: float) -> Json:
     """Run the parts one after another and return the summary."""
-    parts.client.get("/runs")  # one that was given must be there, and be a Cusp monitor
+    parts.client.get("/runs")  # fails early unless `--monitor` is a Cusp monitor
     parts.seconds["monitor"] = round(time.monotonic() - started, 1)
     parts.out.print(f"Dashboard: [bold]{parts.client.page_url}[/]")
     told = ["--run-id", parts.run_id, "--processes", "1"]
@@ -167,9 +167,9 @@ def _play(parts: Demo, recipe: list[str], started: float) -> Json:
 
 
 def _own_monitor(out: Console, children: Children, port: int, home: Path) -> str:
-    """Start a monitor and return its address once it says itself that it answers there.
+    """Start a monitor and return its address once it reports that it is listening.
 
-    Another process may have the port, or take it just now: then any other is taken.
+    Falls back to any free port if another process has `port` or takes it meanwhile.
     """
     if (free := free_port(port)) != port and port:
         out.print(f"port {port} is in use by {_who(port)}; taking another")
@@ -188,13 +188,13 @@ def _own_monitor(out: Console, children: Children, port: int, home: Path) -> str
 
 
 def _who(port: int) -> str:
-    """Return who listens on a port of this machine, as far as it tells."""
+    """Return a description of the service that listens on a port of this machine."""
     with Client(settings.Settings(url=f"http://127.0.0.1:{port}")) as client:
         return "another Cusp monitor" if client.ready() else "another program"
 
 
 def _follow_training(parts: Demo, trainer: Child) -> None:
-    """Show the trainer's lines and the monitor's news until the training has ended."""
+    """Print the trainer's lines and the monitor's news until the training has ended."""
     begun = heard = time.monotonic()
     announced = 0.0
     tail, news = Tail(trainer.log), News()
@@ -225,7 +225,7 @@ def _follow_training(parts: Demo, trainer: Child) -> None:
 
 
 def _follow_evaluation(parts: Demo) -> None:
-    """Show how far the candidates' evaluation is until its job has ended."""
+    """Print the progress of the candidates' evaluation until its job has ended."""
     begun, shown = time.monotonic(), ""
     while True:
         parts.children.check()
@@ -263,7 +263,7 @@ def _run(parts: Demo) -> Json | None:
 
 
 def _check_writable(path: Path) -> None:
-    """Find out now, not after minutes, that the summary cannot be written."""
+    """Raise NotWritable now, not after minutes, if the summary cannot be written."""
     try:
         path.open("a").close()
     except OSError as error:

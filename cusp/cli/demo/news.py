@@ -1,4 +1,4 @@
-"""What is new about a run since the last look, as lines for a terminal."""
+"""Terminal lines for the changes of a run since the last poll."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ Json = dict[str, Any]
 
 
 class News:
-    """What is new about a run since the last look, in lines."""
+    """Remembers the reported state of a run, and yields lines for its changes."""
 
     def __init__(self) -> None:
         self._phase = ""

@@ -1,4 +1,4 @@
-"""The demo's child processes: started with one environment, ended in order, their output kept."""
+"""Child processes of the demo: started with one environment, stopped in order, output in log files."""
 
 import contextlib
 import signal
@@ -17,18 +17,18 @@ from cusp.process.machine import usable
 
 
 class NoPort(CuspError, RuntimeError):
-    """There is no port to listen on."""
+    """No port is free to listen on."""
 
 
 class ChildEnded(CuspError, RuntimeError):
-    """A process that was to go on has ended; the message says which and what it said last."""
+    """A child process ended early; the message names it and quotes its last output."""
 
     status = 4
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process that was started, what it is called, and where its output goes."""
+    """A started process with its name and log file."""
 
     name: str
     process: "subprocess.Popen[bytes]"
@@ -36,16 +36,16 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over."""
+        """Whether the process has ended."""
         return self.process.poll() is not None
 
     def check(self) -> None:
-        """Raise ChildEnded if it is over."""
+        """Raise ChildEnded if the process has ended."""
         if self.ended:
             raise ChildEnded(f"{self.name} {self.how()}")
 
     def how(self) -> str:
-        """Return how it ended, with its last lines."""
+        """Return its exit status and last lines as text."""
         status = self.process.returncode
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         said = last_lines(self.log) or "(it said nothing)"
@@ -53,9 +53,9 @@ class Child:
 
 
 class Children:
-    """Starts `cusp` processes of this installation; as a context manager it ends them all.
+    """Starts `cusp` processes of this installation; as a context manager it stops them all.
 
-    They end by themselves when this process is killed and can end nothing any more.
+    They also end by themselves when this process is killed.
     """
 
     def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
@@ -67,7 +67,7 @@ class Children:
         usable(logs)
 
     def start(self, name: str, *arguments: str, **more: str) -> Child:
-        """Start `cusp ARGUMENTS`, with more in its environment, and its output in a log file."""
+        """Start `cusp ARGUMENTS` with `more` in its environment, and its output in a log file."""
         log = self._logs / f"{name.rpartition(' ')[2]}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -76,13 +76,13 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the demo, which then ends them in order
+                start_new_session=True,  # Ctrl-C reaches only the demo, which stops them in order
             )
         self._started.append(child := Child(name, process, log))
         return child
 
     def drop(self, child: Child) -> None:
-        """Look no more after one that has ended as it should."""
+        """Forget a child that has ended as expected."""
         self._started.remove(child)
 
     def check(self) -> None:
@@ -102,14 +102,14 @@ class Children:
         first, later = self._started[:1], self._started[1:]
         try:
             end([child.process for child in later])
-            end([child.process for child in first])  # the monitor, once the others have told it
+            end([child.process for child in first])  # the monitor last: the others report to it
         except KeyboardInterrupt:  # a second Ctrl-C
             for child in self._started:
                 child.process.kill()
 
 
 def end(processes: "Sequence[subprocess.Popen[bytes]]", grace_s: float = 5.0) -> None:
-    """End processes together: politely, then for sure."""
+    """Stop processes together: SIGTERM, then SIGKILL after `grace_s` seconds."""
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -123,14 +123,14 @@ def end(processes: "Sequence[subprocess.Popen[bytes]]", grace_s: float = 5.0) ->
 
 
 class Tail:
-    """The new lines of a growing log file."""
+    """Reader of the new lines of a growing log file."""
 
     def __init__(self, path: Path) -> None:
         self._file: IO[str] = path.open(errors="replace")
         self._part = ""
 
     def lines(self) -> Iterator[str]:
-        """Yield the whole lines written since the last call."""
+        """Yield the complete lines written since the last call."""
         while chunk := self._file.readline():
             self._part += chunk
             if self._part.endswith("\n"):
@@ -139,12 +139,12 @@ class Tail:
 
 
 def last_lines(path: Path, count: int = 8) -> str:
-    """Return the end of a log file."""
+    """Return the last `count` lines of a log file."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-count:])
 
 
 def free_port(wanted: int) -> int:
-    """Return the wanted port if nobody listens there, else any free one."""
+    """Return the wanted port if it is free, else any free one."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

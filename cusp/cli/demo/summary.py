@@ -1,4 +1,4 @@
-"""The summary of a run: what was found, kept and saved, as JSON and for a person."""
+"""Summary of the demo's run (transition, kept checkpoint, savings), as JSON and as text."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 def summarised(client: Client, run_id: str, seconds: dict[str, float]) -> Json:
-    """Return the summary of a run that has ended; scores are those of the report set."""
+    """Return the summary of an ended run; scores are those of the report set."""
     run = client.get(f"/runs/{run_id}")
     scores = client.get(f"/runs/{run_id}/evaluations")
     stopped = run["status"] == "stopped"

@@ -1,1 +1,1 @@
-"""What several commands share: output, finding a run, the packages an extra needs."""
+"""Shared by several commands: output, run look-up, check of optional packages."""

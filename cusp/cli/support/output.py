@@ -1,4 +1,4 @@
-"""How the commands speak: tables for people, one JSON document with `--json`, sentences for errors."""
+"""Output of the commands: tables for people, one JSON document with `--json`."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 
 
 def console() -> Console:
-    """Return the terminal; made anew so that captured output works."""
+    """Return a new Console on the current standard output, so that captured output works."""
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, soft_wrap=True, width=160)  # a file or a pipe has no width
@@ -32,10 +32,9 @@ def print_table(
     *,
     give_up: Sequence[str] = (),
 ) -> None:
-    """Print a table, not wider than the terminal; text is printed as it is, without markup.
+    """Print a table no wider than the terminal; text is printed literally, without markup.
 
-    The columns in `give_up` are left out in this order until the others fit; then the longest of them is
-    wrapped.
+    Columns in `give_up` are dropped in this order until the others fit; then the longest one is wrapped.
     """
     out = console()
     cells = {name: [_text(row[at]) for row in rows] for at, name in enumerate(columns)}
@@ -61,7 +60,7 @@ def _text(cell: str | Text) -> Text:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """Return a share as a percentage, or a dash.
+    """Return a fraction as a percentage, or a dash for None.
 
     >>> percent(0.4213), percent(None)
     ('42.1 %', '–')
@@ -70,7 +69,7 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def interval(score: dict[str, Any] | None) -> str:
-    """Return a score with its 95 % interval, or a dash.
+    """Return a score with its 95 % confidence interval, or a dash.
 
     >>> interval({"pass_at_1": 0.5, "low": 0.45, "high": 0.55})
     '50.0 % [45.0, 55.0]'
@@ -82,12 +81,12 @@ def interval(score: dict[str, Any] | None) -> str:
 
 
 def dash(value: object) -> str:
-    """Return the value as text, or a dash for nothing."""
+    """Return the value as text, or a dash for None and empty text."""
     return "–" if value is None or value == "" else str(value)
 
 
 def duration(seconds: float) -> str:
-    """Return a time in two units.
+    """Return a duration in its two largest units.
 
     >>> duration(59.6), duration(185), duration(7_800), duration(273_600)
     ('1 min 00 s', '3 min 05 s', '2 h 10 min', '3 d 4 h')

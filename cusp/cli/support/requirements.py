@@ -1,11 +1,11 @@
-"""The packages that a command needs beyond those of `import cusp`: looked for before it begins."""
+"""Checks before a command starts that the packages of its extras are installed."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
 
 from cusp.errors import CuspError
 
-# What each extra of pyproject.toml brings that is imported; a test compares the two.
+# Modules imported from each extra of pyproject.toml; a test compares the two.
 IMPORTED: Mapping[str, tuple[str, ...]] = {
     "monitor": (
         "fastapi",

@@ -1,4 +1,4 @@
-"""Which run a person means by a word: found wherever it is in the list, never guessed."""
+"""Finds a run by id, part of an id, or name; an ambiguous text is an error."""
 
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -11,23 +11,23 @@ Json = dict[str, Any]
 
 
 class NoSuchRun(ClientError):
-    """No run is meant by the word; the message names near ones."""
+    """No run matches the text; the message names similar ones."""
 
 
 class AmbiguousRun(ClientError):
-    """Several runs are meant by the word; the message lists them."""
+    """Several runs match the text; the message lists them."""
 
 
 def find(client: Client, text: str) -> Json:
-    """Return the run whose id, the beginning or end of it, or whose name is `text`.
+    """Return the run with the id (or a prefix or suffix of it) or the name `text`.
 
-    NoSuchRun or AmbiguousRun is raised where that is not one run.
+    NoSuchRun or AmbiguousRun unless that is exactly one run.
     """
     return _found(client, text, "/runs", "runs", "cusp runs")
 
 
 def find_deleted(client: Client, text: str) -> Json:
-    """Return what `find` does, of the deleted runs."""
+    """Return the deleted run that `text` identifies, as `find` does."""
     return _found(client, text, "/deleted-runs", "deleted_runs", "cusp runs --deleted")
 
 
@@ -81,7 +81,7 @@ def _id(run: Json) -> str:
 
 
 def age(at: str | None, now: datetime | None = None) -> str:
-    """Return how long ago a time was, in its largest unit.
+    """Return the age of an ISO time in its largest unit.
 
     >>> age("2026-01-01T00:00:00.000Z", datetime(2026, 1, 3, tzinfo=UTC))
     '2 days ago'
