@@ -1,8 +1,7 @@
-"""What can be said of a run after a step, and only that.
+"""Sentences on a run without a transition: missing metrics, and plain facts of the step.
 
-Cusp looks for one thing, the transition; that it sees none does not mean that the training goes well. So
-nothing is called steady, healthy or rising here: a sentence says that no transition is seen, what is
-not measured, and plain facts of the step that a person would want to know. Each names its step.
+Cusp looks for the transition only; that it sees none does not mean that the training goes well. So nothing
+is called steady, healthy or rising here, and each sentence names its step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +10,16 @@ from monitor.detector.explain import joined
 from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH, METRICS, measured
 
 LOOKED_AT = (FORMAT, ACCURACY, LENGTH, ENTROPY)
-LATELY = 24  # points; what was measured in none of them counts as not measured any more
-_CUT = 0.5
-_NO_ENTROPY = 0.02
-_NO_GRADIENT = 0.5
+# Points without a value after which a metric counts as no longer measured; by judgement.
+LATELY = 24
+# Levels from which a fact is mentioned, by judgement: they change a sentence, never a verdict.
+_CUT = 0.5  # share of clipped completions
+_NO_ENTROPY = 0.02  # nats
+_NO_GRADIENT = 0.5  # share of groups with equal rewards
 
 
 class LastMeasured:
-    """When each metric was measured last.
+    """Remembers the last step at which each metric was measured.
 
     >>> last = LastMeasured()
     >>> for step in range(1, 40):
@@ -32,23 +33,23 @@ class LastMeasured:
         self._at: dict[int, tuple[int, int]] = {}  # row: (point, step)
 
     def add(self, step: int, raws: Sequence[float | None]) -> None:
-        """Take what a step measured, by the rows of METRICS."""
+        """Add the values of a step, in the order of METRICS."""
         self._points += 1
         for row in LOOKED_AT:
             if raws[row] is not None:
                 self._at[row] = (self._points, step)
 
     def ended_at(self, row: int) -> int | None:
-        """Return the step at which a metric was measured last, None if that was lately or never."""
+        """Return the last step of a metric not measured for `LATELY` points, else None."""
         point, step = self._at.get(row, (self._points, 0))
         return step if self._points - point >= LATELY else None
 
     def anything(self) -> bool:
-        """Return whether anything that is looked at was ever measured."""
+        """Return whether any metric of `LOOKED_AT` was ever measured."""
         return bool(self._at)
 
     def missing(self) -> str:
-        """Return what is not measured, or not any more, in sentences; empty if all of it is."""
+        """Return sentences on the metrics not measured, or no longer; "" if there are none."""
         never = [METRICS[row].label for row in LOOKED_AT if row not in self._at]
         said = [f"Not measured: {joined(never)}."] if never else []
         for row in LOOKED_AT:
@@ -61,9 +62,9 @@ class LastMeasured:
 def none_seen(
     step: int, score: float, confirm: float, last: LastMeasured, high_at: int | None
 ) -> str:
-    """Return that no transition is seen, and since when format has not been clearly higher.
+    """Return the sentence that no transition is seen, with the evidence.
 
-    `high_at` is the step of its last clear rise, None where none is known.
+    `high_at` is the step since which format has not been clearly higher, None if unknown.
     """
     if not last.anything():
         return f"By step {step} nothing was measured that could show a transition."
@@ -76,14 +77,14 @@ def none_seen(
 
 
 def too_few(step: int, points: int, needed: int, since: int | None) -> str:
-    """Return how many points there are of those needed; `since`: the step at which the data changed."""
+    """Return the sentence that more points are needed; `since` is the step of the last data change."""
     counted = "1 point" if points == 1 else f"{points} points"
     fresh = f" since the data changed at step {since}" if since is not None else ""
     return f"{counted}{fresh} by step {step}; {needed} are needed to say anything of a transition."
 
 
 def cautions(step: int, metrics: Mapping[str, float]) -> str:
-    """Return what a person would want to know of the step beside the transition, or nothing.
+    """Return a sentence on clipping, entropy and missing gradient at the step, or "".
 
     >>> cautions(9, {"clipped_ratio": 1.0, "entropy": 0.009, "frac_reward_zero_std": 0.75})
     'But at step 9: 100 % of the completions are cut off, entropy is 0.009 and 75 % of the groups give no gradient.'

@@ -1,4 +1,4 @@
-"""The hard failures that need no statistics: told within a few steps, by rules that chance cannot meet.
+"""Rules for hard collapse, which fire within a few steps and practically never by chance.
 
 A reward counts as gone when it stays below 5 % of its range for so many points that, at the level
 it had, chance would give such a row about once in ten million (each point counted as one draw).
@@ -14,27 +14,28 @@ from typing import NamedTuple
 
 from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
 
-_GONE = 0.05
-_CHANCE = 16.0
-_SLOW = 0.03
+# By judgement (doc, "Hard collapse"), except `_CHANCE`. Without all of these rules the zoo is the same.
+_GONE = 0.05  # share of a reward's range
+_CHANCE = 16.0  # -ln of the probability of such a row: ln(1e7) = 16.1
+_SLOW = 0.03  # least smoothing rate of the usual level of a reward and of entropy
 _POINTS = 6
-_SMOOTH = 0.1
-_AT_LIMIT = 0.95
-_NO_ENTROPY = 0.01
-_NO_ENTROPY_SHARE = 0.02
-_LONG = 8
+_SMOOTH = 0.1  # least smoothing rate of length, and the rate of entropy
+_AT_LIMIT = 0.95  # share of clipped completions, or of the token limit
+_NO_ENTROPY = 0.01  # nats
+_NO_ENTROPY_SHARE = 0.02  # of the usual entropy
+_LONG = 8  # points
 
 
 @dataclass
 class _Reward:
-    """The level of one reward before it went, and for how many points it has been gone."""
+    """Smoothed level of one reward before it was lost, and the number of lost points since."""
 
     level: float = 0.0
     seen: int = 0
     gone_points: int = 0
 
     def add(self, share: float) -> None:
-        """Take one value; a row of lost points lowers the level only once it is over."""
+        """Add one value; a row of lost points lowers the level only once it is over."""
         self.seen += 1
         if share <= _GONE:
             self.gone_points += 1
@@ -45,14 +46,14 @@ class _Reward:
         self.gone_points = 0
 
     def gone(self) -> bool:
-        """Return whether chance would hardly ever give this many lost points in a row."""
+        """Return whether this many lost points in a row are less likely than exp(-_CHANCE)."""
         if self.level < 0.2 or self.seen < 32 or self.gone_points < 4:
             return False
         return -self.gone_points * math.log1p(-min(self.level, 0.97)) >= _CHANCE
 
 
 class Failure(NamedTuple):
-    """What failed, in words, and for how many points by now."""
+    """The failure as text, and its duration in points."""
 
     words: str
     points: int
@@ -60,7 +61,7 @@ class Failure(NamedTuple):
 
 @dataclass
 class CollapseWatch:
-    """Counts the points of each failure; `add` returns the collapse once it is one.
+    """Counts the points of each failure; `add` returns a Failure once one is a collapse.
 
     >>> watch, told = CollapseWatch(), []
     >>> for step in range(60):
@@ -89,7 +90,7 @@ class CollapseWatch:
         clipped_ratio: float | None,
         limit_tokens: int | None,
     ) -> Failure | None:
-        """Take the shares of format and accuracy, length in tokens and entropy in nats of a point."""
+        """Add a point: shares of format and accuracy, length in tokens, entropy in nats."""
         self.points += 1
         if (share := values[FORMAT]) is not None:
             self.format.add(share)
@@ -143,7 +144,7 @@ class CollapseWatch:
         return self._extinct() or self._odd_entropy()
 
     def _extinct(self) -> Failure | None:
-        """Return the loss of a format that was there, if never learnt, with nearly all of the length."""
+        """Return the failure of a format once seen, though never learnt, with length near zero, or None."""
         points = min(self.near_zero, self.format.gone_points)
         if points < _LONG or self.format.level <= 0:
             return None

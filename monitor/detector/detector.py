@@ -40,11 +40,11 @@ from monitor.detector.types import (
     Verdict,
 )
 
-_LEAST_POINTS = 24
-_DIES_OUT = 0.5
-_SUSPECT = 0.5  # of what confirms: noted where it faded, though it may never have reached `watch`
-_MOST_FADED = 8
-_LONG = 64.0  # points after a change from which on `confirm` itself is enough
+_LEAST_POINTS = 24  # by judgement; the gates wait as long
+_DIES_OUT = 0.5  # of `watch`; by judgement
+_SUSPECT = 0.5  # of `confirm`; of 9 dated turns in real logs, two reached 17 and 22 of 33 and faded
+_MOST_FADED = 8  # kept change points, to bound a verdict; by judgement
+_LONG = 64.0  # points after a change from which on `confirm` itself is enough; decision 0008
 _QUIET = tuple(
     Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
     for metric in METRICS
@@ -83,13 +83,13 @@ class Detector:
         self._moment: StepEvidence | None = None
 
     def boundary(self) -> None:
-        """Start the scan anew: the data changed here. What is confirmed stays."""
+        """Restart the scan at a change of the data. Confirmed findings stay."""
         self._drop_provisional()
         self._restart()
         self._changed_at = None if self._last_step is None else self._last_step + 1
 
     def update(self, sample: Sample) -> Verdict:
-        """Take the next sample and return the verdict after it.
+        """Add the next sample and return the verdict after it.
 
         Raises ValueError if the step is not greater than the last one.
         """
@@ -111,7 +111,7 @@ class Detector:
         return self._verdict(moment, sample.metrics)
 
     def _look(self) -> StepEvidence | None:
-        """Return the scan now; while nothing moves it is read at every second step only."""
+        """Return the present evidence; while it is low the scan is read at every second point only."""
         if self._scan.size < _LEAST_POINTS * self._scan.point_weight:
             return None
         last, quiet = self._moment, self._preset.watch * _DIES_OUT
@@ -136,11 +136,11 @@ class Detector:
             self._drop_provisional()
 
     def _needed(self, moment: StepEvidence) -> float:
-        """Return the evidence that confirms: more of it while few points have followed the change.
+        """Return the evidence that confirms: more while few points have followed the change.
 
-        A run has many short stretches, and so the greatest score of a short one is greater by chance: by
-        2 log(n / length), the scale penalty of Dümbgen and Spokoiny (2001, Ann. Statist. 29). A burst
-        of bad batches is such a stretch.
+        A run has many short stretches, so the greatest score among them is greater by chance, by
+        2 log(n / length): the scale penalty of Dümbgen and Spokoiny (2001, Ann. Statist. 29). A burst of
+        bad batches is such a stretch.
         """
         return self._preset.confirm + max(
             0.0, 2 * math.log(_LONG * self._scan.point_weight / self._followed(moment))
@@ -150,7 +150,7 @@ class Detector:
         return self._scan.size - moment.index
 
     def _suspect(self, moment: StepEvidence | None, score: float) -> None:
-        """Date what is suspected whenever the evidence for it has grown; beyond `watch` it is shown."""
+        """Date the suspected change when its evidence has grown; from `watch` on show it as provisional."""
         shown = score >= self._preset.watch
         if score <= self._best_seen * 1.1 and not (shown and self._transition is None):
             return
@@ -162,7 +162,7 @@ class Detector:
             self._take(dated, moment)
 
     def _fade(self) -> None:
-        """What was suspected died out: it stays on record, as a change that did not last."""
+        """Record the suspected changes as faded: their evidence died out."""
         gone = (
             f" The evidence reached {self._best_seen:.0f} of {self._preset.confirm:.0f} and had died"
             f" out by step {self._now}."
@@ -185,7 +185,7 @@ class Detector:
             self._take(dated, moment)
 
     def _take(self, dated: DatedChange, moment: StepEvidence | None) -> None:
-        """Make this the transition in force."""
+        """Make this the current transition."""
         self._transition = dated.transition
         self._sentence = f"{dated.words} {self._sum(moment)}" if moment else dated.words
         self._said_at = self._now
@@ -225,7 +225,7 @@ class Detector:
                 self._note_rise("saturation", rise.saturation, "confirmed")
 
     def _note_rise(self, kind: Literal["onset", "saturation"], at: Crossing, state: State) -> None:
-        """Put it on record; dated anew it is still the change that was seen first, if it can be."""
+        """Record a change point of the rise; dated again, it keeps its first `seen_at_step` if possible."""
         step, low, high = (self._scan.history.step(index) for index in at)
         words = {
             "onset": f"The format reward rose around step {step} (likely {low}-{high}).",
@@ -245,7 +245,7 @@ class Detector:
             self._note_collapse(failure)
 
     def _share(self, row: int, raws: list[float | None]) -> float | None:
-        """Return a reward as a share of its range; a guessed range never shows that it is gone."""
+        """Return a reward as a share of its range; 0.5 for a guessed range, so it never counts as gone."""
         raw, scale = raws[row], self._scan.readings[row].scale
         if raw is None:
             return None
@@ -271,7 +271,7 @@ class Detector:
             return "collapsed"
         if self._transition:
             return "past" if self._transition.state == "confirmed" else "turning"
-        # Where format is not measured its gate never opens: that it adapts or has adapted is not known.
+        # Where format is not measured its gate never opens, and the phase stays unknown.
         if self._scan.size < _LEAST_POINTS or self._scan.armed[FORMAT] is None:
             return "warming_up"
         return "adapted" if self._level.settled(self._scan.size) else "adapting"
@@ -323,7 +323,7 @@ class Detector:
         return " ".join(part for part in more if part)
 
     def _since_said(self, score: float) -> str:
-        """Return what is known now, where the sentence on the transition is of an earlier step."""
+        """Return the date and the present evidence if the transition's sentence is of an earlier step."""
         if self._said_at == self._now:
             return ""
         if self._changed_at is not None and self._changed_at > self._said_at:

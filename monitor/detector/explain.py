@@ -1,4 +1,4 @@
-"""Sentences with numbers for people."""
+"""Text about changes and evidence, with numbers, for people."""
 
 from monitor.detector.scan.scan import StepEvidence
 from monitor.detector.signal.metrics import ENTROPY, FORMAT, LENGTH, METRICS
@@ -6,7 +6,7 @@ from monitor.detector.signal.transform import MetricSignal
 
 
 def amount(row: int, value: float) -> str:
-    """Return a raw value as a person would write it.
+    """Return a raw value rounded for people.
 
     >>> amount(0, 0.8134), amount(2, 1710.2), amount(2, 28.64)
     ('0.81', '1710', '28.6')
@@ -17,7 +17,7 @@ def amount(row: int, value: float) -> str:
 
 
 def change(row: int, moment: StepEvidence, reading: MetricSignal) -> str:
-    """Return "format reward fell from 0.94 to 0.81" for one metric of a moment."""
+    """Return text like "format reward fell from 0.94 to 0.81" for one metric."""
     metric = METRICS[row]
     before = amount(row, reading.raw(moment.before[row]))
     after = amount(row, reading.raw(moment.after[row]))
@@ -28,14 +28,14 @@ def change(row: int, moment: StepEvidence, reading: MetricSignal) -> str:
 
 
 def sources(moment: StepEvidence) -> str:
-    """Return "format 31, length 21": the evidence of a moment by metric, the greatest first."""
+    """Return the evidence by metric, the greatest first, like "format 31, length 21"."""
     parts = zip(moment.parts, (metric.short for metric in METRICS), strict=True)
     found = [f"{short} {part:.0f}" for part, short in sorted(parts, reverse=True) if part >= 0.5]
     return ", ".join(found)
 
 
 def joined(clauses: list[str]) -> str:
-    """Return clauses as one: "a, b and c".
+    """Return the clauses joined by commas and a final "and".
 
     >>> joined(["a", "b", "c"]), joined(["a"])
     ('a, b and c', 'a')
@@ -46,7 +46,7 @@ def joined(clauses: list[str]) -> str:
 
 
 def why_not_armed(row: int, reading: MetricSignal, *, has_format: bool) -> str:
-    """Return why a metric may not count yet."""
+    """Return the reason why a metric's gate is closed."""
     label = METRICS[row].label
     if not reading.count:
         return f"{label} is not measured"

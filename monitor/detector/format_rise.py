@@ -1,9 +1,9 @@
-"""When did the format reward rise? The best sigmoid through the rewards as they were logged.
+"""Dates the rise of the format reward by the best-fitting sigmoid (decision 0007).
 
-A clean format transition is a sigmoid (10-90 % in some 20 steps, at any step of the run). Least
-squares over its middle and width date it; low and high follow from these in closed form, so every
-middle is tried, by FFT. The interval of a date holds all fits whose sum of squares is not much worse
-than the best one's, in units of the long-run noise of what the best one leaves.
+A clean format transition is a sigmoid (10-90 % in some 20 steps, at any step of the run). Its middle and
+width are found by least squares on the rewards as logged; low and high follow in closed form, so every
+middle is tried, by FFT. The interval of a date holds all fits whose sum of squares is not much worse than
+the best one's, in units of the long-run noise of its residuals.
 """
 
 import math
@@ -16,25 +16,30 @@ from numpy.typing import NDArray
 from monitor.detector.signal.history import REMEMBERED, Array
 from monitor.detector.signal.noise import noise_of
 
+# Scales of the logistic function in points; one of width w takes 4.4 w from 10 to 90 % (17-29 steps in real
+# logs, decision 0007). The grid is by judgement: neighbours differ by at most a factor of 2.
 _WIDTHS = np.array([0.3, 1.0, 2.0, 3.5, 5.5, 8.5, 13.0, 20.0, 30.0, 45.0, 70.0, 100.0])
-_TO_NINETY_PERCENT = float(np.log(9.0))
-_LEAST_SIDE = 4
-_LEAST_WAIT = 8
-_LEAST_POINTS = 16
-_LIKELY = 13.0
-_STEEPEST = 50.0
-_BLOCK = 64
+_TO_NINETY_PERCENT = float(np.log(9.0))  # logit(0.9), in widths
+_LEAST_SIDE = 4  # measured points before and after the middle; by judgement
+_LEAST_WAIT = 8  # points between two fits; by judgement
+_LEAST_POINTS = 16  # by judgement
+_LIKELY = 13.0  # noise variances; 100 and 98 % of intervals hold the truth (decision 0007)
+_STEEPEST = 50.0  # bounds the exponent: exp(50) is finite, and the sigmoid is 0 or 1 there
+_BLOCK = 64  # the FFT's length is a multiple of this, which is fast
+_SMOOTH = 0.12  # by judgement
+_NEW_HIGH = 0.08  # radians of the arcsine-root scale; study, part 4
+_QUIET_POINTS = 24  # by judgement
 
 
 class Crossing(NamedTuple):
-    """The last index before the rise crossed one share of its height, with an interval."""
+    """The last index before the rise crosses a share of its height, with an interval."""
 
     at: int
     low: int
     high: int
 
     def after(self, points: int) -> "Crossing":
-        """Return the crossing counted from `points` earlier."""
+        """Return the crossing shifted by `points`."""
         return Crossing(self.at + points, self.low + points, self.high + points)
 
 
@@ -47,7 +52,7 @@ class Rise(NamedTuple):
 
 
 class RiseWatch:
-    """Remembers the rewards of a run and dates their rise on them when it is time."""
+    """Remembers the rewards of a run and schedules the fits that date their rise."""
 
     def __init__(self) -> None:
         self._rewards: deque[float] = deque(maxlen=REMEMBERED)
@@ -58,15 +63,15 @@ class RiseWatch:
         self._last: Rise | None = None
 
     def add(self, reward: float) -> None:
-        """Take the reward of the next point as it was logged, NaN if it was not."""
+        """Add the reward of the next point as logged, NaN if it is missing."""
         self._rewards.append(reward)
         self._size += 1
 
     def due(self, over: int, *, again: bool) -> Rise | None:
-        """Return the rise, in indices of the run, whenever it is to be dated; otherwise None.
+        """Return the rise, in indices of the run, if a fit is due and finds one; otherwise None.
 
-        It is when the rise is first seen, when it is over (for `over` points; 0 = it is not), and,
-        if `again`, each time that is twice as long ago: what follows tells its height better.
+        Due when the rise is first seen, when it is over (since `over` points; 0: it is not), and, if
+        `again`, each time that is twice as long ago: later points determine its height better.
         """
         ended, self._over = bool(over) and not self._over, bool(over)
         if not ended and (self._size < self._next or (self._last and not again)):
@@ -78,7 +83,7 @@ class RiseWatch:
         return rise
 
     def _in_memory(self) -> Rise | None:
-        """Return the main rise that is remembered, unless a larger one is only remembered by its date."""
+        """Return the main rise in memory; None without one, or if a larger one has left the memory."""
         found, before = rise_in(np.array(self._rewards)), self._size - len(self._rewards)
         if found is None:
             return None
@@ -130,7 +135,7 @@ def _sigmoid(distance: Array, width: float) -> Array:
 
 
 def _fits(values: Array, measured: Array) -> tuple[Array, Array, float]:
-    """Return how much every sigmoid explains, and its height: shape (widths, middles); and the whole.
+    """Return explained sum of squares and height of every sigmoid (widths, middles), and the total.
 
     `values` are 0 where `measured` is 0; the middle of column j lies between the points j and j + 1.
     """
@@ -139,7 +144,7 @@ def _fits(values: Array, measured: Array) -> tuple[Array, Array, float]:
     centred = (values - mean) * measured
     distance = -np.arange(-(points - 1), points, dtype=np.float64)
     shapes = np.stack([_sigmoid(distance - 0.5, float(width)) for width in _WIDTHS])
-    size = -(-2 * points // _BLOCK) * _BLOCK  # what wraps around falls outside of what is taken
+    size = -(-2 * points // _BLOCK) * _BLOCK  # so long that the wrap-around is cut off
 
     def summed(what: Array, by: Array) -> Array:
         """Return the sum over points i of what[i] * by(i - j), for every j."""
@@ -164,13 +169,8 @@ def _fits(values: Array, measured: Array) -> tuple[Array, Array, float]:
     return slope * cross, slope, float(centred @ centred)
 
 
-_SMOOTH = 0.12
-_NEW_HIGH = 0.08
-_QUIET_POINTS = 24
-
-
 class FormatLevel:
-    """Smoothed level, its highest value, and the point at which that was reached.
+    """Smoothed level of format, its maximum, and the point of that maximum.
 
     >>> level = FormatLevel()
     >>> for index in range(40):
@@ -187,11 +187,11 @@ class FormatLevel:
         self.high_at = 0
 
     def add(self, index: int, value: float, unit: float) -> None:
-        """Take one value; a high counts as new when it exceeds the last by 0.08 `unit`."""
+        """Add one value; a new high must exceed the last one by 0.08 `unit`."""
         self.value = value if self.value is None else self.value + _SMOOTH * (value - self.value)
         if self.value > self.high + _NEW_HIGH * unit:
             self.high, self.high_at = self.value, index
 
     def settled(self, size: int) -> bool:
-        """Return whether no new high came for a while (longer, the longer the rise took)."""
+        """Return whether there was no new high for 24 points and an eighth of the time before it."""
         return size - self.high_at >= max(_QUIET_POINTS, self.high_at // 8)

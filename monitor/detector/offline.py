@@ -1,8 +1,8 @@
-"""An independent look at the whole run, offline, by ruptures: for suspicion and for the end.
+"""Second opinion: offline segmentation of the whole run by ruptures, on suspicion and at the end.
 
-Kernel change-point detection with a linear kernel (least squares, exact, in C); each metric in units
-of its own noise from second differences (an overall sd would be inflated by the rise); the penalty
-3 d log n for d metrics; no segment shorter than 8 points. Never run per step: it costs O(n^2).
+Kernel change-point detection with a linear kernel (least squares, exact, in C); each metric in units of its
+noise from second differences (an overall sd would be inflated by the rise); penalty 3 d log n for d metrics
+(study, part 5). Never run per step: it costs O(n^2).
 
 References: Celisse et al. (2018) Comput. Stat. Data Anal. 128; Truong et al. (2020) Signal Process. 167.
 """
@@ -18,14 +18,14 @@ from monitor.detector.signal.metrics import METRICS, Scale, measured
 from monitor.detector.signal.noise import noise_of
 from monitor.detector.types import RunShape, Sample
 
-_LEAST_SEGMENT = 8
-_LEAST_POINTS = 4 * _LEAST_SEGMENT
-_MOST_POINTS = 4000
+_LEAST_SEGMENT = 8  # points; study, part 5
+_LEAST_POINTS = 4 * _LEAST_SEGMENT  # twice the fewest points that `predict` accepts (study, part 5)
+_MOST_POINTS = 4000  # KernelCPD of 2 metrics takes 10 ms at 3,600 points (study, part 5)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch with one level: first and last step, and the mean of every metric in raw units."""
+    """A segment of constant level: first and last step, and the mean of every metric in raw units."""
 
     from_step: int
     to_step: int
@@ -34,7 +34,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """All segments; `change_steps` are the last steps before each change; `words` says what was done."""
+    """All segments; `change_steps` are the last steps before each change; `words` describes the method."""
 
     segments: tuple[Segment, ...]
     change_steps: tuple[int, ...]
@@ -50,7 +50,7 @@ class Segmentation:
 
 
 def second_opinion(samples: Sequence[Sample], shape: RunShape) -> Segmentation:
-    """Return the segmentation of a run; with too few points one segment (or none) and why."""
+    """Return the segmentation of a run; with too few points no segments, and the reason in `words`."""
     thinned = samples[:: max(1, math.ceil(len(samples) / _MOST_POINTS))]
     rows = {metric.name: _row(thinned, metric.name) for metric in METRICS}
     usable = {name: row for name, row in rows.items() if np.isfinite(row).sum() >= _LEAST_POINTS}
@@ -75,7 +75,7 @@ def _row(samples: Sequence[Sample], name: str) -> Array:
 
 
 def _standardised(name: str, row: Array, shape: RunShape) -> Array:
-    """Return the metric without gaps (the last value holds) in units of its noise."""
+    """Return the metric in units of its noise, gaps filled with the last value."""
     scale = Scale(next(metric for metric in METRICS if metric.name == name), shape)
     if any(scale.leaves_range(value) for value in row if math.isfinite(value)):
         scale.linear = True

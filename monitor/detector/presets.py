@@ -1,4 +1,4 @@
-"""How much evidence is needed, and what that was measured to cost in false alarms."""
+"""Presets of the evidence thresholds, with their measured rates of false alarms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preset:
-    """Evidence for `watch` (look and evaluate) and `confirm` (a stop is justified)."""
+    """Evidence thresholds: `watch` (look and evaluate) and `confirm` (a stop is justified)."""
 
     watch: float
     confirm: float

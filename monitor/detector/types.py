@@ -1,4 +1,4 @@
-"""What goes into the detector and what comes out: plain frozen values, no behaviour."""
+"""Inputs and outputs of the detector: frozen dataclasses without behaviour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ State = Literal["provisional", "confirmed", "faded"]
 
 @dataclass(frozen=True)
 class Sample:
-    """The metric values of one step under their canonical names; an absent name was not measured."""
+    """Metric values of one step by canonical name; an absent name was not measured."""
 
     step: int
     metrics: Mapping[str, float]
@@ -19,7 +19,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class RewardRange:
-    """The least and greatest value one reward can take; `graded` if it takes values in between."""
+    """Least and greatest value of one reward; `graded` if it takes values in between."""
 
     low: float = 0.0
     high: float = 1.0
@@ -28,7 +28,7 @@ class RewardRange:
 
 @dataclass(frozen=True)
 class RunShape:
-    """What travels with a run and helps to read its metrics; None (or an absent reward) = unknown.
+    """Metadata of a run that the scan needs; None (or an absent reward) means unknown.
 
     `rewards` is keyed by canonical metric name (`format_reward`, `accuracy_reward`).
     """
@@ -42,10 +42,10 @@ class RunShape:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one metric says against "no transition" at the step where the sum is greatest.
+    """One metric's evidence for a transition at the step where the sum is greatest.
 
-    `z` is its standardised contrast, `score` the part of z^2 that counts, `armed` whether it may
-    count at all, `words` the same for a person (for a metric that is not armed: why).
+    `z` is its standardised contrast, `score` the part of z^2 that counts, `armed` whether its gate is open,
+    `words` the same as text (for a metric that is not armed: why).
     """
 
     metric: str
@@ -57,9 +57,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class ChangePoint:
-    """A dated change: `step` is the last step before it, `[low, high]` holds it with about 95 %.
+    """A dated change: `step` is the last step before it, `[low, high]` its 95 % interval.
 
-    `faded`: it was suspected and died out again; nothing follows from it.
+    `faded`: it was suspected and died out again, without consequences.
     """
 
     kind: Kind
@@ -90,7 +90,7 @@ class Transition:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the statistics say after `step`. `score` is to be read against `watch` and `confirm`."""
+    """The detector's result after `step`. `score` compares to the thresholds `watch` and `confirm`."""
 
     step: int
     phase: Phase

@@ -1,1 +1,1 @@
-"""The isotonic reversal scan and what weighs its evidence."""
+"""The isotonic reversal scan, its gates and the weights of its evidence."""

@@ -1,7 +1,7 @@
-"""The scan's statistic: mean after a step against the mean of the present level before it.
+"""Contrast, the scan's statistic: mean after a step minus mean of the present level before it.
 
-For a given start of the reference stretch this contrast has an expectation <= 0 in the bad
-direction for every mean that only moves in the good one, whatever its shape.
+For a given start of the reference stretch its expectation in the bad direction is <= 0 for every mean that
+only moves in the good direction, whatever its shape.
 """
 
 from typing import NamedTuple
@@ -10,13 +10,13 @@ import numpy as np
 
 from monitor.detector.signal.history import Array
 
-LEAST_POINTS = 8
+LEAST_POINTS = 8  # on either side of a candidate; study, part 4
 
 
 class Sums(NamedTuple):
-    """(N, C, D) of all metrics at three places: shape (3, metrics, candidates or 1).
+    """Cumulative sums (N, C, D) of all metrics at three positions: shape (3, metrics, candidates or 1).
 
-    `start` is where each metric's reference stretch begins, `at` each candidate, `now` the end.
+    `start` is the start of each metric's reference stretch, `at` each candidate, `now` the end.
     """
 
     start: Array

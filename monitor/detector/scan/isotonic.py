@@ -1,8 +1,8 @@
-"""Where the present level began: the last block of the monotone fit, by pool-adjacent-violators.
+"""Isotonic regression online (pool adjacent violators), whose last block is the present level.
 
-The null hypothesis "this metric only ever moved in one direction, in any manner" is fitted online;
-the start of its last block is where the reference stretch of every contrast begins. So warm-up,
-rises, plateaus and valleys need no window parameter. Amortised O(1) a point.
+The null hypothesis "this metric only ever moved in one direction, in any manner" is fitted online; the
+reference stretch of every contrast begins at the start of the last block. So warm-up, rises, plateaus and
+valleys need no window parameter. Amortised O(1) a point.
 
 Reference: Ayer et al. (1955), An empirical distribution function for sampling with incomplete
 information, Ann. Math. Statist. 26, 641-647.
@@ -10,7 +10,7 @@ information, Ann. Math. Statist. 26, 641-647.
 
 from typing import NamedTuple
 
-_MOST_BLOCKS = 2048
+_MOST_BLOCKS = 2048  # bounds memory: as many as remembered points (history.py)
 
 
 class Position(NamedTuple):
@@ -41,13 +41,13 @@ class Isotonic:
 
     @property
     def start(self) -> Position:
-        """Where the last block begins."""
+        """Start of the last block."""
         return self._blocks[-1]
 
     def start_of(self, least: float, measured: float) -> Position:
-        """Return where the last block begins that holds at least `least` of the `measured` points.
+        """Return the start of the last block that holds at least `least` of the `measured` points.
 
-        A few good points at the end make a block of their own; they are no level to compare with.
+        A few good points at the end form a block of their own, which is no level to compare with.
         """
         for block in reversed(self._blocks):
             if measured - block.measured >= least:
@@ -56,11 +56,11 @@ class Isotonic:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was added yet."""
+        """Whether no point was added yet."""
         return not self._blocks
 
     def add(self, before: Position, count: float, total: float) -> None:
-        """Add one point: the mark before it and the sums after it."""
+        """Add one point: the position before it and the sums after it."""
         blocks, sign = self._blocks, self._direction
         blocks.append(before)
         while len(blocks) > 1:

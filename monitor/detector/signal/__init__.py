@@ -1,1 +1,1 @@
-"""One metric on its way to the scan: transform, noise, history."""
+"""Signal processing of the metrics before the scan: transform, noise, history."""

@@ -1,4 +1,4 @@
-"""A bounded memory of the run: cumulative sums that give any mean of the last points in O(1).
+"""Bounded history of the run: cumulative sums that give any mean over the last points in O(1).
 
 Per metric and point it keeps the transformed value (NaN = not measured) and three sums over all
 measured points before it: count N, total C, and total weighted by position D (for ramps).
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-WINDOW = 512
-REMEMBERED = 3 * WINDOW
-_CAPACITY = 4 * WINDOW
+WINDOW = 512  # points in which a change is searched; study, part 4
+REMEMBERED = 3 * WINDOW  # points on which it is dated; by judgement
+_CAPACITY = 4 * WINDOW  # a quarter is dropped at once, so that appending stays O(1)
 
 
 class History:

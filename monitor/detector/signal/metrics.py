@@ -1,10 +1,7 @@
-"""The metrics that can speak for a transition: how each is read, and which way is bad.
+"""The metrics of the scan: variance-stabilising transform, bad direction, minimum effect, noise floor.
 
-A metric is a canonical name, a transform that makes its noise even, a bad direction, a least effect
-worth speaking of, and a floor under its noise. Its gate (when it may count) is in `gates.py`.
-
-The arcsine-root of a share of n completions has variance 1/(4n) at any level (Anscombe 1948);
-lengths and entropies vary by factors, so their logarithm is used.
+The arcsine-root of a share of n completions has variance 1/(4n) at any level (Anscombe 1948); lengths and
+entropies vary by factors, so their logarithm is used. Gates are in `gates.py`.
 """
 
 import math
@@ -18,7 +15,7 @@ from monitor.detector.signal.history import Array
 from monitor.detector.types import RewardRange, RunShape
 
 FORMAT, ACCURACY, LENGTH, ENTROPY, VOLATILITY = range(5)
-_MOST = 1e30  # what exploded beyond it has exploded all the same; sums of powers stay finite
+_MOST = 1e30  # clips larger values, so that sums of squares stay finite
 _LEAST_RANGE = 1e-9
 
 
@@ -47,6 +44,7 @@ class Metric:
     effect: float
 
 
+# `effect`: 0.06 rad (5 points of a share), 4 % and 0.3 from the study, part 4; 0.25 (28 %) by judgement.
 METRICS = (
     Metric("format_reward", "format reward", "format", "", "share", -1, 0.06),
     Metric("accuracy_reward", "accuracy reward", "accuracy", "", "share", -1, 0.06),
@@ -55,20 +53,20 @@ METRICS = (
     Metric("format_volatility", "format volatility", "volatility", "", "spread", 1, 0.3),
 )
 BAD = tuple(float(metric.bad) for metric in METRICS)
-COMPLETIONS_IF_UNKNOWN = 64
+COMPLETIONS_IF_UNKNOWN = 64  # a low noise floor; study, part 6
 HALF_PI = math.pi / 2
-_SPREAD_OFFSET = 0.3
+_SPREAD_OFFSET = 0.3  # study, part 4
 
 
 def _telling(declared: RewardRange | None) -> RewardRange | None:
-    """Return the range unless it is none: of no width, upside down, or beyond what is measured."""
+    """Return the declared range; None if it has no width, is reversed, or exceeds 1e30."""
     if declared is None or max(abs(declared.low), abs(declared.high)) > _MOST:
         return None
     return declared if declared.high - declared.low >= _LEAST_RANGE else None
 
 
 class Scale:
-    """Turns raw values of one metric into evenly noisy ones and back; widens an unknown range.
+    """Transforms raw values of one metric to a scale of constant noise, and back.
 
     >>> scale = Scale(METRICS[FORMAT], RunShape(completions_per_point=48))
     >>> round(scale.forward(0.5), 3), round(scale.back(scale.forward(0.8)), 3)
@@ -119,19 +117,19 @@ class Scale:
 
     @property
     def unit(self) -> float:
-        """One radian of the share scale in transformed units."""
+        """One radian of the arcsine-root scale in transformed units."""
         if not self.linear:
             return 1.0
         return max(self.greatest - self.least, 1e-9) / HALF_PI
 
     @property
     def effect(self) -> float:
-        """The least difference worth speaking of, in transformed units."""
+        """The minimum difference that counts, in transformed units."""
         return self.metric.effect * self.unit
 
     @property
     def floor(self) -> float:
-        """The least noise believed for one point, in transformed units."""
+        """The minimum noise sd of one point, in transformed units: study, part 4; 0.02 by judgement."""
         if self.metric.kind == "log":
             return 0.008 if self.metric.unit == " tokens" else 0.02
         if self.metric.kind == "spread":
@@ -139,7 +137,7 @@ class Scale:
         return 0.45 / math.sqrt(self.count + 0.75) * self.unit * (0.5 if self.linear else 1.0)
 
     def shares(self, values: Array) -> Array:
-        """Return where transformed values lie between the least (0) and the greatest (1)."""
+        """Return transformed values as shares of the range: least 0, greatest 1."""
         if self.linear:
             low = self.range.low if self.known else self.least
             high = self.range.high if self.known else self.greatest
@@ -148,7 +146,7 @@ class Scale:
         return np.clip(wide / self.count, 0.0, 1.0)
 
     def share(self, value: float) -> float:
-        """Return where a transformed value lies between the least (0) and the greatest (1)."""
+        """Return a transformed value as a share of the range: least 0, greatest 1."""
         if self.linear:
             low = self.range.low if self.known else self.least
             high = self.range.high if self.known else self.greatest

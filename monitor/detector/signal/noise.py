@@ -1,8 +1,8 @@
-"""How noisy a metric is, without being fooled by its trend, its outliers or its memory.
+"""Noise estimate of a metric, robust to trend, outliers and autocorrelation.
 
-Second differences of block means take out any smooth trend; overlapping blocks of 1, 4, 16 and 32
-points see noise that is correlated in time (the greatest counts); medians keep outliers out. The
-result is the standard deviation of one point as a mean of many would have it (a long-run noise).
+Second differences of block means remove any smooth trend; overlapping blocks of 1, 4, 16 and 32 points
+capture noise that is correlated in time (the greatest estimate counts); medians ignore outliers. The result
+is a long-run standard deviation: that of means, scaled to one point.
 """
 
 import math
@@ -12,22 +12,23 @@ import numpy as np
 
 from monitor.detector.signal.history import Array
 
+# Study, part 4; with blocks of 1 alone 4 of the zoo's 51 healthy runs are stopped.
 BLOCKS = (1, 4, 16, 32)
-_LEAST_BLOCKS = 11
-_LEAST_PAIRS = 24
-_TO_SIGMA = 1.4826
-_MEAN_TO_SIGMA = 1.2533
+_LEAST_BLOCKS = 11  # by judgement
+_LEAST_PAIRS = 24  # by judgement
+_TO_SIGMA = 1.4826  # sd of a normal variable over its median absolute deviation
+_MEAN_TO_SIGMA = 1.2533  # sd of a normal variable over its mean absolute deviation, sqrt(pi / 2)
 
 
 class Noise(NamedTuple):
-    """`point` is the noise from one point to the next, `long_run` that of means (as of one point)."""
+    """Standard deviations: `point` from one point to the next, `long_run` of means, scaled to one point."""
 
     point: float
     long_run: float
 
 
 def noise_of(values: Array) -> Noise | None:
-    """Return the noise of a series of measured values, None if there are fewer than 12.
+    """Return the noise of a series of values, None if there are fewer than 12.
 
     >>> noise = noise_of(np.random.default_rng(1).normal(np.linspace(0, 9, 400), 0.5))
     >>> 0.45 < noise.point < 0.6, 0.45 < noise.long_run < 0.9
@@ -64,9 +65,9 @@ def _from_blocks(total: Array, block: int, count: int) -> float:
 
 
 def _bends(total: Array, block: int) -> Array:
-    """Return second differences of the means, from sums, of blocks that overlap by three quarters.
+    """Return second differences of the means of blocks that overlap by three quarters, from sums.
 
-    Overlapping ones use each point four times over, so they know the noise sooner and better.
+    The overlap uses each point four times, which estimates the noise sooner and better.
     """
     means = (total[block:] - total[:-block]) / block
     bends: Array = means[2 * block :] - 2 * means[block:-block] + means[: -2 * block]
@@ -74,16 +75,16 @@ def _bends(total: Array, block: int) -> Array:
 
 
 def correlation(values: Array, bad: Array) -> Array:
-    """Return how metrics move together from step to step in their bad directions, never below 0.
+    """Return the correlation of the metrics' noise in their bad directions, clipped at 0.
 
-    Hard prompts move all metrics of a step at once; evidence they share must not count twice.
+    Hard prompts move all metrics of a step at once; shared evidence must not count twice.
     """
     bend = (values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]) * bad[:, None]
     seen = np.isfinite(bend)
     signs = np.where(seen, np.sign(bend), 0.0)
     together = seen.astype(np.float64)
     counts, agreed = together @ together.T, signs @ signs.T
-    alike = np.sin(np.pi / 2 * agreed / np.maximum(counts, 1.0))  # of signs: outliers count once
+    alike = np.sin(np.pi / 2 * agreed / np.maximum(counts, 1.0))  # from signs: robust to outliers
     result: Array = np.where(counts >= _LEAST_PAIRS, np.maximum(alike, 0.0), 0.0)
     np.fill_diagonal(result, 1.0)
     return result

@@ -1,4 +1,4 @@
-"""One metric on its way in: transform, clip to the running median, keep its noise."""
+"""Preprocessing of one metric: transform, clip to the running median, noise estimate."""
 
 import math
 from bisect import bisect_left, insort
@@ -10,14 +10,17 @@ from monitor.detector.signal.metrics import Metric, Scale
 from monitor.detector.signal.noise import noise_of
 from monitor.detector.types import RunShape
 
-_MEDIAN_OF = 33
-_CLIP_SIGMAS = 3.0
-_YOUNG_POINTS = 64.0
-_LEAST_SETTLED = 24
+_MEDIAN_OF = 33  # points; study, part 4
+_CLIP_SIGMAS = 3.0  # study, part 4; unclipped, one of the zoo's 51 healthy runs is stopped
+_YOUNG_POINTS = 64.0  # study, part 4; without it 3 of the zoo's 51 healthy runs are stopped
+_LEAST_SETTLED = 24  # points; by judgement
+EVERY_STEP = 1.0
+# (steps a point, share of all minimum numbers of points): one point averages several steps. By judgement.
+_COARSE, _COARSEST = (4.0, 0.75), (8.0, 0.5)
 
 
 class MetricSignal:
-    """Reads one metric. `sigma` is the noise a contrast is divided by (inf until it is known)."""
+    """One metric's signal. `sigma` is the noise that a contrast is divided by (inf until known)."""
 
     def __init__(self, metric: Metric, shape: RunShape) -> None:
         self.metric = metric
@@ -33,7 +36,7 @@ class MetricSignal:
         self._order: list[float] = []
 
     def read(self, raw: float | None) -> float:
-        """Return the clipped transformed value relative to `origin`, NaN if it was not measured."""
+        """Return the clipped transformed value relative to `origin`, NaN for a missing one."""
         if raw is None or not math.isfinite(raw):
             return math.nan
         value = self.scale.forward(raw)
@@ -48,11 +51,11 @@ class MetricSignal:
 
     @property
     def change(self) -> float | None:
-        """How far the last value lay from the one before it, in twice the least noise."""
+        """Distance of the last value from the one before it, in units of twice the minimum noise."""
         return None if self._moved is None else self._moved / (2 * self.scale.floor)
 
     def make_linear(self, values: list[float]) -> list[float]:
-        """Switch to the linear scale; return earlier values (given by `read`) on it."""
+        """Switch to the linear scale; return earlier results of `read` on it."""
         raws = [self.raw(value) if math.isfinite(value) else math.nan for value in values]
         self.scale.linear = True
         self.origin, self.count = None, 0
@@ -77,9 +80,9 @@ class MetricSignal:
             self._sorted.pop(bisect_left(self._sorted, self._order.pop(0)))
 
     def learn_noise(self, values: Array, settled: Array) -> None:
-        """Take the noise from the recent values, or from the settled ones if that is less.
+        """Estimate the noise from the recent values, or from the settled ones if that is less.
 
-        A steep rise looks like noise to blocks of points; what came after it does not.
+        A steep rise looks like noise to blocks of points; the settled values follow it.
         """
         noise = noise_of(values)
         if noise is None:
@@ -99,25 +102,21 @@ class MetricSignal:
         return math.sqrt(1 + _YOUNG_POINTS / points)
 
     def young(self) -> float:
-        """Return the factor that turns a z of a young run into that of a gate (less strict)."""
+        """Return the factor from the z of a young run to the less strict one of a gate (24 for 64)."""
         n = max(self.count, 1)
         return math.sqrt((1 + _YOUNG_POINTS / n) / (1 + 24 / n))
 
     def raw(self, value: float) -> float:
-        """Return the measured value that stands behind a value given by `read`."""
+        """Return the raw value of a result of `read`."""
         return self.scale.back(value + (self.origin or 0.0))
 
     def level(self, value: float) -> float:
-        """Return where a value given by `read` lies between the metric's least and greatest."""
+        """Return a result of `read` as a share of the metric's range."""
         return self.scale.share(value + (self.origin or 0.0))
 
 
-EVERY_STEP = 1.0
-_COARSE, _COARSEST = (4.0, 0.75), (8.0, 0.5)
-
-
 def point_weight(steps_per_point: float) -> float:
-    """Return the share of the usual number of points that is asked for.
+    """Return the factor on all minimum numbers of points for this logging interval.
 
     >>> point_weight(1.0), point_weight(5.0), point_weight(10.0)
     (1.0, 0.75, 0.5)
