@@ -1,7 +1,7 @@
-"""A problem as the messages of a chat."""
+"""Formats a problem as chat messages."""
 
 
 def messages(problem: str, system_prompt: str | None) -> list[dict[str, str]]:
-    """Return the conversation that asks `problem`."""
+    """Return the chat messages for `problem`."""
     system = [{"role": "system", "content": system_prompt}] if system_prompt else []
     return [*system, {"role": "user", "content": problem}]

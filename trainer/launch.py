@@ -1,4 +1,4 @@
-"""How a training is started on this box: one process a visible GPU, by PyTorch's own launcher."""
+"""Launches a training on this box with torchrun: one process for each visible GPU."""
 
 import os
 import signal
@@ -10,23 +10,23 @@ from cusp.process import interpreter, parent
 
 MODULE = "trainer.train"
 GRACE_S = 10.0
-STEP_S = 600  # how long processes told to end have for the step in flight and its checkpoint
+STEP_S = 600  # grace period after SIGTERM for the step in flight and its checkpoint
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 class TooFewGpus(CuspError, RuntimeError):
-    """More processes were asked for than this box has GPUs."""
+    """More processes were requested than this box has GPUs."""
 
 
 def visible_gpus() -> int:
-    """Return how many GPUs this process may use."""
+    """Return the number of GPUs that this process may use."""
     import torch
 
     return int(torch.cuda.device_count())
 
 
 def command(processes: int) -> list[str]:
-    """Return the command that starts a training on so many processes; its arguments go behind."""
+    """Return the command that starts a training on `processes` processes, to be followed by its arguments."""
     if processes == 1:
         return interpreter.module(MODULE)
     run = interpreter.module(
@@ -36,10 +36,10 @@ def command(processes: int) -> list[str]:
 
 
 def environment(processes: int, gpus: int) -> dict[str, str]:
-    """Return what the processes need in their environment: each has one GPU, none has two.
+    """Return the environment variables that give each process exactly one GPU.
 
-    One process that sees several would cut the batch among them itself (`nn.DataParallel`), which
-    GRPO cannot.
+    A process that sees several would split the batch itself (`nn.DataParallel`), which GRPO does not
+    support.
 
     >>> environment(1, 1)
     {}
@@ -52,7 +52,7 @@ def environment(processes: int, gpus: int) -> dict[str, str]:
 
 
 def said(processes: int, gpus: int) -> str:
-    """Return what is told before the start.
+    """Return the line printed before the start.
 
     >>> said(2, 2)
     'training on 2 processes, one for each visible GPU (--processes changes it)'
@@ -71,9 +71,9 @@ def launched_already() -> bool:
 
 
 def run(arguments: Sequence[str], processes: int, gpus: int) -> int:
-    """Train on so many processes until they end; return the exit status.
+    """Train on `processes` processes until they end; return the exit status.
 
-    SIGTERM is passed on, and the processes end with this one however it ends.
+    SIGTERM is forwarded, and the processes end with this one, however it ends.
     """
     more = {**parent.bound_to_this_process(), **environment(processes, gpus)}
     child = subprocess.Popen([*command(processes), *arguments], env=interpreter.environment(more))
@@ -86,8 +86,8 @@ def run(arguments: Sequence[str], processes: int, gpus: int) -> int:
     before = signal.signal(signal.SIGTERM, pass_on)
     try:
         status = _status(child.wait())
-        return 128 + signal.SIGTERM if asked else status  # the launcher has another for it
-    except KeyboardInterrupt:  # the terminal told them, too
+        return 128 + signal.SIGTERM if asked else status  # torchrun reports another status
+    except KeyboardInterrupt:  # the terminal sent it to the processes, too
         return _ended(child)
     finally:
         signal.signal(signal.SIGTERM, before)

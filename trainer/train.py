@@ -46,9 +46,9 @@ def train(
 ) -> int:
     """Train `recipe` with checkpoints below `root`; return the last step reached.
 
-    With `run_id` the training is streamed as an attempt of that run, without it nothing is sent.
-    `resume` goes on from the latest complete checkpoint, or from `start_from` (hashed by the caller),
-    with the same data order and random state.
+    With `run_id` the training is streamed as an attempt of that run, without it nothing is sent. `resume`
+    continues from the latest complete checkpoint, or from `start_from` (verified by the caller), with the
+    same data order and random state.
     """
     silence_libraries()
     import torch
@@ -79,7 +79,7 @@ def train(
     model, tokenizer = load_base(recipe, settings.from_environment().directory / "cache", say)
     data = training_set(recipe, tokenizer)
     samples = SampleCallback(recipe.run.samples_every_steps)
-    set_seed(recipe.seed)  # the adapter's first weights must not depend on what was drawn before
+    set_seed(recipe.seed)  # the adapter's initial weights must not depend on earlier random draws
 
     def made() -> GRPOTrainer:
         return GRPOTrainer(
@@ -100,18 +100,18 @@ def train(
     trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
     if recipe.last_step < recipe.grpo.max_steps:
         trainer.add_callback(StopAtStep(recipe.last_step))
-    if start is not None:  # transformers goes on with fresh weights where an adapter does not fit
+    if start is not None:  # transformers would silently ignore an adapter that does not fit
         check_resumable(trainer.model, start)
 
     run = announce(recipe, root, run_id, trainer) if run_id and first else None
-    if first:  # only now, as announcing makes sure that nobody else trains this run
+    if first:  # only after announcing, which excludes other trainings of this run
         root.mkdir(parents=True, exist_ok=True)
         write_recipe(recipe, root / RECIPE_FILE)
     ending = EndWhenAsked(run)
     if run_id:
         samples.run = run
         trainer.add_callback(samples)
-        trainer.add_callback(ending)  # before the next, which would call it finished
+        trainer.add_callback(ending)  # before the next callback, which would report `finished`
         trainer.add_callback(cusp.CuspCallback(run=run))
     for callback in callbacks:
         trainer.add_callback(callback)
@@ -131,7 +131,7 @@ def train(
 
 
 def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, Any]:
-    """Return what `trl.GRPOConfig` is called with."""
+    """Return the arguments of `trl.GRPOConfig`."""
     return {
         **recipe.grpo.model_dump(),
         "reward_weights": [reward.weight for reward in recipe.rewards],
@@ -166,7 +166,7 @@ def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
 
 
 def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
-    """Return what the detector and the cost figures want to know about this training."""
+    """Return the metadata for the detector and the cost figures."""
     from cusp.trl.arguments import described
     from trainer.training.rewards import reward_specs
 
@@ -182,7 +182,7 @@ def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
 
 
 def silence_libraries() -> None:
-    """Keep third-party chatter out of the training log; errors and our own lines stay."""
+    """Silence third-party warnings and progress bars; errors and our own lines stay."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore", module=r"(trl|transformers|peft|torch|accelerate|datasets)\b")
@@ -199,7 +199,7 @@ def silence_libraries() -> None:
 
 
 def _silent(_: str) -> None:
-    """Say nothing: only the first process of a training speaks."""
+    """Discard a progress line: only rank 0 prints."""
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -222,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parse_arguments(arguments)
     parent.end_with_parent()
     if not alone():
-        silence_libraries()  # before what they agree with is imported
+        silence_libraries()  # before the libraries are imported
     try:
         place = settings.from_environment()
         run_id = given.run_id or place.run_id or agreed(new_id())
@@ -246,9 +246,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
-    """Return on how many processes to train: those asked for, else a resumed run's, else one a GPU.
+    """Return the number of processes: the requested one, else a resumed run's, else one a GPU.
 
-    Raises the sentence, before any process is started, that each of them would end with.
+    Raises, before any process is started, the error that each of them would end with.
     """
     given = parse_arguments(arguments)
     place = settings.from_environment()
@@ -266,7 +266,7 @@ def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
 
 
 def _chosen(given: argparse.Namespace, root: Path) -> Recipe:
-    """Return the recipe asked for; a resumed run has its own."""
+    """Return the requested recipe; for a resumed run its own one."""
     names = [given.recipe, *given.overrides] if given.recipe else []
     if given.resume and (root / RECIPE_FILE).is_file() and all("=" in name for name in names):
         return load_recipe(root / RECIPE_FILE, names)
@@ -276,7 +276,7 @@ def _chosen(given: argparse.Namespace, root: Path) -> Recipe:
 
 
 def _start(given: argparse.Namespace, root: Path) -> Path | None:
-    """Return the checkpoint named to go on from, hashed; None: the latest one."""
+    """Return the verified checkpoint of `--from`; None for the latest one."""
     if given.start_from is None:
         return None
     if not given.resume:

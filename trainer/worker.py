@@ -2,8 +2,8 @@
 
     CUSP_URL=http://monitor:8787 CUSP_TOKEN=... python -m trainer.worker
 
-`evaluate` jobs score a run's checkpoints (`evaluate_job.py`), `train` jobs take a training up again
-(`train_job.py`).
+`evaluate` jobs score a run's checkpoints (`jobs/evaluate.py`), `train` jobs resume a training
+(`jobs/train.py`).
 """
 
 import argparse
@@ -37,17 +37,17 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass
 class Worker:
-    """Claims and does jobs until `stopping` is set."""
+    """Claims and runs jobs until `stopping` is set."""
 
     monitor: MonitorClient
     directory: Path
     stopping: threading.Event
     say: Say
     name: str
-    _left: set[str] = dataclasses.field(default_factory=set)  # jobs that were said to be for others
+    _left: set[str] = dataclasses.field(default_factory=set)  # jobs already logged as another box's
 
     def work(self, *, once: bool = False, exit_when_idle: bool = False, poll_s: float = 1.0) -> int:
-        """Do jobs one after another; return how many were ended."""
+        """Run jobs one after another; return the number of ended ones."""
         ended = 0
         while not self.stopping.is_set():
             job = self._claimed()
@@ -62,7 +62,7 @@ class Worker:
         return ended
 
     def _claimed(self) -> Job | None:
-        """Claim a job of a run whose folder is on this box; leave the others to their workers."""
+        """Claim a job of a run whose folder is on this box, or None; other jobs are left to other boxes."""
         waiting = [(job, run) for job, kind, run in self.monitor.waiting() if kind in KINDS]
         here = {run for _, run in waiting if has_folder(self.directory, run)}
         for job, run in waiting:
@@ -75,7 +75,7 @@ class Worker:
         return self.monitor.claim(self.name, KINDS, sorted(here)) if here else None
 
     def do(self, job: Job) -> bool:
-        """Do one job; return whether it was ended here (a lost one is dropped)."""
+        """Run one job; return whether it was ended here (a lost one is dropped)."""
         self.say(f"job {job.id}: {job.kind} run {job.run_id}")
         try:
             with Heartbeat(self.monitor, job, self.stopping) as heartbeat:
@@ -88,7 +88,7 @@ class Worker:
         return True
 
     def _result(self, job: Job, heartbeat: Heartbeat) -> tuple[dict[str, Any] | None, str | None]:
-        """Return (result, None), or (None, a sentence) when the job cannot be done."""
+        """Return (result, None), or (None, error sentence) when the job fails."""
         try:
             return self._done(job, heartbeat), None
         except ValidationError as error:
@@ -96,7 +96,7 @@ class Worker:
         except CuspError as error:
             return None, f"{error}"[:2_000]
         except (ValueError, OSError, RuntimeError, LookupError, TypeError, AttributeError) as error:
-            self.say(traceback.format_exc().rstrip())  # a fault of ours, or of a library
+            self.say(traceback.format_exc().rstrip())  # a bug of ours, or of a library
             return None, f"{excepthook.sentence(error)} (the worker's log has the traceback)"
 
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Scores of checkpoints with intervals, and which one is better: tasks, backends, scoring, statistics."""
+"""Evaluation of checkpoints: tasks, generation, statistics, comparison."""

@@ -1,8 +1,8 @@
-"""Adapters are loaded only when every tensor has its place, so that none is scored as the base model.
+"""Strict loading of LoRA adapters: every tensor must match, so that no base model is scored as an adapter.
 
-`peft` loads what fits and warns of the rest: an adapter with other names, or without tensors (what ZeRO-3
-leaves when nothing was gathered), would be the base model under its name. So names and shapes are compared
-before and after, and whatever `peft` stumbles over becomes one sentence.
+`peft` loads what fits and warns of the rest: an adapter with other names, or without tensors (as ZeRO-3
+leaves it when nothing was gathered), would be the base model under its name. So names and shapes are compared
+before and after loading, and any error of `peft` becomes one sentence.
 """
 
 import copy
@@ -29,17 +29,17 @@ class AdapterError(CuspError, ValueError):
 
 
 def loaded(base: Any, path: Path, base_id: str | None = None) -> Any:
-    """Return a copy of `base` with the adapter of a checkpoint on it; `base` stays as it is.
+    """Return a copy of `base` with the adapter of a checkpoint; `base` is not changed.
 
-    AdapterError names what is missing, what is unexpected, or what else is wrong. `base_id` is the hub's
-    name of the base model, where it has one.
+    AdapterError names missing and unexpected tensors, or any other fault. `base_id` is the hub's name of the
+    base model, if it has one.
     """
     config, found = read(path)
     _check_base(path, config, base_id)
     try:
         model = PeftModel.from_pretrained(copy.deepcopy(base), str(path), use_safetensors=True)
         expected = get_peft_model_state_dict(model, save_embedding_layers=False)
-    except Exception as error:  # whatever a made-up file leads peft to
+    except Exception as error:  # a crafted file may make peft raise anything
         said = " ".join(str(error).split()) or "no reason given"
         raise AdapterError(
             f"{path} cannot be loaded on the base model ({type(error).__name__}: {said:.300})"
@@ -49,14 +49,14 @@ def loaded(base: Any, path: Path, base_id: str | None = None) -> Any:
 
 
 def check_resumable(model: Any, path: Path) -> None:
-    """Raise AdapterError unless a training's model with adapter gets all its tensors from a checkpoint."""
+    """Raise AdapterError unless the checkpoint has all adapter tensors of a training's model."""
     _, found = read(path)
     expected = get_peft_model_state_dict(model, save_embedding_layers=False)
     check_names(path, found, expected, model.state_dict())
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Shape]]:
-    """Return an adapter's configuration and the shapes of its tensors; AdapterError when it is broken."""
+    """Return an adapter's configuration and tensor shapes; AdapterError when it is broken."""
     if not (path / ADAPTER).is_file():
         there = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
         pickled = " (adapter_model.bin is a pickle)" if "adapter_model.bin" in there else ""
@@ -83,9 +83,9 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Shape]]:
 def check_names(
     path: Path, found: Collection[str], expected: Collection[str], known: Collection[str] = ()
 ) -> None:
-    """Raise AdapterError unless the file's tensors are those the model expects.
+    """Raise AdapterError unless the file's tensors are those that the model expects.
 
-    `known` are all tensors of the model with adapter: some of the base's may be saved along.
+    `known` are all tensors of the model with adapter: a file may also hold tensors of the base model.
     """
     missing = sorted(set(expected) - set(found))
     unexpected = sorted(set(found) - set(expected) - set(known))
@@ -136,7 +136,7 @@ def _config(file: Path) -> dict[str, Any]:
 
 
 def _check_base(path: Path, config: dict[str, Any], base_id: str | None) -> None:
-    """Two models of the hub under other names are two; of a local folder only the shapes tell."""
+    """Raise AdapterError for an adapter of another hub model; local folders are compared by shapes only."""
     named = config.get("base_model_name_or_path")
     if not base_id or not isinstance(named, str):
         return

@@ -1,7 +1,7 @@
-"""Which candidate is best: chosen on the selection set, reported on the disjoint report set.
+"""Compares candidates: the best is selected on one set and reported on another, disjoint one.
 
-Choosing and reporting on the same samples would flatter the winner; so the maximum is taken on one
-set, and every number that is shown comes from the other.
+Selecting and reporting on the same samples would bias the winner's score upwards; so the maximum is taken
+on the selection set, and every number shown comes from the report set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Candidate:
 
     @property
     def words(self) -> str:
-        """E.g. `step 40 (pre-transition)`."""
+        """Name of the candidate, like `step 40 (pre-transition)`."""
         place = "the base model" if self.step == 0 else f"step {self.step}"
         roles = [role for role in self.roles if role != "base"]
         return f"{place} ({', '.join(roles)})" if roles else place
@@ -38,9 +38,9 @@ def compare(
 ) -> dict[str, Any]:
     """Return the `Comparison` of docs/reference/rest.md.
 
-    `best` is the best on the selection set, unless the report set says that it is worse than the
-    reference. Without a reference step the last candidate is the reference. `left_out` are sentences
-    on candidates that could not be scored.
+    `best` is the best on the selection set, unless the report set shows that it is worse than the
+    reference. Without a reference step the last candidate is the reference. `left_out` are sentences on
+    candidates that could not be scored.
     """
     ordered = sorted(candidates, key=lambda each: each.step)
     reference = next((each for each in ordered if each.step == reference_step), ordered[-1])
@@ -67,7 +67,7 @@ def compare(
 def choose(
     ordered: Sequence[Candidate], reference: Candidate, differences: Mapping[int, Difference]
 ) -> tuple[Candidate, str]:
-    """Return the best candidate and the reason in words; a tie goes to the reference, then early."""
+    """Return the best candidate and the reason as text; ties go to the reference, then the earliest."""
     top = max(each.selection.pass_at_1 for each in ordered)
     winners = [each for each in ordered if each.selection.pass_at_1 == top]
     winner = reference if reference in winners else winners[0]

@@ -1,4 +1,4 @@
-"""Score one model on one task: generate, verify, sum up. The same rows from any backend."""
+"""Scores one model on one task: generates completions, verifies them, summarises the rows."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class Evaluation:
 
     @property
     def scores(self) -> Scores:
-        """The scores as a table: one row a problem, one column a sample, NaN where not decided."""
+        """The scores as an array: one row a problem, one column a sample, NaN for undecided."""
         values = [float("nan") if row[2] is None else row[2] for row in self.rows]
         return np.array(values, dtype=float).reshape(-1, self.samples_per_problem)
 
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def summary(task: TaskSpec, rows: Sequence[Row], completions: Sequence[Completion]) -> Evaluation:
-    """Return the evaluation that `rows` make; ValueError when no sample was decided."""
+    """Return the evaluation of `rows`; ValueError when no sample was decided."""
     k = task.sampling.samples_per_problem
     values = [float("nan") if row[2] is None else row[2] for row in rows]
     estimate = pass_at_1(np.array(values, dtype=float).reshape(-1, k))
@@ -97,7 +97,7 @@ def summary(task: TaskSpec, rows: Sequence[Row], completions: Sequence[Completio
 
 
 def write_evaluation(evaluation: Evaluation, file: Path) -> None:
-    """Write an evaluation so that a crash leaves either all of it or none."""
+    """Write an evaluation atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     part.write_text(json.dumps(asdict(evaluation)), encoding="utf-8")
@@ -105,7 +105,7 @@ def write_evaluation(evaluation: Evaluation, file: Path) -> None:
 
 
 def read_evaluation(file: Path) -> Evaluation | None:
-    """Return a written evaluation, or None when there is none."""
+    """Return the evaluation in `file`, or None if it does not exist."""
     if not file.is_file():
         return None
     content = json.loads(file.read_text(encoding="utf-8"))

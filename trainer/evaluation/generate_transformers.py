@@ -1,8 +1,8 @@
-"""Completions by transformers, in batches, on whatever device there is.
+"""Generates completions with transformers, in batches, on the available device.
 
-Each sample has a seed of its own: the token is the arg max of log-probability plus Gumbel noise drawn
-from that seed (the Gumbel-max trick, exact sampling). A sample therefore does not depend on the others
-in its batch, and two checkpoints are compared on the same noise.
+Each sample has its own seed: a token is the arg max of log-probability plus Gumbel noise drawn from that seed
+(the Gumbel-max trick, exact sampling). So a sample does not depend on the others in its batch, and two
+checkpoints are compared on the same noise (common random numbers).
 """
 
 import hashlib
@@ -27,7 +27,7 @@ __all__ = ["AdapterError", "Completion", "Request", "generate", "sample_seed", "
 
 @dataclass(frozen=True)
 class Request:
-    """One completion to draw."""
+    """One completion to generate."""
 
     prompt: str
     seed: int
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """One drawn completion; `finish_reason` is `stop` or `length`, `tokens` counts the end token."""
+    """One generated completion; `finish_reason` is `stop` or `length`, `tokens` counts the end token."""
 
     text: str
     tokens: int
@@ -43,17 +43,17 @@ class Completion:
 
 
 def sample_seed(seed: int, task: str, problem_id: str, sample: int) -> int:
-    """Return the seed of one sample: 48 bits (exact in JSON) that depend on nothing else."""
+    """Return the seed of one sample: 48 bits (exact in JSON), a hash of the arguments."""
     text = f"{seed}/{task}/{problem_id}/{sample}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
 
 
 def with_adapter(base: Any, path: Path, base_id: str | None = None) -> Any:
-    """Return a copy of `base` with the adapter of a checkpoint; `base` stays as it is.
+    """Return a copy of `base` with the adapter of a checkpoint; `base` is not changed.
 
-    In float32 the adapter is merged (faster, equal up to rounding); in lower precision merging
-    would change the weights that are scored, so it stays beside them. Only safetensors is read: a
-    pickle in the directory is never opened. AdapterError when it does not fit the base model.
+    In float32 the adapter is merged (faster, equal up to rounding); in lower precision merging would change
+    the scored weights, so it stays separate. Only safetensors is read, never a pickle. AdapterError when it
+    does not fit the base model.
     """
     model = loaded(base, path, base_id)
     return model.merge_and_unload() if base.dtype == torch.float32 else model
@@ -67,7 +67,7 @@ def generate(
     sampling: Sampling,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Completion]:
-    """Return one completion for each request, in order; `progress` gets the number done so far."""
+    """Return one completion for each request, in order; `progress` is called with the number done."""
     model.eval()
     done: list[Completion] = []
     for start in range(0, len(requests), sampling.batch_size):
@@ -110,9 +110,9 @@ def _processors(
 
 
 class GumbelNoise(LogitsProcessor):  # type: ignore[misc]  # transformers ships no types for it
-    """Adds to each row standard Gumbel noise from that row's own generator."""
+    """Adds standard Gumbel noise to each row, from that row's own generator."""
 
-    AHEAD = 1 << 22  # numbers drawn at once for all rows; only speed depends on it
+    AHEAD = 1 << 22  # numbers drawn at once for all rows; affects only speed
 
     def __init__(self, seeds: Sequence[int], device: Any) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]

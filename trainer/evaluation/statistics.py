@@ -1,7 +1,7 @@
-"""Pass@1 with an interval, and the paired difference of two checkpoints. Pure functions of scores.
+"""Pass@1 with a confidence interval, and the paired difference of two checkpoints. Pure functions.
 
-Scores of a task are a table, one row a problem, one column a sample: 1 right, 0 wrong, NaN not decided.
-The problem is the unit of chance (samples of one problem are alike), as in Miller, arXiv 2411.00640.
+Scores of a task are an array, one row a problem, one column a sample: 1 right, 0 wrong, NaN undecided. The
+sampling unit is the problem (samples of one problem are correlated), as in Miller, arXiv 2411.00640.
 
 >>> import numpy as np
 >>> same = np.array([[1, 0], [1, 1], [0, 0]], dtype=float)
@@ -28,12 +28,12 @@ _RESAMPLES = 4_000
 
 
 class NotComparable(CuspError, ValueError):
-    """Scores from which nothing follows; the message says why."""
+    """The scores cannot be compared or summarised; the message says why."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share with its 95 % interval; `errors` counts samples that were not decided."""
+    """A proportion with its 95 % interval; `errors` counts undecided samples."""
 
     value: float
     low: float
@@ -45,7 +45,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second, with a 95 % interval; `mde` is the true difference found 4 times of 5."""
+    """First minus second with a 95 % interval; `mde` is the minimum detectable effect at power 80 %."""
 
     value: float
     low: float
@@ -55,7 +55,7 @@ class Difference:
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval says about the first of the two."""
+        """Whether the first is better or worse than the second by the interval, or undecided."""
         if self.low > 0:
             return "better"
         return "worse" if self.high < 0 else "not distinguishable"
@@ -64,9 +64,9 @@ class Difference:
 def pass_at_1(scores: Scores) -> Estimate:
     """Return the mean over problems of the share of right samples.
 
-    The interval is Wilson's with the effective sample size that the spread between problems tells
-    (Korn and Graubard, 1998): it holds for any number of samples a problem and near 0 and 1.
-    Raises NotComparable when not a single sample was decided.
+    The interval is Wilson's with the effective sample size by the variance between problems (Korn and
+    Graubard, 1998): valid for any number of samples a problem, and near 0 and 1. Raises NotComparable when
+    no sample was decided.
     """
     means = problem_means(scores)
     if not len(means):
@@ -78,7 +78,7 @@ def pass_at_1(scores: Scores) -> Estimate:
 
 
 def problem_means(scores: Scores) -> npt.NDArray[np.float64]:
-    """Return the share of right samples of each problem with a decided sample."""
+    """Return the share of right samples for each problem with at least one decided sample."""
     decided = (~np.isnan(scores)).sum(axis=1)
     right = np.nansum(scores, axis=1)
     return np.asarray(right[decided > 0] / decided[decided > 0])
@@ -136,7 +136,7 @@ def _detectable(strata: list[npt.NDArray[np.float64]], count: int) -> float:
 
 
 def _effective_size(means: npt.NDArray[np.float64], samples: int) -> float:
-    """Return how many independent samples tell as much as these: between n and n times k."""
+    """Return the effective sample size, between n problems and n times k samples."""
     n = len(means)
     value = float(means.mean())
     spread = float(means.var(ddof=1)) / n if n > 1 else 0.0

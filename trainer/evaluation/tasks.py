@@ -1,4 +1,4 @@
-"""What a checkpoint is asked: problems with gold answers, in a set to choose on and one to report on."""
+"""Evaluation tasks: problems with gold answers, in a selection set and a report set."""
 
 import dataclasses
 import hashlib
@@ -28,7 +28,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One set of one task; `sha256` changes with anything that can change a score."""
+    """One set of one task; `sha256` covers everything that can change a score."""
 
     name: str
     split: Split

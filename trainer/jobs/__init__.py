@@ -1,1 +1,1 @@
-"""A worker's jobs: evaluating checkpoints, resuming trainings."""
+"""Jobs of a worker: evaluating checkpoints, resuming trainings."""

@@ -1,4 +1,4 @@
-"""The worker's side of the jobs API (docs/reference/rest.md, Workers)."""
+"""Client of the jobs API for workers (docs/reference/rest.md, Workers)."""
 
 import logging
 import threading
@@ -19,16 +19,16 @@ log = logging.getLogger("cusp")
 
 
 class JobLost(Exception):
-    """Another worker has the job now, or it was ended; whatever this one still does is in vain."""
+    """The job's lease was lost to another worker, or the job has ended."""
 
 
 class MonitorRefused(CuspError, ValueError):
-    """The monitor answered with an error that a repeat would not change."""
+    """The monitor answered with an error that a retry would not change."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A claimed job. `token` proves the claim; after `lease_s` without heartbeat it is lost."""
+    """A claimed job. `token` is the fencing token; the lease expires `lease_s` s after a heartbeat."""
 
     id: str
     kind: str
@@ -40,7 +40,7 @@ class Job:
 
 
 class MonitorClient:
-    """Calls the monitor; network trouble and 5xx answers are tried again until `stopping` is set."""
+    """Calls the monitor; network errors and 5xx answers are retried until `stopping` is set."""
 
     LONGEST_WAIT_S = 10.0
 
@@ -51,13 +51,13 @@ class MonitorClient:
         self._stopping = stopping
 
     def waiting(self) -> list[tuple[str, str, str]]:
-        """Return (job id, kind, run id) of the jobs that could be claimed, oldest first."""
+        """Return (job id, kind, run id) of the claimable jobs, oldest first."""
         answer = self._until_answered(lambda: self._http.get("/jobs", params={"waiting": "true"}))
         found = answer.json()["jobs"] if answer is not None else []
         return [(str(one["id"]), str(one["kind"]), str(one["run_id"])) for one in found]
 
     def claim(self, worker: str, kinds: Sequence[str], runs: Sequence[str]) -> Job | None:
-        """Return the next job of these kinds and runs, or None when there is none."""
+        """Claim and return the next job of these kinds and runs, or None."""
         asked = {"worker": worker, "kinds": list(kinds), "runs": list(runs)}
         answer = self._post("/jobs/claim", asked)
         if answer is None or answer.status_code == httpx.codes.NO_CONTENT:
@@ -66,34 +66,34 @@ class MonitorClient:
         return Job(**{name: content[name] for name in Job.__dataclass_fields__})
 
     def heartbeat(self, job: Job, progress: Mapping[str, Any] | None) -> None:
-        """Keep the job and tell how far it is; JobLost when it is another worker's."""
+        """Renew the lease and report progress; JobLost when another worker has the job."""
         body = (
             {"token": job.token, "progress": dict(progress)} if progress else {"token": job.token}
         )
         self._post(f"/jobs/{job.id}/heartbeat", body)
 
     def post_evaluation(self, job: Job, evaluation: Mapping[str, Any]) -> None:
-        """Store one scored checkpoint and set; a repeat is harmless."""
+        """Store the evaluation of one checkpoint on one set; idempotent."""
         body = {"token": job.token, "evaluation": dict(evaluation)}
         self._post(f"/jobs/{job.id}/evaluations", body)
 
     def unverified(self) -> list[dict[str, Any]]:
-        """Return the checkpoints that an alias points at and that no box has hashed since or kept."""
+        """Return the checkpoints with an alias that no box has verified or pinned since."""
         answer = self._until_answered(lambda: self._http.get("/checkpoints/unverified"))
         return list(answer.json().get("checkpoints", [])) if answer is not None else []
 
     def checkpoints(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the checkpoints of a run as the monitor has them."""
+        """Return the monitor's checkpoints of a run."""
         path = f"/runs/{run_id}/checkpoints"
         answer = self._until_answered(lambda: self._http.get(path))
         return list(answer.json().get("checkpoints", [])) if answer is not None else []
 
     def report_check(self, checkpoint_id: str, report: Mapping[str, Any]) -> None:
-        """Say what was found after hashing a checkpoint here."""
+        """Report the result of hashing a checkpoint on this box."""
         self._post(f"/checkpoints/{checkpoint_id}/check", report)
 
     def finish(self, job: Job, result: Mapping[str, Any] | None, error: str | None = None) -> None:
-        """End the job: failed with an error, done otherwise."""
+        """End the job: as failed with an error, else as done."""
         body: dict[str, Any] = {"token": job.token, "state": "failed" if error else "done"}
         if error:
             body["error"] = error
@@ -105,9 +105,9 @@ class MonitorClient:
         self._http.close()
 
     def _post(self, path: str, body: Mapping[str, Any]) -> httpx.Response | None:
-        """Return the answer; None when `stopping` was set before there was one.
+        """Return the answer; None if `stopping` was set before one came.
 
-        All tries carry one Idempotency-Key: what an answer that was lost has done is not done again.
+        All retries carry one Idempotency-Key, so a request whose answer was lost is not executed twice.
         """
         headers = {"Idempotency-Key": new_id()}
         return self._until_answered(lambda: self._http.post(path, json=dict(body), headers=headers))
@@ -130,7 +130,7 @@ class MonitorClient:
             wait_s = min(2 * wait_s, self.LONGEST_WAIT_S)
 
     def _complain(self, error: httpx.TransportError) -> None:
-        """Say once that the certificate is not trusted: waiting mends an outage, but not that."""
+        """Report an untrusted certificate once: unlike an outage it does not pass by waiting."""
         untrusted = tls.complaint(error, self._url)
         if untrusted and not self._complained:
             log.warning("%s; the worker tries again until then", untrusted)
@@ -149,9 +149,9 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
 
 
 class Heartbeat:
-    """Keeps a job while it is worked on, from a thread of its own.
+    """Renews a job's lease from its own thread while the job runs.
 
-    `report` says how far the work is and raises JobLost as soon as the job is known to be lost.
+    `report` sets the progress and raises JobLost once the job is known to be lost.
     """
 
     def __init__(self, monitor: MonitorClient, job: Job, stopping: threading.Event) -> None:
@@ -166,7 +166,7 @@ class Heartbeat:
         self.check()
 
     def check(self) -> None:
-        """Raise JobLost once the job is known to be lost, or the worker is to end."""
+        """Raise JobLost once the job is known to be lost, or the worker is stopping."""
         if self._lost.is_set() or self._stopping.is_set():
             raise JobLost("the job was lost" if self._lost.is_set() else "the worker is stopping")
 

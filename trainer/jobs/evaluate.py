@@ -1,7 +1,7 @@
-"""An evaluate job: every candidate is hashed, scored on both sets, posted, and compared at the end.
+"""Evaluate job: every candidate is verified, scored on both sets and posted; a comparison follows.
 
-What a run's base model and task are is read from the recipe in the run's own folder on this box, and
-every checkpoint is hashed against what the monitor registered before a byte of it is loaded.
+Base model and task come from the recipe in the run's folder on this box, and every checkpoint's hash is
+checked against the monitor's before it is loaded.
 """
 
 import dataclasses
@@ -51,13 +51,13 @@ class EvaluateOrder(BaseModel):
 
 
 class NothingScored(CuspError, ValueError):
-    """Not one of the candidates could be scored; the message says why of each."""
+    """No candidate could be scored; the message gives the reason for each."""
 
 
 def evaluate_run(
     monitor: MonitorClient, directory: Path, job: Job, heartbeat: Heartbeat, say: Say
 ) -> dict[str, Any]:
-    """Score every candidate on both sets, post each as it is done, return the comparison."""
+    """Score every candidate on both sets, post each evaluation, and return the comparison."""
     order = EvaluateOrder.model_validate(job.payload)
     root = paths.run_root(directory, job.run_id)
     recipe = local_recipe(root)
@@ -107,7 +107,7 @@ def _score_all(
 
 
 def _found(monitor: MonitorClient, directory: Path, job: Job, candidate: CandidateOrder) -> Path:
-    """Return the candidate's hashed folder, wherever it lies; CheckpointError tells the monitor, too."""
+    """Return the candidate's verified folder, else report to the monitor and raise CheckpointError."""
     fields = candidate.model_dump(include={"step", "path", "sha256"})
     root = paths.run_root(directory, job.run_id)
     try:
@@ -123,8 +123,7 @@ def _found(monitor: MonitorClient, directory: Path, job: Job, candidate: Candida
 class Bench:
     """Scores checkpoints of one recipe on its tasks.
 
-    Every finished evaluation is kept on disk under a hash of what decides it, so a job that was cut
-    off goes on where it was.
+    Every finished evaluation is cached on disk under a hash of its inputs, so an interrupted job continues.
     """
 
     def __init__(
@@ -158,7 +157,7 @@ class Bench:
         return found
 
     def close(self) -> None:
-        """End the verifier's processes."""
+        """Stop the verifier's processes."""
         self._verifier.close()
 
     def _key(self, sha256: str | None, task: TaskSpec) -> str:
@@ -185,13 +184,13 @@ class Bench:
 
 
 def posted(candidate: CandidateOrder, evaluation: Evaluation) -> dict[str, Any]:
-    """Return the evaluation as the monitor wants it."""
+    """Return the evaluation as a request body for the monitor."""
     place = {"checkpoint_id": candidate.checkpoint_id, "roles": list(candidate.roles)}
     return {**place, "step": candidate.step, **dataclasses.asdict(evaluation)}
 
 
 def told(candidate: CandidateOrder, evaluation: Evaluation) -> str:
-    """Return one line on a scored candidate."""
+    """Return a log line on a scored candidate."""
     return (
         f"step {candidate.step} ({', '.join(candidate.roles)}), {evaluation.split} set:"
         f" pass@1 {evaluation.pass_at_1:.3f} [{evaluation.low:.3f}, {evaluation.high:.3f}]"

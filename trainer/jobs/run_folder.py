@@ -1,6 +1,6 @@
-"""What a worker finds in a run's folder on its own box: the recipe, and checkpoints it has hashed.
+"""Access of a worker to a run's folder on its box: the recipe, and verified checkpoints.
 
-A path from the network is only ever a name below the run's root, which this box alone decides on.
+A path from the network is only a name below the run's root, which is set on this box alone.
 """
 
 import contextlib
@@ -19,12 +19,12 @@ from trainer.recipe_loader import RecipeError, load_recipe
 
 
 def has_folder(directory: Path, run_id: str) -> bool:
-    """Return whether the run was trained on this box, or its folder brought here."""
+    """Return whether this box has the run's folder."""
     return is_id(run_id) and (directory / "runs" / run_id).is_dir()
 
 
 def local_recipe(root: Path) -> Recipe:
-    """Return the recipe stored with the run on this box; RecipeError when there is none."""
+    """Return the recipe in the run's folder; RecipeError when there is none."""
     file = root / RECIPE_FILE
     if not file.is_file():
         raise RecipeError(
@@ -37,16 +37,16 @@ def local_recipe(root: Path) -> Recipe:
 def look_at(
     directory: Path, run_id: str, registered: Mapping[str, Any], monitor: MonitorClient
 ) -> Finding | None:
-    """Hash a checkpoint on this box, give it a place of its own, and tell the monitor what was found.
+    """Hash and pin a checkpoint on this box, and report the result to the monitor.
 
-    None when the run is not of this box. Where there is no room for a copy it is hashed where it lies.
+    None when the run is not of this box. On a full disk it is hashed in place.
     """
     try:
         found = location.look(directory, run_id, registered, keep=True)
     except OSError:
         found = location.look(directory, run_id, registered)
     if found is not None and found.sure:
-        with contextlib.suppress(JobLost, MonitorRefused):  # registered anew meanwhile, or deleted
+        with contextlib.suppress(JobLost, MonitorRefused):  # re-registered meanwhile, or deleted
             monitor.report_check(str(registered["id"]), found.report)
     return found
 
@@ -54,7 +54,7 @@ def look_at(
 def verified(root: Path, relative: str, sha256: str | None) -> Path:
     """Return the checkpoint's folder after hashing it.
 
-    Raises CheckpointError when it is missing, changed or not what the monitor registered.
+    Raises CheckpointError when it is missing, changed or not the registered one.
     """
     path = paths.resolve(root, relative)
     manifest = manifest_checkpoints.verify(path)

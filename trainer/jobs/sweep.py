@@ -1,8 +1,8 @@
-"""The worker's look at the kept checkpoints on its box, beside its jobs.
+"""Background verification of the kept checkpoints on a worker's box.
 
-Every few seconds it asks which checkpoints an alias was pointed at without anybody having hashed them,
-and every hour it hashes all of this box that an alias points at or that are pinned. A whole one is given a
-place of its own; what was changed, saved over or deleted is told.
+Every few seconds it asks for checkpoints with an alias that nobody has verified, and every hour it hashes
+all checkpoints of this box that have an alias or are pinned. Intact ones are pinned; changed, overwritten
+and deleted ones are reported.
 """
 
 import threading
@@ -19,33 +19,33 @@ Say = Callable[[str], None]
 
 
 class Sweep:
-    """A thread that looks until `stopping` is set; `say` is told what was found amiss."""
+    """A thread that runs until `stopping` is set; `say` is called with each problem."""
 
     def __init__(
         self, monitor: MonitorClient, directory: Path, stopping: threading.Event, say: Say
     ) -> None:
         self._monitor, self._directory, self._stopping = monitor, directory, stopping
         self._say = say
-        self._done: set[str] = set()  # asked for and answered, should the monitor not have taken it
+        self._done: set[str] = set()  # already reported, in case the monitor did not store it
         self._thread = threading.Thread(target=self._run, name="cusp-sweep", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Wait briefly for the look that goes on; `stopping` has been set."""
+        """Wait briefly for the thread; the caller has set `stopping`."""
         self._thread.join(2.0)
 
     def asked_for(self) -> None:
-        """Look at the checkpoints that an alias was pointed at lately."""
+        """Verify the checkpoints that got an alias lately."""
         for one in self._monitor.unverified():
             if one["id"] not in self._done and has_folder(self._directory, one["run_id"]):
                 self._done.add(one["id"])
                 self._look(one["run_id"], one)
 
     def all_of_this_box(self) -> None:
-        """Look at every checkpoint of this box that an alias points at or that is pinned."""
+        """Verify every checkpoint of this box that has an alias or is pinned."""
         self._done.clear()
         for home in sorted((self._directory / "runs").glob("*")):
             if self._stopping.is_set() or not has_folder(self._directory, home.name):
@@ -53,7 +53,7 @@ class Sweep:
             try:
                 known = self._monitor.checkpoints(home.name)
             except (MonitorRefused, JobLost):
-                continue  # it does not know the run
+                continue  # the monitor does not know the run
             for one in known:
                 kept = one["aliases"] or one["pinned"]
                 if kept and one["state"] in ("present", "pinned"):

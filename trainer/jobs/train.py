@@ -1,7 +1,7 @@
-"""A train job: take a run of this box up again from a verified checkpoint, as a process of its own.
+"""Train job: resumes a run of this box from a verified checkpoint, in a child process.
 
-The new process is a new attempt, and what it logs supersedes the old one from its first step on. It
-ends with this worker; whoever claims the job next goes on from the newest checkpoint of the new branch.
+The child is a new attempt, whose points supersede the old ones from its first step on. It ends with this
+worker; the next worker to claim the job resumes from the newest checkpoint of the new branch.
 """
 
 import re
@@ -30,7 +30,7 @@ _STEP = re.compile(r"step (\d+) of (\d+): ")
 
 
 class TrainOrder(BaseModel):
-    """The payload of a train job. Without a step the latest checkpoint that is whole is taken."""
+    """The payload of a train job. Without a step the latest intact checkpoint is used."""
 
     model_config = ConfigDict(frozen=True)
     step: Step | None
@@ -40,14 +40,14 @@ class TrainOrder(BaseModel):
 
 
 class TrainingFailed(CuspError, RuntimeError):
-    """The training process ended otherwise than well; the message holds its last words."""
+    """The training process failed; the message quotes the end of its log."""
 
 
 def resume_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[str, Any]:
-    """Train on until the process ends; return the last step.
+    """Resume the training, wait for its process and return the last step.
 
-    Raises TrainingFailed with the end of its log, CheckpointError or RecipeError in a sentence, and
-    JobLost, after ending the process, as soon as the job is another worker's.
+    Raises TrainingFailed, CheckpointError or RecipeError, and JobLost, after stopping the process, once
+    another worker has the job.
     """
     order = TrainOrder.model_validate(job.payload)
     root = paths.run_root(directory, job.run_id)
@@ -82,11 +82,11 @@ def resume_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -
 
 
 def start_of(root: Path, order: TrainOrder, job_id: str, run_id: str | None = None) -> Path | None:
-    """Return the hashed checkpoint to go on from, or None to start at step 0.
+    """Return the verified checkpoint to resume from, or None to start at step 0.
 
-    The later checkpoints of the old branch are abandoned and a mark says so. Where the mark is there
-    already, an earlier claim of this job was cut off, and whatever is later is its own: go on there.
-    CheckpointError is raised when the one asked for is missing, changed or another one.
+    Later checkpoints of the old branch are abandoned, which a marker file records. If it exists already, an
+    earlier claim of this job was interrupted, and later checkpoints are its own: the newest is used.
+    CheckpointError when the requested checkpoint is missing, changed or another one.
     """
     if order.step is None or order.path is None:
         return paths.latest(root, run_id)
@@ -106,7 +106,7 @@ def _step(path: Path) -> int:
 
 
 def launcher(processes: int) -> list[str]:
-    """Return the command that starts a training on as many processes as the run has had."""
+    """Return the command that starts a training on the run's number of processes."""
     if processes > 1 and (there := launch.visible_gpus()) < processes:
         raise TrainingFailed(
             f"the run was trained on {processes} GPUs and this box has {there}; a smaller batch would"
@@ -116,7 +116,7 @@ def launcher(processes: int) -> list[str]:
 
 
 def _wait_for_the_run(lock: Path, heartbeat: Heartbeat) -> None:
-    """Wait until no process here trains the run: one whose worker lost this job ends with it."""
+    """Wait until no process here trains the run; one of a worker that lost this job will end soon."""
     until = time.monotonic() + STILL_THERE_S
     while file_lock.is_locked(lock):
         heartbeat.report(0, 0, f"waiting for process {file_lock.owner(lock)}, which trains the run")
@@ -128,7 +128,7 @@ def _wait_for_the_run(lock: Path, heartbeat: Heartbeat) -> None:
 
 
 def _follow(process: "subprocess.Popen[bytes]", log: Path, heartbeat: Heartbeat) -> int | None:
-    """Report every line that tells a step; return the last step told once the process has ended."""
+    """Report progress from the log until the process ends; return the last step."""
     step: int | None = None
     with log.open(errors="replace") as lines:
         while True:
@@ -144,7 +144,7 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, heartbeat: Heartbeat)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process that is still there: politely, then for sure."""
+    """Stop a live process: SIGTERM, then SIGKILL."""
     if process.poll() is not None:
         return
     process.terminate()

@@ -1,1 +1,1 @@
-"""The embedded task: additions, a 23-token language and a base model made on the spot. No download."""
+"""Embedded task without downloads: additions, a 23-token tokenizer and a locally trained base model."""

@@ -1,7 +1,7 @@
-"""The base model of the embedded task: made by supervised training on the spot, then cached.
+"""Base model of the embedded task: trained locally by supervised learning, then cached.
 
-Deterministic by its options on one machine; the cache key is a hash of the options and of the
-source that gives them their meaning, and a folder appears in the cache only when it is complete.
+Deterministic on one machine; the cache key is a hash of the options and of the source code that uses them,
+and a folder appears in the cache only when it is complete.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ Progress = Callable[[str], None]
 
 
 def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> Path:
-    """Return the folder of the base model for `options`, made now unless `cache` holds it.
+    """Return the folder of the base model for `options`, trained now unless `cache` holds it.
 
-    Of several processes that want it one makes it, and the others wait for that.
+    Of several processes one trains it, and the others wait.
     """
     folder = cache / f"tiny-base-{cache_key(options)}"
     cache.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> P
 
 
 def _save(model: Qwen2ForCausalLM, folder: Path) -> None:
-    """Write what `save_pretrained` does, which of several ranks writes weights on the first one alone."""
+    """Write the files of `save_pretrained`, which itself writes weights on rank 0 only."""
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
@@ -68,7 +68,7 @@ def _is_there(folder: Path) -> bool:
 
 
 def cache_key(options: TinyModel) -> str:
-    """Return a short hash of everything that decides the weights."""
+    """Return a short hash of everything that determines the weights."""
     sources = [inspect.getsource(module) for module in (problems, tokenizer, traces)]
     sources.append(inspect.getsource(make_base) + inspect.getsource(_loss))
     versions = [torch.__version__, transformers.__version__]
@@ -77,7 +77,7 @@ def cache_key(options: TinyModel) -> str:
 
 
 def make_base(options: TinyModel, progress: Progress = print) -> Qwen2ForCausalLM:
-    """Return a Qwen2 trained on synthetic traces, with a progress line about every tenth."""
+    """Return a Qwen2 trained on synthetic traces, with about ten progress lines."""
     torch.manual_seed(options.seed)
     rng = random.Random(options.seed)
     model = _empty_model(options)
@@ -136,7 +136,7 @@ def _example(
 
 
 def _accumulate(model: Qwen2ForCausalLM, batch: Sequence[tuple[list[int], list[int]]]) -> float:
-    """Add the gradient of the mean token loss; short and long rows apart, so little is padding."""
+    """Add the gradient of the mean token loss; short and long rows separately, to save padding."""
     tokens = sum(len(completion) for _, completion in batch)
     rows = sorted(batch, key=lambda row: len(row[0]) + len(row[1]))
     cuts = (0, len(rows) // 2, 3 * len(rows) // 4, len(rows))
@@ -158,7 +158,7 @@ def _loss(model: Qwen2ForCausalLM, rows: Sequence[tuple[list[int], list[int]]]) 
         end = len(prompt) + len(completion)
         ids[number, :end] = torch.tensor(prompt + completion)
         labels[number, len(prompt) : end] = torch.tensor(completion)
-    # Causal attention and right padding: no position that counts ever sees a pad, so no mask.
+    # Causal attention with right padding needs no mask: no scored position sees padding.
     logits = model(input_ids=ids).logits
     return F.cross_entropy(
         logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum"
@@ -166,7 +166,7 @@ def _loss(model: Qwen2ForCausalLM, rows: Sequence[tuple[list[int], list[int]]]) 
 
 
 def _publish(work: Path, folder: Path) -> None:
-    """Give the finished folder its name; another process may have been first, with the same."""
+    """Rename the finished folder to its final name; another process may have been first."""
     for file in work.iterdir():
         file.chmod(0o644)
     work.chmod(0o755)

@@ -1,7 +1,7 @@
-"""Additions of two numbers of equal length, cut once and for all into disjoint sets.
+"""Additions of two numbers of equal length, in fixed disjoint splits.
 
-Which set a pair belongs to is a property of the pair, not of a seed: base model and training only
-ever see `train` pairs, so every held-out problem is new to both, whatever was drawn with which seed.
+The split depends on the pair, not on a seed: base model and training only see `train` pairs, so every
+held-out problem is new to both, whatever the seed.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ Split = Literal["train", "selection", "report"]
 
 
 class TooFewProblems(CuspError, ValueError):
-    """More different problems were asked for than there are."""
+    """More distinct problems were requested than exist."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Addition:
 
 
 def split_of(problem: Addition) -> Split:
-    """Return the set that `problem` belongs to: 3/4 train, 1/8 selection, 1/8 report.
+    """Return the split of `problem`: 3/4 train, 1/8 selection, 1/8 report.
 
     >>> [split_of(Addition(a, 34)) for a in (10, 11, 12, 13)]
     ['train', 'train', 'train', 'train']
@@ -52,7 +52,7 @@ def split_of(problem: Addition) -> Split:
 
 
 def stream(rng: random.Random, digits: int, split: Split) -> Iterator[Addition]:
-    """Yield random problems of `split` for ever; the same one may come again."""
+    """Yield random problems of `split` without end, with replacement."""
     low, high = 10 ** (digits - 1), 10**digits
     while True:
         problem = Addition(rng.randrange(low, high), rng.randrange(low, high))
@@ -61,9 +61,9 @@ def stream(rng: random.Random, digits: int, split: Split) -> Iterator[Addition]:
 
 
 def draw(seed: int, count: int, digits: int, split: Split) -> list[Addition]:
-    """Return `count` different problems of `split`, determined by `seed`.
+    """Return `count` distinct problems of `split`, determined by `seed`.
 
-    Raises TooFewProblems when the set may not hold that many.
+    Raises TooFewProblems when the split may not hold that many.
     """
     available = 9 * 10 ** (digits - 1)
     if count > available**2 // 16:
@@ -79,7 +79,7 @@ def draw(seed: int, count: int, digits: int, split: Split) -> list[Addition]:
 
 
 def tiny_problems(data: TinyData) -> list[Addition]:
-    """Return the generated problems, hard ones among them, in an order fixed by the seed."""
+    """Return the generated problems, including hard ones, in an order fixed by the seed."""
     hard = round(data.problems * data.hard_share)
     problems = draw(data.seed, data.problems - hard, data.digits, "train")
     problems += draw(data.seed, hard, data.hard_digits, "train")

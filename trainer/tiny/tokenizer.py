@@ -1,7 +1,7 @@
-"""The 23-token language of the embedded task, with a chat template that opens the thought.
+"""Tokenizer of the embedded task: 23 tokens, and a chat template that ends in an open <think>.
 
-The text contract is that of R1-Distill models: the prompt ends in "<think>\\n", a well-formed
-completion closes the thought once on its own line and gives its answer in a box.
+The format is that of R1-Distill models: the prompt ends in "<think>\\n", a well-formed completion closes
+the thought once on its own line and gives its answer in a box.
 """
 
 import re
@@ -50,5 +50,5 @@ def encode(text: str) -> list[int]:
 
 
 def prompt_text(question: str) -> str:
-    """Return what the chat template makes of one user message."""
+    """Return the chat template's text for one user message."""
     return f"<|user|>{question}<|assistant|><think>\n"

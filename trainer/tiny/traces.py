@@ -1,7 +1,7 @@
-"""Synthetic teacher traces of imperfect form: what the base model is taught before any RL.
+"""Synthetic, imperfect teacher traces, on which the base model is trained before RL.
 
-A trace adds digit by digit, least significant first. Some teachers slip, some check themselves
-again, some break the format, some never come to an end. GRPO then has something to repair.
+A trace adds digit by digit, least significant first. Some contain errors or repeated checks, some break the
+format, some never end, so that GRPO has something to improve.
 """
 
 import random
@@ -13,7 +13,7 @@ from trainer.tiny.tokenizer import END
 
 @dataclass(frozen=True)
 class TraceStyle:
-    """Shares (0 to 1) of the imperfections in the teacher's traces."""
+    """Rates (0 to 1) of the imperfections in the teacher's traces."""
 
     rambling: float
     rechecking: float
@@ -26,7 +26,7 @@ RAMBLING_PASSES = 6
 
 
 def add_by_digits(problem: Addition, rng: random.Random, slip: float) -> tuple[str, str]:
-    """Return the lines of one pass and its result; each line is off by one with chance `slip`."""
+    """Return the lines of one pass and its result; each line is off by one with probability `slip`."""
     width = max(len(str(problem.first)), len(str(problem.second)))
     pairs = zip(f"{problem.first:0{width}}"[::-1], f"{problem.second:0{width}}"[::-1], strict=True)
     carry, total, digits, lines = 0, 0, "", []

@@ -1,1 +1,1 @@
-"""The parts of a GRPO training: data, model, rewards, callbacks, ranks."""
+"""Parts of a GRPO training: data, model, rewards, callbacks, ranks."""

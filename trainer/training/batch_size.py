@@ -1,14 +1,14 @@
-"""The batch of a recipe on another number of processes than it was written for: the same, or refused."""
+"""Keeps a recipe's batch size equal on another number of processes, or refuses it."""
 
 from trainer.recipe import Recipe
 from trainer.recipe_loader import RecipeError
 
 
 def divided(recipe: Recipe, processes: int) -> Recipe:
-    """Return the recipe with its completions of a step shared by so many processes.
+    """Return the recipe with its completions per step divided among `processes` processes.
 
-    A recipe that names no `run.processes` means its batch for each process, whatever their number.
-    RecipeError is raised where the completions cannot be shared evenly.
+    In a recipe without `run.processes` the batch is per process, whatever their number. RecipeError if the
+    completions cannot be divided evenly.
     """
     written_for = recipe.run.processes
     if written_for is None or written_for == processes:

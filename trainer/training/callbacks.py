@@ -1,4 +1,4 @@
-"""Small callbacks of the reference trainer: progress lines, samples for the monitor, an early end."""
+"""Callbacks of the reference trainer: progress lines, samples for the monitor, early stop."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ _SHOWN = {
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
-    """Says one line every `every` steps."""
+    """Prints one line every `every` steps."""
 
     def __init__(self, say: Callable[[str], None], every: int, last_step: int) -> None:
         self._say, self._every, self._last_step = say, every, last_step
@@ -37,7 +37,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers s
 
 
 def progress_line(step: int, last_step: int, logs: Mapping[str, object]) -> str:
-    """Return e.g. `step 10 of 160: format 0.52, accuracy 0.23, length 41.8`; unmeasured left out.
+    """Return a line like `step 10 of 160: format 0.52, accuracy 0.23, length 41.8`; None is left out.
 
     >>> progress_line(10, 160, {"rewards/format_reward/mean": 0.52, "reward": None})
     'step 10 of 160: format 0.52'
@@ -48,7 +48,7 @@ def progress_line(step: int, last_step: int, logs: Mapping[str, object]) -> str:
 
 
 class StopAtStep(TrainerCallback):  # type: ignore[misc]
-    """Ends the training at a step although the learning-rate schedule reaches further."""
+    """Ends the training at a step before the end of the learning-rate schedule."""
 
     def __init__(self, step: int) -> None:
         self._step = step
@@ -64,7 +64,7 @@ class StopAtStep(TrainerCallback):  # type: ignore[misc]
 class SampleCallback(TrainerCallback):  # type: ignore[misc]
     """Sends one prompt and completion with its rewards every `every` steps.
 
-    TRL gives completions to reward functions only, so these are watched.
+    TRL passes completions to reward functions only, so these are wrapped.
     """
 
     def __init__(self, every: int) -> None:
@@ -74,7 +74,7 @@ class SampleCallback(TrainerCallback):  # type: ignore[misc]
         self._rewards: dict[str, object] = {}
 
     def watch(self, functions: Sequence[RewardFunction]) -> list[RewardFunction]:
-        """Return the functions, each remembering the first completion of the batch it scored."""
+        """Return wrapped functions that remember the first completion of each batch."""
         return [self._watched(function) for function in functions]
 
     def _watched(self, function: RewardFunction) -> RewardFunction:

@@ -1,4 +1,4 @@
-"""Training problems as TRL wants them: a `prompt` of messages and a `solution`."""
+"""Training problems in TRL's format: a `prompt` of messages and a `solution`."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ from trainer.tiny.problems import tiny_problems, tiny_row
 
 
 class DataError(CuspError, ValueError):
-    """The training data cannot be had or read; the message says what to do."""
+    """The training data cannot be downloaded or read; the message says what to do."""
 
 
 def training_set(recipe: Recipe, tokenizer: Any) -> Dataset:
-    """Return the training problems of a recipe; prompts over the token limit are left out."""
+    """Return the training problems of a recipe, without prompts over the token limit."""
     data = recipe.data
     if isinstance(data, TinyData):
         return Dataset.from_list([tiny_row(problem) for problem in tiny_problems(data)])
@@ -33,7 +33,7 @@ def training_set(recipe: Recipe, tokenizer: Any) -> Dataset:
 
 
 def read_jsonl(file: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of a JSONL file; DataError names the line that is none."""
+    """Yield the objects of a JSONL file; DataError names an invalid line."""
     if not file.is_file():
         raise DataError(f"there is no file {file}; give a JSONL file with one problem a line")
     try:
@@ -46,7 +46,7 @@ def read_jsonl(file: Path) -> Iterator[Mapping[str, Any]]:
                 continue
             try:
                 row = json.loads(line.decode())
-            except ValueError as error:  # no UTF-8, too
+            except ValueError as error:  # also invalid UTF-8
                 raise DataError(f"line {number} of {file} is no JSON: {error}") from None
             if not isinstance(row, dict):
                 raise DataError(f"line {number} of {file} is no JSON object")

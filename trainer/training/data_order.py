@@ -1,7 +1,7 @@
-"""The order of the problems goes on where a resumed training left it.
+"""Restores the data order of a resumed training.
 
-TRL's sampler draws a new order for every epoch from a generator of its own, which no checkpoint holds: a
-training resumed in its third epoch would be given the order of the first (trl 1.16, RepeatSampler).
+TRL's sampler draws a new order for every epoch from its own generator, which no checkpoint holds: a training
+resumed in its third epoch would get the order of the first (trl 1.16, RepeatSampler).
 """
 
 import json
@@ -11,15 +11,15 @@ from typing import Any
 
 from cusp.errors import CuspError
 
-ROUNDING = 1e-6  # an epoch is a sum of fractions of steps
+ROUNDING = 1e-6  # the recorded epoch is a float, a sum of fractions
 
 
 class NoRecord(CuspError, ValueError):
-    """A checkpoint does not say how far its training was, so that it cannot be taken up exactly."""
+    """A checkpoint has no record of its epoch, so that it cannot be resumed exactly."""
 
 
 def go_on(trainer: Any, start: Path) -> None:
-    """Let the trainer draw what the epochs before the checkpoint have drawn, and go on from there."""
+    """Advance the trainer's sampler by the epochs before the checkpoint."""
     done = epochs_done(start)
     make: Callable[..., Any] = trainer._get_train_sampler
 
@@ -35,9 +35,9 @@ def go_on(trainer: Any, start: Path) -> None:
 
 
 def epochs_done(start: Path) -> int:
-    """Return how many whole epochs lie before the checkpoint, by the trainer's own record.
+    """Return the number of whole epochs before the checkpoint, from `trainer_state.json`.
 
-    Raises NoRecord where there is none: then nothing of the training can be taken up exactly.
+    Raises NoRecord if that is missing: then the training cannot be resumed exactly.
     """
     file = start / "trainer_state.json"
     try:

@@ -1,4 +1,4 @@
-"""What the processes of one training do together: agree on a run, and end."""
+"""Coordination of the processes of one training: common run id, rank, exit."""
 
 import atexit
 import os
@@ -9,13 +9,13 @@ from cusp.errors import CuspError
 
 
 class AskedToEnd(CuspError):
-    """The training was asked to end before it was done; the message says how to go on."""
+    """The training was terminated early; the message says how to resume it."""
 
     status = 128 + signal.SIGTERM
 
 
 def agreed(run_id: str) -> str:
-    """Return the first process's run id in every process of this training."""
+    """Return rank 0's run id on every rank."""
     if alone():
         return run_id
     import torch
@@ -27,12 +27,12 @@ def agreed(run_id: str) -> str:
 
 
 def exit_process(status: int) -> int:
-    """Return the exit status; one process of several ends right here, with nothing left to be lost.
+    """Return the exit status; in a distributed training, end the process at once instead (`os._exit`).
 
-    A Gloo thread may let go of its last tensor late, and needs the interpreter for that. One that is
-    ending makes it abort the process ("terminate called without an active exception": the launcher
-    then kills the others); destroying the process group instead can wait for that thread for ever,
-    holding what it waits for. Both were seen here (PyTorch #179291, #190489).
+    A Gloo thread may release its last tensor late, and needs the interpreter for that. If that is shutting
+    down, the thread aborts the process ("terminate called without an active exception": the launcher then
+    kills the others); destroying the process group instead can deadlock with that thread. Both were seen
+    here (PyTorch #179291, #190489).
     """
     if alone():
         return status
@@ -43,15 +43,15 @@ def exit_process(status: int) -> int:
 
 
 def is_first() -> bool:
-    """Return whether this is the one process of the training that speaks."""
+    """Return whether this is rank 0, which prints and records."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def alone() -> bool:
-    """Return whether this training is one process."""
+    """Return whether this training has one process."""
     return how_many() == 1
 
 
 def how_many() -> int:
-    """Return how many processes this training is."""
+    """Return the number of processes of this training."""
     return int(os.environ.get("WORLD_SIZE", "1"))

@@ -1,4 +1,4 @@
-"""A recipe as this machine can run it, with a sentence for each change."""
+"""Adapts a recipe to this machine, with a sentence for each change."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -9,9 +9,9 @@ from trainer.recipe_loader import RecipeError
 
 
 def adapted_to_hardware(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[str]]:
-    """Return the recipe as this machine can run it and a sentence for each change.
+    """Return the recipe adapted to this machine, and a sentence for each change.
 
-    RecipeError is raised for what cannot be replaced without another training.
+    RecipeError for a setting that cannot be replaced without changing the training.
     """
     grpo, model, changes = recipe.grpo, recipe.model, []
     if grpo.bf16 and not has_gpu:
@@ -37,7 +37,7 @@ def adapted_to_hardware(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[
 
 
 def usable_attention(model: PretrainedModel) -> str:
-    """Return the attention a model is to be loaded with here: sdpa for one that is not installed."""
+    """Return the attention implementation to load a model with; sdpa if the chosen one is not installed."""
     from transformers.utils import is_flash_attn_2_available
 
     wanted = model.attn_implementation
@@ -45,7 +45,7 @@ def usable_attention(model: PretrainedModel) -> str:
 
 
 def adapted(make: Callable[[], Any], recipe: Recipe) -> Any:
-    """Return the trainer that is made; RecipeError if the model has none of the LoRA modules."""
+    """Return the trainer that `make` creates; RecipeError if the model has none of the LoRA modules."""
     try:
         return make()
     except ValueError as error:
@@ -57,7 +57,7 @@ def adapted(make: Callable[[], Any], recipe: Recipe) -> Any:
 
 
 def grpo_config(arguments: dict[str, Any]) -> Any:
-    """Return `trl.GRPOConfig` of the arguments; RecipeError with TRL's own words if it refuses them."""
+    """Return `trl.GRPOConfig` of the arguments; RecipeError with TRL's message if it refuses them."""
     from trl import GRPOConfig
 
     try:

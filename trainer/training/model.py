@@ -1,4 +1,4 @@
-"""The base model and tokenizer a recipe names: the embedded one, a local folder, or one of the hub."""
+"""Loads a recipe's base model and tokenizer: the embedded one, a local folder, or one of the hub."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +13,18 @@ from trainer.training.hardware import usable_attention
 
 
 class ModelError(CuspError, ValueError):
-    """The base model cannot be had; the message says what to do."""
+    """The base model cannot be downloaded or loaded; the message says what to do."""
 
 
 def load_base(
     recipe: Recipe, cache: Path, progress: Callable[[str], None] = print
 ) -> tuple[Any, Any]:
-    """Return (model, tokenizer) on the CPU; the trainer or evaluator moves it."""
+    """Return (model, tokenizer) on the CPU; the trainer or evaluator moves the model."""
     if isinstance(recipe.model, TinyModel):
         from trainer.tiny.base import base_model
 
         folder = base_model(recipe.model, cache, progress)
-        # AutoTokenizer would put Qwen2's own splitting rules in place of those in tokenizer.json.
+        # AutoTokenizer would replace the splitting rules of tokenizer.json by Qwen2's.
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         return _load(str(folder), None, torch.float32, "sdpa"), tokenizer
     return load_pretrained(recipe.model)

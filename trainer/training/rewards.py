@@ -1,7 +1,7 @@
-"""The reward functions of a recipe, named as TRL logs them: `rewards/format_reward/mean` and so on.
+"""Reward functions of a recipe, named as TRL logs them: `rewards/format_reward/mean` and so on.
 
-Definitions are Tina's (github.com/shangshang-wang/Tina, tina/post_train_hf/rewards.py). A reward of
-None (the verifier could not decide) is left out of TRL's mean; it is never counted as wrong.
+Definitions are Tina's (github.com/shangshang-wang/Tina, tina/post_train_hf/rewards.py). A reward of None
+(undecided by the verifier) is left out of TRL's mean, never counted as wrong.
 """
 
 import math
@@ -17,7 +17,7 @@ CLOSED_THOUGHT = "\n</think>\n"
 
 
 def reward_functions(recipe: Recipe) -> list[RewardFunction]:
-    """Return one function for each reward of the recipe, in its order; one verifier of each kind."""
+    """Return one function for each reward of the recipe, in order; rewards share a verifier of each kind."""
     verifiers: dict[str, Verifier] = {}
     functions: list[RewardFunction] = []
     for reward in recipe.rewards:
@@ -36,7 +36,7 @@ def reward_functions(recipe: Recipe) -> list[RewardFunction]:
 
 
 def reward_specs(recipe: Recipe) -> dict[str, RewardSpec]:
-    """Return the range of each reward under the name of its metric."""
+    """Return the range of each reward by metric name."""
     return {f"{reward.name}_reward": _spec(reward) for reward in recipe.rewards}
 
 
@@ -48,7 +48,7 @@ def _spec(reward: FormatReward | AccuracyReward | CosineReward) -> RewardSpec:
 
 
 def format_reward(completions: Sequence[Any], **_: Any) -> list[Score]:
-    """Return 1 for each completion that closes its thought exactly once on a line of its own.
+    """Return 1 for each completion with exactly one `</think>` on a line of its own, else 0.
 
     >>> format_reward(["a\\n</think>\\nb", "a</think>b", "a\\n</think>\\n\\n</think>\\n"])
     [1.0, 0.0, 0.0]
@@ -57,7 +57,7 @@ def format_reward(completions: Sequence[Any], **_: Any) -> list[Score]:
 
 
 def make_accuracy_reward(verifier: Verifier) -> RewardFunction:
-    """Return `accuracy_reward`: 1 right, 0 wrong, None when the verifier could not decide."""
+    """Return `accuracy_reward`: 1 right, 0 wrong, None undecided."""
 
     def accuracy_reward(
         completions: Sequence[Any], solution: Sequence[str], **_: Any
@@ -95,5 +95,5 @@ def cosine_value(length: int, right: bool, options: CosineReward) -> float:
 
 
 def text_of(completion: Any) -> str:
-    """Return the text of a completion in TRL's plain or conversational form."""
+    """Return the text of a completion in TRL's plain or conversational format."""
     return completion if isinstance(completion, str) else str(completion[0]["content"])

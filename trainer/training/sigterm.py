@@ -1,7 +1,7 @@
-"""SIGTERM (`docker stop`, a preempted box): save, and end after the step in flight.
+"""Graceful shutdown on SIGTERM (`docker stop`, a preempted box): save, and end after the current step.
 
-Processes are told at different moments, and one that ended alone would leave the others waiting for it:
-the first one's word counts, told to all at the end of each step.
+Processes get the signal at different times, and one that ended alone would block the others: rank 0
+broadcasts at the end of each step whether to end.
 """
 
 import signal
@@ -16,7 +16,7 @@ from trainer.training.distributed import AskedToEnd
 
 
 class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
-    """Ends the training at the end of a step once SIGTERM came, with a checkpoint of that step."""
+    """Ends the training with a checkpoint at the end of the step in which SIGTERM came."""
 
     def __init__(self, run: Run | None) -> None:
         self._run = run
@@ -25,14 +25,14 @@ class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._before: Any = None
 
     def on_train_begin(self, *arguments: Any, **kwargs: Any) -> None:
-        """Listen from now on, where this is the thread that may."""
+        """Install the signal handler, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Agree on the first process's word and act on it in this step."""
+        """Broadcast rank 0's decision and act on it in this step."""
         self._ending = _first_says(self._asked.is_set(), args.device)
         if self._ending:
             control.should_save = True
@@ -41,7 +41,7 @@ class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Say on the run's page that it was cut off, and in the terminal how to go on."""
+        """Record the interruption on the run's page, and print how to resume."""
         if not self._ending or state.global_step >= state.max_steps:
             return
         if self._run is not None:
@@ -50,7 +50,7 @@ class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships
             raise AskedToEnd(f"{words}; go on with: cusp train --resume --run-id {self._run.id}")
 
     def listen_no_more(self) -> None:
-        """Let SIGTERM do again what it did before."""
+        """Restore the previous handler of SIGTERM."""
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
             self._before = None
