@@ -1,4 +1,4 @@
-"""The pages of the dashboard: dicts in the shapes of docs/reference/rest.md in, HTML and JSON out.
+"""Dashboard pages: HTML and JSON from dicts in the shapes of docs/reference/rest.md.
 
-Pure: no database, no network, no clock. The monitor mounts `pages`, `figures` and `static`.
+Pure: no database, no network, no clock. The monitor serves `pages`, `charts.figures` and `assets`.
 """

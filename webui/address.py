@@ -1,4 +1,4 @@
-"""Where the pages are: the prefix that a proxy puts before every path, for the request at hand."""
+"""URL paths with the prefix of the current request's proxy."""
 
 from contextvars import ContextVar
 
@@ -10,7 +10,7 @@ SESSION: ContextVar[bool] = ContextVar("session", default=False)
 
 
 def at(path: str) -> str:
-    """Return the path as a browser has to ask for it.
+    """Return the path with the proxy's prefix, as the browser must request it.
 
     >>> at("/runs/01J")
     '/runs/01J'
@@ -19,10 +19,10 @@ def at(path: str) -> str:
 
 
 def cookie_path() -> str:
-    """Return the path below which the browser sends the monitor's cookies."""
+    """Return the Path attribute of the monitor's cookies."""
     return PREFIX.get() or "/"
 
 
 def has_session() -> bool:
-    """Return whether the page is shown to somebody who logged in, and so can log out."""
+    """Return whether the request has a session, so that the page offers to log out."""
     return SESSION.get()

@@ -1,4 +1,4 @@
-"""The files a page loads: our style sheet and modules, and plotly.js from the installed package."""
+"""Static files of the pages: our style sheets and modules, and plotly.js from the installed package."""
 
 import gzip
 import hashlib
@@ -34,7 +34,7 @@ class UnknownAsset(KeyError):
 
 
 class Asset(NamedTuple):
-    """Bytes to send (gzipped where `headers` says so), their type and a strong ETag."""
+    """Bytes to send (gzipped if `headers` says so), media type and strong ETag."""
 
     body: bytes
     content_type: str
@@ -42,14 +42,14 @@ class Asset(NamedTuple):
 
 
 def asset(name: str) -> Asset:
-    """The file served as /static/NAME. Raises UnknownAsset for any name we do not ship."""
+    """Return the file served as /static/NAME; UnknownAsset for any other name."""
     if name not in names():
         raise UnknownAsset(f"there is no asset {name!r}; known are {', '.join(sorted(names()))}")
     return _read(name)
 
 
 def headers(name: str) -> dict[str, str]:
-    """The response headers of an asset: plotly may be kept for ever, ours are revalidated."""
+    """Return the response headers of an asset: plotly is immutable, ours are revalidated."""
     found = asset(name)
     if name == PLOTLY:
         extra = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "gzip"}
@@ -60,7 +60,7 @@ def headers(name: str) -> dict[str, str]:
 
 @cache
 def names() -> frozenset[str]:
-    """Every name under /static: the files of our folder and plotly's one bundle."""
+    """Return all names under /static: our files and plotly's bundle."""
     return frozenset({PLOTLY, *(n for n in _below(_OURS) if _suffix(n) in CONTENT_TYPES)})
 
 
@@ -80,7 +80,7 @@ def _read(name: str) -> Asset:
 
 
 def _plotly() -> bytes:
-    # Gzipped once (4.8 MB -> 1.5 MB); mtime 0 keeps the ETag equal over processes.
+    # Gzipped once (4.8 MB -> 1.5 MB); mtime 0 makes the ETag equal in all processes.
     return gzip.compress(_plotly_source(), compresslevel=6, mtime=0)
 
 
@@ -90,7 +90,7 @@ def _plotly_source() -> bytes:
 
 @cache
 def map_style_ids() -> tuple[str, ...]:
-    """The ids of style elements that plotly.js writes for maps unless an element has that id already."""
+    """Return the ids of the style elements that plotly.js adds for maps unless they exist."""
     found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', _plotly_source().decode())
     return tuple(sorted(set(found)))
 

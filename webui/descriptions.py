@@ -1,4 +1,4 @@
-"""What the statistics say, in whole sentences; also the text alternatives of the charts."""
+"""Sentences on transition, evidence and evaluation, and the text alternatives of the charts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ ENDED = ("stopped", "finished", "failed")
 
 
 def transition(run: Record, verdicts: Record | None) -> str:
-    """The transition as one paragraph, or why there is none."""
+    """Return a paragraph on the transition, or on why there is none."""
     found = run.get("transition")
     if not found:
         return no_transition(run, verdicts)
@@ -37,13 +37,13 @@ def transition(run: Record, verdicts: Record | None) -> str:
 
 
 def safe_words(found: Record) -> str:
-    """The sentence on the last step before the transition."""
+    """Return the sentence on the last step before the transition."""
     step = found.get("safe_step")
     return f" The last step held to be safe is {step}." if step is not None else ""
 
 
 def no_transition(run: Record, verdicts: Record | None) -> str:
-    """Why there is no transition to show."""
+    """Return why there is no transition to show."""
     if not verdicts or not verdicts["steps"]:
         return "No step was judged." if run["status"] in ENDED else "No step has been judged yet."
     step = last_judged(run, verdicts)
@@ -53,7 +53,7 @@ def no_transition(run: Record, verdicts: Record | None) -> str:
 
 
 def last_judged(run: Record, verdicts: Record | None) -> int | str:
-    """The step of the last verdict, by which what is said of the present holds."""
+    """Return the step of the last verdict, to which statements on the present refer."""
     if verdicts and verdicts["steps"]:
         return int(verdicts["steps"][-1])
     step = run.get("step")
@@ -61,9 +61,9 @@ def last_judged(run: Record, verdicts: Record | None) -> int | str:
 
 
 def evidence_at(run: Record, verdicts: Record | None) -> dict[str, Any] | None:
-    """The evidence to show: at the step that settled the transition, else at the latest step.
+    """Return the evidence at the step that confirmed the transition, else at the latest step.
 
-    Gives {step, score, watch, confirm, parts: [(metric, score)] (largest first), words}.
+    Keys: step, score, watch, confirm, parts [(metric, score)] (largest first), words.
     """
     if not verdicts or not verdicts["steps"]:
         return None
@@ -92,7 +92,7 @@ def _settled_index(run: Record, steps: Sequence[int]) -> int:
 def evidence_words(
     step: int, score: float | None, parts: Iterable[tuple[str, float]], verdicts: Record
 ) -> str:
-    """`Evidence at step 440: 52 (format 31, length 21). Cusp watches from 20 and ...`"""
+    """Return text like `Evidence at step 440: 52 (format 31, length 21). Cusp watches from 20 and ...`"""
     each = ", ".join(
         f"{format.short_metric(name)} {format.number(value, 2)}" for name, value in parts
     )
@@ -104,7 +104,7 @@ def evidence_words(
 
 
 def charts(series: Iterable[Record], run: Record, verdicts: Record | None) -> str:
-    """The text alternative of the four charts."""
+    """Return the text alternative of the four charts."""
     known = by_name(series)
     names = ("format_reward", "completion_length", "accuracy_reward")
     said = [sentence for name in names if (sentence := course(name, known.get(name)))]
@@ -117,7 +117,7 @@ def charts(series: Iterable[Record], run: Record, verdicts: Record | None) -> st
 
 
 def course(name: str, one: Record | None) -> str:
-    """Where a metric started, ended and had its extremes."""
+    """Return a sentence on a metric's first, last and extreme values."""
     steps, values = pairs(one)
     if not steps:
         return ""
@@ -130,7 +130,7 @@ def course(name: str, one: Record | None) -> str:
 
 
 def evaluation_blocked(run: Record) -> str:
-    """Why there are no scores, and what brings them."""
+    """Return why there are no scores, and how to get them."""
     if run.get("evaluation_blocked"):
         return f"Nothing is evaluated: {str(run['evaluation_blocked']).rstrip('.')}."
     by_hand = "Nothing has been evaluated. Evaluate scores the candidates on held-out problems."
@@ -143,7 +143,7 @@ def evaluation_blocked(run: Record) -> str:
 
 
 def comparison(row: Record, reference: Record) -> str:
-    """One row of the paired comparison in words."""
+    """Return a sentence on one row of the paired comparison."""
     gap = f"{format.points(row['difference'])} points"
     span = f"95 % {format.points(row['low'])} to {format.points(row['high'])}"
     against = f"{roles(reference.get('role'))} (step {reference.get('step')})"
@@ -154,14 +154,14 @@ def comparison(row: Record, reference: Record) -> str:
 
 
 def roles(value: str | Sequence[str] | None) -> str:
-    """Roles of a candidate as one text."""
+    """Return the roles of a candidate as one text."""
     if not value:
         return format.UNKNOWN
     return value if isinstance(value, str) else ", ".join(value)
 
 
 def choice(compared: Record | None, checkpoints: Iterable[Record]) -> str:
-    """What the signals chose, what the evaluation chose, and the comparison's own reason."""
+    """Return the choice of the signals, the choice of the evaluation, and the comparison's reason."""
     held = {alias: c["step"] for c in checkpoints for alias in c["aliases"]}
     chosen = (compared or {}).get("best") or {}
     signal, best = held.get("pre-transition"), held.get("best", chosen.get("step"))
@@ -185,5 +185,5 @@ def _agreement(signal: int | None, best: int | None) -> str:
 
 
 def place(step: int) -> str:
-    """A candidate as a person names it: step 0 is the model before training."""
+    """Return the display name of a candidate's step; step 0 is the model before training."""
     return "the base model" if step == 0 else f"checkpoint {step}"

@@ -1,4 +1,4 @@
-"""Numbers, times and names as text. What is unknown is an en dash, never `None` or `nan`."""
+"""Formats numbers, times and names as text; unknown values become an en dash, never `None` or `nan`."""
 
 import math
 from collections.abc import Mapping
@@ -43,39 +43,39 @@ SIZES = ("B", "kB", "MB", "GB", "TB")
 
 
 def is_number(value: object) -> bool:
-    """True for finite ints and floats; booleans are not numbers here."""
+    """Return True for finite ints and floats, False for booleans."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isfinite(value)
 
 
 def metric(name: str) -> str:
-    """The metric's name as a person says it; unknown names stay as they are."""
+    """Return the display name of a metric; unknown names stay as they are."""
     return METRIC_WORDS.get(name, name)
 
 
 def short_metric(name: str) -> str:
-    """One word for a metric, for legends and lists of evidence."""
+    """Return a one-word name for a metric, for legends and lists of evidence."""
     return SHORT_METRIC_WORDS.get(name) or metric(name)
 
 
 def phase(name: str | None) -> str:
-    """The phase in words."""
+    """Return the display name of a phase."""
     return PHASE_WORDS.get(name, name.replace("_", " ")) if name else UNKNOWN
 
 
 def text(value: object) -> str:
-    """The value as text, an en dash for None and for an empty string."""
+    """Return the value as text, an en dash for None and for an empty string."""
     return UNKNOWN if value is None else str(value) or UNKNOWN
 
 
 def whole(value: object) -> str:
-    """An integer with thousands separators."""
+    """Return the value rounded to an integer, with thousands separators."""
     return f"{round(value):,}".replace("-", MINUS) if is_number(value) else UNKNOWN  # type: ignore[call-overload]
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """About `digits` significant digits, no exponent between 0.001 and 1,000,000."""
+    """Return about `digits` significant digits, without exponent between 0.001 and 1,000,000."""
     if not is_number(value):
         return UNKNOWN
     size = abs(value)
@@ -86,29 +86,29 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def percent(value: Any, decimals: int = 1) -> str:
-    """A share as percent: 0.718 -> `71.8 %`."""
+    """Return a fraction as percent: 0.718 -> `71.8 %`."""
     return f"{100 * value:.{decimals}f} %".replace("-", MINUS) if is_number(value) else UNKNOWN
 
 
 def points(value: Any) -> str:
-    """A difference of two shares in signed percentage points: 0.28 -> `+28.0`."""
+    """Return a difference of two fractions in signed percentage points: 0.28 -> `+28.0`."""
     return f"{100 * value:+.1f}".replace("-", MINUS) if is_number(value) else UNKNOWN
 
 
 def interval(low: Any, high: Any) -> str:
-    """A 95 % interval of a share in percent: `68.9–74.6`."""
+    """Return a 95 % interval of a fraction in percent: `68.9–74.6`."""
     if not (is_number(low) and is_number(high)):
         return UNKNOWN
     return f"{100 * low:.1f}–{100 * high:.1f}"
 
 
 def usd(value: Any) -> str:
-    """An amount in US dollars."""
+    """Return an amount in US dollars."""
     return f"${value:,.2f}" if is_number(value) else UNKNOWN
 
 
 def size(value: Any) -> str:
-    """Bytes in decimal units."""
+    """Return a number of bytes in decimal units."""
     if not is_number(value):
         return UNKNOWN
     power = min(int(math.log10(value) // 3), len(SIZES) - 1) if value >= 1 else 0
@@ -116,7 +116,7 @@ def size(value: Any) -> str:
 
 
 def moment(value: str | None) -> datetime | None:
-    """The ISO 8601 time, in UTC; None where it is unknown or unreadable."""
+    """Return an ISO 8601 time as datetime in UTC; None if it is unknown or unreadable."""
     try:
         parsed = datetime.fromisoformat(value) if value else None
     except ValueError:
@@ -125,13 +125,13 @@ def moment(value: str | None) -> datetime | None:
 
 
 def when(value: str | None) -> str:
-    """`2026-11-21 09:03:11 UTC`."""
+    """Return an ISO 8601 time like `2026-11-21 09:03:11 UTC`."""
     parsed = moment(value)
     return f"{parsed:%Y-%m-%d %H:%M:%S} UTC" if parsed else UNKNOWN
 
 
 def duration(seconds: Any) -> str:
-    """`48 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
+    """Return a duration like `48 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
     if not is_number(seconds):
         return UNKNOWN
     total = max(0, round(seconds))
@@ -145,5 +145,5 @@ def duration(seconds: Any) -> str:
 
 
 def charted(value: str) -> str:
-    """Text for a chart: Plotly reads some tags (also links) in names, titles and hover boxes."""
+    """Return text escaped for a chart: Plotly renders some tags (also links) in names and titles."""
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""Whole pages and their live sections as HTML. Input: the shapes of docs/reference/rest.md."""
+"""Pages and their live sections as HTML, from dicts in the shapes of docs/reference/rest.md."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -43,13 +43,13 @@ BEFORE_TRANSITION, AFTER_TRANSITION = "before the transition", "after the transi
 
 
 class UnknownSection(KeyError):
-    """There is no such section of a run page."""
+    """A run page has no section of this name."""
 
 
 class Place(NamedTuple):
-    """Where a page of the table is: how many runs there are, how many come before it in the list.
+    """Position of a page in the table: the number of runs, and of those before it.
 
-    `older` and `newer` are the `before` of the pages around it; `newer` is None for the first one too.
+    `older` and `newer` are the `before` parameters of the adjacent pages; `newer` is also None on page 1.
     """
 
     total: int
@@ -68,17 +68,17 @@ def runs_page(
     database: str = "",
     needs_token: bool = False,
 ) -> str:
-    """A page of the table of runs; `cursor` is where /api/v1/events goes on.
+    """Return a page of the runs table; `cursor` is the position from which /api/v1/events continues.
 
-    `asked` are the query parameters that chose the runs, besides `project` and the place. `database` is
-    the id of what it shows; `needs_token`: who sends a run here has to bring one.
+    `asked` are the query parameters of the selection, besides `project` and the place. `database` is the id
+    of the database shown; `needs_token`: a client needs a token to send a run.
     """
     place = place or Place(len(runs))
     kept = {"project": project, **(asked or {})}
     kept = {name: value for name, value in kept.items() if value}
 
     def link(**more: Any) -> str:
-        """The address of this table with other parameters; None takes one away."""
+        """Return the address of this table with other parameters; None removes one."""
         given = {name: value for name, value in {**kept, **more}.items() if value}
         return at("/") + (f"?{urlencode(given)}" if given else "")
 
@@ -111,7 +111,7 @@ def run_page(
     cursor: int | str = 0,
     database: str = "",
 ) -> str:
-    """The page of one run; live updates go on from `cursor` of the database of this id."""
+    """Return the page of one run; live updates continue from `cursor` of the database with this id."""
     data = {
         "verdicts": verdicts,
         "checkpoints": checkpoints,
@@ -140,10 +140,10 @@ def run_page(
 
 
 def section(name: str, run: Record, **data: Any) -> str:
-    """One section as an HTML fragment whose root element replaces the one with the same id.
+    """Return one section as an HTML fragment whose root element replaces the one with the same id.
 
-    `data` are run_page's keyword arguments; SECTIONS says which of them a section reads, the
-    others may be left out. Raises UnknownSection.
+    `data` are run_page's keyword arguments; SECTIONS lists those that a section reads. Raises
+    UnknownSection.
     """
     if name not in SECTIONS:
         raise UnknownSection(f"there is no section {name!r}; known are {', '.join(SECTIONS)}")
@@ -155,7 +155,7 @@ def section(name: str, run: Record, **data: Any) -> str:
 
 
 def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a section shows beyond its data."""
+    """Return the template variables of a section that are derived from its data."""
     match name:
         case "transition":
             verdicts = given["verdicts"]
@@ -183,14 +183,14 @@ def _reach(comparison: Record | None) -> float:
 
 
 def _by_split(evaluations: Records) -> list[tuple[tuple[str, str], list[Record]]]:
-    """Evaluations grouped by (task, split), the report set first, by step inside."""
+    """Return the evaluations grouped by (task, split), the report set first, sorted by step."""
     keys = sorted({(e["task"], e["split"]) for e in evaluations})
     ordered = sorted(evaluations, key=lambda e: e["step"])
     return [(key, [e for e in ordered if (e["task"], e["split"]) == key]) for key in keys]
 
 
 def _sample_groups(run: Record, samples: Records) -> list[tuple[str, list[Record]]]:
-    """Samples before and after the transition; one group where there is none."""
+    """Return the samples before and after the transition; one group without a transition."""
     found = run.get("transition")
     ordered = sorted(samples, key=lambda s: s["step"])
     if not found:
@@ -202,10 +202,10 @@ def _sample_groups(run: Record, samples: Records) -> list[tuple[str, list[Record
 
 
 def login_page(error: str | None = None, *, wanted: str = "/") -> str:
-    """Asks for the monitor's token; the form posts `token`, and `next`: the page to show then."""
+    """Return the log-in page; its form posts `token` and `next`, the page to show afterwards."""
     return render("pages/login.html", wanted=wanted, error=error)
 
 
 def error_page(status: int, title: str, detail: str) -> str:
-    """A page for a problem: what happened and the way out."""
+    """Return an error page: what happened and the way out."""
     return render("pages/error.html", status=status, title=title, detail=detail)

@@ -1,6 +1,6 @@
-"""Small inline SVG pictures: sparklines, interval bars, evidence bars, progress bars.
+"""Inline SVG: sparklines, interval bars, evidence bars, progress bars.
 
-Only attributes, no style: they pass any content security policy. Colours come from app.css.
+Attributes only, no styles, for the content security policy. Colours come from the style sheets.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ SPARK_WIDTH, SPARK_HEIGHT = 72, 20
 
 
 def sparkline(values: Sequence[Any] | None, label: str = "") -> Markup:
-    """A line through the values, scaled to their own range, with a dot at the last one."""
+    """Return a line through the values, scaled to their range, with a dot at the last one."""
     kept = [v for v in values or () if format.is_number(v)]
     points = spark_points(kept)
     dot = points.rpartition(" ")[2].partition(",")
@@ -29,12 +29,12 @@ def sparkline(values: Sequence[Any] | None, label: str = "") -> Markup:
 
 
 def spark_points(values: Sequence[float]) -> str:
-    """The polyline's points; `sparkPoints` of patch.js draws the same."""
+    """Return the polyline's points; keep equal to `sparkPoints` of patch.js."""
     if not values:
         return ""
     low, high = min(values), max(values)
     step = (SPARK_WIDTH - 4) / max(1, len(values) - 1)
-    span = (high / 2 - low / 2) or 1.0  # halves: the difference of the largest numbers is none
+    span = (high / 2 - low / 2) or 1.0  # halves: the difference of the largest floats overflows
     flat = high == low
     shares = [0.5 if flat else (high / 2 - v / 2) / span for v in values]
     return " ".join(
@@ -43,7 +43,7 @@ def spark_points(values: Sequence[float]) -> str:
 
 
 def progress(step: Any, total: Any, label: str = "progress") -> Markup:
-    """A thin bar from 0 to the total; empty where the total is unknown."""
+    """Return a thin bar from 0 to the total; empty if the total is unknown."""
     share = (
         min(1.0, step / total)
         if format.is_number(step) and format.is_number(total) and total
@@ -57,7 +57,7 @@ def progress(step: Any, total: Any, label: str = "progress") -> Markup:
 
 
 def score_bar(value: Any, low: Any, high: Any) -> Markup:
-    """A share with its interval on a scale from 0 to 1; the text stands beside it."""
+    """Return a bar for a fraction and its interval on a scale from 0 to 1."""
     if not format.is_number(value):
         return Markup("")
     ends = [v if format.is_number(v) else value for v in (low, high)]
@@ -65,7 +65,7 @@ def score_bar(value: Any, low: Any, high: Any) -> Markup:
 
 
 def difference_bar(value: Any, low: Any, high: Any, reach: float) -> Markup:
-    """A signed difference with its interval around a zero line; `reach` is the scale's end."""
+    """Return a bar for a signed difference and its interval; the scale is -`reach` to `reach`."""
     if not all(format.is_number(v) for v in (value, low, high)):
         return Markup("")
     left, right, centre = (50 + 50 * v / (reach or 1) for v in (low, high, value))
@@ -82,11 +82,11 @@ def _bar(left: float, right: float, dot: float, zero: float | None) -> Markup:
 
 
 def evidence_bar(found: dict[str, Any]) -> Markup:
-    """The evidence against the levels of watching and confirming, coloured by the metrics' shares."""
+    """Return a bar of the evidence with its thresholds, coloured by the metrics' parts."""
     levels = [v for v in (found["watch"], found["confirm"]) if format.is_number(v)]
     score = found["score"] if format.is_number(found["score"]) else 0.0
     reach = 1.08 * max([score, *levels, 1.0])
-    # Metrics share evidence, so the parts may sum to more than the whole: the bar shows the whole.
+    # Metrics share evidence, so the parts may sum to more than the total: the bar shows the total.
     share = score / (sum(v for _, v in found["parts"]) or 1.0)
     pieces, at = Markup(""), 0.0
     for name, part in found["parts"]:
@@ -106,6 +106,6 @@ def evidence_bar(found: dict[str, Any]) -> Markup:
 
 
 def css_name(metric: str) -> str:
-    """The class suffix of a metric's colour; unusual metrics share one."""
+    """Return the class suffix of a metric's colour; rare metrics share one."""
     known = ("format_reward", "completion_length", "accuracy_reward", "entropy")
     return metric if metric in known else "other"

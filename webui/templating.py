@@ -1,4 +1,4 @@
-"""The Jinja2 environment: escaping on, what a record lacks is shown as unknown, our filters."""
+"""The Jinja2 environment: autoescaping, missing fields shown as unknown, our filters."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -14,7 +14,7 @@ PALETTE_SIZE = 8
 
 
 def told_scores(scores: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """One score for each task: the report set's where there is one, it decided nothing."""
+    """Return one score for each task: the report set's if there is one, which is unbiased."""
     ordered = sorted(scores, key=lambda s: s["split"] == "report")
     return list({s["task"]: s for s in ordered}.values())
 
@@ -39,19 +39,19 @@ FILTERS = {
 
 
 def color_index(run_id: str) -> int:
-    """The run's place in the palette, the same on every page and in runs.js."""
+    """Return the run's index in the palette, the same on every page and in runs.js."""
     return sum(ord(letter) for letter in run_id) % PALETTE_SIZE
 
 
 def asset_url(name: str, *imported: str) -> str:
-    """Where a page finds one of our files; the digests, its own and of what it imports, renew it."""
+    """Return the URL of one of our files; digests of it and of its imports invalidate browser caches."""
     digests = (assets.asset(one).etag.strip(chr(34))[:8] for one in (name, *imported))
     return at(f"/static/{name}") + f"?v={'-'.join(digests)}"
 
 
 @cache
 def environment() -> Environment:
-    """The one environment of the process."""
+    """Return the process's only environment."""
     made = Environment(
         loader=PackageLoader("webui"),
         autoescape=True,
@@ -80,5 +80,5 @@ def environment() -> Environment:
 
 
 def render(template: str, **context: object) -> str:
-    """The template filled with the context."""
+    """Return the template rendered with the context."""
     return environment().get_template(template).render(**context)

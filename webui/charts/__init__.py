@@ -1,1 +1,1 @@
-"""The charts of a run as Plotly figures."""
+"""Charts of a run as Plotly figures."""

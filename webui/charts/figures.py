@@ -1,6 +1,6 @@
-"""Plotly figures as plain JSON-able dicts: `{data, layout, config, cusp}`, drawn by charts.js.
+"""Plotly figures as JSON-able dicts `{data, layout, config, cusp}`, drawn by chart.js.
 
-`cusp` carries what the browser needs to extend a figure live. Traces say what they are in `meta`.
+`cusp` holds the data with which the browser extends a figure live. `meta` names a trace's kind.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ def marks(
     evaluations: Iterable[Record],
     verdicts: Record | None,
 ) -> Json:
-    """What changes on the charts when checkpoints, scores or change points do, replaced live."""
+    """Return the parts of the figure that depend on checkpoints, scores and change points, for live updates."""
     limits = overlays.levels(verdicts)
     return {
         "traces": traces.score_traces(evaluations) + traces.flag_traces(checkpoints),
@@ -50,20 +50,20 @@ def marks(
 
 
 def third_metric(known: Mapping[str, Record]) -> str:
-    """Accuracy; the whole reward where no accuracy is logged."""
+    """Return the metric of the third chart: accuracy, or the total reward if no accuracy is logged."""
     fallback = "reward" in known and "accuracy_reward" not in known
     return "reward" if fallback else "accuracy_reward"
 
 
 def other_figures(series: Iterable[Record], shown: Sequence[str] = ()) -> list[Json]:
-    """One small figure for each metric that the four charts do not show, by name."""
+    """Return a small figure for each metric that the four charts do not show, by name."""
     known = lines.by_name(series)
     main = {"format_reward", "completion_length", third_metric(known), *shown}
     return [_small_figure(name, known[name]) for name in sorted(known) if name not in main]
 
 
 def blank_figure() -> Json:
-    """What the browser fills in for a metric that is first logged while the page is open."""
+    """Return the template figure for a metric that is first logged while the page is open."""
     return _small_figure("", None) | {"words": dict(format.METRIC_WORDS)}
 
 

@@ -1,4 +1,4 @@
-"""Layout, axes and titles that all figures share."""
+"""Layout, axes and titles of the figures."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ DOMAINS = {
     "yaxis5": (0.0, 0.045),
 }
 TITLE_LENGTH = 56  # characters of a formula above a chart
-# The buttons are named one by one: the default set can send a chart to a service of others.
+# Buttons are listed explicitly: the default set can upload a chart to a third party.
 CONFIG: Json = {
     "responsive": True,
     "displaylogo": False,
@@ -26,7 +26,7 @@ CONFIG: Json = {
 
 
 def titles(third: str, known: Mapping[str, Record]) -> list[Json]:
-    """The name above each chart; says so where a metric has not been logged."""
+    """Return the title annotation of each chart; it says so if the metric was not logged."""
     rows = (
         ("yaxis", "Format reward", "format_reward"),
         ("yaxis2", "Completion length, tokens", "completion_length"),
@@ -37,7 +37,7 @@ def titles(third: str, known: Mapping[str, Record]) -> list[Json]:
 
 
 def _made_of(name: str, known: Mapping[str, Record]) -> str:
-    """What a series of a role is made of, or that there is none; short, as it stands above a chart."""
+    """Return the formula of a role's series, shortened for a title, or that there is none."""
     if name not in known:
         return " (not logged)" if known else ""
     made_of = str(known[name].get("made_of") or "").replace("rewards/", "")
@@ -54,7 +54,7 @@ def _title(y: float, text: str) -> Json:
         "y": y,
         "xanchor": "left",
         "yanchor": "bottom",
-        # Not <b>: plotly would write it as a style attribute, which the policy of our pages stops.
+        # Not <b>: plotly would write a style attribute, which our content security policy blocks.
         "text": format.charted(text),
         "showarrow": False,
         "font": {"size": 12, "color": "@ink", "weight": "bold"},
@@ -62,7 +62,7 @@ def _title(y: float, text: str) -> Json:
 
 
 def base_layout() -> Json:
-    """Theme tokens, margins, one hover box for all charts, zoom kept over updates."""
+    """Return the common layout: theme tokens, margins, one hover box, zoom kept over updates."""
     return {
         "paper_bgcolor": "@surface",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -79,7 +79,7 @@ def base_layout() -> Json:
 
 
 def axes(limits: Mapping[str, float | None]) -> Json:
-    """One x axis under everything and five y axes above each other."""
+    """Return one shared x axis and five stacked y axes."""
     line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False, "automargin": False}
     x = line | {
         "title": {"text": "step", "standoff": 4},

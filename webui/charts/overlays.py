@@ -1,7 +1,7 @@
-"""The marks on the charts: phase bands, the transition, checkpoint flags, held-out scores.
+"""Overlays of the charts: phase bands, the transition, lines and labels.
 
-Colours are tokens such as `@format_reward`; the browser puts the theme's colour in their place, so
-that a chart follows light and dark without being sent again.
+Colours are tokens such as `@format_reward`; the browser replaces them by the theme's colour, so that a
+chart follows light and dark without being sent again.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from webui.charts.layout import Json, Record
 
 
 def bands(verdicts: Record | None) -> list[Json]:
-    """One tinted rectangle over all charts for each stretch of one phase."""
+    """Return a tinted rectangle over all charts for each phase."""
     if not verdicts or not verdicts["steps"]:
         return []
     steps, phases = verdicts["steps"], verdicts["phases"]
@@ -40,7 +40,7 @@ def _band(phase: str, first: int, last: int) -> Json:
 
 
 def transition_shapes(run: Record) -> list[Json]:
-    """The shaded interval of the transition, the line at its step, and the step of the stop.
+    """Return the shaded interval of the transition, the line at its step, and the line of the stop.
 
     A provisional transition is paler and dotted.
     """
@@ -60,7 +60,7 @@ def transition_shapes(run: Record) -> list[Json]:
 
 
 def stop_step(run: Record) -> int | None:
-    """The step at which the run was stopped on command, None if it was not."""
+    """Return the step at which a command stopped the run, or None."""
     stops = [c for c in run.get("commands") or [] if c["kind"] == "stop" and c["state"] == "done"]
     return stops[-1].get("step") if stops else None
 
@@ -81,7 +81,7 @@ def _line(name: str, step: int, color: str, dash: str) -> Json:
 
 
 def labels(run: Record) -> list[Json]:
-    """Words above the vertical lines."""
+    """Return the labels above the vertical lines."""
     found = []
     transition = run.get("transition")
     if transition and transition.get("state") != "dismissed":
@@ -108,13 +108,13 @@ def _label(step: int, text: str, anchor: str) -> Json:
 
 
 def levels(verdicts: Record | None) -> dict[str, float | None]:
-    """The levels of watching and confirming, None where unknown."""
+    """Return the thresholds `watch` and `confirm`, None where unknown."""
     found = {name: (verdicts or {}).get(name) for name in ("watch", "confirm")}
     return {name: v if format.is_number(v) else None for name, v in found.items()}
 
 
 def limit_lines(limits: Mapping[str, float | None]) -> list[Json]:
-    """The levels of evidence at which Cusp starts to watch and confirms."""
+    """Return horizontal lines at the thresholds `watch` and `confirm`."""
     return [
         {
             "type": "line",
@@ -133,7 +133,7 @@ def limit_lines(limits: Mapping[str, float | None]) -> list[Json]:
 
 
 def limit_labels(limits: Mapping[str, float | None]) -> list[Json]:
-    """The words at the left end of those lines, where evidence is low."""
+    """Return the labels at the left end of those lines, where evidence is low."""
     return [
         {
             "name": "limit",

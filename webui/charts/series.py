@@ -1,4 +1,4 @@
-"""Reading series in the REST shape: smoothing, thinning, picking. Pure."""
+"""Series in the REST shape: selection, smoothing, downsampling. Pure."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,12 +21,12 @@ Series = Mapping[str, Any]
 
 
 def by_name(series: Iterable[Series]) -> dict[str, Series]:
-    """The series by their metric's name."""
+    """Return the series by metric name."""
     return {one["name"]: one for one in series}
 
 
 def pairs(one: Series | None) -> tuple[list[int], list[float]]:
-    """Steps and finite values (six digits) of a series; what is not a number was not measured."""
+    """Return steps and finite values (six digits) of a series, without missing values."""
     if not one:
         return [], []
     kept = [(s, v) for s, v in zip(one["steps"], one["values"], strict=False) if is_number(v)]
@@ -34,12 +34,12 @@ def pairs(one: Series | None) -> tuple[list[int], list[float]]:
 
 
 def weight_for(count: int) -> float:
-    """The weight of the newest value for a series of this length; chart.js goes on with it."""
+    """Return the smoothing weight of the newest value for a series of this length; chart.js uses it, too."""
     return max(STRONGEST, min(LIGHTEST, 40 / max(count, 1)))
 
 
 def smoothed(values: Sequence[float], weight: float = LIGHTEST) -> list[float]:
-    """Causal exponential average, corrected for its start (so the first value is itself)."""
+    """Return the bias-corrected exponential moving average (the first value is unchanged)."""
     out: list[float] = []
     total = norm = 0.0
     for value in values:

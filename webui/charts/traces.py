@@ -1,4 +1,4 @@
-"""The chart of the evidence: what each metric says, the whole, and the levels it is read against."""
+"""Traces of the charts: metrics, evidence, checkpoint flags, held-out scores."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,9 +13,9 @@ ALWAYS_DRAWN = (*EVIDENCE_ORDER, "format_volatility")
 
 
 def evidence_traces(verdicts: Record | None) -> list[Json]:
-    """Evidence of each metric as thin lines, the whole as a thick one.
+    """Return the evidence of each metric as thin lines and the total as a thick one.
 
-    Not stacked: what metrics share counts once in the whole, so the parts may sum to more.
+    Not stacked: shared evidence counts once in the total, so the parts may sum to more.
     """
     found = verdicts or {"steps": [], "scores": [], "evidence": {}}
     names = sorted({*ALWAYS_DRAWN, *found["evidence"]}, key=_evidence_rank)
@@ -51,7 +51,7 @@ def evidence_traces(verdicts: Record | None) -> list[Json]:
 
 
 def evidence_color(name: str) -> str:
-    """The colour token of a metric's evidence; the less usual metrics share one."""
+    """Return the colour token of a metric's evidence; rare metrics share one."""
     return f"@{name}" if name in EVIDENCE_ORDER else "@metric"
 
 
@@ -63,7 +63,7 @@ def _evidence_rank(name: str) -> tuple[int, str]:
 def metric_traces(
     name: str, one: Record | None, axis: str, weight: float, limit: int = lines.MAX_POINTS
 ) -> list[Json]:
-    """What a later attempt superseded (grey), the values (faint) and their average (strong)."""
+    """Return the traces of superseded values (grey), values (faint) and their average (strong)."""
     steps, values = lines.pairs(one)
     average = lines.smoothed(values, weight)
     drawn = lines.downsample(values, limit)
@@ -117,7 +117,7 @@ GONE = ("missing", "corrupt")
 
 
 def flag_role(checkpoint: Record) -> str:
-    """The most telling thing about a checkpoint: its alias, else pinned, else just saved."""
+    """Return the most important role of a checkpoint: its alias, else pinned, else saved."""
     for role in ("production", "best", "pre-transition"):
         if role in checkpoint["aliases"]:
             return role
@@ -125,7 +125,7 @@ def flag_role(checkpoint: Record) -> str:
 
 
 def flag_traces(checkpoints: Iterable[Record]) -> list[Json]:
-    """A lane of checkpoint flags under the charts, one trace for each role."""
+    """Return the lane of checkpoint flags under the charts, one trace for each role."""
     usable = [c for c in checkpoints if c["state"] not in GONE]
     return [
         _flag_trace(role, meaning, symbol, size, [c for c in usable if flag_role(c) == role])
@@ -155,16 +155,16 @@ def _flag_trace(role: str, meaning: str, symbol: str, size: int, found: Sequence
 
 
 def flag_words(checkpoint: Record) -> str:
-    """`checkpoint 40 (pinned, pre-transition)`."""
+    """Return text like `checkpoint 40 (pinned, pre-transition)`."""
     marks = [*(["pinned"] if checkpoint["pinned"] else []), *checkpoint["aliases"]]
     named = f" ({', '.join(marks)})" if marks else ""
     return f"checkpoint {checkpoint['step']}{format.charted(named)}"
 
 
 def score_traces(evaluations: Iterable[Record]) -> list[Json]:
-    """Held-out pass@1 with 95 % intervals on the accuracy chart, one trace for each split.
+    """Return held-out pass@1 with 95 % intervals on the accuracy chart, one trace for each split.
 
-    A step with a score on the report set does not show the one on the selection set, too.
+    A step with a score on the report set does not also show the one on the selection set.
     """
     found = [e for e in evaluations if format.is_number(e.get("pass_at_1"))]
     reported = {e["step"] for e in found if e["split"] == "report"}

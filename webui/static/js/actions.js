@@ -1,4 +1,4 @@
-// Stop, resume, promote, pin, evaluate, delete: ask where it matters, post, say what happened.
+// Buttons of a run (stop, resume, promote, pin, evaluate, delete): confirm, post, show the result.
 import { at } from "./address.js";
 import { getJson, patch, post, remove, say } from "./api.js";
 import { toldRoles } from "./roles.js";

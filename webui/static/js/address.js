@@ -1,9 +1,9 @@
-// Addresses as a browser has to ask for them: a proxy may put a prefix before all of them.
+// URLs with the path prefix of a proxy.
 const prefix = document.documentElement.dataset.prefix || "";
 
 export const at = (path) => prefix + path;
 
-// The monitor's own address, for what a person copies.
+// The monitor's absolute URL, for commands that a person copies.
 export const home = () => location.origin + prefix;
 
 // Where to log in so that this very page is shown afterwards, its part after # included.

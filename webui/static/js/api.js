@@ -1,5 +1,5 @@
-// Calls to the REST API. A failure throws an Error whose message is the sentence to show; its `away` is true
-// where the page itself says already that the monitor is away or the session has ended.
+// REST client. A failure throws an Error whose message is the sentence to show; its `away` is true if the
+// page already shows that the monitor is away or the session has ended.
 import { at } from "./address.js";
 import { refused } from "./live/live.js";
 

@@ -1,4 +1,4 @@
-// The runs that can be restored, read when somebody opens the list.
+// List of restorable runs, fetched when it is opened.
 import { getJson, post, say } from "./api.js";
 
 export function listDeleted(project) {

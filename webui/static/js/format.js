@@ -1,4 +1,4 @@
-// Numbers and times as text; the same rules as webui/format.py.
+// Formats numbers and times as text, by the rules of webui/format.py.
 export const UNKNOWN = "–";
 const MINUS = "−";
 

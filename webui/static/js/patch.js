@@ -1,4 +1,4 @@
-// Puts a Run summary into the marked places of a table row or of the run page's header.
+// Updates the marked elements of a table row or of the run page's header from a run summary.
 import { now } from "./live/clock.js";
 import { ago, duration, interval, isNumber, number, percent, usd, whole, UNKNOWN } from "./format.js";
 

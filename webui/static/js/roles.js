@@ -1,7 +1,7 @@
-// What a person chose in the form of the roles, as PATCH /runs/{id} wants it.
+// Reads the roles form into the body of PATCH /runs/{id}.
 const ROLES = ["format", "accuracy", "length"];
 
-// A role is told where it differs from what the rules say; what was told of other roles stays.
+// A role is sent if it differs from the rules' result; earlier choices for other roles stay.
 export function toldRoles(form) {
   const told = JSON.parse(form.dataset.told);
   const rows = [...form.querySelectorAll("select[data-key]")];

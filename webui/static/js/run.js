@@ -1,4 +1,4 @@
-// The page of one run: buttons and words first; the charts beside them, so that no fault of theirs takes those.
+// The page of one run. Buttons and text come first, so that an error in the charts does not disable them.
 import { listen } from "./actions.js";
 import { banner } from "./live/banner.js";
 import { follow } from "./live/live.js";

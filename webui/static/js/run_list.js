@@ -1,10 +1,10 @@
-// Which runs the table shows: the search box and the status, by the server and kept in the address.
+// Search box and status filter of the runs table: applied by the server, kept in the URL.
 import { at } from "./address.js";
 import { getPage, say } from "./api.js";
 
 const WAIT_MS = 200; // after the last key, before the server is asked
 
-// The place of a run, or of its row, in the list: newer ones have a greater one.
+// Returns the sort position of a run, or of its row: greater for newer ones.
 const placeOf = (at, id) => `${at} ${id}`;
 export const placeOfRow = (row) => placeOf(row.dataset.at, row.dataset.run);
 export const placeOfRun = (run) => placeOf(run.created_at, run.id);

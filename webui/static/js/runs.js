@@ -1,4 +1,4 @@
-// The table of runs: live rows, sort; searching and paging are the server's, and live in the address.
+// The runs table: live rows and sorting; search and paging are done by the server and kept in the URL.
 import { home } from "./address.js";
 import { getFragment, getJson, say } from "./api.js";
 import { listDeleted } from "./deleted.js";

@@ -1,9 +1,9 @@
-// The parts of a run's page that are fetched as HTML when they changed.
+// Sections of a run's page, fetched as HTML when they change.
 import { getFragment, say } from "./api.js";
 import { sayCommands } from "./actions.js";
 import { tickRelativeTimes } from "./patch.js";
 
-// Which sections of the page a change touches.
+// Maps a change to the sections of the page that it affects.
 export const TOUCHES = {
   checkpoints: ["checkpoints", "evaluations", "marks"],
   evaluations: ["evaluations", "checkpoints", "marks"],

@@ -1,4 +1,4 @@
-// Classic script in the head: sets the stored theme before the first paint, and the toggle after it.
+// Classic script in the head: sets the stored theme before the first paint, then the toggle.
 (() => {
   const root = document.documentElement;
   const stored = () => { try { return localStorage.getItem("cusp-theme"); } catch { return null; } };

@@ -1,5 +1,5 @@
-// A figure of figures.py on the page: drawn, extended point by point, renewed, re-coloured.
-// The spec (with colour tokens) stays the one truth; Plotly gets resolved copies of what changed.
+// Draws a figure of figures.py, extends it point by point, and redraws it for data and theme.
+// The spec (with colour tokens) is the source of truth; Plotly gets resolved copies of changed parts.
 import { themed } from "./colors.js";
 
 const MIN_GAP_MS = 80; // at most ~12 redraws a second, and a third of the time at most,

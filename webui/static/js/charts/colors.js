@@ -1,4 +1,4 @@
-// Figures carry colour tokens ("@format_reward"); here they become the theme's colours.
+// Resolves the colour tokens of figures ("@format_reward") to the theme's colours.
 // A probe element lets the browser resolve light-dark() for us.
 const probe = document.createElement("i");
 probe.hidden = true;

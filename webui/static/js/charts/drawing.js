@@ -1,10 +1,10 @@
-// The charts of a run's page. run.js loads this beside the rest and survives whatever fails in it.
+// The charts of a run's page. run.js loads this separately, so that an error here stops nothing else.
 import { getJson, say } from "../api.js";
 import { Chart } from "./chart.js";
 
 const parsed = (name) => JSON.parse(document.getElementById(name).textContent);
 
-// `fault` is told of what fails later on, `begun` when the first point has brought the charts.
+// `fault` is called with later errors, `begun` when the first point has brought the charts.
 export function drawing(id, { fault, begun }) {
   const main = new Chart(document.getElementById("charts"), parsed("figure"), fault);
   const others = new Map(); // the small charts are drawn when first seen, and live from then on

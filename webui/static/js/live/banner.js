@@ -1,4 +1,4 @@
-// The one line on top of the page: what is wrong with it now, and the way out. The gravest is shown.
+// The banner on top of the page: the most serious current problem, and the way out.
 const ORDER = ["database", "gone", "refused", "forbidden", "lost", "resting"];
 const told = new Map(); // kind -> {text, link: [words, address] or null}
 

@@ -1,5 +1,5 @@
-// How this tab hears of the monitor: through the browser's one stream (worker.js) where there are shared
-// workers, else by a stream of its own that rests while other tabs are used: the streams stay few.
+// This tab's connection to the monitor: the browser's shared stream (worker.js) where SharedWorkers exist,
+// else its own stream, which is paused while other tabs are in use, to bound the number of streams.
 import { Feed } from "./feed.js";
 
 const ALIVE_MS = 5_000;

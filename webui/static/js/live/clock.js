@@ -1,9 +1,9 @@
-// The time by the monitor's clock: a laptop's may be wrong by hours. Unknown until the monitor has told it.
+// The monitor's time, as a laptop's clock may be wrong by hours. Unknown until the first message.
 let ahead = null;
 
 export function learn(now) {
   if (Number.isFinite(now)) ahead = now - Date.now();
 }
 
-// Milliseconds since 1970, null where it is not known.
+// Returns milliseconds since 1970, or null while unknown.
 export const now = () => (ahead === null ? null : Date.now() + ahead);

@@ -1,6 +1,6 @@
-// One stream of the monitor for many clients: the tabs of a browser (in worker.js), or one page alone.
-// It follows what any of them follows, from the least of their cursors, and gives each what is new to it.
-// Read by fetch, not by EventSource: that hides why it was refused, and that it has fallen silent.
+// Multiplexes one event stream of the monitor to many clients: the tabs of a browser (worker.js), or one page.
+// It subscribes to the union of their topics from the least cursor, and gives each client what is new to it.
+// Uses fetch, as EventSource hides the reason of a refusal and a stalled connection.
 const ANSWER_MS = 10_000; // the most that an answer may take to begin
 const SILENCE_MS = 40_000; // the monitor says something every 15 s
 const FIRST_WAIT_MS = 500;

@@ -1,4 +1,4 @@
-// What this tab follows, and a visible state of it: live, lost, refused, of another database.
+// Subscriptions of this tab, and the visible state: live, lost, refused, of another database.
 import { loginAddress } from "../address.js";
 import { banner } from "./banner.js";
 import { join } from "./channel.js";

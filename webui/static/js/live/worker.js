@@ -1,5 +1,5 @@
-// A SharedWorker: holds the one stream of this browser and passes it to its tabs (pages in live.js).
-// It outlives each of them. A tab says that it lives; one that fell silent and speaks again begins anew.
+// SharedWorker that holds the browser's only stream and passes it to the tabs (live.js). It outlives each
+// tab. Tabs send heartbeats; one that was given up as silent starts anew when it returns.
 import { Feed } from "./feed.js";
 
 const SILENT_MS = 200_000; // a browser lets the timers of a hidden tab run once a minute
