@@ -1,10 +1,10 @@
-"""The JSON shapes of docs/reference/rest.md, made from rows. Used by REST, events and pages alike."""
+"""Formats UTC seconds as ISO 8601 times."""
 
 from datetime import UTC, datetime
 
 
 def when(seconds: float | None) -> str | None:
-    """Return a time in ISO 8601, UTC, or None.
+    """Return UTC seconds since 1970 in ISO 8601, None for None.
 
     >>> when(0.0)
     '1970-01-01T00:00:00.000Z'

@@ -2,47 +2,47 @@
 
 
 class UnknownRun(LookupError):
-    """No such run or attempt here: the trainer must announce it (again)."""
+    """The run or attempt is unknown: the trainer must announce it (again)."""
 
 
 class Undeletable(RuntimeError):
-    """The run cannot be deleted, restored or purged now; the message says why and what would help."""
+    """The run cannot be deleted, restored or purged now; the message gives the reason and the way out."""
 
 
 class Deleted(RuntimeError):
-    """The run is deleted; it has to be restored before anything is done with it."""
+    """The run is deleted; it must be restored first."""
 
 
 class Purged(LookupError):
-    """The run is gone for good, and what still arrives for it is refused."""
+    """The run is purged; late messages for it are refused."""
 
 
 class NotFound(LookupError):
-    """There is no such thing; the message names it."""
+    """The object does not exist; the message names it."""
 
 
 class Forbidden(PermissionError):
-    """The token does not cover this; the message says what does."""
+    """The token does not permit this; the message names the scope that does."""
 
 
 class Conflict(RuntimeError):
-    """The request does not fit what is there; the message says how."""
+    """The request conflicts with the present state; the message says how."""
 
 
 class QuotaExceeded(RuntimeError):
-    """There is no room for another one; the message says of what, and what to do."""
+    """A quota is used up; the message names it and the way out."""
 
 
 class AddressRefused(ValueError):
-    """A webhook may not point there; the message says why and what would do."""
+    """A webhook's address is not allowed; the message gives the reason and the way out."""
 
 
 class LeaseLost(Exception):
-    """Another worker has the job, or it is over; what this one brings is refused."""
+    """The job's lease belongs to another worker, or the job has ended; this worker's result is refused."""
 
 
 class AliasMoved(Exception):
-    """The alias does not point where the caller believed."""
+    """The alias no longer points where the caller expected (a lost compare-and-swap)."""
 
     def __init__(self, alias: str, current: str | None) -> None:
         where = f"at checkpoint {current}" if current else "nowhere"

@@ -1,21 +1,21 @@
-"""The path prefix that a proxy puts before the monitor's paths: what can be one, and taking it off. Pure."""
+"""Path prefix of a reverse proxy: validation, and removal from a path. Pure."""
 
 import re
 
 from cusp.errors import CuspError
 
-# Unreserved characters only: a prefix is written into pages, cookies and Location as it is.
+# Unreserved characters only: a prefix is written into pages, cookies and Location without escaping.
 _PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _OURS = ("api", "runs", "static", "login", "logout", "healthz", "readyz", "metrics", "openapi.json")
 LONGEST = 200
 
 
 class BadPrefix(CuspError, ValueError):
-    """It cannot stand before our paths; the message says what can."""
+    """The prefix is invalid; the message says what is allowed."""
 
 
 def prefix_of(given: str) -> str:
-    """Return the prefix with a slash before it and none behind, empty for none; or raise BadPrefix.
+    """Return the prefix with a leading and no trailing slash, "" for none; BadPrefix if it is invalid.
 
     >>> prefix_of("cusp/"), prefix_of("/"), prefix_of("/team-a/cusp")
     ('/cusp', '', '/team-a/cusp')
@@ -29,7 +29,7 @@ def prefix_of(given: str) -> str:
             f"the path prefix is {given[:LONGEST]!r}; use one like /cusp: letters, digits, - . _ ~ between slashes"
         )
     if plain.partition("/")[0] in _OURS:
-        # Nobody could tell whether the proxy has taken it off or left it.
+        # Ambiguous: the proxy may have removed the prefix or left it.
         raise BadPrefix(
             f"the path prefix is {given!r}, which the monitor's own addresses begin with; use another, like /cusp"
         )
@@ -37,7 +37,7 @@ def prefix_of(given: str) -> str:
 
 
 def without(prefix: str, path: str) -> str:
-    """Return the path without the prefix, where the proxy left it.
+    """Return the path without the prefix, if it has it.
 
     >>> without("/cusp", "/cusp/runs"), without("/cusp", "/cusp"), without("/cusp", "/cuspid")
     ('/runs', '/', '/cuspid')

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: this process's counters, and from the database what all monitors share."""
+"""Prometheus metrics: counters of this process, and gauges from the database that all monitors share."""
 
 from collections.abc import Callable, Iterable
 
@@ -13,7 +13,7 @@ _BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.
 
 
 class Measures:
-    """The measures of one monitor. `streams` returns how many event streams are open."""
+    """The metrics of one monitor. `streams` returns the number of open event streams."""
 
     def __init__(self, database: Database, streams: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
@@ -35,26 +35,26 @@ class Measures:
         self._registry.register(_Shared(database, streams))
 
     def took(self, messages: int, quarantined: int, seconds: float) -> None:
-        """Count a batch that was committed."""
+        """Count a committed batch."""
         self._batches.inc()
         self._messages.inc(messages)
         self._quarantined.inc(quarantined)
         self._seconds.observe(seconds)
 
     def text(self) -> bytes:
-        """Return everything in Prometheus' text format. Reads the database."""
+        """Return all metrics in Prometheus' text format. Reads the database."""
         return generate_latest(self._registry)
 
 
 class _Shared:
-    """Read anew at every scrape: the same at each monitor, but for the streams."""
+    """Collector that reads the database at every scrape; equal on all monitors, except for the streams."""
 
     def __init__(self, database: Database, streams: Callable[[], int]) -> None:
         self._database = database
         self._streams = streams
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registering does not ask the database."""
+        """Return nothing, so that registration does not read the database."""
         return ()
 
     def collect(self) -> Iterable[Metric]:

@@ -49,7 +49,7 @@ def serve(
     from monitor.settings import from_environment
 
     parent.end_with_parent()
-    environment = _over(os.environ, directory, database, host, port, root_path)
+    environment = with_options(os.environ, directory, database, host, port, root_path)
     config = from_environment(environment)
     listener = bound(config.host, config.port)
     config = dataclasses.replace(config, port=listener.getsockname()[1])
@@ -75,11 +75,11 @@ def db_upgrade(
     from monitor.database.engine import Database
     from monitor.settings import database_url
 
-    Database(database_url(_over(os.environ, directory, database))).upgrade()
+    Database(database_url(with_options(os.environ, directory, database))).upgrade()
     console().print("the database is at the newest revision")
 
 
-def _over(
+def with_options(
     environment: Mapping[str, str],
     directory: Path | None = None,
     database: str | None = None,

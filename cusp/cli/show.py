@@ -44,7 +44,7 @@ def runs(asked: dict[str, Any], as_json: bool) -> None:
             f"{dash(run['step'])}/{dash(run['max_steps'])}",
             _phase(run),
             _transition(run["transition"]),
-            dash(_kept(run["checkpoints"]).get("step")),
+            dash(kept_checkpoint(run["checkpoints"]).get("step")),
             interval(run["score"]),
         ]
         for run in answer["runs"]
@@ -216,7 +216,7 @@ def _report(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     return next((s for s in checkpoint["scores"] if s["split"] == "report"), None)
 
 
-def _kept(aliases: dict[str, Any]) -> dict[str, Any]:
+def kept_checkpoint(aliases: dict[str, Any]) -> dict[str, Any]:
     """Return the checkpoint of the column `kept`, as the dashboard chooses it."""
     return aliases.get("pre-transition") or aliases.get("best") or {}
 

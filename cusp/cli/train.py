@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cusp.cli.serve import Dir, _over
+from cusp.cli.serve import Dir, with_options
 from cusp.cli.support.output import console
 from cusp.cli.support.requirements import need
 
@@ -62,5 +62,5 @@ def worker(
     need("worker", "trainer")
     from trainer.worker import main as worker_main
 
-    os.environ.update(_over({}, directory))
+    os.environ.update(with_options({}, directory))
     raise typer.Exit(worker_main(["--once"] if once else []))

@@ -16,7 +16,7 @@ from monitor.policy.decide import Decision, Saved
 from monitor.store import commands, runs
 from monitor.store import verdicts as verdicts_table
 from monitor.verdicts.encoding import confirmed
-from monitor.verdicts.second_opinion import opinion_on
+from monitor.verdicts.second_opinion import agreement
 
 ENDED_WELL = ("stopped", "finished")
 
@@ -38,7 +38,7 @@ def carry_out(
     if verdict:
         new = DecisionHistory(tx, run_id).new(verdict, saved, policy)
         if new and transition:
-            opinion = opinion_on(tx, run, transition)
+            opinion = agreement(tx, run, transition)
             new = [replace(d, reason=f"{d.reason} {opinion}") for d in new]
         _carry_out(tx, run_id, now, new, running=run.status == "running")
     if run.deleted_at is not None:

@@ -1,8 +1,8 @@
-"""A deadline for every transaction on PostgreSQL, kept on this side of the network.
+"""Client-side deadline for every transaction on PostgreSQL.
 
-`statement_timeout` is kept by the server and TCP notices only a peer that is gone. A server that is
-there but does not answer (frozen, behind a dead proxy) would hold a thread for ever, so a connection that
-is out of the pool for too long is shut down under whoever waits on it, who then gets an OperationalError.
+`statement_timeout` is enforced by the server, and TCP notices only a peer that is gone. A server that does
+not answer (frozen, behind a dead proxy) would block a thread for ever, so the socket of a connection that is
+checked out for too long is shut down, and the waiting thread gets an OperationalError.
 """
 
 import contextlib
@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
-TRANSACTION_S = 60.0  # above the server's own statement_timeout, which is the usual way to end
+TRANSACTION_S = 60.0  # above statement_timeout, which normally ends a statement first
 PING_S = 5.0
 LOOK_EVERY_S = 0.25
 
 
 class Deadlines:
-    """Shuts connections down whose time is over. One thread, which is there while any is watched."""
+    """Shuts down connections past their deadline, in one thread that lives while any is watched."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -30,7 +30,7 @@ class Deadlines:
         self._thread: threading.Thread | None = None
 
     def watch(self, connection: Any, seconds: float) -> None:
-        """Begin, or begin anew, to count the connection's time."""
+        """Start or restart the connection's deadline."""
         with self._changed:
             self._until[id(connection)] = (self._clock() + seconds, connection)
             if self._thread is None:
@@ -38,7 +38,7 @@ class Deadlines:
                 self._thread.start()
 
     def release(self, connection: Any) -> None:
-        """Stop counting."""
+        """Cancel the connection's deadline."""
         with self._changed:
             self._until.pop(id(connection), None)
 
@@ -55,10 +55,10 @@ class Deadlines:
 
 
 def keep(engine: Engine, transaction_s: float = TRANSACTION_S, ping_s: float = PING_S) -> None:
-    """Give every transaction of the engine its deadline, and a short one to a connection's first word.
+    """Install deadlines of `transaction_s` s for every transaction, and of `ping_s` s for a check-out ping.
 
-    A pooled connection whose server has gone is found out here and replaced, so the engine needs no
-    `pool_pre_ping`, whose ping would have no deadline.
+    The ping replaces a pooled connection whose server is gone, so the engine needs no `pool_pre_ping`,
+    whose ping would have no deadline.
     """
     deadlines = Deadlines()
 
@@ -89,7 +89,7 @@ def _ping(connection: Any) -> None:
 
 
 def _shut(connection: Any) -> None:
-    """End the socket under a thread that may wait on it; libpq still owns and closes it."""
+    """Shut down the socket under a waiting thread; libpq still owns and closes it."""
     with contextlib.suppress(OSError, connection.Error):
         line = socket.socket(fileno=connection.fileno())
         try:

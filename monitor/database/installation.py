@@ -1,4 +1,4 @@
-"""What tells one database from another."""
+"""Identity of the database."""
 
 from sqlalchemy import Connection, select
 
@@ -8,5 +8,5 @@ _ID = select(installation.c.id)
 
 
 def database_id(connection: Connection) -> str:
-    """Return the id that the database was given when it was made."""
+    """Return the id that the migration gave the database."""
     return str(connection.execute(_ID).scalar_one())

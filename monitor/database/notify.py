@@ -1,4 +1,4 @@
-"""PostgreSQL's LISTEN/NOTIFY as two calls; the payload is a run id, the data are read from the tables."""
+"""PostgreSQL's LISTEN/NOTIFY: the payload is a run id, the data are read from the tables."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ Connection = psycopg.Connection
 
 
 def connect(url: str) -> Connection:
-    """Return a connection of its own, outside every transaction; Lost when the server is away."""
+    """Return a dedicated autocommit connection; Lost when the server cannot be reached."""
     return psycopg.connect(
         url.replace("postgresql+psycopg://", "postgresql://", 1),
         autocommit=True,
@@ -22,23 +22,23 @@ def connect(url: str) -> Connection:
 
 
 def process_of(connection: Connection) -> int:
-    """Return the number by which the server knows the connection."""
+    """Return the connection's server process id."""
     return connection.info.backend_pid
 
 
 def listen(connection: Connection) -> None:
-    """Begin to hear of changed runs."""
+    """Subscribe to notifications of changed runs."""
     connection.execute(f"LISTEN {CHANNEL}")
 
 
 def heard(connection: Connection, timeout_s: float) -> Iterator[tuple[str, int]]:
-    """Yield (run id, sender's process number) of what is heard until the time is over."""
+    """Yield (run id, sender's server process id) of notifications for `timeout_s` seconds."""
     for notice in connection.notifies(timeout=timeout_s):
         yield notice.payload, notice.pid
 
 
 def tell(connection: Connection, run_ids: list[str]) -> None:
-    """Tell every listener that these runs changed."""
+    """Notify every listener that these runs changed."""
     connection.execute(
         "SELECT pg_notify(%s, changed) FROM unnest(%s::text[]) AS changed", (CHANNEL, run_ids)
     )

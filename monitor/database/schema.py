@@ -39,7 +39,7 @@ def _run_id(*, primary_key: bool = False) -> Column[str]:
 installation = Table(
     "installation",
     metadata,
-    # One row, written by the migration: two databases never share it, a copy keeps it.
+    # One row, written by the migration: unique to each database, kept by a copy.
     Column("id", Id, primary_key=True),
 )
 
@@ -59,15 +59,15 @@ runs = Table(
     Column("ended_at", Double),
     Column("last_contact_at", Double, nullable=False),
     Column("last_step", BigInteger),
-    # Numbers the run's changes; the events stream replays from any of them.
+    # Counts the run's changes; the event stream replays from any cursor.
     Column("cursor", BigInteger, nullable=False),
-    # Counts the folds, so that a process knows whether its cached detector is the newest.
+    # Version of the verdicts, by which a process knows whether its cached detector is current.
     Column("folds", BigInteger, nullable=False),
     Column("verdict", JSON),
-    # Hidden from the lists and to be purged; NULL for a run that nobody deleted.
+    # Soft-deleted: hidden, and purged later; NULL otherwise.
     Column("deleted_at", Double),
     Column("deleted_by", String(200)),
-    # What of its messages was not taken, by name (monitor/runs/left_out.py); NULL: nothing yet.
+    # Rejected parts of its messages by name (monitor/runs/left_out.py); NULL: none yet.
     Column("left_out", JSON),
     Index(None, "project", "created_at"),
     Index(None, "name"),
@@ -77,7 +77,7 @@ for _listed in (
     ("project", "created_at", "id"),
     ("status", "created_at", "id"),
 ):
-    # The table of runs, newest first. Config and verdict make rows long: reading them to count costs.
+    # For the list of runs, newest first. Covers counting: rows are long, with config and verdict.
     Index(
         f"ix_runs_listed_{_listed[0]}",
         *(runs.c[_name] for _name in _listed),
@@ -89,7 +89,7 @@ run_search = Table(
     "run_search",
     metadata,
     _run_id(primary_key=True),
-    # Name, project and tags, case folded. Apart from the run: all of them are read in a search.
+    # Name, project and tags, case folded. A separate table, as a search scans all of it.
     Column("words", Text, nullable=False),
 )
 
@@ -98,13 +98,13 @@ attempts = Table(
     metadata,
     Column("id", Id, primary_key=True),
     _run_id(),
-    # A small number for the points table, given in the order of arrival.
+    # A small number for the points table, assigned in order of arrival.
     Column("key", SmallInteger, nullable=False),
-    # The order of the run's attempts, from 0 without a gap (monitor/store/attempt_order.py).
+    # Rank among the run's attempts, from 0 without gaps (monitor/store/attempt_order.py).
     Column("place", Integer, nullable=False, server_default="0"),
-    # The attempt before it in the folder it came from, as it says itself.
+    # Its predecessor in the run's folder, as reported by the trainer.
     Column("after", Id),
-    # Whether its process had ended when it was announced; NULL: it did not say.
+    # Whether its process had ended when it was announced; NULL: not reported.
     Column("late", Boolean),
     Column("next_seq", BigInteger, nullable=False),
     Column("first_step", BigInteger),
@@ -117,15 +117,15 @@ attempts = Table(
     Column("skipped", BigInteger, nullable=False),
     Column("dropped", BigInteger, nullable=False),
     Column("lost", BigInteger, nullable=False),
-    # Since when a later attempt has the run; how many points were written from then on, though.
+    # Time from which a later attempt has the run, and the number of points written since.
     Column("superseded_at", Double),
     Column("outrun", BigInteger, nullable=False, server_default="0"),
-    # Points that the trainer itself held back, once it was told.
+    # Points that the trainer dropped once it was told that it is superseded.
     Column("withheld", BigInteger, nullable=False, server_default="0"),
-    # First and last sign of life of the trainer by its own words (monitor/runs/durations.py).
+    # First and last sign of life by the trainer's clock (monitor/runs/durations.py).
     Column("began_at", Double),
     Column("last_at", Double),
-    # When its spool last came from another process: no sign of life.
+    # Time of the last batch that another process shipped: no sign of life.
     Column("late_at", Double),
     UniqueConstraint("run_id", "key"),
 )
@@ -205,7 +205,7 @@ change_points = Table(
     Column("state", String(16), nullable=False),
     Column("words", Text, nullable=False),
     Column("evidence", JSON, nullable=False),
-    # Set once a person has spoken; the detector does not overrule that.
+    # Set when a person has reviewed it; the detector does not override that.
     Column("author", String(200)),
     UniqueConstraint("run_id", "kind", "seen_at_step"),
 )
@@ -215,7 +215,7 @@ decisions = Table(
     metadata,
     Column("id", Id, primary_key=True),
     _run_id(),
-    # What was found, so that one finding leads to one decision of a kind.
+    # Key of the finding, so that it leads to one decision of each kind.
     Column("finding", String(80), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("step", BigInteger),
@@ -259,7 +259,7 @@ checkpoints = Table(
     Column("state", String(16), nullable=False),
     Column("pinned", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
-    # When the box that holds it last said what it found there; NULL: not since this was recorded.
+    # Time of the last verification report from its box; NULL: none since registration.
     Column("checked_at", Double),
     Index(None, "run_id", "step"),
 )
@@ -282,7 +282,7 @@ jobs = Table(
     Column("kind", String(16), nullable=False),
     Column("payload", JSON, nullable=False),
     Column("state", String(16), nullable=False),
-    # The fencing token: it grows with every claim, and a write with an older one is refused.
+    # Fencing token: grows with every claim; a write with an older one is refused.
     Column("token", Integer, nullable=False),
     Column("worker", String(200)),
     Column("lease_until", Double),
@@ -318,7 +318,7 @@ evaluation_rows = Table(
     Column("evaluation_id", Id, ForeignKey("evaluations.id"), primary_key=True),
     Column("problem_id", String(64), primary_key=True),
     Column("sample", SmallInteger, primary_key=True),
-    # 1 right, 0 wrong, NULL when the verifier failed: that is never "wrong".
+    # 1 right, 0 wrong, NULL when the verifier failed, which never counts as wrong.
     Column("score", Double),
     Column("tokens", Integer, nullable=False),
     Column("finish_reason", String(16), nullable=False),
@@ -340,7 +340,7 @@ audit = Table(
     "audit",
     metadata,
     Column("id", Id, primary_key=True),
-    # No foreign key: the log outlives a purged run. NULL: the act was on no run.
+    # No foreign key: the log outlives a purged run. NULL: the action was on no run.
     Column("run_id", Id),
     Column("at", Double, nullable=False),
     Column("actor", String(200), nullable=False),
@@ -353,7 +353,7 @@ audit = Table(
 answers = Table(
     "answers",
     metadata,
-    # Answers given to requests with an Idempotency-Key: a repeat gets the same one.
+    # Stored answers by Idempotency-Key: a repeated request gets the same one.
     Column("key", String(200), primary_key=True),
     Column("request", String(64), nullable=False),
     Column("status", SmallInteger, nullable=False),
@@ -364,7 +364,7 @@ answers = Table(
 tokens = Table(
     "tokens",
     metadata,
-    # The id is part of the token itself and no secret; of the secret only the SHA-256 is kept.
+    # The id is a public part of the token; of the secret only the SHA-256 is stored.
     Column("id", Id, primary_key=True),
     Column("name", String(200), nullable=False),
     Column("hash", String(64), nullable=False),
@@ -382,7 +382,7 @@ tokens = Table(
 session_key = Table(
     "session_key",
     metadata,
-    # One row, made by the first monitor that needs it: with CUSP_TOKEN it signs the browsers' cookies.
+    # One row, created by the first monitor that needs it: with CUSP_TOKEN it signs session cookies.
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("secret", String(64), nullable=False),
 )
@@ -390,7 +390,7 @@ session_key = Table(
 ended_sessions = Table(
     "ended_sessions",
     metadata,
-    # Of those that log out; forgotten when the cookie has run out by itself.
+    # Logged-out sessions; deleted when their cookie has expired.
     Column("id", String(64), primary_key=True),
     Column("ends_at", Double, nullable=False),
 )
@@ -398,7 +398,8 @@ ended_sessions = Table(
 purged = Table(
     "purged",
     metadata,
-    # What remains of a run: late messages of it are refused. Its rows go in chunks until `done_at`.
+    # Tombstone of a purged run, by which late messages are refused. Its rows are deleted in chunks until
+    # `done_at`.
     Column("run_id", Id, primary_key=True),
     Column("author", String(200), nullable=False),
     Column("purged_at", Double, nullable=False),
@@ -413,7 +414,7 @@ webhooks = Table(
     Column("url", String(2_000), nullable=False),
     Column("topics", JSON, nullable=False),
     Column("project", String(200)),
-    # Signing needs the secret itself, so no hash would do; it is emptied when the webhook goes.
+    # Signing needs the secret itself, not a hash; it is emptied when the webhook is removed.
     Column("secret", String(64), nullable=False),
     Column("created_at", Double, nullable=False),
     Column("created_by", String(200), nullable=False),
@@ -426,14 +427,14 @@ deliveries = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("webhook_id", Id, ForeignKey("webhooks.id"), nullable=False),
-    # No foreign key: what is still to be told of a run is told after its purge, too.
+    # No foreign key: pending events of a run are delivered after its purge, too.
     Column("run_id", Id),
     Column("topic", String(32), nullable=False),
-    # What happened, so that one finding is told once however often it is folded.
+    # Deduplication key of the event: a finding is delivered once, however often it is recomputed.
     Column("key", String(160), nullable=False),
     Column("body", Text, nullable=False),
     Column("state", String(16), nullable=False),
-    # The fencing token: a sender paused past its lease cannot record an outcome.
+    # Fencing token: a sender paused past its lease cannot record an outcome.
     Column("token", Integer, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
     Column("next_at", Double, nullable=False),

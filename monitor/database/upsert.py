@@ -1,4 +1,4 @@
-"""INSERT that meets an existing row, spelled for both databases."""
+"""INSERT ... ON CONFLICT for both databases."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +10,11 @@ Insert = postgresql.Insert | sqlite.Insert
 
 
 def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
-    """Insert the rows that are not there yet; of a single row, return whether it was new (1 or 0)."""
+    """Insert the rows that do not exist yet; for a single row, return whether it was new (1 or 0)."""
     if not rows:
         return 0
     statement = _insert(connection, table).on_conflict_do_nothing()
-    # Drivers do not count the rows of an "executemany", SQLAlchemy keeps an INSERT's only if told to.
+    # Drivers do not count the rows of an executemany; SQLAlchemy keeps an INSERT's count only on request.
     given = rows[0] if len(rows) == 1 else list(rows)
     options = {"preserve_rowcount": True}
     return connection.execute(statement, given, execution_options=options).rowcount
@@ -23,7 +23,7 @@ def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[dict[s
 def insert_or_update(
     connection: Connection, table: Table, rows: Sequence[dict[str, Any]], keep: Sequence[str] = ()
 ) -> None:
-    """Insert the rows; where the primary key is taken, overwrite all columns but those in `keep`."""
+    """Insert the rows; on a primary-key conflict, overwrite all columns except those in `keep`."""
     if not rows:
         return
     statement = _insert(connection, table)

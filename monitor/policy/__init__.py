@@ -1,1 +1,1 @@
-"""What follows from a verdict. Pure: no store, no clock, no input or output."""
+"""Policy: decisions and candidates from a verdict. Pure: no store, no clock, no I/O."""

@@ -1,7 +1,7 @@
-"""Why a run cannot be evaluated or taken up again, in a sentence with the way out; None: it can.
+"""Reasons why a run cannot be evaluated or resumed, as sentences with the way out; None: it can.
 
-A worker knows a run's base model and problems from the recipe in the run's folder. A training that was
-not started with `cusp train` has none, and a job that can only fail is not queued.
+A worker reads base model and problems from the recipe in the run's folder. A training that was not started
+with `cusp train` has none, and a job that must fail is not queued.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def evaluation_blocked(run_id: str, metadata: Mapping[str, Any]) -> str | None:
-    """Return why no worker can score the run's checkpoints; `evaluable` unknown means try.
+    """Return why no worker can score the run's checkpoints; None also if `evaluable` is unknown.
 
     >>> evaluation_blocked("01J", {"evaluable": True}), evaluation_blocked("01J", {})
     (None, None)
@@ -31,7 +31,7 @@ def evaluation_blocked(run_id: str, metadata: Mapping[str, Any]) -> str | None:
 
 
 def resume_blocked(run: Any, status: str, step: int | None) -> str | None:
-    """Return why the run cannot be taken up again (from `step`, or where it ended)."""
+    """Return why the run cannot be resumed (from `step`, or from its end)."""
     if status in ("running", "stopping"):
         return (
             f"the run is being trained ({status}); stop it first, or wait: a trainer that is silent"

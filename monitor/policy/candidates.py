@@ -1,4 +1,4 @@
-"""Which checkpoints an evaluation compares. Pure."""
+"""Selects the checkpoints that an evaluation compares. Pure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ MOST_CANDIDATES = 8
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint to score and why; the base model has no checkpoint and step 0."""
+    """A checkpoint to score, with its roles; the base model is step 0 without a checkpoint."""
 
     step: int
     roles: tuple[str, ...]
@@ -25,11 +25,11 @@ def candidates(
     accuracy: Mapping[int, float],
     evaluate: str = "candidates",
 ) -> list[Candidate]:
-    """Return the checkpoints to score, fixed before any score is known, by step; the base comes first.
+    """Return the checkpoints to score by step, the base model first; chosen before any score is known.
 
-    With a transition: the one before it, its neighbours, the accuracy peak, the last. Without: the
-    last and the accuracy peak. A ladder fills the widest gaps between them until there are eight,
-    the base among them; it stands closer early, where the policy changes fastest. `all`: every one.
+    With a transition: the one before it, its neighbours, the accuracy peak, the last. Without: the last and
+    the accuracy peak. A ladder fills the widest gaps between them until there are eight with the base model
+    (decision 0006); it is denser early, where the policy changes fastest. `all`: every checkpoint.
     """
     newest = {one.step: one for one in saved}  # a resumed attempt's checkpoint replaces the older
     steps = sorted(newest)
@@ -56,7 +56,7 @@ def candidates(
 
 
 def reference_step(found: Sequence[Candidate]) -> int:
-    """Return the step the others are compared with: pre-transition, else the last."""
+    """Return the step of the comparison's reference: pre-transition, else the last."""
     for role in ("pre-transition", "last", "base"):
         for candidate in found:
             if role in candidate.roles:
@@ -65,7 +65,7 @@ def reference_step(found: Sequence[Candidate]) -> int:
 
 
 def _ladder(steps: Sequence[int], taken: set[int], count: int) -> list[int]:
-    """Return up to `count` steps, each in the middle of the widest gap left, on a square-root scale.
+    """Return up to `count` steps, each in the middle of the widest remaining gap on a square-root scale.
 
     >>> _ladder(range(10, 210, 10), {0, 200}, 3)
     [50, 110, 10]
@@ -83,7 +83,7 @@ def _ladder(steps: Sequence[int], taken: set[int], count: int) -> list[int]:
 def _peak(steps: Sequence[int], accuracy: Mapping[int, float], window: int = 8) -> int | None:
     """Return the checkpoint at the highest training accuracy, averaged over `window` steps after it.
 
-    A checkpoint of step s is the policy that the steps right after s are sampled from.
+    The steps right after s are sampled from the checkpoint of step s.
     """
     means = {}
     for step in steps:

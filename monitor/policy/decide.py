@@ -1,7 +1,7 @@
-"""Deciding is pure: what to keep, whether to stop, which checkpoints to evaluate.
+"""Decisions from a verdict: checkpoint to keep, stop or proposal. Pure.
 
-Metrics of step t are measured before update t, so the checkpoint "before step t" is the last
-complete one saved at a step <= t-1; the verdict's `safe_step` already says that step.
+Metrics of step t are measured before update t, so the checkpoint "before step t" is the last complete one
+saved at a step <= t-1; the verdict's `safe_step` already is that step.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from monitor.detector import Transition, Verdict
 
 @dataclass(frozen=True)
 class Saved:
-    """A registered checkpoint that can still be used."""
+    """A registered, usable checkpoint."""
 
     id: str
     step: int
@@ -23,7 +23,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do about one finding: `keep` a checkpoint, `stop` the run, `propose` to stop it."""
+    """Decision on one finding: `keep` a checkpoint, `stop` the run, or `propose` to stop it."""
 
     finding: str
     kind: str
@@ -35,10 +35,10 @@ class Decision:
 def decide(
     verdict: Verdict, saved: Sequence[Saved], policy: Policy, attempt: str
 ) -> list[Decision]:
-    """Return what follows from a verdict; nothing without a confirmed transition or a collapse.
+    """Return the decisions for a verdict; none without a confirmed transition or a collapse.
 
-    `attempt` is the one in whose steps the transition was seen. A resume from before it that sees it
-    again, at the same step even, has found something new; one that goes on after it has not.
+    `attempt` is the one in whose steps the transition was seen. A resume from before the transition that
+    sees it again, even at the same step, is a new finding; a resume from after it is not.
 
     >>> from monitor.detector import Transition
     >>> from types import SimpleNamespace
@@ -73,11 +73,10 @@ def reissued(
     lapsed: Collection[str],
     attempt: str,
 ) -> list[Decision]:
-    """Return the decisions, those anew for this attempt whose command lapsed with an earlier one.
+    """Return the decisions; those whose command expired with an earlier attempt are issued anew for this one.
 
-    A trainer that crashes before it has stopped leaves a verdict that still holds, and the attempt that
-    goes on from there is past the transition as well. Once an attempt: who does not heed it does not
-    heed it every hour.
+    After a crash before the stop the verdict still holds, and the resumed attempt is past the transition as
+    well. At most once an attempt: a trainer that ignores a command is not sent it every hour.
     """
     return [
         replace(
@@ -94,9 +93,9 @@ def reissued(
 def keep_another(
     decisions: Sequence[Decision], known: Collection[tuple[str, str]], refused: Collection[int]
 ) -> list[Decision]:
-    """Return the decisions, a known one to keep a checkpoint anew if that one turned out to be gone.
+    """Return the decisions; a known `keep` is issued anew for another checkpoint if the first is gone.
 
-    `refused` are the steps that the trainer could not keep. Each leads to one more try at most.
+    `refused` are the steps that the trainer could not keep. Each leads to at most one more try.
     """
     return [
         replace(
@@ -115,6 +114,6 @@ def keep_another(
 
 
 def before(transition: Transition, saved: Sequence[Saved]) -> Saved | None:
-    """Return the last checkpoint considered safe, or None when all came later."""
+    """Return the last checkpoint at or before the safe step, or None."""
     safe = [one for one in saved if one.step <= transition.safe_step]
     return max(safe, key=lambda one: one.step) if safe else None

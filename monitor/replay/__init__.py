@@ -1,1 +1,1 @@
-"""What Cusp would have said of a finished log."""
+"""Replay of the detector and the policy over a finished log."""

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of replayed logs: charts and verdicts drawn, nothing loaded from elsewhere."""
+"""Self-contained HTML page of replayed logs, with charts and verdicts."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ from webui.templating import environment
 
 
 def page(replays: Sequence[tuple[str, Replay]]) -> str:
-    """Return the page of the named replays; it needs no network and no other file (about 5 MB)."""
+    """Return the page of the named replays: about 5 MB, without external resources."""
     return (
         environment()
         .get_template("pages/replay.html")
@@ -48,7 +48,7 @@ def _section(name: str, found: Replay) -> dict[str, Any]:
 
 
 def run_record(found: Replay) -> dict[str, Any]:
-    """Return what the charts need of a `Run` (docs/reference/rest.md)."""
+    """Return the fields of a `Run` (docs/reference/rest.md) that the charts need."""
     stop = {"kind": "stop", "state": "done", "step": found.stop_step}
     return {
         "transition": vars(found.transition) if found.transition else None,
@@ -57,9 +57,9 @@ def run_record(found: Replay) -> dict[str, Any]:
 
 
 def keep_words(found: Replay) -> str:
-    """Return which checkpoint to keep, in words.
+    """Return a sentence on the checkpoint to keep.
 
-    With no transition nothing has to be kept; without known checkpoints the last safe step is said.
+    Without known checkpoints it names the last safe step.
     """
     if found.keep_step is not None:
         return f"checkpoint {found.keep_step}"
@@ -67,7 +67,7 @@ def keep_words(found: Replay) -> str:
 
 
 def safe_words(transition: Transition | None) -> str:
-    """Return what is known of the checkpoint to keep when none can be named."""
+    """Return the sentence for the case that no checkpoint can be named."""
     if transition is None:
         return "–"
     return f"the last one saved at or before step {transition.safe_step}"
@@ -81,7 +81,7 @@ def _flags(keep_step: int | None) -> list[dict[str, Any]]:
 
 
 def _inert(figure: dict[str, Any]) -> Markup:
-    """Return JSON that cannot end the script element it stands in."""
+    """Return the figure as JSON that cannot close its script element."""
     text = json.dumps(figure, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 

@@ -1,4 +1,4 @@
-"""What Cusp would have said of a finished log, step by step: pure, from samples to one result."""
+"""Replays the detector over the samples of a finished log. Pure."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from monitor.roles.series import RoleSeries, role_series
 
 @dataclass(frozen=True)
 class PhaseSpan:
-    """A stretch of logged steps with one phase, ends included."""
+    """A stretch of logged steps in one phase, both ends included."""
 
     phase: str
     from_step: int
@@ -31,12 +31,12 @@ class PhaseSpan:
 
 @dataclass(frozen=True)
 class Replay:
-    """What was said of one log.
+    """Result for one log.
 
-    `transition` is the last one in force; it is provisional while `stop_step` is None. `stop_step`
-    is the step after which Cusp would have stopped the run: the transition was confirmed, or the
-    run collapsed. `keep_step` is the last checkpoint at or before the last safe step; None without
-    a transition, without a checkpoint that early, or if the checkpoints are not known.
+    `transition` is the current one at the end; it is provisional while `stop_step` is None. `stop_step` is
+    the step after which Cusp would have stopped the run: the transition was confirmed, or the run
+    collapsed. `keep_step` is the last checkpoint at or before the last safe step; None without a
+    transition, without a checkpoint that early, or if the checkpoints are unknown.
     """
 
     samples: tuple[Sample, ...]
@@ -65,13 +65,12 @@ def replay(
     roles: Mapping[str, Sequence[str]] | None = None,
     weights: Mapping[str, float] | None = None,
 ) -> Replay:
-    """Fold `samples` (at least one, steps increasing) and return what the detector said.
+    """Return the detector's result for `samples` (at least one, steps increasing, values as logged).
 
-    `samples` hold what was logged, `roles` and `weights` what was told of it (cusp.roles.assign); the ranges in
-    `shape.rewards` are by function name, logged key or role series.
-    Checkpoints are the given steps, else every `shape.save_steps`, else unknown. The scan starts
-    again at each of the `boundaries`, the first steps of other data. Raises ValueError for an
-    unknown preset or for no samples.
+    `roles` and `weights` are the user's (cusp.roles.assign); the ranges in `shape.rewards` are by function
+    name, logged key or role series. Checkpoints are the given steps, else every `shape.save_steps`, else
+    unknown. The scan restarts at each of the `boundaries`, the first steps of other data. ValueError for an
+    unknown preset or no samples.
     """
     if not samples:
         raise ValueError("there are no samples to replay; give at least one logged step")
@@ -114,14 +113,14 @@ def _is_stop(verdict: Verdict) -> bool:
 
 
 def _safe_step(verdict: Verdict) -> int | None:
-    """Return the last safe step; of a collapse that could not be dated finer, its low end."""
+    """Return the last safe step; for a collapse without a transition, the low end of its interval."""
     if verdict.transition:
         return verdict.transition.safe_step
     return next((max(p.low - 1, 0) for p in verdict.change_points if p.kind == "collapse"), None)
 
 
 def kept(safe_step: int, checkpoints: Iterable[int] | None, save_steps: int | None) -> int | None:
-    """Return the last checkpoint at or before `safe_step`, None if there is none or none is known.
+    """Return the last checkpoint at or before `safe_step`, None if there is none or they are unknown.
 
     >>> kept(87, None, 50), kept(87, [10, 80, 90], None), kept(20, None, 50), kept(20, None, None)
     (50, 80, None, None)
@@ -134,7 +133,7 @@ def kept(safe_step: int, checkpoints: Iterable[int] | None, save_steps: int | No
 
 
 def phase_spans(verdicts: Sequence[Verdict]) -> tuple[PhaseSpan, ...]:
-    """Return the runs of equal phase over the logged steps."""
+    """Return the maximal stretches of equal phase."""
     spans: list[PhaseSpan] = []
     for verdict in verdicts:
         if spans and spans[-1].phase == verdict.phase:

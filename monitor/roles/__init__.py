@@ -1,1 +1,1 @@
-"""The series of a run's roles, made from what its trainer logged."""
+"""Role series of a run, computed from its logged series."""

@@ -1,4 +1,4 @@
-"""The range of a role's values from the declared ranges of the functions it is made of. Pure."""
+"""Range of a role's values, from the declared ranges of its reward functions. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,10 +9,10 @@ from monitor.detector import RewardRange
 
 
 def ranges(assignment: Assignment, declared: Mapping[str, RewardRange]) -> dict[str, RewardRange]:
-    """Return the range of each role's series: of several functions, the weighted sum of theirs.
+    """Return the range of each role's series: the weighted sum of the ranges of its functions.
 
-    `declared` is by function name, logged key or role series. Where one function of a role has no
-    declared range, the role's is unknown and left out.
+    `declared` is by function name, logged key or role series. A role with a function of unknown range is
+    left out.
 
     >>> from cusp.roles.assign import assign
     >>> two = assign(["rewards/soft_format", "rewards/xmlcount"], {}, {"xmlcount": 2.0})
@@ -22,7 +22,7 @@ def ranges(assignment: Assignment, declared: Mapping[str, RewardRange]) -> dict[
     result: dict[str, RewardRange] = {}
     for role, members in assignment.members.items():
         series = SERIES[role]
-        if series in declared:  # of the role as a whole
+        if series in declared:  # declared for the role as a whole
             result[series] = declared[series]
             continue
         parts = [_of(role, member, members, declared) for member in members]
@@ -41,7 +41,7 @@ def _of(
     for name in (function_of(member.key), member.key, function_of(member.also or "")):
         if name is not None and name in declared:
             return declared[name]
-    # An older client logged a function as its role, and declared it under its own name.
+    # An older client logged a function under its role's name, but declared its range under its own name.
     same = [name for name in declared if found(f"rewards/{name}").role == role]
     return declared[same[0]] if len(same) == len(members) == 1 else None
 

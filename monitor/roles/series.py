@@ -1,7 +1,7 @@
-"""The series of a run's roles, made from what its trainer logged. Pure.
+"""Role series of a run, computed from its logged series on reading (decision 0009). Pure.
 
-Stored is what was logged, under its own name; `format_reward` and the like are made when they are read,
-so that other roles change what is seen without a stored number being written anew.
+Metrics are stored under their logged names; `format_reward` and the like are computed on reading, so that a
+change of roles rewrites no stored number.
 """
 
 import json
@@ -16,29 +16,29 @@ from cusp.roles.values import Assignment, Member, value_of
 from monitor.detector import RewardRange, RunShape
 from monitor.roles.ranges import ranges
 
-PART = "\x02"  # before the name of a part of a role while a point is put together; no metric has it
-# Read beside the roles, for the sentences alone; a step that measured nothing else is no point.
+PART = "\x02"  # prefix of a member's name while a point is assembled; no metric name can contain it
+# Also read, for sentences only; a step with nothing else is not a point.
 BESIDE = frozenset({"frac_reward_zero_std"})
-LOGGED = " (logged)"  # after the name of a logged series that is not the role of that name
+LOGGED = " (logged)"  # suffix of a logged series that has a role's name but not its values
 
 Point = dict[str, float]
 
 
 @dataclass(frozen=True)
 class RoleSeries:
-    """How the role series of a run come out of its stored ones.
+    """Mapping from the stored series of a run to its role series.
 
-    `plain` names the role series that are a stored one as it is, `made` what is computed of which.
+    `plain` maps stored series that equal a role series, `made` has the members of computed ones.
     """
 
     assignment: Assignment
     plain: Mapping[str, str]  # stored name -> role series
-    made: Mapping[str, tuple[Member, ...]]  # role series -> its parts
-    watched: frozenset[str]  # stored names that some role series is made of
+    made: Mapping[str, tuple[Member, ...]]  # role series -> its members
+    watched: frozenset[str]  # stored names that some role series depends on
     names: frozenset[str] = field(repr=False, default=frozenset())
 
     def labels(self, numbers: Mapping[str, int]) -> dict[int, str]:
-        """Return the series ids to read with the names under which `complete` wants their values."""
+        """Return the series ids to read, with the names under which `complete` expects their values."""
         labels = {numbers[name]: name for name in BESIDE if name in numbers}
         labels |= {numbers[stored]: series for stored, series in self.plain.items()}
         for members in self.made.values():
@@ -48,7 +48,7 @@ class RoleSeries:
         return labels
 
     def complete(self, points: dict[int, Point]) -> dict[int, Point]:
-        """Return the points, read under `labels`, by role series; one that measured nothing is left out."""
+        """Return the points, read under `labels`, by role series, without empty ones."""
         beside = not BESIDE.isdisjoint(self.names)
         if not self.made and not beside:
             return points
@@ -70,7 +70,7 @@ class RoleSeries:
         return whole
 
     def shown(self, logged: Mapping[str, float]) -> Point:
-        """Return a logged point as viewers see it: the role series, and what is no role on its own."""
+        """Return a logged point as viewers see it: the role series, and all other logged series."""
         point = {self.outward(name): value for name, value in logged.items()}
         for series, members in self.made.items():
             value = value_of(members, logged)
@@ -79,21 +79,21 @@ class RoleSeries:
         return point
 
     def outward(self, stored: str) -> str:
-        """Return the name under which a stored series is shown."""
+        """Return the public name of a stored series."""
         if stored in self.plain:
             return self.plain[stored]
         taken = stored in self.made or stored in self.plain.values()
         return stored + LOGGED if taken else stored
 
     def parts(self, series: str) -> tuple[Member, ...]:
-        """Return what a role series is made of, nothing if there is no such series in this run."""
+        """Return the members of a role series, () if this run has no such series."""
         if series in self.made:
             return self.made[series]
         role = next((role for role, name in SERIES.items() if name == series), "")
         return self.assignment.members.get(role, ())
 
     def formula(self, series: str) -> str | None:
-        """Return what a role series is made of in words, None where it was logged as that."""
+        """Return the formula of a role series as text, None if it was logged under its own name."""
         members = self.parts(series)
         return None if not members or self.plain.get(series) == series else formula(members)
 
@@ -104,7 +104,7 @@ def keys_of(members: Iterable[Member]) -> list[str]:
 
 
 def role_series(names: Iterable[str], metadata: Mapping[str, Any]) -> RoleSeries:
-    """Return the role series of a run that logged these names; `metadata` is that of its row.
+    """Return the role series of a run with these logged names; `metadata` is that of its row.
 
     >>> found = role_series(["rewards/xmlcount", "kl"], {})
     >>> found.shown({"rewards/xmlcount": 0.5, "kl": 0.1})
@@ -133,9 +133,9 @@ def _role_series(names: tuple[str, ...], told: str, weights: str) -> RoleSeries:
 
 
 def shape_of(metadata: RunMetadata, found: Assignment | None = None) -> RunShape:
-    """Return what the detector wants to know of a run whose keys have these roles.
+    """Return the detector's metadata of a run with this assignment of roles.
 
-    Without an assignment the names of the declared rewards tell the roles.
+    Without an assignment the roles come from the names of the declared rewards.
     """
     if found is None:
         keys = [n if n in SERIES.values() else f"rewards/{n}" for n in metadata.rewards]
@@ -151,9 +151,9 @@ def shape_of(metadata: RunMetadata, found: Assignment | None = None) -> RunShape
 
 
 def same_past(before: RoleSeries, after: RoleSeries, metadata: Mapping[str, Any]) -> bool:
-    """Return whether what was folded under `before` is the same under `after`.
+    """Return whether the detector's past input is the same under `after` as under `before`.
 
-    A role that was empty may get a member, as its earlier points stay unmeasured.
+    An empty role may get a member, as its earlier points stay unmeasured.
     """
     if before is after:
         return True

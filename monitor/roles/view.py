@@ -1,4 +1,4 @@
-"""The roles of a run as REST and the page show them. Pure."""
+"""Roles of a run in the shape of REST and the page. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,9 +12,9 @@ CHOSEN = ("format", "accuracy", "length")
 
 
 def roles_view(names: Iterable[str], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `Roles` of a run that logged these names.
+    """Return the `Roles` object of a run with these logged names.
 
-    `keys` are the reward functions and what has a role, with the role that the rules alone would give.
+    `keys` are the reward functions and all keys with a role, with the role by the rules alone.
 
     >>> found = roles_view(["rewards/xmlcount", "kl"], {})
     >>> found["made_of"], found["keys"][0]["role"], found["others"]

@@ -1,1 +1,1 @@
-"""Facts about a run that need no database: durations, what was left out, its sentence."""
+"""Derived facts about a run, without database access: durations, rejected parts, its sentence."""

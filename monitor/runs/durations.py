@@ -1,8 +1,8 @@
-"""When a trainer lived, by its own words: what durations and costs are made of. Pure.
+"""Lifetime of a trainer by its own clock, for durations and costs. Pure.
 
-A message's time is the trainer's clock. The sender's clock at the time of sending places it on the monitor's;
-where that is not told it is taken as it is, so durations are right and only the place may be off. Nothing
-that a clock says makes a duration negative, or ends anything later than it was heard of.
+A message's time is from the trainer's clock. The offset to the monitor's clock comes from the sender's time
+in the batch; without it times are used as they are, so durations are right and only absolute times may be
+off. No clock can make a duration negative, or end it later than the message was received.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cusp.protocol.messages import Batch, Message
 
-# A clock that shows less was never set; one that is further behind its sender's was set in between.
+# A clock before this was never set; one further behind its sender's was set in between.
 CLOCKS_ARE_SET_SINCE = 1_577_836_800.0  # 2020
 LONGEST_S = 5 * 365 * 86_400.0
 
@@ -23,12 +23,12 @@ class Span(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long it was; never negative."""
+        """Length of the span in seconds; never negative."""
         return max(0.0, self.last - self.first)
 
 
 def began_at(now: float, age_s: float | None) -> float:
-    """Return when an attempt began that is announced now, at this age.
+    """Return the start time of an attempt that is announced at `now` with this age.
 
     >>> began_at(1000.0, 60.0), began_at(1000.0, None), began_at(1000.0, 1e12)
     (940.0, 1000.0, 1000.0)
@@ -37,10 +37,10 @@ def began_at(now: float, age_s: float | None) -> float:
 
 
 def placed(at: float | None, batch: Batch, began: float | None, now: float) -> float | None:
-    """Return a time of a message on the monitor's clock, None where nothing is known of it.
+    """Return a message's time on the monitor's clock, None if it is unknown.
 
-    `began` is when a trainer that lives began, if that is known: it says nothing from before, nor
-    from after now. A late one's may lie ahead of the monitor's clock; `span` moves it as a whole.
+    `began` is the start of a live trainer, if known: times are clipped to `began` and `now`. Those of a late
+    attempt may lie ahead of the monitor's clock; `span` shifts it as a whole.
     """
     if at is None:
         return None
@@ -55,19 +55,20 @@ def placed(at: float | None, batch: Batch, began: float | None, now: float) -> f
 def signs(
     batch: Batch, messages: Iterable[Message | str], attempt: Any, now: float
 ) -> dict[str, float]:
-    """Return the attempt's first and last sign of life where the messages tell something of them."""
+    """Return the columns of the attempt's first and last sign of life that the messages update."""
     began = attempt.began_at
     said = (placed(getattr(one, "at", None), batch, began, now) for one in messages)
     times = [time for time in said if time is not None]
     if not times:
         return {}
-    first = times[0] if began is None else began  # in the order of writing: a clock may step back
+    # The first one written, not the least: a clock may step back.
+    first = times[0] if began is None else began
     last = max(times) if attempt.last_at is None else max(attempt.last_at, *times)
     return {"began_at": first, "last_at": max(first, last)}
 
 
 def span(attempt: Any) -> Span:
-    """Return an attempt's first and last sign of life; without its word, when it was heard of."""
+    """Return an attempt's first and last sign of life; without its own times, those of reception."""
     if attempt.began_at is None or attempt.last_at is None:
         return Span(attempt.started_at, max(attempt.started_at, attempt.last_contact_at))
     heard_at = max(attempt.last_contact_at, attempt.late_at or 0.0)
@@ -76,5 +77,5 @@ def span(attempt: Any) -> Span:
 
 
 def elapsed_s(attempts: Sequence[Any]) -> float:
-    """Return how long the attempts lived, all together, without the time between them."""
+    """Return the total lifetime of the attempts in seconds, without the time between them."""
     return sum(span(one).seconds for one in attempts)

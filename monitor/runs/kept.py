@@ -1,4 +1,4 @@
-"""Which checkpoint of a run is the kept one, for everybody who asks: REST, the page, the command."""
+"""Selects a run's kept checkpoint, for REST, the page and the command line."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,10 +12,9 @@ def kept(
 ) -> Any | None:
     """Return the row of the checkpoint that was kept last, or None.
 
-    It is the one that the trainer was last told to keep, by the policy or a person; without such a
-    command the one that `pre-transition` points at; without that the latest pinned one, which a stop
-    without a checkpoint of its own leaves behind. A checkpoint that is not there is none. `commands` are
-    ordered by age, `checkpoints` by step and age.
+    It is the checkpoint of the last command to keep one, by the policy or a person; without one that of the
+    alias `pre-transition`; without that the latest pinned one, as a stop without a checkpoint pins it.
+    Missing checkpoints are skipped. `commands` are ordered by age, `checkpoints` by step and age.
     """
     there = [row for row in checkpoints if row.state in ("present", "pinned")]
     by_step = {row.step: row for row in there}

@@ -1,6 +1,6 @@
-"""What of a run's messages was not taken, by name: bounded, for the page and for the trainer. Pure.
+"""Summary of the rejected parts of a run's messages, for the page and the trainer. Bounded, pure.
 
-The messages themselves are in the quarantine; this is what a person reads: which metrics, why, how often.
+The messages themselves are in the quarantine; the summary has metric names, reasons and counts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from cusp.protocol.messages import Refusal
 from cusp.protocol.salvage import Part
 
-MOST_NAMES = 50  # a run may invent names without end; the others are counted
+MOST_NAMES = 50  # a run may invent names without end; further ones are only counted
 MOST_FIELDS = 50
 MOST_SENTENCES = 10
 REASON_LENGTH = 500
@@ -19,10 +19,10 @@ Json = dict[str, Any]
 def noted(
     before: Mapping[str, Any] | None, parts: Iterable[tuple[int, Part]], unknown: Iterable[str]
 ) -> Json:
-    """Return what was left out so far with the (step, part)s and the fields that are new.
+    """Return the summary extended by new (step, part)s and unknown fields.
 
-    `metrics` has {name: {reason, count, step}} of the first names, `more` counts the others, `fields`
-    has {field of a newer client: count}, `start` sentences about the announcement.
+    `metrics` has {name: {reason, count, step}} of the first names, `more` counts the others, `fields` has
+    {field of a newer client: count}, `start` sentences about the announcement.
     """
     made = {"metrics": {}, "more": 0, "fields": {}, "start": [], **(before or {})}
     metrics, fields = dict(made["metrics"]), dict(made["fields"])
@@ -43,7 +43,7 @@ def noted(
 def announced(
     before: Mapping[str, Any] | None, parts: Sequence[Part], unknown: Iterable[str]
 ) -> Json | None:
-    """Return what was left out so far with what an announcement lacks, None if nothing ever was."""
+    """Return the summary with the rejected parts of an announcement, None if it is empty."""
     if not parts and not unknown:
         return dict(before) if before else None
     made = noted(before, (), unknown)
@@ -52,7 +52,7 @@ def announced(
 
 
 def refusals(parts: Iterable[Part]) -> list[Refusal] | None:
-    """Return what the trainer is told: of each kind the first one in a sentence, and how many."""
+    """Return the refusals for the trainer: for each kind the first sentence and the count."""
     found: dict[str, Refusal] = {}
     for part in parts:
         known = found.get(part.kind)
@@ -70,7 +70,7 @@ def shown(stored: Mapping[str, Any] | None) -> Json:
 
 
 def _shown(text: str, most: int = 200) -> str:
-    r"""Return the text as a page and a terminal can show it, cut.
+    r"""Return the text truncated, with control characters escaped, for a page or terminal.
 
     >>> _shown("grad\tnorm")
     'grad\\tnorm'

@@ -1,4 +1,4 @@
-"""The sentence on a run: its verdict's, or why there is none."""
+"""The sentence on a run: its verdict's, or the reason why there is none."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ _UNJUDGED = "By step {step} nothing was measured that could show a transition."
 
 
 def of_run(status: str, step: int | None, verdict: Mapping[str, Any] | None) -> str:
-    """Return what is known of a run, by its status, its last step and its latest verdict.
+    """Return the sentence on a run from its status, last step and latest verdict.
 
     >>> of_run("finished", None, None)
     'The run finished without a step of it being received.'

@@ -1,7 +1,7 @@
-"""An attempt that goes on though a later one has taken its run over: what it is told, how it is counted.
+"""Superseded attempts that still train: the warning they get, and the count of their points.
 
-A preempted job that was not dead, or two boxes with one run id. It is told so and stops writing. What it wrote
-all the same is stored behind the later attempt's cut, as any abandoned branch, and counted.
+A preempted job that was not dead, or two boxes with one run id. It is told so and stops writing. Points written
+anyway are stored behind the later attempt's cut, like any abandoned branch, and counted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from monitor.store import commands
 
 
 def outrun(messages: Iterable[Message | str], batch: Batch, attempt: Any, now: float) -> int:
-    """Return how many points a living attempt wrote after it had lost the run."""
+    """Return the number of points that a live attempt wrote after it was superseded."""
     if attempt.superseded_at is None or batch.late:
         return 0
     said = (one.at for one in messages if isinstance(one, PointMessage))
@@ -23,9 +23,10 @@ def outrun(messages: Iterable[Message | str], batch: Batch, attempt: Any, now: f
 
 
 def may_answer(tx: Transaction, message: AckMessage, *, is_newest: bool, run: Any) -> bool:
-    """Return whether an attempt's word on a command counts.
+    """Return whether an attempt's acknowledgement of a command counts.
 
-    A pending command is the latest attempt's to answer, while that runs; what has expired is anybody's who had it.
+    While the run is active, only the latest attempt may answer a pending command; an expired one may be
+    answered by any attempt that had it.
     """
     if is_newest or run.status != "running":
         return True
@@ -34,7 +35,7 @@ def may_answer(tx: Transaction, message: AckMessage, *, is_newest: bool, run: An
 
 
 def is_alive(attempt: Any, now: float, lost_after_s: float) -> bool:
-    """Return whether a superseded attempt was heard of since, and lately."""
+    """Return whether a superseded attempt was heard of since, within `lost_after_s`."""
     heard_at = attempt.last_contact_at
     return (
         attempt.superseded_at is not None
@@ -45,13 +46,13 @@ def is_alive(attempt: Any, now: float, lost_after_s: float) -> bool:
 
 
 def alive(attempts: Sequence[Any], now: float, lost_after_s: float) -> list[int]:
-    """Return the numbers of the superseded attempts that still train."""
+    """Return the numbers of the superseded attempts that are still training."""
     return [
         number for number, attempt in enumerate(attempts, 1) if is_alive(attempt, now, lost_after_s)
     ]
 
 
 def words(attempts: Sequence[Any]) -> str:
-    """Return what a superseded attempt is told of the newest of `attempts`."""
+    """Return the message to a superseded attempt about the newest of `attempts`."""
     where = f" on {attempts[-1].host}" if attempts[-1].host else ""
     return f"attempt {len(attempts)}{where} has taken the run over"

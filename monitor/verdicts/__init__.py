@@ -1,1 +1,1 @@
-"""Keeps a run's verdicts up to date with its points."""
+"""Verdicts of a run, kept up to date with its points."""

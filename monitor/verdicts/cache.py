@@ -1,7 +1,7 @@
-"""Verdicts are a fold over a run's effective series; this keeps the folded state and catches up.
+"""Cache of detector states, from which new verdicts are computed incrementally.
 
-The state is only a cache: it is left alone whenever what it saw has changed (a late point, a resumed
-attempt, a boundary), and the same verdicts come out of folding everything again.
+Verdicts are a fold over a run's effective series. A state is discarded whenever its past input has changed (a
+late point, a resumed attempt, a boundary); folding everything again gives the same verdicts.
 """
 
 import copy
@@ -21,10 +21,10 @@ MOST_CACHED = 256
 
 @dataclass
 class DetectorState:
-    """A detector that has seen the effective series up to `last_step`.
+    """A detector that has processed the effective series up to `last_step`.
 
-    `folds` is the run's count of changes of the past when it last looked. A run that logs a step in
-    several parts `keeps_last`: then `before` is the state without the last step, to go back to.
+    `folds` is the run's version of its past at that time. For a run that logs a step in several parts
+    (`keeps_last`), `before` is the state without the last step, to roll back to.
     """
 
     detector: Detector
@@ -36,15 +36,15 @@ class DetectorState:
     stored: tuple[ChangePoint, ...] | None = None  # the change points last written to the database
     keeps_last: bool = False
     before: "DetectorState | None" = field(default=None, repr=False)
-    shape: RunShape | None = None  # what the detector was told of the run, and by which roles
+    shape: RunShape | None = None  # the detector's metadata, and the roles it is for
     roles: RoleSeries | None = field(default=None, repr=False, compare=False)
 
 
 class DetectorCache:
-    """The folded states of this process, the least recently used ones forgotten.
+    """LRU cache of this process's detector states.
 
-    A state is taken out to be used and put back once the transaction has committed, so that one of a
-    failed transaction is never used again.
+    A state is removed on use and put back after the commit, so that one of a failed transaction is never
+    used again.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class DetectorCache:
         boundaries: Sequence[int],
         changed_from: int,
     ) -> DetectorState | None:
-        """Return the state if nothing it has seen changed from that step on, else None."""
+        """Remove and return the state if its past input is unchanged (before `changed_from`), else None."""
         with self._guard:
             state = self._states.pop(run_id, None)
         if state is not None and changed_from <= state.last_step:
@@ -72,7 +72,7 @@ class DetectorCache:
         return state
 
     def put(self, run_id: str, state: DetectorState) -> None:
-        """Remember a state."""
+        """Store a state."""
         with self._guard:
             self._states[run_id] = state
             self._states.move_to_end(run_id)
@@ -83,7 +83,7 @@ class DetectorCache:
 def fresh(
     metadata: RunMetadata, policy: Policy, folds: int, roles: Assignment | None = None
 ) -> DetectorState:
-    """Return the state that has seen nothing. An unknown preset falls back to the default one."""
+    """Return an initial state. An unknown preset falls back to the default one."""
     preset = policy.preset if policy.preset in PRESETS else "default"
     shape = shape_of(metadata, roles)
     return DetectorState(Detector(shape, preset), folds, {}, (), shape=shape)
@@ -95,7 +95,7 @@ def fold(
     boundaries: Sequence[int],
     cuts: Mapping[int, int],
 ) -> Iterator[Verdict]:
-    """Feed the steps after the state's last one, yielding a verdict for each."""
+    """Process the steps after the state's last one, yielding a verdict for each."""
     waiting = [step for step in boundaries if step > state.last_step]
     new = [step for step in series if step > state.last_step]
     for step in new:
@@ -115,12 +115,12 @@ def fold(
 
 
 def _settle(state: DetectorState, boundaries: Sequence[int], cuts: Mapping[int, int]) -> None:
-    """Note which attempts and boundaries lie behind what the state has seen."""
+    """Record the attempts and boundaries within the state's past input."""
     state.cuts = dict(cuts)
     state.boundaries = tuple(step for step in boundaries if step <= state.last_step)
 
 
 def _same_past(state: DetectorState, cuts: Mapping[int, int]) -> bool:
-    """Return whether the same attempts still hold every step that was folded."""
-    end = state.last_step + 1  # a cut is the first step that is superseded
+    """Return whether every processed step still belongs to the same attempt."""
+    end = state.last_step + 1  # a cut is the first superseded step
     return all(min(cuts.get(key, 0), end) == min(cut, end) for key, cut in state.cuts.items())

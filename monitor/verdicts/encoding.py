@@ -1,4 +1,4 @@
-"""The run's latest verdict as the JSON object that its row holds."""
+"""JSON encoding of a run's latest verdict, as stored in its row."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from monitor.detector import Evidence, Transition, Verdict
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:
-    """Return the verdict as a JSON object, without its change points (they have a table)."""
+    """Return the verdict as a JSON object, without its change points, which have their own table."""
     return {
         "step": verdict.step,
         "phase": verdict.phase,

@@ -1,4 +1,4 @@
-"""The offline look at a run's series, from the database."""
+"""Second opinion (offline segmentation) on a run's series in the database."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from monitor.roles.series import role_series, shape_of
 from monitor.store import points, runs
 
 
-def opinion_on(tx: Transaction, run: Any, transition: Transition) -> str:
-    """Return what ruptures, segmenting the whole run at once, says about the interval."""
+def agreement(tx: Transaction, run: Any, transition: Transition) -> str:
+    """Return a sentence on whether the segmentation by ruptures agrees with the interval."""
     cuts = runs.cuts(runs.attempts_of(tx, run.id))
     series = watched(tx, run, cuts)
     roles = role_series(points.names(tx, run.id), run.metadata)

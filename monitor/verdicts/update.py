@@ -1,4 +1,4 @@
-"""Brings a run's verdicts up to date inside the transaction that changed its series."""
+"""Updates a run's verdicts within the transaction that changed its series."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from monitor.verdicts.encoding import as_json
 
 @dataclass
 class Followed:
-    """What came of following: the state to remember after the commit, and what to tell."""
+    """Result of `follow`: the state to cache after the commit, and the changes to publish."""
 
     state: DetectorState
-    found: list[Verdict]  # of the steps that are new or changed
+    found: list[Verdict]  # of new and changed steps
     news: list[News]
     values: dict[str, Any]  # columns of the run's row
 
@@ -37,11 +37,11 @@ def follow(
     numbers: Mapping[str, int],
     changed_from: int,
 ) -> Followed:
-    """Fold what is new and store the verdicts from `changed_from` on.
+    """Process the new points and store the verdicts from `changed_from` on.
 
-    `run` is the run's locked row as it was before the change, `numbers` its series ids by name and
-    `changed_from` the first step at which the effective watched series or a boundary changed.
-    Verdicts before that step are in the database already, and stay.
+    `run` is the run's locked row before the change, `numbers` its series ids by name and `changed_from` the
+    first step at which the effective watched series or a boundary changed. Verdicts before that step are
+    stored already, and stay.
     """
     told = run.verdict["step"] if run.verdict else -1
     late = changed_from <= told
@@ -51,7 +51,7 @@ def follow(
     if state is None or (state.roles is not roles and state.shape != _shape(run, roles)):
         state = _fresh(run, roles)
     state.roles = roles
-    # A second part of the last step has come: there will be second parts of the next ones.
+    # A second part of the last step has come: expect second parts of the next steps, too.
     state.keeps_last |= changed_from == told
     state.folds = run.folds + 1 if late else run.folds
     known = not late and state.last_step == told
@@ -78,7 +78,7 @@ def _shape(run: Any, roles: RoleSeries) -> RunShape:
 
 
 def _news(found: Sequence[Verdict], changed_from: int, told: int) -> list[News]:
-    """Return what viewers are told; the last step said anew needs no rewind, it replaces itself."""
+    """Return the changes for viewers; an update of the last step needs no rewind, it replaces itself."""
     news: list[News] = []
     steps = [verdict.step for verdict in found]
     if changed_from < told or (changed_from == told and told not in steps):
@@ -93,7 +93,7 @@ def _store_change_points(
 ) -> bool:
     """Store the change points of the latest verdict; return whether any differed.
 
-    `known`: what the database holds is what this state stored last.
+    `known`: the database holds the change points that this state stored last.
     """
     found = state.verdict.change_points if state.verdict else ()
     if known and state.stored == found:

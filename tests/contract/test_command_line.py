@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cusp.cli.app import app
 from cusp.cli.demo.processes import free_port
-from cusp.cli.show import _kept
+from cusp.cli.show import kept_checkpoint
 from tests.conftest import MonitorProcess
 from tests.waiting import wait_until
 
@@ -156,9 +156,9 @@ def test_show_says_why_a_run_ended(
 
 def test_the_list_calls_the_same_checkpoint_kept_as_the_dashboard() -> None:
     before, best = {"id": "A", "step": 20}, {"id": "B", "step": 30}
-    assert _kept({"pre-transition": before, "best": best}) == before
-    assert _kept({"best": best}) == best
-    assert _kept({"production": best}) == {}
+    assert kept_checkpoint({"pre-transition": before, "best": best}) == before
+    assert kept_checkpoint({"best": best}) == best
+    assert kept_checkpoint({"production": best}) == {}
 
 
 def test_a_token_is_made_listed_and_revoked_from_the_command_line(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Readers of training logs, whatever wrote them."""
+"""Readers of training logs in all supported formats."""

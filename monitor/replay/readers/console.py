@@ -1,4 +1,4 @@
-"""Rows of what a training printed: TRL and ms-swift print dicts, verl `step:3 - key:value - ...`."""
+"""Reader of console output: TRL and ms-swift print dicts, verl `step:3 - key:value - ...`."""
 
 import ast
 import json
@@ -17,7 +17,7 @@ _WRAPPED = re.compile(
     r"(?:np|numpy|torch)?\.?(?:float|int|bfloat|tensor)\d*\(([^()]*?)(?:, [^()]*)?\)"
 )
 _NOT_FINITE = re.compile(r"(?<=[:\s])-?(?:nan|inf)(?=\s*[,}])")
-# A dict is a row of a log if it has one of these; programs print other dicts as well.
+# A printed dict is a log row if it has one of these keys; programs print other dicts as well.
 _LOGGED = re.compile(
     r"(train/)?(loss|reward|rewards/|completion|response_length|actor/|critic/|policy_loss|grad_norm"
     r"|train_runtime|eval_)"
@@ -26,7 +26,7 @@ _LOGGED = re.compile(
 
 @dataclass
 class _Printed:
-    """One printed row: where, its own step, and the training's progress bar before and after it."""
+    """One printed row: its place, its own step, and the progress bar before and after it."""
 
     place: str
     step: int | None
@@ -36,17 +36,17 @@ class _Printed:
 
 
 def console_rows(text: str, logging_steps: int | None = None) -> Rows | None:
-    """Return the rows that a training printed, None if it printed none.
+    """Return the rows that a training printed, None if there are none.
 
-    The step is the one in the row; else the progress bar's beside it; else the rows are counted in
-    units of `logging_steps` (1), and a note says so.
+    The step is the one in the row, else the adjacent progress bar's, else the rows are counted in units of
+    `logging_steps` (1) with a note.
     """
     found = _printed(text)
     if not found:
         return None
     if all(row.step is not None or any(map(is_step, row.values)) for row in found):
         return Rows(tuple(_row(row, row.step) for row in found))
-    # tqdm redraws its bar right after a row; the one before may be a tenth of a second old.
+    # tqdm redraws its bar right after a row; the one before it may be 0.1 s old.
     for bars in ([row.after for row in found], [row.before for row in found]):
         if logging_steps is None and _is_count(bars):
             return Rows(
@@ -73,7 +73,7 @@ def _counted(found: list[_Printed], logging_steps: int | None) -> Rows:
 
 
 def _is_count(bars: list[Bar | None]) -> bool:
-    """Return whether the bars count the training's steps: one for every row, rising, of one total."""
+    """Return whether the bars count the training's steps: one for each row, increasing, of one total."""
     steps = [bar[0] for bar in bars if bar]
     if len(steps) < len(bars) or steps[0] < 1 or len({bar[1] for bar in bars if bar}) > 1:
         return False
@@ -116,7 +116,7 @@ def _pairs(text: str) -> dict[str, object]:
 
 
 def _dict(text: str) -> dict[str, object] | None:
-    """Return a printed dict of logged values, None for any other.
+    """Return a printed dict of logged values, None for any other text.
 
     >>> _dict("{'loss': nan, 'reward': np.float64(0.5)}")
     {'loss': None, 'reward': 0.5}

@@ -1,4 +1,4 @@
-"""Rows of a CSV or TSV file, the export of a W&B panel included."""
+"""Reader of CSV and TSV files, including exports of W&B panels."""
 
 import csv
 import io
@@ -8,23 +8,23 @@ from pathlib import Path
 
 from monitor.replay.readers.rows import STEP_NAMES, LogError, Row, Rows, clean_name, is_step
 
-# W&B names the columns of a panel "<run> - <metric>", with the least and greatest of a bucket beside it.
+# W&B names the columns of a panel "<run> - <metric>", followed by minimum and maximum of a bucket.
 _PANEL = re.compile(r"(?P<run>.+?) - (?P<metric>[^ ].*)")
 _BUCKET_ENDS = ("__MIN", "__MAX")
 _TENSORBOARD = ["wall time", "step", "value"]
 
 
 def has_step_column(text: str, name: str) -> bool:
-    """Return whether the first line of the text is the head of a table with a column for the step."""
+    """Return whether the first line of the text is a table header with a step column."""
     try:
         _, head = next(_cells(text, name), (0, []))
-    except csv.Error:  # no CSV: the carriage returns of a progress bar
+    except csv.Error:  # not CSV: the carriage returns of a progress bar
         return False
     return any(is_step(clean_name(cell)) for cell in head)
 
 
 def delimited_rows(path: Path, text: str, name: str) -> Rows:
-    """Return the rows under the first line's columns. Raises LogError with the line."""
+    """Return the rows of the table whose header is the first line. LogError names the line."""
     lines = _cells(text, name)
     try:
         _, head = next(lines)
@@ -59,7 +59,7 @@ def _row(path: Path, line: int, columns: list[str], cells: list[str]) -> Row:
             " hold the separator"
         )
     named = dict(zip(columns, cells, strict=False))
-    named.pop("", None)  # pandas writes its index under no name
+    named.pop("", None)  # pandas writes its index without a name
     return Row(f"line {line}", named)
 
 
@@ -79,7 +79,7 @@ def _check_columns(path: Path, columns: list[str]) -> None:
 
 
 def _panel_columns(path: Path, columns: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the columns of a W&B panel as its one run logged them; others stay as they are."""
+    """Return the columns of a single run's W&B panel as logged; other columns stay as they are."""
     found = {c: m for c in columns if not is_step(c) and (m := _PANEL.fullmatch(c))}
     others = [c for c in columns if c and c not in found and not is_step(c)]
     if not found or any(not other.lower().startswith("relative time") for other in others):

@@ -1,4 +1,4 @@
-"""Tables of steps in HTML: what transformers and Unsloth draw into a notebook, and pandas' frames."""
+"""Reader of HTML tables: those of transformers and Unsloth in notebooks, and pandas data frames."""
 
 from html.parser import HTMLParser
 
@@ -41,7 +41,7 @@ class _Tables(HTMLParser):
 
 
 def step_tables(html: str, place: str) -> list[tuple[Row, ...]]:
-    """Return the rows of every table in the text that has a column for the step, in order."""
+    """Return the rows of every table with a step column, in order."""
     parser = _Tables()
     parser.feed(html)
     parser.close()
@@ -49,9 +49,9 @@ def step_tables(html: str, place: str) -> list[tuple[Row, ...]]:
 
 
 def _rows(table: list[list[str]], place: str) -> tuple[Row, ...]:
-    """Return the rows under the first line that names a step; () if none does.
+    """Return the rows below the first header line with a step column; () if there is none.
 
-    pandas writes a second line of heads for an index with a name; it names no step.
+    pandas writes a second header line for a named index; it has no step column.
     """
     heads = [[clean_name(cell) for cell in cells] for cells in table[:3]]
     start = next((at for at, head in enumerate(heads) if any(map(is_step, head))), None)
@@ -68,5 +68,5 @@ def _rows(table: list[list[str]], place: str) -> tuple[Row, ...]:
 
 
 def rows_omitted(html: str) -> bool:
-    """Return whether pandas left the middle of a long table out."""
+    """Return whether pandas truncated the middle of a long table."""
     return any(f"<td>{mark}</td>" in html for mark in _OMITTED)

@@ -1,4 +1,4 @@
-"""Rows of JSON: `trainer_state.json`, an array of rows, JSON Lines."""
+"""Reader of JSON: `trainer_state.json`, an array of rows, JSON Lines."""
 
 import json
 import math
@@ -8,11 +8,11 @@ from pathlib import Path
 from monitor.replay.readers.kinds import json_kind
 from monitor.replay.readers.rows import LogError, Row, Rows
 
-_FEW = 10  # one line of ten may be broken (a kill in the middle of a write, then a resume)
+_FEW = 10  # one line of ten may be broken (a kill during a write, then a resume)
 
 
 def whole_json(path: Path, text: str, *, lines: bool) -> object | None:
-    """Return the file as one JSON document, None if it is JSON Lines or no JSON at all."""
+    """Return the file as one JSON document, None if it is JSON Lines or not JSON."""
     if lines:
         return None
     try:
@@ -37,7 +37,7 @@ def is_object(line: str) -> bool:
 
 
 def _is_json_like(text: str) -> bool:
-    """Return whether a document starts as JSON does, and not as a dict that Python printed."""
+    """Return whether a text starts like JSON rather than like a printed Python dict."""
     start = text.lstrip()[:200].replace(" ", "").replace("\n", "")
     return start.startswith(('{"', '[{"', "[[", "{}", "[]", "[1", "[0"))
 
@@ -60,8 +60,7 @@ def document_rows(path: Path, whole: object) -> Rows:
 def line_rows(path: Path, text: str) -> Rows:
     """Return the rows of JSON Lines.
 
-    A broken last line, and few broken lines among many, are left out with a note: that is what a kill
-    leaves.
+    A broken last line, and few broken lines among many, as a kill leaves them, are left out with a note.
     """
     rows: list[Row] = []
     broken: list[tuple[int, str]] = []
@@ -107,7 +106,7 @@ def _object(path: Path, place: str, row: object) -> Mapping[str, object]:
 
 
 def _count(state: Mapping[str, object], name: str, whole: int | None) -> int | None:
-    """Return a number of steps; a share of the whole training (transformers allows one) as steps."""
+    """Return a number of steps; a fraction of the whole training (as in transformers) is converted."""
     value = state.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

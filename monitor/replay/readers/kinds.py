@@ -1,4 +1,4 @@
-"""What a file is that is no log, in a sentence with the way out."""
+"""Recognises files that are not logs, and describes them with the way out."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ _TENSORBOARD = b"brain.Event:"
 
 
 def binary_kind(raw: bytes) -> str | None:
-    """Return what a binary file is, None if its kind is not known.
+    """Return a description of a binary file, None if its format is unknown.
 
     >>> binary_kind(b"%PDF-1.7")
     'a PDF; give the numbers in it as a CSV'
@@ -42,7 +42,7 @@ def binary_kind(raw: bytes) -> str | None:
 
 
 def text_kind(text: str, name: str) -> str | None:
-    """Return what a text is that holds no row of a log, None if it may be a table after all."""
+    """Return a description of a text without log rows, None if it may still be a table."""
     return next(_kinds(text, name), None)
 
 
@@ -61,7 +61,7 @@ def _kinds(text: str, name: str) -> Iterator[str]:
 
 
 def json_kind(document: dict[str, object]) -> str | None:
-    """Return what a JSON object is that is no log, None if it may be one."""
+    """Return a description of a JSON object that is not a log, None if it may be one."""
     keys = document.keys()
     if {"peft_type"} & keys:
         return "an adapter's configuration, no log; give the trainer_state.json beside it"

@@ -1,9 +1,9 @@
-"""Read a training log from a file, whatever wrote it.
+"""Reads a training log from a file of any supported format.
 
-CSV, TSV, JSON Lines, JSON, `trainer_state.json`, a notebook, an HTML table, what a training printed, the
-export of a W&B panel. Columns may have the names of any dialect that `cusp.metrics` knows. A step that
-occurs more than once (a resume; several rows a step) is merged, and where both rows have a value the later
-one counts. An empty cell, NaN and infinity mean "not measured". `.gz` files are read as what is in them.
+CSV, TSV, JSON Lines, JSON, `trainer_state.json`, a notebook, an HTML table, console output, the export of a
+W&B panel. Columns may have the names of any dialect that `cusp.metrics` knows. Rows of one step (a resume;
+several rows a step) are merged, and the later value counts. An empty cell, NaN and infinity mean "not
+measured". `.gz` files are decompressed.
 """
 
 import gzip
@@ -35,14 +35,14 @@ READ = frozenset(SERIES[role] for role in USED)
 _EMPTY = frozenset(
     {"", "nan", "none", "null", "na", "n/a", "-", "inf", "-inf", "infinity", "-infinity", "no log"}
 )
-_FURTHEST = 2**53  # a larger step is no exact number in JSON
+_FURTHEST = 2**53  # larger integers are not exact in JSON
 
 
 @dataclass(frozen=True)
 class Log:
-    """What one file says: samples, steps increasing, and what it knows of the run beside them.
+    """Content of one file: samples with increasing steps, and further facts about the run.
 
-    `notes` are sentences on what was left out or assumed.
+    `notes` are sentences on omissions and assumptions.
     """
 
     samples: tuple[Sample, ...]
@@ -59,11 +59,11 @@ def read_log(
     logging_steps: int | None = None,
     told: bool = False,
 ) -> Log:
-    """Return the log in `path`; of a folder, its `trainer_state.json`.
+    """Return the log in `path`; for a folder, its `trainer_state.json`.
 
-    `table` chooses one of several in a notebook or page, from 1. `logging_steps` is the distance of two
-    printed rows where none says its step. Unless the roles are `told`, a column must have one by its name.
-    Raises LogError with what the file is and the way out.
+    `table` selects one of several in a notebook or page, from 1. `logging_steps` is the number of steps
+    between printed rows without a step. Unless the roles are `told`, some column must have one by its name.
+    LogError describes the file and the way out.
     """
     if path.is_dir():
         path = _state_in(path)
@@ -99,7 +99,7 @@ def _rows(path: Path, text: str, name: str, table: int | None, logging_steps: in
         return printed
     if kind := text_kind(text, name):
         raise LogError(f"{path} is {kind}")
-    return delimited_rows(path, text, name)  # says which columns it found instead of a step
+    return delimited_rows(path, text, name)  # its error names the columns
 
 
 def _text(path: Path) -> str:
@@ -151,7 +151,7 @@ def _notes(found: Rows, rows: Sequence[Row], step_name: str | None) -> tuple[str
 
 
 def _step_name(rows: Iterable[Row]) -> str | None:
-    """Return the column that holds the optimiser step in this file, the most telling one there."""
+    """Return the column of the optimiser step in this file, by preference, or None."""
     there = {name.lower() for row in rows for name in row.values if is_step(name)}
     return next((name for name in STEP_NAMES if name in there), None)
 
@@ -183,7 +183,7 @@ def _check(
 
 
 def _step(path: Path, row: Row, step_name: str | None) -> tuple[int | None, int | None]:
-    """Return the row's step, and the last one of the training where it says both ("5/400")."""
+    """Return the row's step, and the training's last step if the cell has both ("5/400")."""
     for name, value in row.values.items():
         if name.lower() != step_name or _absent(value):
             continue
@@ -199,7 +199,7 @@ def _step(path: Path, row: Row, step_name: str | None) -> tuple[int | None, int 
 
 
 def _metrics(path: Path, row: Row) -> dict[str, float]:
-    """Return the row's finite values under canonical names; of two keys the one that counts."""
+    """Return the row's finite values under canonical names; of two keys the one of higher precedence."""
     found: dict[str, float] = {}
     for name, value in sorted(row.values.items(), key=lambda item: -precedence(item[0])):
         if is_step(name) or _absent(value):
@@ -217,12 +217,12 @@ def _metrics(path: Path, row: Row) -> dict[str, float]:
 
 
 def _is_read(name: str) -> bool:
-    """Return whether the column is one that the detector reads."""
+    """Return whether the detector uses the column."""
     return canonical_name(name) in READ or bool(function_of(name) and rule(name).role in USED)
 
 
 def _absent(value: object) -> bool:
-    """Return whether the cell says that nothing was measured."""
+    """Return whether the cell means "not measured"."""
     if isinstance(value, str):
         return value.strip().lower() in _EMPTY
     return value is None or (isinstance(value, float) and value - value != 0.0)

@@ -1,4 +1,4 @@
-"""Rows of a Jupyter notebook: the table that the trainer draws, or what it prints."""
+"""Reader of Jupyter notebooks: the trainer's HTML table, or its printed rows."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,8 +19,8 @@ def notebook_rows(
 ) -> Rows:
     """Return the rows of the notebook's training.
 
-    Tables that go on where the one before ended are one training; else they are several, and the one
-    with most rows is taken unless `table` (from 1) names one. Raises LogError if there is none.
+    Tables whose steps continue the previous one are one training; otherwise the training with most rows is
+    used unless `table` (from 1) selects one. LogError if there is none.
     """
     html: list[tuple[str, str]] = []
     printed: list[tuple[str, str]] = []
@@ -40,7 +40,7 @@ def notebook_rows(
 
 
 def choose(path: Path, tables: list[tuple[Row, ...]], table: int | None, *, omitted: bool) -> Rows:
-    """Return the training that the tables hold, or the one that was asked for."""
+    """Return the training in the tables, or the one that `table` selects."""
     trainings: list[tuple[Row, ...]] = []
     for rows in tables:
         if trainings and _step(rows[0]) > _step(trainings[-1][-1]):

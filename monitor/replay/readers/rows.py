@@ -1,4 +1,4 @@
-"""What every reader of a log gives: rows with the place that errors name."""
+"""Rows of a log with their place in the file, as all readers return them."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cusp.errors import CuspError
 
-# By preference: the optimiser's own count first. W&B's `_step` counts calls of its `log`, so it is the last.
+# By preference: the optimiser's count first; W&B's `_step`, which counts calls of its `log`, last.
 STEP_NAMES = (
     "train/global_step",
     "trainer/global_step",
@@ -18,7 +18,7 @@ STEP_NAMES = (
 )
 _COLUMNS = {"training loss": "loss", "validation loss": "eval_loss"}  # of transformers' notebooks
 _EVAL = re.compile(r"(train/)?(eval|test|val|validation)[_/]")
-# What ends a training's log: sums over the whole of it, no values of a step.
+# Keys of the summary at the end of a training's log, which is not a step.
 _SUMMARY = frozenset({"train_runtime", "log_history"})
 _TIMES = frozenset({"epoch", "_timestamp", "_runtime", "timestamp", "time", "wall time"})
 
@@ -29,7 +29,7 @@ class LogError(CuspError, ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a file with the place that errors name."""
+    """One row of a file with its place, for error messages."""
 
     place: str
     values: Mapping[str, object]
@@ -37,9 +37,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one file, and what it says beside them.
+    """The rows of one file, and further facts about the run.
 
-    `notes` are sentences on what was left out or assumed while reading.
+    `notes` are sentences on omissions and assumptions.
     """
 
     rows: tuple[Row, ...]
@@ -49,7 +49,7 @@ class Rows:
 
 
 def clean_name(name: str) -> str:
-    """Return a column's name as the trainer logged it, from how a table prints it.
+    """Return a column's name as the trainer logged it, from its printed form.
 
     >>> clean_name(" rewards / xmlcount_reward_func / mean"), clean_name("Training Loss")
     ('rewards/xmlcount_reward_func/mean', 'loss')
@@ -59,12 +59,12 @@ def clean_name(name: str) -> str:
 
 
 def is_step(name: str) -> bool:
-    """Return whether a column of this name can hold the optimiser step."""
+    """Return whether a column of this name may hold the optimiser step."""
     return name.lower() in STEP_NAMES
 
 
 def is_evaluation(name: str) -> bool:
-    """Return whether the value is of an evaluation, not of the training's own batch.
+    """Return whether the value is of an evaluation rather than of the training batch.
 
     >>> is_evaluation("eval_rewards/format_reward/mean"), is_evaluation("val-core/acc")
     (True, True)
@@ -75,7 +75,7 @@ def is_evaluation(name: str) -> bool:
 
 
 def training_part(row: Row) -> Row | None:
-    """Return the row without an evaluation's values; None if nothing of a training step is left."""
+    """Return the row without evaluation values; None if nothing is left."""
     if _SUMMARY & row.values.keys():
         return None
     kept = {name: value for name, value in row.values.items() if not is_evaluation(name)}
