@@ -23,7 +23,7 @@ class DiskFull(CuspError, OSError):
     """The disk or the quota of a file to be written is full."""
 
 
-def told(error: CuspError) -> int:
+def print_error(error: CuspError) -> int:
     """Print the message on standard error, below the traceback with `--debug`; return the exit status."""
     if os.environ.get(DEBUG):
         traceback.print_exception(error)

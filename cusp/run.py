@@ -386,7 +386,9 @@ class Run:
 
     def _tell(self, manifest: Manifest, path: Path) -> None:
         """Report a checkpoint of another run that was saved over here."""
-        folder = neighbours.told(self.settings.directory, manifest, path) if self._spool else None
+        folder = (
+            neighbours.report_lost(self.settings.directory, manifest, path) if self._spool else None
+        )
         if folder is not None and self._sender is not None:
             self._sender.ship_also(folder)
 

@@ -51,10 +51,10 @@ def environment(processes: int, gpus: int) -> dict[str, str]:
     return {_VISIBLE: ",".join(chosen)}
 
 
-def said(processes: int, gpus: int) -> str:
+def start_message(processes: int, gpus: int) -> str:
     """Return the line printed before the start.
 
-    >>> said(2, 2)
+    >>> start_message(2, 2)
     'training on 2 processes, one for each visible GPU (--processes changes it)'
     """
     if processes == gpus:

@@ -18,7 +18,7 @@ from typing import Any
 import cusp
 from cusp import settings
 from cusp.checkpoints import manifest, paths
-from cusp.errors import CuspError, disk_full, told
+from cusp.errors import CuspError, disk_full, print_error
 from cusp.ids import is_id, new_id
 from cusp.process import excepthook, parent
 from cusp.process.machine import usable
@@ -235,10 +235,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             recipe, root, run_id=run_id, resume=given.resume, start_from=start, progress=_print
         )
     except CuspError as error:
-        return told(error)
+        return print_error(error)
     except OSError as error:
         if full := disk_full(error):
-            return told(full)
+            return print_error(full)
         raise
     if is_first():
         _print(f"the training ended at step {step}")

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cusp import settings
-from cusp.errors import CuspError, told
+from cusp.errors import CuspError, print_error
 from cusp.process import excepthook, parent
 from cusp.process.machine import host_name
 from cusp.protocol.fields import first_problem
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sweep.close()
         monitor.close()
     except CuspError as error:
-        return told(error)
+        return print_error(error)
     return 0
 
 

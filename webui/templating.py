@@ -13,7 +13,7 @@ from webui.address import at, has_session
 PALETTE_SIZE = 8
 
 
-def told_scores(scores: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def reported_scores(scores: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return one score for each task: the report set's if there is one, which is unbiased."""
     ordered = sorted(scores, key=lambda s: s["split"] == "report")
     return list({s["task"]: s for s in ordered}.values())
@@ -34,7 +34,7 @@ FILTERS = {
     "short_metric": format.short_metric,
     "roles": descriptions.roles,
     "css_metric": svg.css_name,
-    "told": told_scores,
+    "told": reported_scores,
 }
 
 

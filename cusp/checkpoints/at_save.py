@@ -13,7 +13,7 @@ from cusp.checkpoints.manifest import CheckpointError
 Saved = Mapping[str, tuple[int, int]]
 
 
-def noted(path: Path) -> Saved:
+def stamps(path: Path) -> Saved:
     """Return size and mtime of the weights by file name, without the state files that other ranks write."""
     try:
         found = {str(file.relative_to(path)): file.stat() for file in manifest.files_of(path)}
@@ -28,7 +28,7 @@ def noted(path: Path) -> Saved:
 
 def check(path: Path, saved: Saved) -> None:
     """Raise CheckpointError if a file was saved over since; a deleted file does not count."""
-    now = noted(path)
+    now = stamps(path)
     for name in saved:
         if name in now and now[name] != saved[name]:
             raise CheckpointError(

@@ -9,7 +9,7 @@ from cusp.checkpoints import lineage, manifest, paths
 log = logging.getLogger("cusp")
 
 
-def give_up(root: Path, run_id: str, after: int) -> None:
+def abandon_later(root: Path, run_id: str, after: int) -> None:
     """Prepare the checkpoints of steps later than `after` to be saved over by a training of this run.
 
     Those of the run itself are abandoned. Those of another run in the same folder stay valid until they

@@ -14,6 +14,7 @@ from cusp.ids import is_id
 
 # In `TrainerState.stateful_callbacks`, in the form that it has for callbacks. No callback has this name.
 STATE = "CuspRun"
+_NEWEST = "newest"  # holds the id of the attempt that started last
 
 
 class Lineage(NamedTuple):
@@ -42,9 +43,6 @@ def recorded(states: Any) -> Lineage | None:
 def record(states: MutableMapping[str, Any], lineage: Lineage) -> None:
     """Add the lineage to a trainer state, which is saved with every checkpoint from now on."""
     states[STATE] = {"args": {}, "attributes": lineage._asdict()}
-
-
-_NEWEST = "newest"  # holds the id of the attempt that started last
 
 
 def newest(home: Path) -> str | None:

@@ -59,7 +59,7 @@ def below(roots: Sequence[Path], path: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def instead(
+def other_copy(
     roots: Sequence[Path], run_id: str, manifest: Manifest, path: Path
 ) -> tuple[Manifest, Path, State]:
     """Return another verified copy of a checkpoint lost at `path`; else `path`, missing or corrupt."""

@@ -108,7 +108,7 @@ def read_manifest(path: Path, name: str = MANIFEST) -> Manifest:
         raise CheckpointError(f"{path / name} cannot be read: {error!r}") from error
 
 
-def formerly(path: Path) -> Manifest | None:
+def last_registered(path: Path) -> Manifest | None:
     """Return the manifest last registered in this directory, abandoned or not; None if there was none."""
     for name in (MANIFEST, GIVEN_UP):
         try:

@@ -86,7 +86,7 @@ class CheckpointRegistry:
 
     def register(self, path: Path, step: int) -> None:
         """Hash a saved checkpoint, write its manifest and announce it."""
-        saved = at_save.noted(path)
+        saved = at_save.stamps(path)
         part = self._reserved(path, step) if self._holds else None
         self._keeper.submit(partial(self._register, path, step, part, saved))
 
@@ -136,7 +136,7 @@ class CheckpointRegistry:
                 self._remember(manifest, path)
 
     def _recall_one(self, path: Path) -> None:
-        manifest = manifest_checkpoints.formerly(path)
+        manifest = manifest_checkpoints.last_registered(path)
         if manifest is None or not manifest_checkpoints.belongs(manifest, self.run_id):
             return
         if manifest_checkpoints.is_complete(path):
@@ -181,7 +181,7 @@ class CheckpointRegistry:
         try:
             path = self._below_root(path)
             at_save.check(path, saved)
-            before = manifest_checkpoints.formerly(path)
+            before = manifest_checkpoints.last_registered(path)
             try:
                 manifest = manifest_checkpoints.write_manifest(path, step, run_id=self.run_id)
             finally:
@@ -296,7 +296,7 @@ class CheckpointRegistry:
         if manifest.run_id not in (None, self.run_id):
             self._tell(manifest, path)
             return
-        found, place, state = location.instead(self._roots, self.run_id, manifest, path)
+        found, place, state = location.other_copy(self._roots, self.run_id, manifest, path)
         if state in ("present", "pinned"):
             self._know(found, place, state)
         else:

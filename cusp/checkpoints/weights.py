@@ -7,6 +7,10 @@ from pathlib import Path
 from cusp.errors import CuspError
 
 ADAPTER = "adapter_model.safetensors"
+GATHER = (
+    "with DeepSpeed ZeRO-3 or FSDP the parts must be gathered when saving"
+    " (stage3_gather_16bit_weights_on_model_save)"
+)
 _LARGEST_HEADER = 100 << 20
 _LENGTH = 8
 
@@ -35,12 +39,6 @@ def problem(path: Path) -> str | None:
     if not any(math.prod(shape) for shape in tensors):
         return f"{files[0].name} holds no numbers; {GATHER}"
     return None
-
-
-GATHER = (
-    "with DeepSpeed ZeRO-3 or FSDP the parts must be gathered when saving"
-    " (stage3_gather_16bit_weights_on_model_save)"
-)
 
 
 def shapes(file: Path) -> dict[str, Shape]:

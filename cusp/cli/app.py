@@ -9,7 +9,7 @@ import typer
 
 from cusp.cli import checkpoints, jobs, replay, runs, serve, show, sync, tokens, train, webhooks
 from cusp.cli.demo import demo
-from cusp.errors import DEBUG, CuspError, disk_full, told
+from cusp.errors import DEBUG, CuspError, disk_full, print_error
 
 app = typer.Typer(
     name="cusp",
@@ -73,13 +73,13 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # here, where a broken pipe can still be handled
     except CuspError as error:
-        sys.exit(told(error))
+        sys.exit(print_error(error))
     except BrokenPipeError:  # `cusp runs | head`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         if full := disk_full(error):
-            sys.exit(told(full))
+            sys.exit(print_error(full))
         raise
 
 

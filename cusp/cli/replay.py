@@ -14,7 +14,7 @@ from rich.text import Text
 from cusp.cli.support.output import console, dash, print_table
 from cusp.cli.support.requirements import need
 from cusp.errors import CuspError
-from cusp.roles.assign import SERIES, RoleError, check_told, describe
+from cusp.roles.assign import SERIES, RoleError, check_roles, describe
 from cusp.roles.rules import function_of
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def replay(
     for file in files:
         try:
             log = read_log(file, table=table, logging_steps=logging_steps, told=bool(roles))
-            check_told(roles, _logged(log))
+            check_roles(roles, _logged(log))
             shape = replace(told, max_steps=log.max_steps, save_steps=save_steps or log.save_steps)
             found = run_replay(
                 log.samples,
@@ -196,7 +196,7 @@ def _roles(texts: Iterable[str]) -> dict[str, list[str]]:
             )
         said = [key.strip() for key in keys.split(",") if key.strip()]
         told.setdefault(name.strip(), []).extend(said)
-    check_told(told)
+    check_roles(told)
     return told
 
 

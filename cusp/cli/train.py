@@ -47,7 +47,7 @@ def train(
     chosen = check(arguments, processes, gpus)
     if chosen == 1 and gpus <= 1:
         raise typer.Exit(train_main(arguments))
-    console().print(launch.said(chosen, gpus))
+    console().print(launch.start_message(chosen, gpus))
     raise typer.Exit(launch.run(arguments, chosen, gpus))
 
 

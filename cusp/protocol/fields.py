@@ -19,6 +19,7 @@ from cusp.ids import ULID_PATTERN
 
 MAX_MESSAGES = 5_000
 MAX_METRICS = 512
+MOST_FIELDS = 100  # of a request body
 MAX_NAME_LENGTH = 200
 MAX_TEXT_LENGTH = 32_768
 MAX_STEP = 2**53
@@ -116,7 +117,6 @@ Step = Annotated[int, Field(ge=0, le=MAX_STEP), NUMBER]
 Finite = Annotated[float, Field(allow_inf_nan=False), NUMBER]
 Positive = Annotated[int, Field(ge=1, le=MAX_STEP), NUMBER]
 Version = Annotated[Literal[1], NUMBER]
-MOST_FIELDS = 100
 
 
 class Body(BaseModel):

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from cusp.errors import CuspError
 from cusp.metrics import canonical_name, precedence
 from cusp.roles.explain import describe, formula
-from cusp.roles.rules import ROLES, SERIES, found, function_of
+from cusp.roles.rules import ROLES, SERIES, function_of, role_by_name
 from cusp.roles.values import Assignment, Member
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "Member",
     "RoleError",
     "assign",
-    "check_told",
+    "check_roles",
     "describe",
     "formula",
 ]
@@ -78,12 +78,12 @@ def assign(
                 missing.append(said)
             elif address not in taken:
                 taken.add(address)
-                rule = found(logged[address])
+                rule = role_by_name(logged[address])
                 members[role].append(Member(logged[address], "told", bad=rule.bad))
         if missing:
             absent[role] = tuple(missing)
     for address, name in logged.items():
-        rule = found(name)
+        rule = role_by_name(name)
         if rule.role is not None and address not in taken and rule.role not in told:
             members.setdefault(rule.role, []).append(Member(name, "rule", rule.why, rule.bad))
     untrained: list[str] = []
@@ -107,7 +107,7 @@ def assign(
     return Assignment(final, tuple(sorted(left_over)), absent, tuple(sorted(untrained)), unknown)
 
 
-def check_told(told: Mapping[str, Sequence[str]], names: Iterable[str] = ()) -> None:
+def check_roles(told: Mapping[str, Sequence[str]], names: Iterable[str] = ()) -> None:
     """Raise RoleError for an unknown role, a key in two roles, or a key that was never logged.
 
     Without `names` (the logged keys) every key is accepted.
@@ -188,7 +188,7 @@ def _with_other_key(member: Member, key: str) -> Member:
 
 def _covered(name: str, final: Mapping[str, tuple[Member, ...]]) -> bool:
     """Return whether the key's role is already filled by a key of higher precedence."""
-    rule = found(name)
+    rule = role_by_name(name)
     return rule.role is not None and any(m.source == "rule" for m in final.get(rule.role, ()))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from cusp.metrics import CANONICAL, canonical_name
-from cusp.roles.rules import found
+from cusp.roles.rules import role_by_name
 
 REWARDS = "rewards/"
 
@@ -19,7 +19,7 @@ def rank(name: str) -> int:
     known = canonical_name(name)
     if known in CANONICAL:
         return 0
-    return 1 if known.startswith(REWARDS) or found(name).role is not None else 2
+    return 1 if known.startswith(REWARDS) or role_by_name(name).role is not None else 2
 
 
 def by_rank(names: Iterable[str]) -> list[str]:

@@ -85,7 +85,7 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 
 
 @dataclass(frozen=True)
-class Found:
+class NameRole:
     """The role that a name implies or None, why, and whether a high value is bad (a failure rate)."""
 
     role: str | None
@@ -140,19 +140,19 @@ def is_apart(key: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def found(key: str) -> Found:
+def role_by_name(key: str) -> NameRole:
     """Return the role that a key's name implies.
 
-    >>> found("rewards/soft_format_reward_func").role, found("rewards/check_answer/mean").role
+    >>> role_by_name("rewards/soft_format_reward_func").role, role_by_name("rewards/check_answer/mean").role
     ('format', 'accuracy')
-    >>> found("format_failure_rate").bad, found("rewards/int_reward_func").role
+    >>> role_by_name("format_failure_rate").bad, role_by_name("rewards/int_reward_func").role
     (True, None)
     """
     name = canonical_name(key)
     if name in _BY_SERIES:
-        return Found(_BY_SERIES[name], f"the name of the {_BY_SERIES[name]} series")
+        return NameRole(_BY_SERIES[name], f"the name of the {_BY_SERIES[name]} series")
     if name in CANONICAL or is_apart(key):
-        return Found(None)
+        return NameRole(None)
     function = function_of(key)
     words = words_of(name if function is None else function)
     if function is None and (measure := _measure(set(words))):
@@ -161,55 +161,55 @@ def found(key: str) -> Found:
         words.pop()
     judged = _of_function(words) if function is not None else _of_key(words)
     failing = bool(_BAD & set(words)) and (function is None or bool(_RATES & set(words)))
-    return Found(judged.role, judged.why, failing and judged.role is not None)
+    return NameRole(judged.role, judged.why, failing and judged.role is not None)
 
 
-def _measure(words: set[str]) -> Found | None:
+def _measure(words: set[str]) -> NameRole | None:
     """Return the role of a key for mean completion length or entropy, under any trainer's name, or None."""
     if words <= _ENTROPIES and "entropy" in words:
-        return Found("entropy", "`entropy` in its name")
+        return NameRole("entropy", "`entropy` in its name")
     if words & _LENGTHS and words & _COMPLETIONS and not words & _NOT_MEAN:
-        return Found("length", "the length of completions")
+        return NameRole("length", "the length of completions")
     return None
 
 
-def _of_function(words: list[str]) -> Found:
+def _of_function(words: list[str]) -> NameRole:
     """Return the role of a reward function by the first rule that matches."""
     if _OTHER & set(words):
-        return Found(None)
+        return NameRole(None)
     if mixed := _mixed(words):
         return mixed
     form, right = _first(words, _is_form), _first(words, _RIGHT.__contains__)
     if form and not (right and "answer" in words and not form.endswith("format")):
-        return Found("format", f"`{form}` in its name")
+        return NameRole("format", f"`{form}` in its name")
     if right and not _NOT_RIGHT & set(words):
-        return Found("accuracy", f"`{right}` in its name")
+        return NameRole("accuracy", f"`{right}` in its name")
     sure = _first(words, lambda word: word.startswith(("verif", "succe")))
     looks, solves = _first(words, _is_looks), _solves(words)
     if looks and not sure:
-        return Found("format", f"`{looks}` in its name")
+        return NameRole("format", f"`{looks}` in its name")
     if (sure or solves) and not _NOT_RIGHT & set(words):
-        return Found("accuracy", f"`{sure or solves}` in its name")
-    return Found(None)
+        return NameRole("accuracy", f"`{sure or solves}` in its name")
+    return NameRole(None)
 
 
-def _of_key(words: list[str]) -> Found:
+def _of_key(words: list[str]) -> NameRole:
     """Return the role of a key that is not a reward function; only a clear name matches."""
     clear = {word for word in words if word in _RIGHT or _is_form(word) or word == "malformed"}
     said = {"exact", "match"} <= set(words) or ("answer" in words and bool(_BAD & set(words)))
     if not (clear or said):
-        return Found(None)
+        return NameRole(None)
     return _of_function(words)
 
 
-def _mixed(words: list[str]) -> Found | None:
+def _mixed(words: list[str]) -> NameRole | None:
     """Return the mixed result for a name that joins both kinds (`format_and_answer`), or None."""
     for place, word in enumerate(words[1:-1], 1):
         left, right = words[place - 1], words[place + 1]
         if word in _JOINERS:
             kinds = {_is_form(left) - _is_right(left), _is_form(right) - _is_right(right)}
             if kinds == {1, -1}:
-                return Found(None, "it mixes format and accuracy")
+                return NameRole(None, "it mixes format and accuracy")
     return None
 
 

@@ -17,7 +17,7 @@ from cusp.transport.spool import Spool
 WAIT_S = 15.0  # for the process that is shipping that spool: longer than one request's timeout
 
 
-def told(directory: Path, lost: Manifest, path: Path) -> Path | None:
+def report_lost(directory: Path, lost: Manifest, path: Path) -> Path | None:
     """Append to the spool of another run's last attempt that its checkpoint is no longer at `path`.
 
     Returns the attempt's folder, to be shipped. None when the run is not of this box, has its root
@@ -30,7 +30,7 @@ def told(directory: Path, lost: Manifest, path: Path) -> Path | None:
     roots = paths.roots(home)
     if not any(path.is_relative_to(root) for root in roots):
         return None
-    message = location.message(roots, *location.instead(roots, str(lost.run_id), lost, path))
+    message = location.message(roots, *location.other_copy(roots, str(lost.run_id), lost, path))
     last = lineage.newest(home)  # the folder's own note, not the greatest id: clocks may be wrong
     newest = attempts / last if last else None
     if newest is None or not (newest / "start.json").is_file():

@@ -60,9 +60,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         hold: bool = True,
     ) -> None:
         self.run = run
-        self.reading = TrainerReading(metadata or RunMetadata(), user_options.roles_told(roles))
+        self.reading = TrainerReading(metadata or RunMetadata(), user_options.checked_roles(roles))
         self._given: dict[str, Any] = {"project": project, "name": name, "tags": tags}
-        self._given |= {"policy": user_options.policy_told(policy), "config": config}
+        self._given |= {"policy": user_options.checked_policy(policy), "config": config}
         self._hold = hold
         self._attendance: Attendance | None = None
         self._idle = False
@@ -204,7 +204,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             log.warning(sentence)
         if args.save_total_limit is not None:
             self._mind_rotation(self.run, root, args.save_total_limit)
-        branches.give_up(root, self.run.id, after=state.global_step)
+        branches.abandon_later(root, self.run.id, after=state.global_step)
         path = root / f"checkpoint-{state.global_step}"
         if branches.is_unregistered(path, self.run.id):
             self.run.checkpoint(path, state.global_step)

@@ -60,27 +60,27 @@ def watch(
     find them: `{"format": ["my_tags"]}`. `policy` is a `cusp.Policy` or one of "stop", "propose", "watch".
     `evaluate(path)` returns a 0 or 1 for each problem; it is called on the kept and the last checkpoint
     when a training of one process has ended, and its values stay in `.scores`. `samples` completions of a
-    logged step are sent, 0 for none. ToldError (a ValueError) for an invalid argument.
+    logged step are sent, 0 for none. OptionError (a ValueError) for an invalid argument.
     """
     handler = getattr(trainer, "callback_handler", None)
     if handler is None or not hasattr(trainer, "add_callback"):
-        raise user_options.ToldError(
+        raise user_options.OptionError(
             f"watch() takes a trainer of TRL or transformers, not {type(trainer).__name__};"
             " for a loop of your own use cusp.init()"
         )
     if isinstance(samples, bool) or not isinstance(samples, int) or not 0 <= samples <= MOST_A_STEP:
-        raise user_options.ToldError(
+        raise user_options.OptionError(
             f"samples is {samples!r}; use a number from 0 to {MOST_A_STEP}"
         )
     if evaluate is not None and not callable(evaluate):
-        raise user_options.ToldError(
+        raise user_options.OptionError(
             f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path"
         )
-    given = user_options.run_told(project, name, tags, config, metadata)
-    asked = user_options.policy_told(policy)
+    given = user_options.checked_run(project, name, tags, config, metadata)
+    asked = user_options.checked_policy(policy)
     reading = {
         "metadata": metadata,
-        "roles": user_options.roles_told(roles, names_of(trainer)),
+        "roles": user_options.checked_roles(roles, names_of(trainer)),
         "samples": samples,
         "evaluate": evaluate,
     }

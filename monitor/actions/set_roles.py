@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cusp.roles.assign import check_told
+from cusp.roles.assign import check_roles
 from monitor.actions import decisions
 from monitor.actions.record import record
 from monitor.database.engine import Transaction
@@ -23,7 +23,7 @@ def set_roles(
     that has logged nothing yet takes any key.
     """
     numbers = points.names(tx, run.id)
-    check_told(told, [name for name in numbers if name != points.AT])
+    check_roles(told, [name for name in numbers if name != points.AT])
     before = run.metadata.get("roles") or {}
     after = {role: list(keys) for role, keys in told.items()}
     if after == before:

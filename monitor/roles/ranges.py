@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cusp.roles.assign import SERIES
-from cusp.roles.rules import found, function_of
+from cusp.roles.rules import function_of, role_by_name
 from cusp.roles.values import Assignment, Member
 from monitor.detector import RewardRange
 
@@ -42,7 +42,7 @@ def _of(
         if name is not None and name in declared:
             return declared[name]
     # An older client logged a function under its role's name, but declared its range under its own name.
-    same = [name for name in declared if found(f"rewards/{name}").role == role]
+    same = [name for name in declared if role_by_name(f"rewards/{name}").role == role]
     return declared[same[0]] if len(same) == len(members) == 1 else None
 
 

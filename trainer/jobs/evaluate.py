@@ -99,8 +99,8 @@ def _score_all(
             left_out.append(f"Step {candidate.step} was left out: {error}.")
             continue
         for evaluation in both:
-            monitor.post_evaluation(job, posted(candidate, evaluation))
-            say(told(candidate, evaluation))
+            monitor.post_evaluation(job, request_body(candidate, evaluation))
+            say(log_line(candidate, evaluation))
         scored.append(Candidate(candidate.roles, candidate.step, both[0], both[1]))
     heartbeat.report(total, total, "comparing")
     return scored, left_out
@@ -183,13 +183,13 @@ class Bench:
         return self._loaded[1]
 
 
-def posted(candidate: CandidateOrder, evaluation: Evaluation) -> dict[str, Any]:
+def request_body(candidate: CandidateOrder, evaluation: Evaluation) -> dict[str, Any]:
     """Return the evaluation as a request body for the monitor."""
     place = {"checkpoint_id": candidate.checkpoint_id, "roles": list(candidate.roles)}
     return {**place, "step": candidate.step, **dataclasses.asdict(evaluation)}
 
 
-def told(candidate: CandidateOrder, evaluation: Evaluation) -> str:
+def log_line(candidate: CandidateOrder, evaluation: Evaluation) -> str:
     """Return a log line on a scored candidate."""
     return (
         f"step {candidate.step} ({', '.join(candidate.roles)}), {evaluation.split} set:"

@@ -10,6 +10,15 @@ from webui.charts.series import downsample
 
 EVIDENCE_ORDER = ("format_reward", "completion_length", "accuracy_reward", "entropy")
 ALWAYS_DRAWN = (*EVIDENCE_ORDER, "format_volatility")
+FLAGS = (
+    # (role, label, marker symbol, size in px)
+    ("present", "saved", "line-ns-open", 8),
+    ("pinned", "pinned", "circle", 7),
+    ("pre-transition", "pre-transition", "triangle-up", 11),
+    ("best", "best", "star", 12),
+    ("production", "production", "diamond", 11),
+)
+GONE = ("missing", "corrupt")
 
 
 def evidence_traces(verdicts: Record | None) -> list[Json]:
@@ -103,17 +112,6 @@ def metric_traces(
             "line": {"color": color, "width": 2.2},
         },
     ]
-
-
-FLAGS = (
-    # role in the lane, what it means, marker symbol, size
-    ("present", "saved", "line-ns-open", 8),
-    ("pinned", "pinned", "circle", 7),
-    ("pre-transition", "pre-transition", "triangle-up", 11),
-    ("best", "best", "star", 12),
-    ("production", "production", "diamond", 11),
-)
-GONE = ("missing", "corrupt")
 
 
 def flag_role(checkpoint: Record) -> str:

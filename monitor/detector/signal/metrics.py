@@ -15,6 +15,9 @@ from monitor.detector.signal.history import Array
 from monitor.detector.types import RewardRange, RunShape
 
 FORMAT, ACCURACY, LENGTH, ENTROPY, VOLATILITY = range(5)
+COMPLETIONS_IF_UNKNOWN = 64  # a low noise floor; study, part 6
+HALF_PI = math.pi / 2
+_SPREAD_OFFSET = 0.3  # study, part 4
 _MOST = 1e30  # clips larger values, so that sums of squares stay finite
 _LEAST_RANGE = 1e-9
 
@@ -53,9 +56,6 @@ METRICS = (
     Metric("format_volatility", "format volatility", "volatility", "", "spread", 1, 0.3),
 )
 BAD = tuple(float(metric.bad) for metric in METRICS)
-COMPLETIONS_IF_UNKNOWN = 64  # a low noise floor; study, part 6
-HALF_PI = math.pi / 2
-_SPREAD_OFFSET = 0.3  # study, part 4
 
 
 def _telling(declared: RewardRange | None) -> RewardRange | None:

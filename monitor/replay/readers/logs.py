@@ -15,8 +15,7 @@ from pathlib import Path
 
 from cusp.metrics import canonical_name, precedence
 from cusp.roles.assign import assign
-from cusp.roles.rules import SERIES, function_of
-from cusp.roles.rules import found as rule
+from cusp.roles.rules import SERIES, function_of, role_by_name
 from monitor.detector import Sample
 from monitor.replay.readers.console import console_rows
 from monitor.replay.readers.delimited import delimited_rows, has_step_column
@@ -218,7 +217,9 @@ def _metrics(path: Path, row: Row) -> dict[str, float]:
 
 def _is_read(name: str) -> bool:
     """Return whether the detector uses the column."""
-    return canonical_name(name) in READ or bool(function_of(name) and rule(name).role in USED)
+    return canonical_name(name) in READ or bool(
+        function_of(name) and role_by_name(name).role in USED
+    )
 
 
 def _absent(value: object) -> bool:

@@ -151,11 +151,11 @@ def test_a_fresh_run_in_a_used_folder_leaves_the_others_manifests_and_splits_sha
         (path / "adapter_model.safetensors").write_bytes(b"weights")
         os.link(path / "adapter_model.safetensors", tmp_path / f"held-{step}")
         manifests[step] = manifest_checkpoints.write_manifest(path, step, run_id=run_id)
-    branches.give_up(tmp_path, RUN, after=0)
+    branches.abandon_later(tmp_path, RUN, after=0)
     assert not manifest_checkpoints.is_complete(tmp_path / "checkpoint-10"), (
         "its own branch is given up"
     )
-    assert manifest_checkpoints.formerly(tmp_path / "checkpoint-10") == manifests[10]
+    assert manifest_checkpoints.last_registered(tmp_path / "checkpoint-10") == manifests[10]
     assert manifest_checkpoints.verify(tmp_path / "checkpoint-20") == manifests[20], (
         "another run's is not"
     )

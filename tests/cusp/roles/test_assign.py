@@ -4,7 +4,7 @@ import pytest
 
 from cusp.errors import CuspError
 from cusp.metrics import canonical
-from cusp.roles.assign import RoleError, assign, check_told, describe
+from cusp.roles.assign import RoleError, assign, check_roles, describe
 
 SOFT, XML, RIGHT = (
     "rewards/soft_format_reward_func",
@@ -149,11 +149,11 @@ def test_what_cannot_be_meant_is_refused_with_the_way_out(
     told: dict[str, list[str]], words: str
 ) -> None:
     with pytest.raises(RoleError, match=words) as refused:
-        check_told(told)
+        check_roles(told)
     assert isinstance(refused.value, CuspError)
 
 
 def test_a_key_that_was_never_logged_is_refused_with_those_like_it() -> None:
     with pytest.raises(RoleError, match=r"was never logged.*rewards/soft_format_reward_func"):
-        check_told({"format": ["soft_formt_reward_func"]}, [SOFT, XML, "loss"])
-    check_told({"format": ["soft_format_reward_func"]}, [SOFT, XML])
+        check_roles({"format": ["soft_formt_reward_func"]}, [SOFT, XML, "loss"])
+    check_roles({"format": ["soft_format_reward_func"]}, [SOFT, XML])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cusp.roles.rules import found
+from cusp.roles.rules import role_by_name
 
 
 def _names(text: str) -> list[str]:
@@ -45,14 +45,14 @@ def test_a_reward_function_has_the_role_that_its_name_says(
 ) -> None:
     for name in names:
         for key in (f"rewards/{name}", f"rewards/{name}/mean", f"train/rewards/{name}/mean"):
-            assert found(key).role == role, key
+            assert role_by_name(key).role == role, key
         for key in (
             f"rewards/{name}/std",
             f"eval_rewards/{name}/mean",
             f"eval/rewards/{name}/mean",
             f"profiling/Time taken: GRPOTrainer.{name}",
         ):
-            assert found(key).role is None, key
+            assert role_by_name(key).role is None, key
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_a_reward_function_has_the_role_that_its_name_says(
     ],
 )
 def test_a_clear_key_that_is_no_function_has_its_role(key: str, role: str) -> None:
-    assert found(key).role == role
-    assert not found(key).bad
+    assert role_by_name(key).role == role
+    assert not role_by_name(key).bad
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_a_clear_key_that_is_no_function_has_its_role(key: str, role: str) -> No
     ],
 )
 def test_of_a_failure_rate_up_is_bad(key: str, role: str) -> None:
-    assert (found(key).role, found(key).bad) == (role, True)
+    assert (role_by_name(key).role, role_by_name(key).bad) == (role, True)
 
 
 def test_what_is_trained_as_a_reward_is_good_upwards_whatever_it_punishes() -> None:
-    assert not found("rewards/format_penalty").bad
-    assert not found("rewards/invalid_format_reward").bad
+    assert not role_by_name("rewards/format_penalty").bad
+    assert not role_by_name("rewards/invalid_format_reward").bad
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_what_is_trained_as_a_reward_is_good_upwards_whatever_it_punishes() -> N
     ),
 )
 def test_any_other_key_has_no_role_of_the_training(key: str) -> None:
-    assert found(key).role in (None, "reward_std")
+    assert role_by_name(key).role in (None, "reward_std")
