@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
 
-# By judgement (doc, "Hard collapse"), except `_CHANCE`. Without all of these rules the zoo is the same.
+# By judgement (doc, "Hard collapse"), as are the numbers in the rules below, except `_CHANCE`. Without all of
+# these rules the zoo's results are the same.
 _GONE = 0.05  # share of a reward's range
 _CHANCE = 16.0  # -ln of the probability of such a row: ln(1e7) = 16.1
 _SLOW = 0.03  # least smoothing rate of the usual level of a reward and of entropy

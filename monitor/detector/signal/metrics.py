@@ -19,7 +19,7 @@ COMPLETIONS_IF_UNKNOWN = 64  # a low noise floor; study, part 6
 HALF_PI = math.pi / 2
 _SPREAD_OFFSET = 0.3  # study, part 4
 _MOST = 1e30  # clips larger values, so that sums of squares stay finite
-_LEAST_RANGE = 1e-9
+_LEAST_RANGE = 1e-9  # guards the division by a range
 
 
 def measured(metrics: Mapping[str, float], name: str) -> float | None:
@@ -100,6 +100,7 @@ class Scale:
         if self.linear:
             self.least, self.greatest = min(self.least, raw), max(self.greatest, raw)
             return raw
+        # 3/8 and 3/4 are Anscombe's (1948), for the variance near 0 and 1.
         width = (self.range.high - self.range.low) or 1.0
         share = min(max((raw - self.range.low) / width, 0.0), 1.0)
         return math.asin(math.sqrt((self.count * share + 0.375) / (self.count + 0.75)))
