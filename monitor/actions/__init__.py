@@ -1,1 +1,1 @@
-"""What a person or the policy does to a run: stop, promote, evaluate, resume, delete, set its roles."""
+"""Actions on a run, by a person or the policy: stop, promote, evaluate, resume, delete, set its roles."""

@@ -1,4 +1,4 @@
-"""What a route works with: the database, the ingest, the hub, the configuration."""
+"""FastAPI dependency of the routes: database, ingest, hub, configuration."""
 
 from typing import Annotated
 

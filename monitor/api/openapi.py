@@ -1,4 +1,4 @@
-"""What /openapi.json says of errors, and the answers a route declares beyond its usual one.
+"""Errors in /openapi.json, and the additional responses that a route declares.
 
 Errors are RFC 9457 problem documents. Those that follow from a route's form are declared here for every
 route, so that none is forgotten: a token can be missing, a body too large, a database away. A route

@@ -1,4 +1,4 @@
-"""What a route asks of a request's grant: `needs("control")` in its dependencies, and `GrantDep`.
+"""Permission checks of the routes: `needs("control")` in their dependencies, and `GrantDep`.
 
 A route without `needs` fails a test. A token that is limited to a project or a run reaches only routes
 whose path names one of its runs (or something of one); a route that lists or announces runs declares

@@ -1,4 +1,4 @@
-"""Who may ask for what: tokens, scopes and the runs they are limited to."""
+"""Grants: the scopes of a token and the runs it is limited to."""
 
 import base64
 import hashlib

@@ -1,1 +1,1 @@
-"""What the passing of time does: expiry and retention."""
+"""Background threads: expiry and retention."""

@@ -1,4 +1,4 @@
-"""How far the attempts of a run reach, and from which step on a batch changes what counts. Pure."""
+"""Step range of each attempt of a run, and the first step that a batch changes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a batch says of the trainer's life: when it was heard of, when it ended, and what it is answered."""
+"""Liveness of a trainer from its batches: last sign of life, end, and the reply to it."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace

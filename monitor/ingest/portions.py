@@ -1,4 +1,4 @@
-"""Where a batch is cut, so that every decision falls as if each message had come alone.
+"""Splits a batch at the messages that can trigger a decision, so that batching never changes an outcome.
 
 Points are stored and folded many at a time, but a decision is taken on the verdict after one message,
 with the checkpoints and commands that were known then. The message that leads to a decision, and the

@@ -1,4 +1,4 @@
-"""Which metrics a run has room for: those that the detector can use always find some.
+"""Quota of metric names per run; metrics that the detector uses are always admitted.
 
 The first 2,000 names would otherwise be the only ones, and a metric whose name changes with each step
 would lock the format reward out.

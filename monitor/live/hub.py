@@ -1,4 +1,4 @@
-"""Who is listening to which run."""
+"""Subscriptions of the event streams to runs."""
 
 import asyncio
 from collections.abc import Set

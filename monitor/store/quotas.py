@@ -1,4 +1,4 @@
-"""How much of each kind there is already."""
+"""Counts of stored objects, for the quotas."""
 
 from sqlalchemy import Connection, Table, func, select
 

@@ -1,4 +1,4 @@
-"""What the detector found and what was decided: verdicts, change points, decisions."""
+"""Verdicts, change points and decisions of a run."""
 
 from collections.abc import Sequence
 from typing import Any

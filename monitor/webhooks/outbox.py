@@ -1,4 +1,4 @@
-"""What webhooks are told, and when a delivery is tried again. Telling writes to the outbox only.
+"""Outbox of webhook events, and the retry schedule of deliveries. Emitting an event only writes a row.
 
 `emit` is called in the transaction of what it tells of: either both are stored or neither is. The
 courier (monitor/webhooks/delivery.py) sends what is in the outbox afterwards.

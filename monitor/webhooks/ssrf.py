@@ -1,4 +1,4 @@
-"""Where a webhook may point: the rules for its URL and for the addresses its name resolves to. Pure.
+"""SSRF guard of webhooks: rules for the URL and for the addresses that its host resolves to. Pure.
 
 A monitor stands inside a network that its callers do not; whoever may add a webhook must not gain a way
 in. The rules speak about addresses, not names: a name, an unusual spelling (`0x7f.1`) or a DNS answer

@@ -1,4 +1,4 @@
-"""What a run has logged: series, verdicts, change points, samples, refused messages, its audit log."""
+"""Routes for a run's history: series, verdicts, change points, samples, refused messages, audit log."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who did what: one row for every act, in the transaction of the act. It outlives the run."""
+"""Audit log: one row for every action, written in its transaction; outlives the run."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar

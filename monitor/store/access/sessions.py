@@ -1,4 +1,4 @@
-"""What of browsers' sessions is stored: the secret that signs them, and which were ended."""
+"""Browser sessions: the signing secret, and the sessions that were logged out."""
 
 from sqlalchemy import Connection, delete, select
 
