@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from cusp.errors import CuspError
 from cusp.metrics import canonical_name, precedence
-from cusp.roles.explain import describe, formula
+from cusp.roles.describe import describe, formula
 from cusp.roles.rules import ROLES, SERIES, found, function_of
 from cusp.roles.values import Assignment, Member
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cusp import terminal, user_options
-from cusp.checkpoints.registry import Place
+from cusp.checkpoints.registry import LocalCheckpoint
 from cusp.protocol.run import Policy, RunMetadata
 from cusp.run import Run
 from cusp.trl.callback import CuspCallback
@@ -30,7 +30,7 @@ class Watched:
         return self.run.url if self.run is not None else None
 
     @property
-    def kept(self) -> Place | None:
+    def kept(self) -> LocalCheckpoint | None:
         """The checkpoint that was kept, `.step` and `.path`; settled when `train()` has returned."""
         return self.run.kept if self.run is not None else None
 

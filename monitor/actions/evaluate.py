@@ -11,7 +11,7 @@ from monitor.detector import Transition
 from monitor.policy import availability, candidates
 from monitor.policy.candidates import Candidate
 from monitor.policy.decide import Saved
-from monitor.roles.reading import watched
+from monitor.roles.stored_series import watched
 from monitor.store import changes, jobs, runs, verdicts
 from monitor.store.access import audit
 from monitor.verdicts.encoding import confirmed, from_json

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fastapi.sse import format_sse_event
 
 from monitor.database.engine import Database, Transaction
-from monitor.roles.series import role_series
+from monitor.roles.role_series import role_series
 from monitor.schemas import base
 from monitor.store import changes as changes_table
 from monitor.store import points, runs, verdicts

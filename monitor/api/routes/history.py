@@ -14,7 +14,7 @@ from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
 from monitor.database.engine import Transaction
 from monitor.errors import NotFound
-from monitor.roles.reading import shown_series
+from monitor.roles.stored_series import shown_series
 from monitor.schemas import access, base, run, series
 from monitor.schemas.base import Json
 from monitor.schemas.downsample import thin
