@@ -62,8 +62,31 @@ def watch(
     when a training of one process has ended, and its values stay in `.scores`. `samples` completions of a
     logged step are sent, 0 for none. ToldError (a ValueError) when an argument means nothing.
     """
-    handler = getattr(trainer, "callback_handler", None)
-    if handler is None or not hasattr(trainer, "add_callback"):
+    _check(trainer, samples, evaluate)
+    given = user_options.run_told(project, name, tags, config, metadata)
+    asked = user_options.policy_told(policy)
+    reading = {
+        "metadata": metadata,
+        "roles": user_options.roles_told(roles, names_of(trainer)),
+        "samples": samples,
+        "evaluate": evaluate,
+    }
+    attached = trainer.callback_handler.callbacks
+    callback = next((c for c in attached if isinstance(c, CuspCallback)), None)
+    if callback is None:
+        callback = CuspCallback()
+        trainer.add_callback(callback)
+    elif trainer.is_world_process_zero():
+        terminal.say(
+            "this trainer has Cusp attached already; what is told now is added to that one"
+        )
+    callback.read(trainer, reading=reading, policy=asked, **given)
+    return Watched(callback)
+
+
+def _check(trainer: Any, samples: Any, evaluate: Any) -> None:
+    """Raise ToldError for a trainer that takes no callbacks, and for a value that means nothing."""
+    if getattr(trainer, "callback_handler", None) is None or not hasattr(trainer, "add_callback"):
         raise user_options.ToldError(
             f"watch() takes a trainer of TRL or transformers, not {type(trainer).__name__};"
             " for a loop of your own use cusp.init()"
@@ -76,21 +99,3 @@ def watch(
         raise user_options.ToldError(
             f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path"
         )
-    given = user_options.run_told(project, name, tags, config, metadata)
-    asked = user_options.policy_told(policy)
-    reading = {
-        "metadata": metadata,
-        "roles": user_options.roles_told(roles, names_of(trainer)),
-        "samples": samples,
-        "evaluate": evaluate,
-    }
-    callback = next((c for c in handler.callbacks if isinstance(c, CuspCallback)), None)
-    if callback is None:
-        callback = CuspCallback()
-        trainer.add_callback(callback)
-    elif trainer.is_world_process_zero():
-        terminal.say(
-            "this trainer has Cusp attached already; what is told now is added to that one"
-        )
-    callback.read(trainer, reading=reading, policy=asked, **given)
-    return Watched(callback)
