@@ -154,7 +154,8 @@ def test_the_layers_told_are_those_that_are_enforced() -> None:
         if contract["type"] == "layers"
     }
     told = dict(line.split(maxsplit=1) for line in blocks(ARCHITECTURE)[1].splitlines())
-    assert told == enforced
+    lines = "\n".join(f"{name:9} {layers}" for name, layers in enforced.items())
+    assert told == enforced, f"write these lines into {ARCHITECTURE}:\n{lines}"
 
 
 def test_the_index_has_every_document_once() -> None:
