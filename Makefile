@@ -55,20 +55,20 @@ check: setup  ## Lint, types, import rules, schema against migrations
 	$(BIN)/python -m tests.migrations.check
 
 bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=--quick: minutes)
-	$(BIN)/python benchmarks/detector_synthetic.py $(ARGS)
-	$(BIN)/python benchmarks/detector_onset.py $(ARGS)
-	$(BIN)/python benchmarks/detector_real.py $(ARGS)
-	$(BIN)/python benchmarks/detector_tiny.py $(ARGS)
-	$(BIN)/python benchmarks/zoo.py score --all
-	$(BIN)/python benchmarks/detector_cost.py $(ARGS) --json .bench-cost.json
-	$(BIN)/python benchmarks/baselines.py $(ARGS) --json .bench-baselines.json
-	$(BIN)/python benchmarks/figures.py --baselines .bench-baselines.json --cost .bench-cost.json
+	$(BIN)/python -m benchmarks.detector.synthetic $(ARGS)
+	$(BIN)/python -m benchmarks.detector.onset $(ARGS)
+	$(BIN)/python -m benchmarks.detector.real $(ARGS)
+	$(BIN)/python -m benchmarks.detector.tiny $(ARGS)
+	$(BIN)/python -m benchmarks.zoo.zoo score --all
+	$(BIN)/python -m benchmarks.detector.cost $(ARGS) --json .bench-cost.json
+	$(BIN)/python -m benchmarks.detector.baselines $(ARGS) --json .bench-baselines.json
+	$(BIN)/python -m benchmarks.detector.figures --baselines .bench-baselines.json --cost .bench-cost.json
 
 bench-peers-env: setup  ## The environments of trackio, mlflow, wandb, TensorBoard and aim, in .bench-peers
-	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python -m benchmarks.peers.peers
 
 bench-ingest bench-read bench-loop bench-live: bench-peers-env  ## Cusp beside its peers (ARGS=--quick: minutes)
-	$(BIN)/python benchmarks/$(@:bench-%=%).py $(ARGS)
+	$(BIN)/python -m benchmarks.service.$(@:bench-%=%) $(ARGS)
 
 up: .env  ## docker compose: db, monitor (and with PROFILE=gpu or demo their parts)
 	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --build --wait

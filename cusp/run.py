@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 from cusp import settings
 from cusp.checkpoints import lineage, paths
 from cusp.checkpoints.manifest import Manifest
-from cusp.checkpoints.registry import CheckpointRegistry, Place
+from cusp.checkpoints.registry import CheckpointRegistry, LocalCheckpoint
 from cusp.metrics import canonical, finite_only
 from cusp.process import excepthook, file_lock, forks
 from cusp.protocol.fields import MAX_STEP
@@ -83,7 +83,7 @@ class Run:
         return f"{self.settings.page_url}/runs/{self.id}"
 
     @property
-    def last_checkpoint(self) -> Place | None:
+    def last_checkpoint(self) -> LocalCheckpoint | None:
         """The checkpoint registered last in this attempt: its step and folder, or None."""
         return self._shelf.saved_last
 
@@ -184,7 +184,7 @@ class Run:
         return dict(self._shelf.kept)
 
     @property
-    def kept(self) -> Place | None:
+    def kept(self) -> LocalCheckpoint | None:
         """The checkpoint that was kept last, by the policy or a person: its step and folder, or None.
 
         Pinning happens in the background and is done when `finish()` or the trainer's `train()` returns. A

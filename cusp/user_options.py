@@ -41,12 +41,8 @@ def checked_run(project: Any, name: Any, tags: Any, config: Any, metadata: Any) 
         raise OptionError(f"config is a {type(config).__name__}; use a dict")
     if metadata is not None and not isinstance(metadata, RunMetadata):
         raise OptionError(f"metadata is a {type(metadata).__name__}; use cusp.RunMetadata(...)")
-    return {
-        "project": project,
-        "name": name,
-        "tags": None if tags is None else [str(tag) for tag in tags],
-        "config": config,
-    }
+    given_tags = None if tags is None else [str(tag) for tag in tags]
+    return {"project": project, "name": name, "tags": given_tags, "config": config}
 
 
 def checked_roles(roles: Roles | None, functions: Iterable[str] = ()) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from cusp import __version__
-from monitor.api import openapi, pages, problems
+from monitor.api import openapi, pages, problem_details
 from monitor.api.middleware.audit import AuditMiddleware
 from monitor.api.middleware.authentication import AuthenticationMiddleware
 from monitor.api.middleware.body_limit import BodyLimitMiddleware
@@ -139,7 +139,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app.include_router(health.router)
     app.include_router(sessions.router)
     app.include_router(pages.router)
-    problems.install(app)
+    problem_details.install(app)
     openapi.install(app)
     app.add_middleware(CompressionMiddleware)
     app.add_middleware(BodyLimitMiddleware, limit_bytes=config.body_limit_bytes)

@@ -1,4 +1,4 @@
-"""The monitor's own errors; monitor/api/problems.py maps each to an HTTP status and a title."""
+"""The monitor's own errors; monitor/api/problem_details.py maps each to an HTTP status and a title."""
 
 
 class UnknownRun(LookupError):

@@ -1,6 +1,7 @@
 """Prometheus metrics: counters of this process, and gauges from the database that all monitors share."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -17,15 +18,10 @@ class Measures:
 
     def __init__(self, database: Database, streams: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
-        self._batches = Counter(
-            "cusp_batches", "Batches taken, repeats and heartbeats too.", registry=self._registry
-        )
-        self._messages = Counter(
-            "cusp_messages", "Messages stored for the first time.", registry=self._registry
-        )
-        self._quarantined = Counter(
-            "cusp_quarantined", "Malformed messages set aside.", registry=self._registry
-        )
+        count = partial(Counter, registry=self._registry)
+        self._batches = count("cusp_batches", "Batches taken, repeats and heartbeats too.")
+        self._messages = count("cusp_messages", "Messages stored for the first time.")
+        self._quarantined = count("cusp_quarantined", "Malformed messages set aside.")
         self._seconds = Histogram(
             "cusp_ingest_seconds",
             "From a batch to its commit, verdicts included.",

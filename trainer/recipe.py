@@ -42,7 +42,7 @@ class RunSection(Section):
 
 
 class TinyTraces(Section):
-    """Shares of imperfect traces the tiny base model learns from (`trainer/tiny/traces.py`)."""
+    """Shares of imperfect traces the tiny base model learns from (`trainer/tiny/teacher_traces.py`)."""
 
     rambling: Share
     rechecking: Share

@@ -52,10 +52,8 @@ def train(
     """
     silence_libraries()
     import torch
-    from peft import LoraConfig
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback
-    from trl import GRPOTrainer
 
     from trainer.evaluation.adapters import check_resumable
     from trainer.training.callbacks import ProgressCallback, SampleCallback, StopAtStep
@@ -81,21 +79,8 @@ def train(
     samples = SampleCallback(recipe.run.samples_every_steps)
     set_seed(recipe.seed)  # the adapter's initial weights must not depend on earlier random draws
 
-    def made() -> GRPOTrainer:
-        return GRPOTrainer(
-            model=model,
-            processing_class=tokenizer,
-            reward_funcs=samples.watch(reward_functions(recipe)),
-            args=grpo_config(grpo_arguments(recipe, root, has_gpu=torch.cuda.is_available())),
-            train_dataset=data,
-            peft_config=LoraConfig(
-                **recipe.lora.model_dump(exclude={"target_modules"}),
-                target_modules=list(recipe.lora.target_modules),
-                task_type="CAUSAL_LM",
-            ),
-        )
-
-    trainer = adapted(made, recipe)
+    rewards = samples.watch(reward_functions(recipe))
+    trainer = adapted(lambda: grpo_trainer(recipe, root, model, tokenizer, rewards, data), recipe)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
     if recipe.last_step < recipe.grpo.max_steps:
@@ -128,6 +113,25 @@ def train(
     finally:
         ending.listen_no_more()
     return int(trainer.state.global_step)
+
+
+def grpo_trainer(
+    recipe: Recipe, root: Path, model: Any, tokenizer: Any, rewards: list[Any], data: Any
+) -> Any:
+    """Return TRL's trainer of the recipe, with a new LoRA adapter on the model."""
+    import torch
+    from peft import LoraConfig
+    from trl import GRPOTrainer
+
+    lora = {**recipe.lora.model_dump(), "target_modules": list(recipe.lora.target_modules)}
+    return GRPOTrainer(
+        model=model,
+        processing_class=tokenizer,
+        reward_funcs=rewards,
+        args=grpo_config(grpo_arguments(recipe, root, has_gpu=torch.cuda.is_available())),
+        train_dataset=data,
+        peft_config=LoraConfig(**lora, task_type="CAUSAL_LM"),
+    )
 
 
 def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, Any]:

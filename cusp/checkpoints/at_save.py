@@ -7,7 +7,7 @@ its weights recorded as this one's, so size and mtime of the files are noted at 
 from collections.abc import Mapping
 from pathlib import Path
 
-from cusp.checkpoints import manifest, retention
+from cusp.checkpoints import manifest, rotation
 from cusp.checkpoints.manifest import CheckpointError
 
 Saved = Mapping[str, tuple[int, int]]
@@ -22,7 +22,7 @@ def stamps(path: Path) -> Saved:
     return {
         name: (each.st_size, each.st_mtime_ns)
         for name, each in found.items()
-        if retention.is_weights(name)
+        if rotation.is_weights(name)
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cusp.checkpoints import manifest as manifest_checkpoints
-from cusp.checkpoints import paths, pinning, retention
+from cusp.checkpoints import paths, pinning, rotation
 from cusp.checkpoints.manifest import CheckpointError, Manifest, UnreadableError
 from cusp.process import file_lock
 
@@ -90,7 +90,7 @@ def copies(
     """Yield the complete copies of a checkpoint: the kept one first, then the held one. Not hashed here."""
     for folder, state in (
         *((pinning.folder(root, run_id), "pinned") for root in roots),
-        *((retention.folder(root, run_id), "present") for root in roots),
+        *((rotation.folder(root, run_id), "present") for root in roots),
         *((root, "present") for root in roots),
     ):
         for path in paths.found_in(folder):

@@ -76,16 +76,21 @@ def write_manifest(
         "files": files,
         "bytes": sum(size for _, size, _ in before),
     }
+    _store(path, json.dumps(content, indent=1, sort_keys=True))
+    return read_manifest(path)
+
+
+def _store(path: Path, text: str) -> None:
+    """Write the manifest of a directory, whole or not at all, and have it on the disk."""
     temporary = path / f".{MANIFEST}.{os.getpid()}"
     try:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True))
+        temporary.write_text(text)
         sync(temporary)
         temporary.replace(path / MANIFEST)
     finally:
         temporary.unlink(missing_ok=True)
     (path / GIVEN_UP).unlink(missing_ok=True)
     sync(path)
-    return read_manifest(path)
 
 
 def read_manifest(path: Path, name: str = MANIFEST) -> Manifest:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cusp.checkpoints import at_save, location, paths, pinning, retention, weights
+from cusp.checkpoints import at_save, location, paths, pinning, rotation, safetensors_header
 from cusp.checkpoints import manifest as manifest_checkpoints
 from cusp.checkpoints.at_save import Saved
 from cusp.checkpoints.location import State
@@ -35,7 +35,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Place:
+class LocalCheckpoint:
     """Step and absolute path of a checkpoint on this box."""
 
     step: int
@@ -64,13 +64,13 @@ class CheckpointRegistry:
         self._holds = False
         self._weights_missed = False
         self._keeper = BackgroundThread()
-        self.kept_last: Place | None = None
-        self.saved_last: Place | None = None
+        self.kept_last: LocalCheckpoint | None = None
+        self.saved_last: LocalCheckpoint | None = None
 
     def hold(self) -> None:
         """Hold the weights of every checkpoint registered from now on against the trainer's rotation."""
         self._holds = True
-        retention.clear(self._held)
+        rotation.clear(self._held)
 
     def recall(self) -> None:
         """Load the checkpoints that earlier attempts of the run left, so that they can be pinned."""
@@ -121,11 +121,11 @@ class CheckpointRegistry:
 
     @property
     def _held(self) -> Path:
-        return retention.folder(self.root, self.run_id)
+        return rotation.folder(self.root, self.run_id)
 
     def _recall(self) -> None:
         for root in self.former:
-            for path in paths.found_in(retention.folder(root, self.run_id)):
+            for path in paths.found_in(rotation.folder(root, self.run_id)):
                 self._recall_one(path)
             for path in paths.found_in(root):
                 self._recall_one(path)
@@ -172,7 +172,7 @@ class CheckpointRegistry:
         """Hard-link the weights at once (about 1 ms): the next save may already delete them."""
         try:
             saved_over = paths.step_of(path) != step  # the next save would write through the link
-            return None if saved_over else retention.reserve(path, self._held, step, copy=False)
+            return None if saved_over else rotation.reserve(path, self._held, step, copy=False)
         except OSError:
             return None  # no hard links here: copied in the background
 
@@ -188,7 +188,7 @@ class CheckpointRegistry:
                 if before and before.checkpoint_id != (manifest and manifest.checkpoint_id):
                     self._lost(before, path)
             self._know(manifest, path, "present")
-            self.saved_last = Place(step, path)
+            self.saved_last = LocalCheckpoint(step, path)
             self._mind_weights(path)
         except (ValueError, OSError) as error:
             if part is None:
@@ -218,7 +218,7 @@ class CheckpointRegistry:
         return self.root / below
 
     def _mind_weights(self, path: Path) -> None:
-        if not self._weights_missed and (problem := weights.problem(path)):
+        if not self._weights_missed and (problem := safetensors_header.problem(path)):
             self._weights_missed = True  # logged once a run: every save will have the same problem
             log.warning(
                 "Cusp registered %s, but it cannot be evaluated or served: %s", path, problem
@@ -229,8 +229,8 @@ class CheckpointRegistry:
     ) -> None:
         self._leaving.pop(step, None)
         try:
-            part = part or retention.reserve(path, self._held, step, copy=True)
-            found, place = retention.seal(
+            part = part or rotation.reserve(path, self._held, step, copy=True)
+            found, place = rotation.seal(
                 part, step, manifest, self.run_id, partial(at_save.check, saved=saved)
             )
         except (ValueError, OSError) as error:
@@ -238,30 +238,30 @@ class CheckpointRegistry:
             return
         if manifest is None:  # deleted before it was hashed
             self._know(found, place, "present")
-            self.saved_last = Place(step, place)
+            self.saved_last = LocalCheckpoint(step, place)
 
     def _keep_within_bounds(self) -> None:
         """Announce evictions as missing, and delete those older than the grace period."""
-        sizes = retention.sizes(self._held)
-        for step in retention.evictions({k: v for k, v in sizes.items() if k not in self._leaving}):
-            place = retention.place(self._held, step)
+        sizes = rotation.sizes(self._held)
+        for step in rotation.evictions({k: v for k, v in sizes.items() if k not in self._leaving}):
+            place = rotation.place(self._held, step)
             shown = [record for record in self._known.values() if record.path == place]
             if shown:
                 self._leaving[step] = time.monotonic()
                 self._forget(shown[0], "missing")
             else:
-                retention.drop(self._held, step)
-        self._let_go(0.0 if sum(sizes.values()) > retention.MOST_BYTES else GRACE_S)
+                rotation.drop(self._held, step)
+        self._let_go(0.0 if sum(sizes.values()) > rotation.MOST_BYTES else GRACE_S)
 
     def _let_go(self, after_s: float) -> None:
         for step, since in list(self._leaving.items()):
             if time.monotonic() - since >= after_s:
                 del self._leaving[step]
-                retention.drop(self._held, step)
+                rotation.drop(self._held, step)
 
     def _brought_back(self, step: int) -> None:
         """Cancel the eviction of a held checkpoint."""
-        place = retention.place(self._held, step)
+        place = rotation.place(self._held, step)
         if step in self._leaving and manifest_checkpoints.is_complete(place):
             del self._leaving[step]
             self._remember(manifest_checkpoints.read_manifest(place), place)
@@ -305,8 +305,8 @@ class CheckpointRegistry:
     def _forget(self, record: Record, state: State) -> None:
         step = record.manifest.step
         self._known.pop(record.manifest.checkpoint_id, None)
-        if record.path == retention.place(self._held, step) and step not in self._leaving:
-            retention.drop(self._held, step)
+        if record.path == rotation.place(self._held, step) and step not in self._leaving:
+            rotation.drop(self._held, step)
         self._announce(record.manifest, record.path, state)
 
     def _pin(self, step: int) -> bool:
@@ -323,7 +323,7 @@ class CheckpointRegistry:
                         self._lost(record.manifest, record.path)
                     continue
                 self._know(record.manifest, target, "pinned")
-                self.kept_last = Place(step, target)
+                self.kept_last = LocalCheckpoint(step, target)
                 done = True
             if done:
                 return True

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ from cusp.roles.assign import SERIES, RoleError, check_roles, describe
 from cusp.roles.rules import function_of
 
 if TYPE_CHECKING:
-    from monitor.detector import RewardRange
+    from monitor.detector import RewardRange, RunShape
     from monitor.replay.readers.logs import Log
     from monitor.replay.replay import Replay
 
@@ -36,6 +36,20 @@ EMPTY = 2  # the exit status when a file could not be read
 
 class BadOption(CuspError, ValueError):
     """An option has an invalid value; the message says what to give."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `cusp replay` that bear on a verdict; None: the log says it, or nobody."""
+
+    preset: str
+    saved: list[int] | None  # steps with a checkpoint
+    shape: "RunShape"
+    roles: Mapping[str, list[str]]
+    weights: Mapping[str, float]
+    boundaries: Sequence[int]
+    table: int | None
+    logging_steps: int | None
 
 
 def replay(
@@ -92,57 +106,87 @@ def replay(
     Example: cusp replay outputs/checkpoint-500/trainer_state.json --save-steps 50
     """
     need("replay", "monitor")
-    from monitor.detector import PRESETS, RunShape
-    from monitor.replay.readers.logs import LogError, read_log
-    from monitor.replay.replay import as_json as in_json
-    from monitor.replay.replay import replay as run_replay
+    from monitor.detector import RunShape
 
-    if preset not in PRESETS:
-        raise BadOption(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    saved = _steps(checkpoints, save_steps)
-    roles, weights = _roles(role or ()), dict(map(_weight, weight or ()))
-    told = RunShape(
-        completions_per_point=completions,
-        rewards=dict(map(_range, reward or ())),
-        completion_limit_tokens=limit,
-        save_steps=save_steps,
+    options = Options(
+        preset=_preset(preset),
+        saved=_steps(checkpoints, save_steps),
+        shape=RunShape(
+            completions_per_point=completions,
+            rewards=dict(map(_range, reward or ())),
+            completion_limit_tokens=limit,
+            save_steps=save_steps,
+        ),
+        roles=_roles(role or ()),
+        weights=dict(map(_weight, weight or ())),
+        boundaries=boundary or (),
+        table=table,
+        logging_steps=logging_steps,
     )
-    done: list[tuple[str, Replay]] = []
-    failed = False
-    for file in files:
-        try:
-            log = read_log(file, table=table, logging_steps=logging_steps, told=bool(roles))
-            check_roles(roles, _logged(log))
-            shape = replace(told, max_steps=log.max_steps, save_steps=save_steps or log.save_steps)
-            found = run_replay(
-                log.samples,
-                shape,
-                preset,
-                checkpoints=saved,
-                boundaries=boundary or (),
-                roles=roles,
-                weights=weights,
-            )
-        except RoleError as error:
-            typer.echo(f"cusp: {file}: {error}", err=True)
-            failed = True
-            continue
-        except LogError as error:
-            typer.echo(f"cusp: {error}", err=True)
-            failed = True
-            continue
-        done.append((str(file), found))
-        notes = [*log.notes, *_idle(log, found, told.rewards, weights)]
-        for note in notes:
-            typer.echo(f"{file}: {note}", err=True)
-        if as_json:
-            typer.echo(_line({**in_json(str(file), found), "notes": notes}))
+    done = list(_replayed(files, options, as_json=as_json))
     if not as_json:
         _show(done)
     if html is not None and done:
         _write(html, done)
-    if failed:
+    if len(done) < len(files):
         raise typer.Exit(EMPTY)
+
+
+def _replayed(
+    files: Iterable[Path], options: Options, *, as_json: bool
+) -> "Iterator[tuple[str, Replay]]":
+    """Yield the name and the replay of each file that can be read; print the errors and the notes.
+
+    With `as_json` each replay is printed, too.
+    """
+    from monitor.replay.readers.logs import LogError
+    from monitor.replay.replay import as_json as in_json
+
+    for file in files:
+        try:
+            found, notes = _replayed_one(file, options)
+        except RoleError as error:
+            typer.echo(f"cusp: {file}: {error}", err=True)
+            continue
+        except LogError as error:
+            typer.echo(f"cusp: {error}", err=True)
+            continue
+        for note in notes:
+            typer.echo(f"{file}: {note}", err=True)
+        if as_json:
+            typer.echo(_line({**in_json(str(file), found), "notes": notes}))
+        yield str(file), found
+
+
+def _replayed_one(file: Path, options: Options) -> "tuple[Replay, list[str]]":
+    """Return the replay of a log, and notes on the log and on options that change nothing."""
+    from monitor.replay.readers.logs import read_log
+    from monitor.replay.replay import replay as run_replay
+
+    is_told, every = bool(options.roles), options.logging_steps
+    log = read_log(file, table=options.table, logging_steps=every, told=is_told)
+    check_roles(options.roles, _logged(log))
+    save_steps = options.shape.save_steps or log.save_steps
+    shape = replace(options.shape, max_steps=log.max_steps, save_steps=save_steps)
+    found = run_replay(
+        log.samples,
+        shape,
+        options.preset,
+        checkpoints=options.saved,
+        boundaries=options.boundaries,
+        roles=options.roles,
+        weights=options.weights,
+    )
+    return found, [*log.notes, *_idle(log, found, shape.rewards, options.weights)]
+
+
+def _preset(name: str) -> str:
+    """Return the name of a preset; BadOption for one that there is not."""
+    from monitor.detector import PRESETS
+
+    if name not in PRESETS:
+        raise BadOption(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return name
 
 
 def _steps(checkpoints: str | None, save_steps: int | None) -> list[int] | None:

@@ -117,21 +117,14 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
     for line in _left_out(detail["left_out"]):
         out.print(line, markup=False, style="yellow")
     out.print(f"{client.page_url}/runs/{detail['id']}\n", soft_wrap=True)
-    print_table(
-        "checkpoints",
-        ["step", "state", "aliases", "pass@1 (report)"],
-        [
-            [str(c["step"]), _state(c), ", ".join(c["aliases"]) or "–", interval(_report(c))]
-            for c in checkpoints
-        ],
-    )
+    kept = [
+        [str(c["step"]), _state(c), ", ".join(c["aliases"]) or "–", interval(_report(c))]
+        for c in checkpoints
+    ]
+    print_table("checkpoints", ["step", "state", "aliases", "pass@1 (report)"], kept)
     out.print()
-    print_table(
-        "decisions",
-        ["at step", "decision", "by", "reason"],
-        [[dash(d["step"]), d["kind"], d["author"], d["reason"]] for d in detail["decisions"]],
-    )
-    return None
+    taken = [[dash(d["step"]), d["kind"], d["author"], d["reason"]] for d in detail["decisions"]]
+    return print_table("decisions", ["at step", "decision", "by", "reason"], taken)
 
 
 def _untold_reason(run: dict[str, Any]) -> str | None:

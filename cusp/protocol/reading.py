@@ -138,7 +138,6 @@ def _read_point(raw: Mapping[str, Any]) -> Read:
         return _refused(f"step must be an integer from 0 to 2^53, not {step!r:.80}")
     if not isinstance(metrics, dict):
         return _refused(f"metrics of step {step} must be an object of numbers")
-    skipped, at = raw.get("skipped", 0), raw.get("at")
     refused: list[Part] = []
     wrong = [
         name
@@ -156,6 +155,17 @@ def _read_point(raw: Mapping[str, Any]) -> Read:
     ]
     if wrong or len(metrics) - len(wrong) > MAX_METRICS:
         metrics = _taken(step, metrics, wrong, refused)
+    skipped, at = _skipped_and_at(raw, refused)
+    unknown = tuple(sorted(map(str, raw.keys() - _POINT_FIELDS)))
+    message = PointMessage.model_construct(
+        kind="point", step=step, metrics=metrics, skipped=skipped, at=at
+    )
+    return Read(message, tuple(refused), unknown)
+
+
+def _skipped_and_at(raw: Mapping[str, Any], refused: list[Part]) -> tuple[int, float | None]:
+    """Return the count of skipped values and the time of a point; a wrong one goes to `refused`."""
+    skipped, at = raw.get("skipped", 0), raw.get("at")
     if type(skipped) is not int or not 0 <= skipped <= MAX_SKIPPED:
         reason = f"skipped must be a count up to {MAX_SKIPPED}, not {skipped!r:.80}"
         refused.append(Part("field", "skipped", reason, skipped))
@@ -164,11 +174,7 @@ def _read_point(raw: Mapping[str, Any]) -> Read:
         reason = f"at must be a time in seconds, not {at!r:.80}"
         refused.append(Part("field", "at", reason, at))
         at = None
-    unknown = tuple(sorted(map(str, raw.keys() - _POINT_FIELDS)))
-    message = PointMessage.model_construct(
-        kind="point", step=step, metrics=metrics, skipped=skipped, at=at
-    )
-    return Read(message, tuple(refused), unknown)
+    return skipped, at
 
 
 def _taken(

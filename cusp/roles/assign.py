@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from cusp.errors import CuspError
 from cusp.metrics import canonical_name, precedence
-from cusp.roles.explain import describe, formula
+from cusp.roles.describe import describe, formula
 from cusp.roles.rules import ROLES, SERIES, function_of, role_by_name
 from cusp.roles.values import Assignment, Member
 
@@ -67,21 +67,7 @@ def assign(
     """
     told, weights = told or {}, weights or {}
     logged = _by_address(names)
-    members: dict[str, list[Member]] = {}
-    absent: dict[str, tuple[str, ...]] = {}
-    taken: set[str] = set()
-    for role in (role for role in ROLES if role in told):
-        members[role], missing = [], []
-        for said in told[role]:
-            address = _address_of(said, logged)
-            if address is None:
-                missing.append(said)
-            elif address not in taken:
-                taken.add(address)
-                rule = role_by_name(logged[address])
-                members[role].append(Member(logged[address], "told", bad=rule.bad))
-        if missing:
-            absent[role] = tuple(missing)
+    members, absent, taken = _told(told, logged)
     for address, name in logged.items():
         rule = role_by_name(name)
         if rule.role is not None and address not in taken and rule.role not in told:
@@ -105,6 +91,24 @@ def assign(
     ]
     unknown = tuple(role for role in told if role not in SERIES)
     return Assignment(final, tuple(sorted(left_over)), absent, tuple(sorted(untrained)), unknown)
+
+
+def _told(
+    told: Mapping[str, Sequence[str]], logged: Mapping[str, str]
+) -> tuple[dict[str, list[Member]], dict[str, tuple[str, ...]], set[str]]:
+    """Return the members of the roles told, the keys of these that were not logged, the names taken."""
+    members: dict[str, list[Member]] = {}
+    absent: dict[str, tuple[str, ...]] = {}
+    taken: set[str] = set()
+    for role in (role for role in ROLES if role in told):
+        addresses = [(said, _address_of(said, logged)) for said in told[role]]
+        if missing := tuple(said for said, address in addresses if address is None):
+            absent[role] = missing
+        own = dict.fromkeys(a for _, a in addresses if a is not None and a not in taken)
+        taken |= own.keys()
+        keys = [logged[address] for address in own]
+        members[role] = [Member(key, "told", bad=role_by_name(key).bad) for key in keys]
+    return members, absent, taken
 
 
 def check_roles(told: Mapping[str, Sequence[str]], names: Iterable[str] = ()) -> None:

@@ -14,7 +14,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cusp import settings, terminal, user_options
-from cusp.checkpoints import branches, lineage, retention
+from cusp.checkpoints import branches, lineage, rotation
 from cusp.checkpoints.lineage import Lineage
 from cusp.errors import CuspError
 from cusp.process import excepthook
@@ -26,7 +26,7 @@ from cusp.start import init
 from cusp.trl import train_call
 from cusp.trl.arguments import described, warnings_on
 from cusp.trl.attendance import Attendance, distributed
-from cusp.trl.reading import TrainerReading
+from cusp.trl.trainer_reading import TrainerReading
 
 log = logging.getLogger("cusp")
 
@@ -226,8 +226,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if self._hold:
             run.hold()
         held_there = (
-            f"so their weights are held in {retention.folder(root, run.id)} ({retention.MOST} checkpoints and"
-            f" {retention.MOST_BYTES >> 30} GiB at most)"
+            f"so their weights are held in {rotation.folder(root, run.id)} ({rotation.MOST} checkpoints and"
+            f" {rotation.MOST_BYTES >> 30} GiB at most)"
         )
         log.warning(
             "save_total_limit=%s lets the trainer delete the checkpoint from before the transition before"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cusp import terminal
-from cusp.checkpoints.registry import Place
+from cusp.checkpoints.registry import LocalCheckpoint
 from cusp.errors import CuspError
 
 log = logging.getLogger("cusp")
@@ -19,7 +19,7 @@ class NotScores(CuspError, ValueError):
 
 
 def scores(
-    evaluate: Evaluate, kept: Place | None, last: Place | None, world_size: int
+    evaluate: Evaluate, kept: LocalCheckpoint | None, last: LocalCheckpoint | None, world_size: int
 ) -> dict[int, list[float]]:
     """Return {step: a score of 0 or 1 for each problem} of the two checkpoints, and print the means.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cusp import terminal, user_options
-from cusp.checkpoints.registry import Place
+from cusp.checkpoints.registry import LocalCheckpoint
 from cusp.protocol.run import Policy, RunMetadata
 from cusp.run import Run
 from cusp.trl.callback import CuspCallback
@@ -30,7 +30,7 @@ class Watched:
         return self.run.url if self.run is not None else None
 
     @property
-    def kept(self) -> Place | None:
+    def kept(self) -> LocalCheckpoint | None:
         """The checkpoint that was kept, `.step` and `.path`; settled when `train()` has returned."""
         return self.run.kept if self.run is not None else None
 
@@ -62,8 +62,31 @@ def watch(
     when a training of one process has ended, and its values stay in `.scores`. `samples` completions of a
     logged step are sent, 0 for none. OptionError (a ValueError) for an invalid argument.
     """
-    handler = getattr(trainer, "callback_handler", None)
-    if handler is None or not hasattr(trainer, "add_callback"):
+    _check(trainer, samples, evaluate)
+    given = user_options.checked_run(project, name, tags, config, metadata)
+    asked = user_options.checked_policy(policy)
+    reading = {
+        "metadata": metadata,
+        "roles": user_options.checked_roles(roles, names_of(trainer)),
+        "samples": samples,
+        "evaluate": evaluate,
+    }
+    attached = trainer.callback_handler.callbacks
+    callback = next((c for c in attached if isinstance(c, CuspCallback)), None)
+    if callback is None:
+        callback = CuspCallback()
+        trainer.add_callback(callback)
+    elif trainer.is_world_process_zero():
+        terminal.say(
+            "this trainer has Cusp attached already; what is told now is added to that one"
+        )
+    callback.read(trainer, reading=reading, policy=asked, **given)
+    return Watched(callback)
+
+
+def _check(trainer: Any, samples: Any, evaluate: Any) -> None:
+    """Raise OptionError for a trainer that takes no callbacks, and for a value that means nothing."""
+    if getattr(trainer, "callback_handler", None) is None or not hasattr(trainer, "add_callback"):
         raise user_options.OptionError(
             f"watch() takes a trainer of TRL or transformers, not {type(trainer).__name__};"
             " for a loop of your own use cusp.init()"
@@ -76,21 +99,3 @@ def watch(
         raise user_options.OptionError(
             f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path"
         )
-    given = user_options.checked_run(project, name, tags, config, metadata)
-    asked = user_options.checked_policy(policy)
-    reading = {
-        "metadata": metadata,
-        "roles": user_options.checked_roles(roles, names_of(trainer)),
-        "samples": samples,
-        "evaluate": evaluate,
-    }
-    callback = next((c for c in handler.callbacks if isinstance(c, CuspCallback)), None)
-    if callback is None:
-        callback = CuspCallback()
-        trainer.add_callback(callback)
-    elif trainer.is_world_process_zero():
-        terminal.say(
-            "this trainer has Cusp attached already; what is told now is added to that one"
-        )
-    callback.read(trainer, reading=reading, policy=asked, **given)
-    return Watched(callback)

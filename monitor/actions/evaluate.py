@@ -14,7 +14,7 @@ from monitor.errors import Conflict
 from monitor.policy import availability, candidates
 from monitor.policy.candidates import Candidate
 from monitor.policy.decide import Saved
-from monitor.roles.reading import watched
+from monitor.roles.stored_series import watched
 from monitor.store import jobs, runs, verdicts
 from monitor.verdicts.encoding import confirmed, from_json
 

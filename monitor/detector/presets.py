@@ -17,7 +17,7 @@ class Preset:
 def _study(stopped: int, nulls: int, seeds: str) -> str:
     return (
         f"2026-11: {stopped} of {nulls} synthetic null runs of 2,000 steps stopped (12 kinds, format,"
-        f" length, with and without accuracy; benchmarks/detector_synthetic.py --base {seeds})"
+        f" length, with and without accuracy; benchmarks/detector/synthetic.py --base {seeds})"
     )
 
 

@@ -20,7 +20,7 @@ from monitor.actions.record import record
 from monitor.database.engine import Transaction
 from monitor.ingest import series_quota
 from monitor.ingest.quarantine import Quarantine
-from monitor.roles.series import role_series, same_past
+from monitor.roles.role_series import role_series, same_past
 from monitor.runs.superseded import may_answer
 from monitor.store import checkpoints, commands, points, runs
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fastapi.sse import format_sse_event
 
 from monitor.database.engine import Database, Transaction
-from monitor.roles.series import role_series
+from monitor.roles.role_series import role_series
 from monitor.schemas import base
 from monitor.store import changes as changes_table
 from monitor.store import points, runs, verdicts
@@ -79,14 +79,9 @@ def _expand(
         return _points(tx, run_id, cursor, ref)
     if kind == "verdicts":
         rows = verdicts.verdicts_of(tx, run_id, ref["from"], ref["to"])
-        return _numbered(
-            cursor,
-            "verdict",
-            [
-                {"step": r.step, "phase": r.phase, "score": r.score, "evidence": r.evidence}
-                for r in rows
-            ],
-        )
+        names = ("step", "phase", "score", "evidence")
+        told = [{name: getattr(row, name) for name in names} for row in rows]
+        return _numbered(cursor, "verdict", told)
     if kind == "run":
         return []
     return [(cursor, kind, ref)]

@@ -17,7 +17,7 @@ from monitor.detector import (
     second_opinion,
 )
 from monitor.roles.ranges import ranges
-from monitor.roles.series import RoleSeries, role_series
+from monitor.roles.role_series import RoleSeries, role_series
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from cusp.roles.assign import assign, describe, formula
 from cusp.roles.rules import ROLES, function_of
-from monitor.roles.series import RoleSeries, role_series
+from monitor.roles.role_series import RoleSeries, role_series
 
 CHOSEN = ("format", "accuracy", "length")
 """The roles that a person is asked for."""

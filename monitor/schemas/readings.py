@@ -9,7 +9,7 @@ from typing import Any
 
 from cusp.roles.values import value_of
 from monitor.database.engine import Transaction
-from monitor.roles.series import RoleSeries, keys_of, role_series
+from monitor.roles.role_series import RoleSeries, keys_of, role_series
 from monitor.store import checkpoints, commands, evaluations, points, quarantine, runs
 from webui.charts.series import downsample
 

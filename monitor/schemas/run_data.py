@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from monitor.database.engine import Transaction
-from monitor.roles.reading import as_shown
+from monitor.roles.stored_series import as_shown
 from monitor.schemas import readings
 from monitor.schemas.base import attempt_numbers
 from monitor.store import (

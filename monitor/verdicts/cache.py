@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from cusp.protocol.run import Policy, RunMetadata
 from cusp.roles.assign import SERIES, Assignment
 from monitor.detector import PRESETS, ChangePoint, Detector, RunShape, Sample, Verdict
-from monitor.roles.series import RoleSeries, shape_of
+from monitor.roles.role_series import RoleSeries, shape_of
 
 WATCHED = frozenset(SERIES.values())
 MOST_CACHED = 256

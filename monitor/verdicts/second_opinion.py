@@ -5,8 +5,8 @@ from typing import Any
 from cusp.protocol.run import RunMetadata
 from monitor.database.engine import Transaction
 from monitor.detector import Sample, Transition, second_opinion
-from monitor.roles.reading import watched
-from monitor.roles.series import role_series, shape_of
+from monitor.roles.role_series import role_series, shape_of
+from monitor.roles.stored_series import watched
 from monitor.store import points, runs
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from cusp.protocol.run import Policy, RunMetadata
 from monitor.database.engine import Transaction
 from monitor.detector import ChangePoint, RunShape, Verdict
-from monitor.roles.series import RoleSeries, role_series, shape_of
+from monitor.roles.role_series import RoleSeries, role_series, shape_of
 from monitor.store import points, verdicts
 from monitor.store.changes import News
 from monitor.verdicts.cache import DetectorCache, DetectorState, fold, fresh

@@ -13,7 +13,7 @@ from peft import PeftModel
 from transformers import TrainerCallback
 
 import cusp
-from cusp.checkpoints import manifest, retention
+from cusp.checkpoints import manifest, rotation
 from cusp.client import Client
 from cusp.settings import Settings
 from monitor.settings import MonitorConfig
@@ -94,9 +94,9 @@ def test_the_checkpoint_before_the_transition_outlives_a_rotation_that_came_befo
     assert where.startswith(f"pinned/{callback.run.id}/checkpoint-{kept}-")
     assert (by_step[kept]["state"], by_step[kept]["path"]) == ("pinned", where)
 
-    left = retention.sizes(retention.folder(folder, callback.run.id))
-    assert len(left) == retention.MOST < stopped_at
-    assert set(range(stopped_at - retention.NEWEST + 1, stopped_at + 1)) <= left.keys()
+    left = rotation.sizes(rotation.folder(folder, callback.run.id))
+    assert len(left) == rotation.MOST < stopped_at
+    assert set(range(stopped_at - rotation.NEWEST + 1, stopped_at + 1)) <= left.keys()
     for step in set(by_step) - {kept}:  # where it lies, or that it is gone, has been told
         there = (folder / by_step[step]["path"]).is_dir()
         assert by_step[step]["state"] == ("present" if there else "missing")

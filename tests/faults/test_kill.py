@@ -14,7 +14,7 @@ import pytest
 from cusp.checkpoints import paths
 from cusp.ids import new_id
 from cusp.metrics import canonical, finite_only
-from monitor.roles.series import role_series
+from monitor.roles.role_series import role_series
 from tests.conftest import MonitorProcess
 
 SMALL = [

@@ -49,7 +49,7 @@ def copied(into: Path) -> Path:
         check=True,
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file() and not name.startswith("benchmarks/zoo/"):
+        if (ROOT / name).is_file() and not name.startswith("benchmarks/zoo/runs/"):
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, into / name)
     return into

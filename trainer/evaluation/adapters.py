@@ -15,7 +15,7 @@ from typing import Any
 
 from peft import PeftModel, get_peft_model_state_dict
 
-from cusp.checkpoints.weights import ADAPTER, GATHER, Shape, WeightsError, shapes
+from cusp.checkpoints.safetensors_header import ADAPTER, GATHER, Shape, WeightsError, shapes
 from cusp.errors import CuspError
 
 CONFIG = "adapter_config.json"

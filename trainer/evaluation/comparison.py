@@ -13,7 +13,7 @@ from trainer.evaluation.statistics import Difference, paired_difference
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ScoredCandidate:
     """A checkpoint (step 0: the base model) with its roles and its two evaluations."""
 
     roles: tuple[str, ...]
@@ -30,7 +30,7 @@ class Candidate:
 
 
 def compare(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[ScoredCandidate],
     reference_step: int | None,
     *,
     seed: int = 0,
@@ -65,8 +65,10 @@ def compare(
 
 
 def choose(
-    ordered: Sequence[Candidate], reference: Candidate, differences: Mapping[int, Difference]
-) -> tuple[Candidate, str]:
+    ordered: Sequence[ScoredCandidate],
+    reference: ScoredCandidate,
+    differences: Mapping[int, Difference],
+) -> tuple[ScoredCandidate, str]:
     """Return the best candidate and the reason as text; ties go to the reference, then the earliest."""
     top = max(each.selection.pass_at_1 for each in ordered)
     winners = [each for each in ordered if each.selection.pass_at_1 == top]
@@ -89,11 +91,11 @@ def choose(
     )
 
 
-def _main_role(candidate: Candidate) -> str:
+def _main_role(candidate: ScoredCandidate) -> str:
     return candidate.roles[0] if candidate.roles else f"step {candidate.step}"
 
 
-def _row(candidate: Candidate, difference: Difference) -> dict[str, Any]:
+def _row(candidate: ScoredCandidate, difference: Difference) -> dict[str, Any]:
     return {
         "roles": list(candidate.roles),
         "step": candidate.step,

@@ -18,7 +18,7 @@ from cusp.checkpoints import manifest, paths
 from cusp.errors import CuspError
 from cusp.protocol.fields import Id, Name, Step
 from trainer.evaluation.adapters import AdapterError
-from trainer.evaluation.comparison import Candidate, compare
+from trainer.evaluation.comparison import ScoredCandidate, compare
 from trainer.evaluation.evaluate import Evaluation, evaluate, read_evaluation, write_evaluation
 from trainer.evaluation.tasks import TaskSpec, tasks_of
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
@@ -80,9 +80,9 @@ def _score_all(
     bench: "Bench",
     heartbeat: Heartbeat,
     say: Say,
-) -> tuple[list[Candidate], list[str]]:
+) -> tuple[list[ScoredCandidate], list[str]]:
     """Return the scored candidates and a sentence on each that could not be scored."""
-    scored: list[Candidate] = []
+    scored: list[ScoredCandidate] = []
     left_out: list[str] = []
     total = len(order.candidates)
     for number, candidate in enumerate(order.candidates):
@@ -101,7 +101,7 @@ def _score_all(
         for evaluation in both:
             monitor.post_evaluation(job, request_body(candidate, evaluation))
             say(log_line(candidate, evaluation))
-        scored.append(Candidate(candidate.roles, candidate.step, both[0], both[1]))
+        scored.append(ScoredCandidate(candidate.roles, candidate.step, both[0], both[1]))
     heartbeat.report(total, total, "comparing")
     return scored, left_out
 

@@ -25,7 +25,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from cusp.process import file_lock
 from trainer.recipe import TinyModel
-from trainer.tiny import problems, tokenizer, traces
+from trainer.tiny import problems, teacher_traces, tokenizer
 
 Progress = Callable[[str], None]
 
@@ -69,7 +69,7 @@ def _is_there(folder: Path) -> bool:
 
 def cache_key(options: TinyModel) -> str:
     """Return a short hash of everything that determines the weights."""
-    sources = [inspect.getsource(module) for module in (problems, tokenizer, traces)]
+    sources = [inspect.getsource(module) for module in (problems, tokenizer, teacher_traces)]
     sources.append(inspect.getsource(make_base) + inspect.getsource(_loss))
     versions = [torch.__version__, transformers.__version__]
     text = json.dumps([options.model_dump(mode="json"), versions, sources], sort_keys=True)
@@ -85,11 +85,11 @@ def make_base(options: TinyModel, progress: Progress = print) -> Qwen2ForCausalL
         model.parameters(), lr=options.sft_learning_rate, weight_decay=0.01, betas=(0.9, 0.98)
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_cosine(options.sft_steps))
-    style = traces.TraceStyle(**options.traces.model_dump())
+    style = teacher_traces.TraceStyle(**options.traces.model_dump())
     pairs = problems.stream(rng, options.digits, "train")
     for step in range(1, options.sft_steps + 1):
         batch = [
-            _example(problem, traces.write_trace(problem, rng, style), options)
+            _example(problem, teacher_traces.write_trace(problem, rng, style), options)
             for problem in itertools.islice(pairs, options.sft_batch_size)
         ]
         loss = _accumulate(model, batch)

@@ -79,38 +79,21 @@ def metric_traces(
     old_steps, old_values = lines.pairs((one or {}).get("superseded"))
     label = format.charted(format.metric(name))
     color = evidence_color(name)
-    place = {"type": "scatter", "yaxis": axis, "hoverinfo": "skip"}
+    old = {"mode": "markers", "marker": {"color": "@superseded", "size": 4}}
+    thin = {"mode": "lines", "line": {"color": color, "width": 1}, "opacity": 0.5}
+    hover = {"hoverinfo": "x+y+name", "hovertemplate": "%{y:.4~g}"}
+    thick = {"mode": "lines", "line": {"color": color, "width": 2.2}}
+
+    def trace(role: str, title: str, x: list[int], y: list[float], look: Json) -> Json:
+        place = {"type": "scatter", "yaxis": axis, "hoverinfo": "skip"}
+        meta = {"role": role, "metric": name}
+        return {**place, "name": title, "meta": meta, "x": x, "y": y, **look}
+
+    x, y = [steps[i] for i in drawn], [values[i] for i in drawn]
     return [
-        place
-        | {
-            "mode": "markers",
-            "name": f"{label}, superseded",
-            "meta": {"role": "superseded", "metric": name},
-            "x": old_steps,
-            "y": old_values,
-            "marker": {"color": "@superseded", "size": 4},
-        },
-        place
-        | {
-            "mode": "lines",
-            "name": label,
-            "meta": {"role": "values", "metric": name},
-            "x": [steps[i] for i in drawn],
-            "y": [values[i] for i in drawn],
-            "line": {"color": color, "width": 1},
-            "opacity": 0.5,
-            "hoverinfo": "x+y+name",
-            "hovertemplate": "%{y:.4~g}",
-        },
-        place
-        | {
-            "mode": "lines",
-            "name": f"{label}, average",
-            "meta": {"role": "average", "metric": name},
-            "x": [steps[i] for i in drawn],
-            "y": [average[i] for i in drawn],
-            "line": {"color": color, "width": 2.2},
-        },
+        trace("superseded", f"{label}, superseded", old_steps, old_values, old),
+        trace("values", label, x, y, {**thin, **hover}),
+        trace("average", f"{label}, average", x, [average[i] for i in drawn], thick),
     ]
 
 
@@ -132,6 +115,7 @@ def flag_traces(checkpoints: Iterable[Record]) -> list[Json]:
 
 
 def _flag_trace(role: str, meaning: str, symbol: str, size: int, found: Sequence[Record]) -> Json:
+    color = f"@flag_{role.replace('-', '_')}"
     return {
         "type": "scatter",
         "mode": "markers",
@@ -141,12 +125,8 @@ def _flag_trace(role: str, meaning: str, symbol: str, size: int, found: Sequence
         "y": [0] * len(found),
         "yaxis": "y5",
         "cliponaxis": False,
-        "marker": {
-            "symbol": symbol,
-            "size": size,
-            "color": f"@flag_{role.replace('-', '_')}",
-            "line": {"width": 1.5, "color": f"@flag_{role.replace('-', '_')}"},
-        },
+        "marker": {"symbol": symbol, "size": size, "color": color}
+        | {"line": {"width": 1.5, "color": color}},
         "text": [flag_words(c) for c in found],
         "hovertemplate": "%{text}<extra></extra>",
     }

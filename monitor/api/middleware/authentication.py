@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from monitor.api.problems import problem
+from monitor.api.problem_details import problem
 from monitor.auth import cross_site, grants
 from monitor.auth.rate_limit import Buckets, network_of
 from monitor.auth.sessions import Session, cookies_named

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from monitor.api.problems import problem
+from monitor.api.problem_details import problem
 
 
 class BodyLimitMiddleware:

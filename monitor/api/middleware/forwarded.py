@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from monitor.api.problems import problem
+from monitor.api.problem_details import problem
 from monitor.path_prefix import BadPrefix, prefix_of, without
 from webui.address import PREFIX
 

@@ -13,7 +13,7 @@ from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
-from monitor.roles.reading import shown_series
+from monitor.roles.stored_series import shown_series
 from monitor.schemas import access, base, run, series
 from monitor.schemas.base import Json
 from monitor.schemas.downsample import thin

@@ -10,8 +10,8 @@ from cusp.protocol.fields import NAMED, Body, Id, Name
 from cusp.protocol.messages import Batch, Reply
 from monitor.actions.require import run_or_404
 from monitor.actions.set_roles import set_roles
-from monitor.api.announcement import Announcement
 from monitor.api.dependencies import ServiceDep
+from monitor.api.lenient_announcement import Announcement
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, check_run, needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep

@@ -33,11 +33,8 @@ def delimited_rows(path: Path, text: str, name: str) -> Rows:
         columns, notes = _panel_columns(path, columns)
         found = [(number, cells) for number, cells in lines if any(cell.strip() for cell in cells)]
         if found and len(found[-1][1]) < len(columns) and not text.endswith(("\n", "\r")):
-            notes = (
-                *notes,
-                f"the last line ({found[-1][0]}) is only half written; it was left out",
-            )
-            found.pop()
+            number, _ = found.pop()
+            notes += (f"the last line ({number}) is only half written; it was left out",)
         rows = tuple(_row(path, number, columns, cells) for number, cells in found)
     except csv.Error as error:
         raise LogError(f"{path}: this is no CSV ({error}); export it again") from None

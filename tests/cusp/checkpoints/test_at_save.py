@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import cusp
-from cusp.checkpoints import copies, location, retention
+from cusp.checkpoints import copies, location, rotation
 from cusp.checkpoints import manifest as manifest_checkpoints
 
 
@@ -94,7 +94,7 @@ def test_a_fresh_run_never_drops_what_another_holds(tmp_path: Path) -> None:
     second.finish()
     truthful(first, root, "first")
     truthful(second, root, "second")
-    assert retention.sizes(retention.folder(root, first.id)).keys() == {10, 20}
+    assert rotation.sizes(rotation.folder(root, first.id)).keys() == {10, 20}
     places = {step: (state, path) for step, state, path in said(first).values()}
     assert places[20] == ("present", f"held/{first.id}/checkpoint-20"), "it lies there now"
 

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.replay.readers.logs import read_log
 
-ZOO = Path(__file__).resolve().parents[3] / "benchmarks/zoo"
+ZOO = Path(__file__).resolve().parents[3] / "benchmarks/zoo/runs"
 FILES = sorted(ZOO.glob("*.csv.gz"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from cusp.protocol.run import RewardSpec, RunMetadata
 from monitor.database.engine import Database
 from monitor.detector import Detector, Sample, Verdict
-from monitor.roles import reading
+from monitor.roles import stored_series
 from monitor.schemas import readings
 from monitor.store import runs
 from monitor.store import verdicts as verdicts_table
@@ -75,7 +75,7 @@ def judged(training: Training) -> Any:
 def watched(training: Training) -> dict[int, dict[str, float]]:
     with training.database.read() as tx:
         run = runs.get(tx, training.run_id)
-        return reading.watched(tx, run, runs.cuts(runs.attempts_of(tx, training.run_id)))
+        return stored_series.watched(tx, run, runs.cuts(runs.attempts_of(tx, training.run_id)))
 
 
 def test_the_sum_of_two_functions_is_judged_as_their_sum_logged_as_one(database: Database) -> None:
@@ -169,7 +169,7 @@ def test_what_is_read_at_once_thinned_and_last_is_the_same(database: Database) -
         cuts = runs.cuts(runs.attempts_of(tx, training.run_id))
         ends = readings.read(tx, [run])[run.id].values
         last, lines = {name: line[-1] for name, line in ends.items()}, readings.sparklines(ends)
-        found = {s.name: s for s in reading.shown_series(tx, run, cuts)}
+        found = {s.name: s for s in stored_series.shown_series(tx, run, cuts)}
         assert verdicts_table.verdicts_of(tx, training.run_id)
     rows = watched(training)
     assert last == {k: rows[59][k] for k in last}

@@ -3,7 +3,7 @@
 import random
 
 from cusp.protocol.run import Policy, RewardSpec, RunMetadata
-from monitor.roles.series import shape_of
+from monitor.roles.role_series import shape_of
 from monitor.verdicts.cache import DetectorCache, DetectorState, fold, fresh
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainer.evaluation.comparison import Candidate, compare
+from trainer.evaluation.comparison import ScoredCandidate, compare
 from trainer.evaluation.evaluate import Evaluation
 
 
@@ -16,8 +16,10 @@ def evaluation(split: str, right: int, problems: int = 200) -> Evaluation:
     )  # fmt: skip
 
 
-def candidate(step: int, selection: int, report: int, *roles: str) -> Candidate:
-    return Candidate(roles, step, evaluation("selection", selection), evaluation("report", report))
+def candidate(step: int, selection: int, report: int, *roles: str) -> ScoredCandidate:
+    return ScoredCandidate(
+        roles, step, evaluation("selection", selection), evaluation("report", report)
+    )
 
 
 def test_the_best_on_the_selection_set_is_best_when_the_report_set_agrees() -> None:

@@ -13,7 +13,7 @@ from trainer.recipe_loader import load_recipe
 from trainer.tiny import tokenizer
 from trainer.tiny.base import base_model, cache_key, make_base
 from trainer.tiny.problems import Addition, draw, split_of, tiny_problems
-from trainer.tiny.traces import TraceStyle, write_trace
+from trainer.tiny.teacher_traces import TraceStyle, write_trace
 
 PERFECT = TraceStyle(0, 0, 0, 0, 0)
 

@@ -1,6 +1,6 @@
 """What a user could use instead of Cusp's detector, all in one table, scored alike.
 
-    python benchmarks/baselines.py [--quick] [--json FILE] [--on synthetic real tiny zoo]
+    python -m benchmarks.detector.baselines [--quick] [--json FILE] [--on synthetic real tiny zoo]
                                    [--methods NAME...] [--calibration N] [--null N --pos N]
 
 Every method sees the same points as Cusp, one after another, and may stop the run after any of them.
@@ -39,17 +39,17 @@ from typing import Any, Protocol
 
 import numpy as np
 import ruptures
-import scoring
-import zoo
-from detector_real import LOGS, Label, held_out, labels
-from detector_real import read as read_log
-from detector_synthetic import generator
-from scoring import Case, Outcome
 
+from benchmarks.detector import scoring
+from benchmarks.detector.real import LOGS, Label, held_out, labels
+from benchmarks.detector.real import read as read_log
+from benchmarks.detector.scoring import Case, Outcome
+from benchmarks.detector.synthetic import generator
+from benchmarks.zoo import zoo
 from monitor.detector import RewardRange
 
 HERE = Path(__file__).resolve().parent
-TINY = HERE.parents[1] / "shared/data/tiny_runs"
+TINY = HERE.parents[2] / "shared/data/tiny_runs"
 OTAVA = "CUSP_OTAVA_PYTHON"
 WARM = 30  # points before any baseline may speak
 Said = tuple[float, int]  # evidence now, index of the last point before the change
@@ -477,7 +477,7 @@ def real() -> list[Case]:
 
 def tiny() -> list[Case]:
     """Return the study's tiny GRPO-LoRA runs; `lost` and `healthy` by their held-out scores."""
-    from detector_tiny import read
+    from benchmarks.detector.tiny import read
 
     cases = []
     for path in sorted(TINY.glob("*.csv")):

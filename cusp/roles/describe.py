@@ -19,12 +19,8 @@ def describe(assignment: Assignment) -> list[str]:
     Format reward: rewards/soft_format_reward_func + rewards/xmlcount_reward_func (by name).
     Accuracy reward: none found, so a fall of it cannot be seen and its peak is no candidate.
     """
-    said = [_role(role, assignment) for role in _SHOWN]
-    said += [
-        _role(role, assignment)
-        for role in ROLES
-        if role not in _SHOWN and (role in assignment.absent or _told(assignment, role))
-    ]
+    asked = [role for role in ROLES if role in assignment.absent or _told(assignment, role)]
+    said = [_role(role, assignment) for role in dict.fromkeys((*_SHOWN, *asked))]
     if assignment.untrained:
         said.append(f"Left out, as their weight is 0: {_listed(assignment.untrained)}.")
     if assignment.unrecognised:

@@ -1,6 +1,6 @@
 """How soon is a point drawn, and how soon does a stop stop? 50 live runs, 100 viewers, a real browser.
 
-python benchmarks/live.py [--quick] [--database sqlite|postgresql|both] [--json FILE]
+python -m benchmarks.service.live [--quick] [--database sqlite|postgresql|both] [--json FILE]
 
 A monitor process; a process that logs a step of 20 values a second for each of 50 runs by Cusp's client; a
 process with 99 open event streams; and one page in a real Chromium. Once the viewers are spread over the runs,
@@ -24,12 +24,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from peers import HERE, QUIET, SYSTEMS, Place
 from playwright.sync_api import Page, sync_playwright
-from rounds import keep, machine, median, parser_of, quantile, say, verdict
-from scoring import markdown
 
-sys.path.insert(0, str(HERE.parent))
+from benchmarks.detector.scoring import markdown
+from benchmarks.peers.peers import HERE, QUIET, SYSTEMS, Place
+from benchmarks.service.rounds import keep, machine, median, parser_of, quantile, say, verdict
 from tests.browser.conftest import FLAGS
 from tests.browser.install import browser as installed_browser
 

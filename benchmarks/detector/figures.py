@@ -1,10 +1,10 @@
 """Draws docs/images/*.svg for docs/explanation/detector.md from measured data; nothing is typed in.
 
-    python benchmarks/figures.py [--baselines FILE] [--cost FILE]
+    python -m benchmarks.detector.figures [--baselines FILE] [--cost FILE]
 
 detector-run.svg        one real run of the zoo: metrics, phases, transition, stop and held-out score
 detector-baselines.svg  false stops against detections (needs `baselines.py --json FILE`)
-detector-cost.svg       cost of a step up to 100,000 steps (needs `detector_cost.py --json FILE`)
+detector-cost.svg       cost of a step up to 100,000 steps (needs `cost.py --json FILE`)
 """
 
 import argparse
@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import scoring
-import zoo
-
+from benchmarks.detector import scoring
+from benchmarks.zoo import zoo
 from monitor.detector import RunShape, Sample
 from monitor.replay.replay import Replay, replay
 
-IMAGES = Path(__file__).resolve().parents[1] / "docs/images"
+IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
 BANDS = {"adapting": "#e3eff7", "adapted": "#e2f2ee", "turning": "#f8ecd0", "past": "#f6e5ee",
          "collapsed": "#dddadd", "warming_up": "#f3f4f5"}  # fmt: skip
 STYLE = (

@@ -1,7 +1,7 @@
 """Apache Otava for baselines.py, in an environment of its own (it pins another numpy than Cusp).
 
     python3.11 -m venv /tmp/otava && /tmp/otava/bin/pip install apache-otava==0.8.0
-    CUSP_OTAVA_PYTHON=/tmp/otava/bin/python python benchmarks/baselines.py --methods Otava
+    CUSP_OTAVA_PYTHON=/tmp/otava/bin/python python -m benchmarks.detector.baselines --methods Otava
 
 Reads one JSON array of columns a line (goodness of each metric), answers with one JSON line
 {"records": [[index, evidence, dated index]], "seconds": CPU time}. Otava is re-run on the last 300

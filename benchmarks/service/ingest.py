@@ -1,6 +1,6 @@
 """How fast are points taken in, and what do they weigh? Cusp beside the servers and the local files.
 
-python benchmarks/ingest.py [--quick] [--rounds 5] [--only cusp,trackio] [--json FILE]
+python -m benchmarks.service.ingest [--quick] [--rounds 5] [--only cusp,trackio] [--json FILE]
 
 Through the clients: one run logs 2,000 steps of 20 values back to back by each system's own client; time
 from the first call until everything is stored (Cusp: acknowledged, that is committed; trackio: the rows
@@ -12,20 +12,25 @@ trackio write SQLite with WAL and synchronous=NORMAL; Cusp's detector judges eve
 
 import http.client
 import json
-import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from peers import SYSTEMS, Place, places
-from rounds import asked, interleaved, keep, machine, median, quantile, ratios, spread, verdict
-from scoring import markdown
-
-sys.path.insert(0, str(Path(__file__).parent / "systems"))
-from workload import NAMES, rows
-
+from benchmarks.detector.scoring import markdown
+from benchmarks.peers.peers import SYSTEMS, Place, places
+from benchmarks.peers.systems.workload import NAMES, rows
+from benchmarks.service.rounds import (
+    asked,
+    interleaved,
+    keep,
+    machine,
+    median,
+    quantile,
+    ratios,
+    spread,
+    verdict,
+)
 from cusp.ids import new_id
 from cusp.metrics import canonical
 

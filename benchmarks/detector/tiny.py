@@ -1,6 +1,6 @@
 """Does a stop by the detector pay on the real tiny GRPO-LoRA runs? (../shared/data/tiny_runs)
 
-    python benchmarks/detector_tiny.py [--quick] [--json FILE] [--runs DIR] [--preset NAME]
+    python -m benchmarks.detector.tiny [--quick] [--json FILE] [--runs DIR] [--preset NAME]
 
 For each logged run: where the detector confirms (= stop), what it dates, which saved checkpoint it
 names, and what that costs. regret = best held-out pass@1 of all saved checkpoints of the whole run
@@ -14,11 +14,10 @@ import csv
 import json
 from pathlib import Path
 
-import scoring
-
+from benchmarks.detector import scoring
 from monitor.detector import Detector, RunShape, Sample
 
-RUNS = Path(__file__).resolve().parents[2] / "shared/data/tiny_runs"
+RUNS = Path(__file__).resolve().parents[3] / "shared/data/tiny_runs"
 NAMES = {
     "rewards/format_reward/mean": "format_reward",
     "rewards/accuracy_reward/mean": "accuracy_reward",

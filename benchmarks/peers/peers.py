@@ -1,6 +1,6 @@
 """The systems Cusp is measured beside: their environments, their servers, one worker process a measure.
 
-    python benchmarks/peers.py        makes the environments in .bench-peers (make bench-peers-env)
+    python -m benchmarks.peers.peers    makes the environments in .bench-peers (make bench-peers-env)
 
 Every version is pinned in systems/main.txt and systems/aim.txt. Nothing of them is installed beside Cusp.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-HOME = HERE.parent / ".bench-peers"
+HOME = HERE.parents[1] / ".bench-peers"
 Json = dict[str, Any]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cusp.roles.values import Member, value_of
 from monitor.database.engine import Transaction
-from monitor.roles.series import RoleSeries, keys_of, role_series
+from monitor.roles.role_series import RoleSeries, keys_of, role_series
 from monitor.store import points
 from monitor.store.points import Series
 

@@ -1,6 +1,6 @@
 """What does the detector say of other people's real GRPO logs? (../shared/data/grpo_logs)
 
-    python benchmarks/detector_real.py [--quick] [--json FILE] [--logs DIR] [--preset NAME]
+    python -m benchmarks.detector.real [--quick] [--json FILE] [--logs DIR] [--preset NAME]
 
 Labels were made by eye before any detector was run (ANNOTATIONS.csv). Every run is read as `cusp
 replay` would: nothing is known of reward ranges, batch sizes or token limits. A stop = a confirmed
@@ -27,13 +27,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import scoring
-from scoring import Case, Outcome
-
+from benchmarks.detector import scoring
+from benchmarks.detector.scoring import Case, Outcome
 from monitor.detector import Detector, RunShape, Sample
 
 MOVES = 100
-LOGS = Path(__file__).resolve().parents[2] / "shared/data/grpo_logs"
+LOGS = Path(__file__).resolve().parents[3] / "shared/data/grpo_logs"
 METRICS = ("format_reward", "accuracy_reward", "completion_length", "entropy", "clipped_ratio")
 
 

@@ -1,14 +1,14 @@
 """The zoo: real tiny GRPO-LoRA runs, with and without a transition, every checkpoint scored.
 
-    python benchmarks/zoo.py list                  # all runs of the zoo and what makes each
-    python benchmarks/zoo.py make [NAME...] [--until HH:MM] [--dir FOLDER]
-    python benchmarks/zoo.py collect DATABASE      # runs of the zoo that `cusp demo --no-stop` made
-    python benchmarks/zoo.py score [--json FILE] [--preset NAME] [--all]
+    python -m benchmarks.zoo.zoo list                  # all runs of the zoo and what makes each
+    python -m benchmarks.zoo.zoo make [NAME...] [--until HH:MM] [--dir FOLDER]
+    python -m benchmarks.zoo.zoo collect DATABASE      # runs of the zoo that `cusp demo --no-stop` made
+    python -m benchmarks.zoo.zoo score [--json FILE] [--preset NAME] [--all]
 
 `make` trains what is missing, one run after another in one process (about two minutes each on one
-core), and writes benchmarks/zoo/NAME.csv.gz: the log (a row a step; `cusp replay` reads it) with two
+core), and writes benchmarks/zoo/runs/NAME.csv.gz: the log (a row a step; `cusp replay` reads it) with two
 columns more, `selection` and `report`: held-out pass@1 of the checkpoint of that step on two disjoint
-sets. Row 0 is the base model. zoo/INDEX.csv holds the command, time and versions of each. Runs that
+sets. Row 0 is the base model. runs/INDEX.csv holds the command, time and versions of each. Runs that
 are there are not made again, so it can be interrupted at any time. `collect` takes finished runs whose
 recipe is exactly that of a run of the zoo (but for how it is called and watched) and whose checkpoints
 were all scored, from the SQLite file of a monitor: training and scoring are the same code and seeds.
@@ -40,10 +40,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import scoring
+from benchmarks.detector import scoring
 
 HERE = Path(__file__).parent
-ZOO = HERE / "zoo"
+ZOO = HERE / "runs"
 LOGGED = (
     "format_reward", "accuracy_reward", "completion_length", "clipped_ratio", "entropy", "kl",
     "reward", "reward_std", "rewards/cosine_reward", "grad_norm", "learning_rate",
@@ -108,7 +108,9 @@ def make(names: list[str], until: str | None, folder: Path) -> None:
     """Make the missing runs, of the named ones or of all."""
     unknown = set(names) - {run.name for run in RUNS}
     if unknown:
-        sys.exit(f"there is no run {min(unknown)!r} in the zoo; `zoo.py list` names all")
+        sys.exit(
+            f"there is no run {min(unknown)!r} in the zoo; `python -m benchmarks.zoo.zoo list` names all"
+        )
     os.environ.setdefault("CUSP_DIR", str(folder))
     ZOO.mkdir(exist_ok=True)
     for run in RUNS:
@@ -297,7 +299,7 @@ def score(preset: str, json_file: Path | None, every: bool) -> None:
     """Print how the detector does over what is there."""
     cases = load()
     if not cases:
-        sys.exit("the zoo is empty: run `python benchmarks/zoo.py make` first")
+        sys.exit("the zoo is empty: run `python -m benchmarks.zoo.zoo make` first")
     outcomes = [scoring.cusp(case, preset) for case in cases]
     print(f"{len(cases)} of {len(RUNS)} runs of the zoo are there.\n")
     if every:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cusp
-from cusp.checkpoints import manifest, retention
+from cusp.checkpoints import manifest, rotation
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +55,11 @@ def last_words(run: cusp.Run) -> dict[int, tuple[str, str]]:
 def test_the_bounds_are_kept_the_newest_stays_and_the_newest_ones_without_a_gap(
     steps: set[int], size: int, most_bytes: int
 ) -> None:
-    left = steps - set(retention.evictions(dict.fromkeys(steps, size), most_bytes=most_bytes))
+    left = steps - set(rotation.evictions(dict.fromkeys(steps, size), most_bytes=most_bytes))
     assert max(steps) in left
-    assert len(left) <= retention.MOST
+    assert len(left) <= rotation.MOST
     assert len(left) == 1 or len(left) * size <= most_bytes
-    newest = sorted(steps)[-retention.NEWEST :]
+    newest = sorted(steps)[-rotation.NEWEST :]
     assert set(newest) <= left or len(left) * size + size > most_bytes
 
 
@@ -67,7 +67,7 @@ def test_saving_on_and_on_leaves_a_ladder_whose_gaps_grow_with_age() -> None:
     left: set[int] = set()
     for step in range(5, 5_005, 5):
         left |= {step}
-        left -= set(retention.evictions(dict.fromkeys(left, 1)))
+        left -= set(rotation.evictions(dict.fromkeys(left, 1)))
     steps = sorted(left)
     ages = [5_000 - step for step in steps]
     assert ages[0] > 2_000, "something of the beginning is left"
@@ -84,7 +84,7 @@ def test_a_checkpoint_that_was_rotated_away_can_be_kept_and_what_is_gone_is_told
         run.checkpoint(save(root, step), step)
         run.settle()
         shutil.rmtree(root / f"checkpoint-{step - 10}", ignore_errors=True)
-    retention.drop(retention.folder(root, run.id), 20)
+    rotation.drop(rotation.folder(root, run.id), 20)
     run.keep([10, 20])
     run.settle()
     assert last_words(run) == {
@@ -115,8 +115,8 @@ def test_what_must_go_is_told_first_and_can_be_kept_a_while_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command to keep it may have been on its way when the trainer chose to give it up."""
-    monkeypatch.setattr(retention, "MOST", 6)
-    monkeypatch.setattr(retention, "evictions", partial(retention.evictions, most=6, newest=3))
+    monkeypatch.setattr(rotation, "MOST", 6)
+    monkeypatch.setattr(rotation, "evictions", partial(rotation.evictions, most=6, newest=3))
     root = tmp_path / "out"
     run = rotating(root)
     saved_and_rotated(run, root, range(1, 10))
@@ -135,7 +135,7 @@ def test_what_must_go_is_told_first_and_can_be_kept_a_while_longer(
     monkeypatch.setattr("cusp.checkpoints.registry.GRACE_S", 60.0)
     saved_and_rotated(run, root, range(12, 14))
     run.finish()
-    assert len(retention.sizes(retention.folder(root, run.id))) == 6, (
+    assert len(rotation.sizes(rotation.folder(root, run.id))) == 6, (
         "nothing that was given up stays after the run"
     )
 
@@ -187,8 +187,8 @@ def test_a_resumed_training_can_keep_what_an_earlier_attempt_held_and_drops_the_
     for step in (10, 30):
         shutil.rmtree(root / f"checkpoint-{step}")
     first.finish("failed", "a crash")
-    folder = retention.folder(root, first.id)
-    retention.reserve(root / "checkpoint-20", folder, 25, copy=False)  # it was killed just then
+    folder = rotation.folder(root, first.id)
+    rotation.reserve(root / "checkpoint-20", folder, 25, copy=False)  # it was killed just then
     second = rotating(root, first.id)
     assert not list(folder.glob(".*"))
     second.log({"reward": 1.0}, 21)
@@ -199,7 +199,7 @@ def test_a_resumed_training_can_keep_what_an_earlier_attempt_held_and_drops_the_
         20: ("present", "checkpoint-20"),
         30: ("missing", f"held/{first.id}/checkpoint-30"),
     }
-    assert retention.sizes(folder).keys() == {10, 20}
+    assert rotation.sizes(folder).keys() == {10, 20}
     second.finish()
 
 

@@ -1,6 +1,6 @@
 """What does a log call cost a training, also while the server is away? Cusp beside the other systems.
 
-python benchmarks/loop.py [--quick] [--rounds 5] [--only cusp,trackio] [--json FILE]
+python -m benchmarks.service.loop [--quick] [--rounds 5] [--only cusp,trackio] [--json FILE]
 
 Calls: each system's own client logs 20 values a step, a step every 10 ms, and each call is timed (plain
 sqlite3 and mlflow have stored the values when it returns; the others have queued or spooled them). "Cusp,
@@ -23,10 +23,21 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any
 
-from peers import HERE, QUIET, SYSTEMS, Place, places
-from relay import Relay
-from rounds import asked, interleaved, keep, machine, median, quantile, ratios, say, spread, verdict
-from scoring import markdown
+from benchmarks.detector.scoring import markdown
+from benchmarks.peers.peers import HERE, QUIET, SYSTEMS, Place, places
+from benchmarks.service.relay import Relay
+from benchmarks.service.rounds import (
+    asked,
+    interleaved,
+    keep,
+    machine,
+    median,
+    quantile,
+    ratios,
+    say,
+    spread,
+    verdict,
+)
 
 Json = dict[str, Any]
 PACE_S = 0.01

@@ -1,6 +1,6 @@
 """How fast is a long series read back? Cusp beside the servers and the local files.
 
-python benchmarks/read.py [--quick] [--rounds 5] [--only cusp,trackio] [--json FILE]
+python -m benchmarks.service.read [--quick] [--rounds 5] [--only cusp,trackio] [--json FILE]
 
 Each system is given one metric of 100,000 steps by its own client (mlflow by `log_batch`); then a fresh
 process reads all of it, parsed into a list, by the system's own means: Cusp, trackio and mlflow over
@@ -14,9 +14,19 @@ import json
 import time
 from typing import Any
 
-from peers import SYSTEMS, Place, places
-from rounds import asked, interleaved, keep, machine, median, ratios, say, spread, verdict
-from scoring import markdown
+from benchmarks.detector.scoring import markdown
+from benchmarks.peers.peers import SYSTEMS, Place, places
+from benchmarks.service.rounds import (
+    asked,
+    interleaved,
+    keep,
+    machine,
+    median,
+    ratios,
+    say,
+    spread,
+    verdict,
+)
 
 Json = dict[str, Any]
 READERS = [name for name in SYSTEMS if name != "wandb"]

@@ -1,6 +1,6 @@
 """What does one step of the detector cost, from 1,000 to 100,000 steps, and what a re-run of ruptures?
 
-    python benchmarks/detector_cost.py [--quick] [--json FILE]
+    python -m benchmarks.detector.cost [--quick] [--json FILE]
 
 CPU time (process_time), one thread, a run that never turns with format, length, accuracy and entropy.
 Each row is the mean over the steps since the row before. ruptures segments the whole run once at
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import ruptures
-from scoring import markdown
 
+from benchmarks.detector.scoring import markdown
 from monitor.detector import Detector, RunShape, Sample
 
 MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)

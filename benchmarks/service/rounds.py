@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from peers import HERE
+from benchmarks.peers.peers import HERE
 
 Json = dict[str, Any]
 

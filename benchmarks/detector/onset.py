@@ -1,6 +1,6 @@
 """How exactly is the rise of the format reward dated, its middle (onset) and its end (saturation)?
 
-    python benchmarks/detector_onset.py [--quick] [--json FILE] [--base SEED] [--runs N]
+    python -m benchmarks.detector.onset [--quick] [--json FILE] [--base SEED] [--runs N]
 
 Seeded synthetic runs with one sigmoid rise: 120 to 600 steps, 10-90 % within 4 to 110 of them, 4 to
 96 completions a step, shares or a signed reward (-1 to 4), noise that lasts or not, rises of a tenth

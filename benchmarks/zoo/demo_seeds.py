@@ -1,6 +1,6 @@
 """Was stopping right? The demo on several seeds, stopped and to the end, every checkpoint scored.
 
-python benchmarks/demo_seeds.py [--seeds 10] [--first 0] [--healthy] [--quick] [--json FILE] [--dir FOLDER]
+python -m benchmarks.zoo.demo_seeds [--seeds 10] [--first 0] [--healthy] [--quick] [--json FILE] [--dir FOLDER]
 
 For each seed two real runs of `cusp demo`: one as it is, one with `--no-stop`, which trains to the end
 and scores all checkpoints on the same held-out problems. All pass@1 are from the report set of the

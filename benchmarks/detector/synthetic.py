@@ -1,6 +1,6 @@
 """How often does the detector stop a healthy run, and how soon and how exactly does it see a transition?
 
-    python benchmarks/detector_synthetic.py [--quick] [--json FILE] [--base SEED] [--null N --pos N]
+    python -m benchmarks.detector.synthetic [--quick] [--json FILE] [--base SEED] [--null N --pos N]
                                             [--length STEPS]
 
 Runs with known truth from the study's generator (../shared/detector_study/gen.py, imported, seeded).
@@ -22,12 +22,12 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import scoring
-from scoring import Case, Outcome
 
+from benchmarks.detector import scoring
+from benchmarks.detector.scoring import Case, Outcome
 from monitor.detector import Detector, RewardRange, RunShape, Sample
 
-STUDY = Path(__file__).resolve().parents[2] / "shared/detector_study/gen.py"
+STUDY = Path(__file__).resolve().parents[3] / "shared/detector_study/gen.py"
 
 
 def generator() -> ModuleType:
