@@ -1,14 +1,15 @@
 """Read a recipe strictly: one YAML file and dotted overrides in, one typed `Recipe` out."""
 
 import difflib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from cusp.errors import CuspError
 from trainer.recipe import Recipe
@@ -28,7 +29,7 @@ def load_recipe(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Reci
     another recipe (`model=@tiny`). Raises RecipeError for anything that is not exactly right.
     """
     file = find_recipe(path_or_name)
-    raw = read_yaml(file)
+    raw = _read(file)
     for override in overrides:
         _apply(raw, override, file)
     return parse(raw, file, overrides)
@@ -62,45 +63,42 @@ def parse(raw: object, file: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def write_recipe(recipe: Recipe, file: Path) -> None:
     """Write the resolved recipe so that `load_recipe` reads the same back."""
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    file.write_text(text, encoding="utf-8")
+    writer = _yaml()
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed as None
+    writer.width = sys.maxsize  # where ruamel.yaml 0.19 folds a quoted line it may add a blank
+    with file.open("w", encoding="utf-8") as out:
+        writer.dump(recipe.model_dump(mode="json"), out)
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML 1.1 reads 1e-6 as text and lets a key come twice; neither is wanted in a recipe."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise RecipeError(f"the key {key!r} comes twice, the second time in line {line}")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+def _yaml() -> YAML:
+    """Return a reader and writer of YAML 1.2 that constructs plain values only."""
+    return YAML(typ="safe", pure=True)
 
 
-def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
-    return float(loader.construct_scalar(node))
-
-
-_EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
-_StrictLoader.add_implicit_resolver("!exponent", _EXPONENT, list("-+0123456789"))
-_StrictLoader.add_constructor("!exponent", _number)
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file."""
+def _parsed(text: str, place: str) -> Any:
+    """Return the value that YAML text stands for; RecipeError names its `place`."""
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{file} is no valid YAML: {error}") from None
+        return _yaml().load(text)
+    except DuplicateKeyError as error:
+        key = str(error.problem).split('"')[1]
+        where = f"the second time in line {error.problem_mark.line + 1}"
+        raise RecipeError(f"{place}: the key {key!r} comes twice, {where}") from None
+    except MarkedYAMLError as error:
+        found = " ".join(part for part in (error.context, error.problem) if part)
+        line = error.problem_mark.line + 1
+        raise RecipeError(f"{place} is no valid YAML: {found}, in line {line}") from None
+    except (YAMLError, ValueError, KeyError) as error:
+        raise RecipeError(f"{place} is no valid YAML: {error}") from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        raw = _parsed(file.read_text(encoding="utf-8"), str(file))
     except UnicodeDecodeError as error:
         raise RecipeError(f"{file} is no text (byte {error.start} is not UTF-8)") from None
     except OSError as error:
         raise RecipeError(f"{file} cannot be read ({error.strerror})") from None
-    except RecipeError as error:
-        raise RecipeError(f"{file}: {error}") from None
     if not isinstance(raw, dict):
         raise RecipeError(f"{file} holds no recipe: it must be a mapping of sections")
     return raw
@@ -124,17 +122,14 @@ def _apply(raw: dict[str, Any], override: str, file: Path) -> None:
 
 def _value(path: list[str], text: str) -> Any:
     if text.startswith("@"):
-        source: Any = read_yaml(find_recipe(text[1:]))
+        source: Any = _read(find_recipe(text[1:]))
         for part in path:
             index = _index(source, part)
             if index is None:
                 raise RecipeError(f"{text[1:]!r} has no section {'.'.join(path)!r}")
             source = source[index]
         return source
-    try:
-        return yaml.load(text, _StrictLoader)
-    except yaml.YAMLError:
-        raise RecipeError(f"the value {text!r} of {'.'.join(path)} is no YAML") from None
+    return _parsed(text, f"the value {text!r} of {'.'.join(path)}")
 
 
 def _index(target: object, part: str) -> str | int | None:
@@ -210,40 +205,21 @@ def _demand(problem: Mapping[str, Any]) -> str:
 
 
 def _resolve(location: Sequence[str | int]) -> tuple[list[str], str]:
-    """Return the known keys at the place of a problem and its dotted key.
+    """Return the known keys beside the place of a problem and its dotted key.
 
-    The location of a problem inside a tagged union holds the tag too, which is no key.
+    The location of a problem inside a tagged union holds the tag too, which is no key; pydantic's
+    schema of a recipe says which part is one.
     """
-    models: list[type[BaseModel]] = [Recipe]
-    known, names = list(Recipe.model_fields), []
+    schema = Recipe.model_json_schema()
+    here: dict[str, Any] = schema
+    known, names = [], []
     for part in location:
-        tagged = [model for model in models if len(models) > 1 and part in _tags(model)]
-        if tagged:
-            models, known = tagged, list(tagged[0].model_fields)
-            continue
-        known = [name for model in models for name in model.model_fields] or known
-        names.append(str(part))
-        if isinstance(part, str):
-            models = [
-                inner
-                for model in models
-                if part in model.model_fields
-                for inner in _models(model.model_fields[part].annotation)
-            ]
+        here = next((one for one in here.get("anyOf", ()) if one.get("type") != "null"), here)
+        if part in (tags := here.get("discriminator", {}).get("mapping", {})):
+            here = {"$ref": tags[part]}
+        else:
+            names.append(str(part))
+            known = list(here.get("properties", {}))
+            here = here.get("properties", {}).get(part) or here.get("items", {})
+        here = schema["$defs"][here["$ref"].rpartition("/")[2]] if "$ref" in here else here
     return known, ".".join(names)
-
-
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in (Annotated, Union, UnionType, tuple, list):
-        for argument in get_args(annotation):
-            yield from _models(argument)
-
-
-def _tags(model: type[BaseModel]) -> tuple[object, ...]:
-    for field in ("kind", "name"):
-        annotation = model.model_fields[field].annotation if field in model.model_fields else None
-        if get_origin(annotation) is Literal:
-            return get_args(annotation)
-    return ()

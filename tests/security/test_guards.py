@@ -543,6 +543,7 @@ def broken_rules(tree: ast.AST) -> Iterator[str]:
                     "trust_remote_code=True",
                     "verify=False",
                     "weights_only=False",
+                    "typ='unsafe'",
                 ):
                     yield said
             if called(node).endswith(".from_pretrained"):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from trainer.recipe_loader import RecipeError, find_recipe, load_recipe, recipe_names, write_recipe
 
@@ -15,6 +15,14 @@ def test_every_shipped_recipe_loads_and_its_resolved_copy_reads_back_the_same(
     recipe = load_recipe(name)
     write_recipe(recipe, tmp_path / "recipe.yaml")
     assert load_recipe(tmp_path / "recipe.yaml") == recipe
+
+
+@pytest.mark.parametrize("text", ["yes", "1e-6", "é\u2028\n \n" * 40, "{a: b}", "", "~", "0o7"])
+def test_a_text_in_a_recipe_stays_the_text_it_is(text: str, tmp_path: Path) -> None:
+    recipe = load_recipe("tiny")
+    named = recipe.model_copy(update={"run": recipe.run.model_copy(update={"name": text})})
+    write_recipe(named, tmp_path / "recipe.yaml")
+    assert load_recipe(tmp_path / "recipe.yaml") == named
 
 
 def test_the_tina_recipe_is_the_papers() -> None:
@@ -77,6 +85,12 @@ def test_an_override_may_take_a_section_of_another_recipe() -> None:
         ("grpo=5", "it must be a section with keys of its own"),
         ("rewards=[]", "the list needs 1 or more"),
         ("run.policy.action=halt", "it must be 'stop', 'propose' or 'watch'"),
+        ("rewards=[", "the value '[' of rewards is no valid YAML"),
+        ("rewards=[{name: format, name: cosine}]", "of rewards: the key 'name' comes twice"),
+        ("seed=2026-13-01", "no valid YAML: month must be in 1..12"),
+        ("seed=!!bool x", "the value '!!bool x' of seed is no valid YAML"),
+        ("rewards.0.wieght=1", "did you mean rewards.0.weight?"),
+        ("rewards=[{name: format, weight: 1, clamp: true}]", "unknown key 'rewards.0.clamp'"),
     ],
 )
 def test_a_bad_override_is_refused_with_the_way_out(override: str, words: str) -> None:
@@ -89,11 +103,12 @@ def test_a_bad_override_is_refused_with_the_way_out(override: str, words: str) -
 def test_an_unknown_key_in_a_file_is_refused_by_name_with_the_nearest_known_one(
     section: str, tmp_path: Path
 ) -> None:
-    raw = yaml.safe_load(find_recipe("tiny").read_text())
+    yaml = YAML(typ="safe", pure=True)
+    raw = yaml.load(find_recipe("tiny"))
     known = next(iter(raw[section].keys() - {"kind"}))
     raw[section][f"{known}_"] = 1
     file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(raw))
+    yaml.dump(raw, file)
     with pytest.raises(RecipeError) as refused:
         load_recipe(file)
     message = str(refused.value)

@@ -28,6 +28,7 @@ IMPORTED: Mapping[str, tuple[str, ...]] = {
         "accelerate",
         "datasets",
         "math_verify",
+        "ruamel.yaml",
         "numpy",
     ),
 }
@@ -39,7 +40,7 @@ class MissingPackages(CuspError, ImportError):
 
 def need(command: str, *extras: str) -> None:
     """Raise MissingPackages, with what to install, unless every package of the extras is there."""
-    missing = [name for extra in extras for name in IMPORTED[extra] if find_spec(name) is None]
+    missing = [name for extra in extras for name in IMPORTED[extra] if not _is_there(name)]
     if not missing:
         return
     lacking = [extra for extra in extras if any(name in missing for name in IMPORTED[extra])]
@@ -48,3 +49,10 @@ def need(command: str, *extras: str) -> None:
         f"`cusp {command}` needs packages that are not installed ({missing[0]}{more} missing);"
         f" install them with pip install 'cusp-rl[{','.join(lacking)}]'"
     )
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that `name` is a part of is missing itself
+        return False
