@@ -4,22 +4,20 @@ math-verify cannot be trusted inside the caller's process: off the main thread i
 alarm it may hang. It runs in processes of its own that are killed when they take too long.
 """
 
+import contextlib
 import json
 import os
-import queue
 import re
-import selectors
 import subprocess
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import IO, Protocol
+from typing import Any, Protocol
 
 from cusp.process import interpreter
 from trainer.recipe import Verifier as VerifierName
 
 Score = float | None
+_FAILED = "failed"
 
 
 class Verifier(Protocol):
@@ -62,107 +60,68 @@ def _compare(completion: str, gold: str) -> Score:
 
 
 class MathVerify:
-    """math-verify in `processes` processes; a pair that takes over `timeout_s` or crashes it is
-    not decided. Safe from any thread; `failures` counts what was killed or crashed.
+    """math-verify in `processes` processes; a pair that takes over `timeout_s` or crashes one is not
+    decided. Safe from any thread; `failures` counts those pairs.
     """
 
+    SLACK_S = 60.0  # for the start, and for what is not expected: a pool that no longer answers
+
     def __init__(self, processes: int | None = None, timeout_s: float = 10.0) -> None:
-        self._count = processes or max(1, min(4, os.cpu_count() or 1))
+        self._processes = processes or max(1, min(4, os.cpu_count() or 1))
         self._timeout_s = timeout_s
-        self._free: queue.SimpleQueue[_Judge] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
+        self._judge: subprocess.Popen[str] | None = None
         self.failures = 0
 
     def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
+        pairs = list(zip(golds, completions, strict=True))
         with self._lock:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="math-verify")
-                for _ in range(self._count):
-                    self._free.put(_Judge())
-        return list(self._threads.map(self._one, golds, completions))
+            answers = self._ask(pairs)
+            self.failures += answers.count(_FAILED)
+        return [None if answer in (None, _FAILED) else float(answer) for answer in answers]
 
-    def _one(self, gold: str, completion: str) -> Score:
-        judge = self._free.get()
+    def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[Any]:
+        judge = self._judge or self._start()
+        assert judge.stdin is not None
+        assert judge.stdout is not None
+        self._judge = None  # until it has answered: half an answer is nobody's
+        at_most_s = self.SLACK_S + self._timeout_s * (1 + len(pairs) / self._processes)
+        watchdog = threading.Timer(at_most_s, judge.kill)
+        watchdog.start()
         try:
-            return judge.ask(gold, completion, self._timeout_s)
-        except TimeoutError:
-            self.failures += 1
-            return None
+            print(json.dumps(pairs), file=judge.stdin, flush=True)
+            answers: list[Any] = json.loads(judge.stdout.readline())
+            self._judge = judge
+        except (OSError, ValueError):
+            return [_FAILED] * len(pairs)
         finally:
-            self._free.put(judge)
+            watchdog.cancel()
+            if self._judge is None:
+                _end(judge)
+        return answers
+
+    def _start(self) -> "subprocess.Popen[str]":
+        limits = str(self._processes), str(self._timeout_s)
+        return subprocess.Popen(
+            interpreter.module("trainer.math_judge", *limits),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
 
     def close(self) -> None:
         """End the processes."""
         with self._lock:
-            if self._threads is None:
-                return
-            self._threads.shutdown()
-            self._threads = None
-            while not self._free.empty():
-                self._free.get().kill()
-
-    def __enter__(self) -> "MathVerify":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+            if self._judge is not None:
+                _end(self._judge)
+            self._judge = None
 
 
-class _Judge:
-    """One `trainer.math_judge` process, started when first asked and after a kill."""
-
-    START_S = 60.0
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def ask(self, gold: str, completion: str, timeout_s: float) -> Score:
-        """Return the score; TimeoutError after killing a process that was too slow or died."""
-        process = self._process or self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps([gold, completion]).encode() + b"\n")
-            process.stdin.flush()
-            answer = json.loads(_line(process.stdout, timeout_s))
-        except (OSError, TimeoutError, ValueError) as error:
-            self.kill()
-            raise TimeoutError(f"math-verify gave no answer in {timeout_s:g} s") from error
-        return None if answer is None else float(answer)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._process = subprocess.Popen(
-            interpreter.module("trainer.math_judge"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-        )
-        assert self._process.stdout is not None
-        _line(self._process.stdout, self.START_S)
-        return self._process
-
-    def kill(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-
-def _line(pipe: IO[bytes], timeout_s: float) -> bytes:
-    """Return the next line of the pipe, which holds at most one; TimeoutError when none comes."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        if not selector.select(timeout_s):
-            raise TimeoutError
-    return pipe.readline()
+def _end(judge: "subprocess.Popen[str]") -> None:
+    """Close the input, on which it ends by itself, and wait for that; kill it if it does not."""
+    killer = threading.Timer(5.0, judge.kill)
+    killer.start()
+    with contextlib.suppress(OSError), judge:
+        pass
+    killer.cancel()

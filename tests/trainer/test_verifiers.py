@@ -1,10 +1,17 @@
 """A score is right, wrong or undecided; a hanging verifier is killed, never waited for."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_until
 from trainer.verifiers import BoxedInteger, MathVerify
 
 
@@ -27,7 +34,7 @@ def test_the_last_boxed_integer_counts(completion: str, gold: str, score: float 
 def test_math_answers_are_compared_from_any_thread_and_a_hang_is_killed() -> None:
     texts = ["so \\boxed{\\frac{1}{2}}", "\\boxed{3}", "no box", "\\boxed{5}"]
     golds = ["$0.5$", "$4$", "$4$", ""]
-    with MathVerify(processes=1, timeout_s=1.5) as verifier:
+    with closing(MathVerify(processes=1, timeout_s=1.5)) as verifier:
         scores: list[float | None] = []
         thread = threading.Thread(
             target=lambda: scores.extend(verifier.score(texts, golds)), daemon=True
@@ -40,3 +47,75 @@ def test_math_answers_are_compared_from_any_thread_and_a_hang_is_killed() -> Non
         assert verifier.score(hang, ["$9^{9^{9}}$", "$3$"]) == [None, 1.0]
         assert time.monotonic() - start < 15
         assert verifier.failures == 1
+
+
+HANG = ("\\boxed{9^{9^{9^{9}}}}", "$9^{9^{9}}$")
+
+
+def below(process: int) -> list[int]:
+    """Return the ids of the processes that this one started, and of theirs."""
+    files = Path(f"/proc/{process}/task").glob("*/children")
+    children = [int(one) for file in files for one in file.read_text().split()]
+    return children + [one for child in children for one in below(child)]
+
+
+def is_hanging(process: int) -> bool:
+    """Return whether it has computed for a second, in which it could have compared hundreds."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) > os.sysconf("SC_CLK_TCK")
+
+
+def test_a_comparison_that_crashes_costs_its_own_pair_only() -> None:
+    before = below(os.getpid())
+    with closing(MathVerify(processes=2, timeout_s=60)) as verifier:
+        assert verifier.score(["\\boxed{3}"], ["$3$"]) == [1.0]
+        _, *workers = [one for one in below(os.getpid()) if one not in before]
+        scores: list[float | None] = []
+        texts, golds = zip(HANG, *[(f"\\boxed{{{n}}}", "$7$") for n in range(20)], strict=True)
+        thread = threading.Thread(target=lambda: scores.extend(verifier.score(texts, golds)))
+        thread.start()
+        wait_until(lambda: any(map(is_hanging, workers)), 30)
+        os.kill(next(filter(is_hanging, workers)), signal.SIGKILL)
+        thread.join()
+        assert scores == [None, *(float(n == 7) for n in range(20))]
+        assert verifier.failures == 1
+
+
+def test_where_all_comparisons_crash_nothing_is_decided_and_they_are_started_anew() -> None:
+    before = below(os.getpid())
+    with closing(MathVerify(processes=1)) as verifier:
+        assert verifier.score(["\\boxed{3}"], ["$3$"]) == [1.0]
+        judge, *_ = [one for one in below(os.getpid()) if one not in before]
+        os.kill(judge, signal.SIGKILL)
+        assert verifier.score(["\\boxed{3}", "\\boxed{4}"], ["$3$", "$3$"]) == [None, None]
+        assert verifier.score(["\\boxed{3}", "\\boxed{4}"], ["$3$", "$3$"]) == [1.0, 0.0]
+        assert verifier.failures == 2
+
+
+ASKS = """
+import sys
+from trainer.verifiers import MathVerify
+verifier = MathVerify(processes=2, timeout_s=1000)
+assert verifier.score([r"\\boxed{3}"], ["$3$"]) == [1.0]
+if len(sys.argv) > 1:
+    verifier.score(*[[one] for one in sys.argv[1:]])
+"""
+
+
+def test_a_training_that_does_not_close_it_ends_and_prints_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ASKS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_killed_training_leaves_no_comparison_behind() -> None:
+    training = subprocess.Popen([sys.executable, "-c", ASKS, *HANG])
+    try:
+        wait_until(lambda: any(map(is_hanging, below(training.pid)[1:])), 60)
+        started = below(training.pid)
+    finally:
+        training.kill()
+        training.wait()
+    assert len(started) >= 3
+    wait_until(lambda: not any(Path(f"/proc/{one}/exe").exists() for one in started), 10)

@@ -29,6 +29,7 @@ IMPORTED: Mapping[str, tuple[str, ...]] = {
         "datasets",
         "math_verify",
         "ruamel.yaml",
+        "pebble",
         "numpy",
     ),
 }
