@@ -1,24 +1,26 @@
 """One POST to one of the addresses that were checked: no redirect, no proxy, no second look-up.
 
-An HTTP library would resolve the name again, follow redirects and read as much as it is sent. This
-reads the line with the status and lets the rest go, all within one deadline.
+httpcore speaks HTTP over a connection that is made here, to an address and not to a name. It follows
+nothing and reads nothing from the environment.
 """
 
-import re
+import os
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
+
+import anyio
+import httpcore
 
 from cusp import tls
 from monitor.errors import AddressRefused
 from monitor.webhooks.ssrf import Network, Target, checked
 
 DEADLINE_S = 10.0
-MOST_HEAD_BYTES = 4_096
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 Resolve = Callable[[str, int], Sequence[str]]
 
 
@@ -42,7 +44,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def resolved(target: Target, look_up: Resolve, deadline_s: float) -> list[str]:
-    """Return the name's addresses, or raise Refused; a look-up that hangs is left behind.
+    """Return the name's addresses, or raise AddressRefused; a look-up that hangs is left behind.
 
     getaddrinfo knows no deadline, so it runs beside; the resolver's own limits end that thread.
     """
@@ -78,62 +80,60 @@ def post(
     until = time.monotonic() + deadline_s
     try:
         addresses = checked(target, resolved(target, look_up, deadline_s), allowed)
-        with _connected(target, addresses, context, until) as connection:
-            connection.sendall(_request(target, headers, body))
-            status = _status(connection, until)
+        within_s = until - time.monotonic()
+        status = anyio.run(_status, target, headers, body, addresses, context, within_s)
     except AddressRefused as refused:
         return Outcome(None, str(refused))
     except TimeoutError:
         return Outcome(None, f"{target.authority} did not answer within {deadline_s:.0f} s")
-    except OSError as error:  # ssl.SSLError is one, too
+    except httpcore.RemoteProtocolError as error:
+        return Outcome(None, f"{target.authority} answered, but the answer is no HTTP: {error}")
+    except (httpcore.NetworkError, OSError) as error:  # ssl.SSLError is an OSError
         untrusted = tls.complaint(error, target.authority)
-        return Outcome(None, untrusted or f"{target.authority} cannot be reached: {error}")
+        return Outcome(None, untrusted or f"{target.authority} cannot be reached: {_reason(error)}")
     return Outcome(status, _complaint(target, status))
 
 
-def _connected(
-    target: Target, addresses: Sequence[str], context: ssl.SSLContext, until: float
-) -> socket.socket:
-    """Return a connection to the first address that takes one. The addresses are used as they are."""
-    for position, address in enumerate(addresses, 1):
-        try:
-            plain = socket.create_connection((address, target.port), timeout=_left_s(until))
-        except TimeoutError:
-            raise
-        except OSError:
-            if position == len(addresses):
-                raise
-            continue
-        break
-    if target.scheme == "http":
-        return plain
-    try:
-        plain.settimeout(_left_s(until))
-        return context.wrap_socket(plain, server_hostname=target.host)
-    except OSError:
-        plain.close()
-        raise
+async def _status(
+    target: Target,
+    headers: Mapping[str, str],
+    body: bytes,
+    addresses: Sequence[str],
+    context: ssl.SSLContext,
+    within_s: float,
+) -> int:
+    """Return the answer's status, or raise TimeoutError at the deadline.
+
+    One deadline for all of it: httpcore's own time limits are of each read and write. Of the answer
+    only the head is read, of which httpcore takes no more than 100 KiB.
+    """
+    url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
+    sent = [("Host", target.authority), *headers.items(), ("Connection", "close")]
+    with anyio.fail_after(within_s):
+        async with aclosing(await _connected(addresses, target.port)) as plain:
+            secure = target.scheme == "https"
+            stream = await plain.start_tls(context, target.host) if secure else plain
+            connection = httpcore.AsyncHTTP11Connection(url.origin, stream)
+            async with connection.stream("POST", url, headers=sent, content=body) as answer:
+                return answer.status
 
 
-def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
-    given = {"Host": target.authority, **headers, "Content-Length": str(len(body))}
-    lines = [f"POST {target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
-    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii") + body
+async def _connected(addresses: Sequence[str], port: int) -> httpcore.AsyncNetworkStream:
+    """Return a connection to the first address that takes one; ConnectError when none does."""
+    network = httpcore.AnyIOBackend()
+    for address in addresses[:-1]:
+        with suppress(httpcore.ConnectError):
+            return await network.connect_tcp(address, port)
+    return await network.connect_tcp(addresses[-1], port)
 
 
-def _status(connection: socket.socket, until: float) -> int:
-    """Return the answer's status. Reads no further than its head, the deadline or the limit."""
-    read = b""
-    while b"\n" not in read and len(read) < MOST_HEAD_BYTES:
-        connection.settimeout(_left_s(until))
-        part = connection.recv(1_024)
-        if not part:
-            break
-        read += part
-    found = _STATUS.match(read)
-    if found is None:
-        raise OSError(f"the answer is no HTTP: {read[:40]!r}")
-    return int(found[1])
+def _reason(error: BaseException) -> str:
+    """Return what the system says; the libraries wrap it, or leave it out."""
+    while error.__cause__:
+        error = error.__cause__
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno)
+    return str(error) or "the connection was lost"
 
 
 def _complaint(target: Target, status: int) -> str | None:
@@ -145,10 +145,3 @@ def _complaint(target: Target, status: int) -> str | None:
             " add the webhook with its final URL"
         )
     return f"{target.authority} answered {status}"
-
-
-def _left_s(until: float) -> float:
-    left = until - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left

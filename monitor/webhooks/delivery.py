@@ -17,7 +17,7 @@ from monitor.store.access import deliveries
 from monitor.store.access import webhooks as store
 from monitor.webhooks import outbox
 from monitor.webhooks.client import Outcome, Resolve, post, resolve
-from monitor.webhooks.signing import HEADER, signature
+from monitor.webhooks.signing import signed_headers
 from monitor.webhooks.ssrf import Network, parse
 
 log = logging.getLogger("cusp")
@@ -108,13 +108,12 @@ class Delivery:
             target = parse(webhook.url)
         except AddressRefused as refused:
             return Outcome(None, str(refused))
-        body = outbox.addressed(row.body, self._root_path).encode()
+        body = outbox.addressed(row.body, self._root_path)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"Cusp/{__version__}",
-            "Cusp-Delivery": row.id,
             "Cusp-Topic": row.topic,
-            HEADER: signature(webhook.secret, int(time.time()), body),
+            **signed_headers(webhook.secret, row.id, time.time(), body),
         }
         try:
             if self._context is None:  # made late: reading the certificates takes a while
@@ -124,7 +123,7 @@ class Delivery:
         return post(
             target,
             headers,
-            body,
+            body.encode(),
             allowed=self._allowed,
             context=self._context,
             look_up=self._look_up,

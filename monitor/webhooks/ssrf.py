@@ -3,7 +3,8 @@
 A monitor stands inside a network that its callers do not; whoever may add a webhook must not gain a way
 in. The rules speak about addresses, not names: a name, an unusual spelling (`0x7f.1`) or a DNS answer
 decides nothing. Only addresses known to be public pass; everything else is refused, known or not.
-Source of the ranges: the IANA special-purpose address registries (RFC 6890 and its successors).
+Source of the ranges: `ipaddress`, which follows the IANA special-purpose address registries, and beside it
+what its older versions let through.
 """
 
 import ipaddress
@@ -19,39 +20,21 @@ PORTS = (443, 8443)
 LONGEST_URL = 2_000
 SETTING = "CUSP_WEBHOOK_ALLOW"
 
-_NOT_PUBLIC_4 = [
-    ipaddress.IPv4Network(network)
+# What `ipaddress` of some Python from 3.11 on calls global and what no webhook may reach.
+_NOT_PUBLIC = [
+    ipaddress.ip_network(network)
     for network in (
-        "0.0.0.0/8",  # this host
-        "10.0.0.0/8",
-        "100.64.0.0/10",  # carrier-grade NAT; cloud metadata at Alibaba
-        "127.0.0.0/8",
         "168.63.129.16/32",  # Azure's own services, public by number only
-        "169.254.0.0/16",  # link-local; cloud metadata
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",  # documentation
+        "192.0.0.0/24",  # for protocols; cloud metadata at Oracle
         "192.88.99.0/24",  # 6to4 relays
-        "192.168.0.0/16",
-        "198.18.0.0/15",  # benchmarks
-        "198.51.100.0/24",  # documentation
-        "203.0.113.0/24",  # documentation
-        "224.0.0.0/4",  # multicast
-        "240.0.0.0/4",  # reserved, broadcast
+        "2001::/23",  # Teredo carries an IPv4 address, others are for protocols
+        "2002::/16",  # 6to4 carries an IPv4 address
+        "3fff::/20",  # documentation
     )
 ]
 # Of IPv6 only what is handed out to the public; so IPv4-mapped and -compatible addresses, NAT64
 # (64:ff9b::/96), unique local, link-local, site-local and multicast ones are refused without a list.
 _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
-_NOT_PUBLIC_6 = [
-    ipaddress.IPv6Network(network)
-    for network in (
-        "2001::/23",  # Teredo carries an IPv4 address, others are for protocols
-        "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4 carries an IPv4 address
-        "3fff::/20",  # documentation
-    )
-]
 
 
 @dataclass(frozen=True)
@@ -72,7 +55,7 @@ class Target:
 
 
 def parse(url: str) -> Target:
-    """Return the URL's parts, or raise Refused.
+    """Return the URL's parts, or raise AddressRefused.
 
     >>> parse("https://hooks.example/cusp?team=7")
     Target(scheme='https', host='hooks.example', port=443, path='/cusp?team=7')
@@ -119,7 +102,7 @@ def allowed_networks(text: str) -> tuple[Network, ...]:
 
 
 def checked(target: Target, resolved: Sequence[str], allowed: Sequence[Network]) -> list[str]:
-    """Return the addresses to connect to, or raise Refused if any of them is out of bounds.
+    """Return the addresses to connect to, or raise AddressRefused if any of them is out of bounds.
 
     One bad address among good ones is refused as well: a name that resolves to both is how a filter
     that looks at the first one is passed by.
@@ -163,6 +146,7 @@ def is_public(address: Address) -> bool:
     >>> is_public(ipaddress.ip_address("::ffff:93.184.216.34"))
     False
     """
-    if isinstance(address, ipaddress.IPv4Address):
-        return not any(address in network for network in _NOT_PUBLIC_4)
-    return address in _PUBLIC_6 and not any(address in network for network in _NOT_PUBLIC_6)
+    if address.version == 6 and address not in _PUBLIC_6:
+        return False
+    listed = any(address in network for network in _NOT_PUBLIC)
+    return address.is_global and not address.is_multicast and not listed

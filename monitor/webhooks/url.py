@@ -29,7 +29,7 @@ _FORM = re.compile(PATTERN)
 
 
 def readable(url: str) -> str:
-    """Return the URL, or raise Refused with a sentence that says what is wrong with it.
+    """Return the URL, or raise AddressRefused with a sentence that says what is wrong with it.
 
     >>> readable("https://[2606:4700::1111]:8443/cusp")
     'https://[2606:4700::1111]:8443/cusp'

@@ -1,7 +1,6 @@
 """The guards and how to remove each: (what it guards, file, text, replacement, tests that must notice).
 
-A replacement keeps the program running and takes exactly the guard away. Webhooks have a table of their own
-(docs/reference/webhooks.md).
+A replacement keeps the program running and takes exactly the guard away.
 """
 
 # ruff: noqa: E501  (one guard a line)
@@ -61,6 +60,8 @@ ELSEWHERE = f"{SESSIONS}::test_the_log_in_leads_to_this_monitor_only"
 OTHERS = f"{CROSS}::test_pages_of_others_do_not_act"
 UNREADABLE = f"{CROSS}::test_what_cannot_be_read_is_refused_with_a_sentence"
 REDIRECT = f"{GUARDS}::test_a_token_follows_no_redirect_and_no_proxy"
+SSRF = "tests/monitor/webhooks/test_ssrf.py"
+POSTED = "tests/security/test_webhook_guard.py"
 NOT_DONE = f"{GUARDS}::test_nothing_unpickles_evaluates_or_trusts_code_of_others"
 
 WHO_MAY = [
@@ -276,4 +277,19 @@ ACTS_AND_FILES = [
     Mutant("a recipe is plain YAML", "trainer/recipe_loader.py", 'return YAML(typ="safe", pure=True)', 'return (__import__("warnings").simplefilter("ignore"), YAML(typ="unsafe", pure=True))[1]', ("tests/trainer/test_recipe_loader.py",)),
 ]  # fmt: skip
 
-MUTANTS = [*WHO_MAY, *SECRETS, *BROWSERS, *TEXTS, *AMOUNTS, *ACTS_AND_FILES]
+WEBHOOKS = [
+    Mutant("a webhook's addresses are checked", "monitor/webhooks/client.py", "addresses = checked(target, resolved(target, look_up, deadline_s), allowed)", "addresses = resolved(target, look_up, deadline_s)", (f"{POSTED}::test_a_name_that_points_inside_is_not_even_connected_to",)),
+    Mutant("the name is looked up once", "monitor/webhooks/client.py", "await _connected(addresses, target.port)", "await _connected([target.host], target.port)", (f"{POSTED}::test_a_name_that_is_rebound_after_the_look_gets_nothing",)),
+    Mutant("the certificate is for the name", "monitor/webhooks/client.py", "plain.start_tls(context, target.host)", "plain.start_tls(context, addresses[0])", (f"{POSTED}::test_a_delivery_arrives_over_https_under_the_names_certificate",)),
+    Mutant("a POST ends at the deadline", "monitor/webhooks/client.py", "with anyio.fail_after(within_s):", "with anyio.fail_after(5.0):", (f"{POSTED}::test_a_receiver_that_takes_its_time_is_left_at_the_deadline",)),
+    Mutant("a look-up ends at the deadline", "monitor/webhooks/client.py", "thread.join(deadline_s)", "thread.join()", (f"{POSTED}::test_a_resolver_that_hangs_is_left_at_the_deadline",)),
+    Mutant("every address of a name is looked at", "monitor/webhooks/ssrf.py", "for text in resolved:", "for text in resolved[:1]:", (f"{SSRF}::test_one_bad_address_among_good_ones_is_refused",)),
+    Mutant("what Python calls private is refused", "monitor/webhooks/ssrf.py", "return address.is_global and not", "return not", (f"{SSRF}::test_an_address_that_is_not_public_is_refused_with_the_way_out",)),
+    Mutant("multicast is refused", "monitor/webhooks/ssrf.py", "not address.is_multicast and not listed", "not listed", (f"{SSRF}::test_an_address_that_is_not_public_is_refused_with_the_way_out",)),
+    Mutant("what Python lets through is refused", "monitor/webhooks/ssrf.py", "not address.is_multicast and not listed", "not address.is_multicast", (f"{SSRF}::test_an_address_that_is_not_public_is_refused_with_the_way_out",)),
+    Mutant("IPv6 addresses are handed out ones", "monitor/webhooks/ssrf.py", "if address.version == 6 and address not in _PUBLIC_6:", "if False:", (f"{SSRF}::test_an_address_that_is_not_public_is_refused_with_the_way_out",)),
+    Mutant("a public receiver has a usual port", "monitor/webhooks/ssrf.py", "if target.port not in PORTS:", "if False:", (f"{SSRF}::test_a_public_address_is_reached_at_the_usual_ports_only",)),
+    Mutant("http stays on this machine", "monitor/webhooks/ssrf.py", 'if target.scheme == "http" and not (named and address.is_loopback):', "if False:", (f"{SSRF}::test_http_is_for_this_machine_and_only_when_allowed",)),
+]  # fmt: skip
+
+MUTANTS = [*WHO_MAY, *SECRETS, *BROWSERS, *TEXTS, *AMOUNTS, *ACTS_AND_FILES, *WEBHOOKS]

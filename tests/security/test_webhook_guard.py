@@ -1,10 +1,12 @@
 """The edge of webhooks, on real sockets: where a POST goes, how long it may take, what it may read."""
 
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -86,6 +88,24 @@ def test_a_certificate_of_another_name_or_of_nobody_is_refused(
     assert receiver.bodies == []
 
 
+def test_a_receiver_that_wants_a_certificate_of_ours_is_one_sentence(authority: trustme.CA) -> None:
+    strict = serving(authority, NAME)
+    strict.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(strict)
+
+    def refusing(connection: socket.socket) -> None:
+        with suppress(ssl.SSLError):
+            strict.wrap_socket(connection, server_side=True)
+
+    with raw(refusing) as port:
+        outcome = sent(f"https://{NAME}:{port}/", trusted=authority)
+    # Its alert may be overtaken by the end of the connection.
+    assert re.search(
+        "cannot be reached: .*(certificate required|lost|reset by peer|Broken pipe)",
+        str(outcome.error),
+    )
+
+
 def test_a_name_that_is_rebound_after_the_look_gets_nothing(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,8 +174,8 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch
 
 
 def silent(connection: socket.socket) -> None:
-    connection.recv(65_536)
-    connection.recv(1)  # until the other side goes
+    while connection.recv(65_536):  # until the other side goes
+        pass
 
 
 def dripping(connection: socket.socket) -> None:
@@ -260,7 +280,7 @@ def test_a_receiver_that_is_away_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     outcome = sent(f"http://127.0.0.1:{port}/")
-    assert f"127.0.0.1:{port} cannot be reached" in str(outcome.error)
+    assert f"127.0.0.1:{port} cannot be reached: Connection refused" in str(outcome.error)
 
 
 def test_the_second_of_two_checked_addresses_is_tried() -> None:
