@@ -108,6 +108,11 @@ Name = Annotated[
 Text = Annotated[
     str, Field(max_length=MAX_TEXT_LENGTH, json_schema_extra=NO_NUL), AfterValidator(storable)
 ]
+PathText = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_PATH_LENGTH, json_schema_extra=NO_NUL),
+    AfterValidator(storable),
+]
 # For a dict keyed by names. Pydantic writes a key's pattern as `patternProperties`, which allows other keys.
 NAMED = {"propertyNames": {"minLength": 1, "maxLength": MAX_NAME_LENGTH, **NO_NUL}}
 Object = Annotated[dict[str, Any], AfterValidator(_storable_object), WithJsonSchema(PLAIN_OBJECT)]

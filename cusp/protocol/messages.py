@@ -8,7 +8,6 @@ not exist here: a value that was not measured is left out and counted.
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -17,19 +16,18 @@ from pydantic import (
 from cusp.protocol.fields import (
     MAX_MESSAGES,
     MAX_METRICS,
-    MAX_PATH_LENGTH,
     MAX_SKIPPED,
     NAMED,
     NUMBER,
     Finite,
     Id,
     Name,
+    PathText,
     Positive,
     Step,
     Text,
     Version,
     Wire,
-    storable,
 )
 
 WIRE_VERSION = 1
@@ -51,7 +49,7 @@ class CheckpointMessage(Wire):
     kind: Literal["checkpoint"] = "checkpoint"
     checkpoint_id: Id
     step: Step
-    path: Annotated[str, Field(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(storable)]
+    path: PathText
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: Step
     state: Literal["present", "pinned", "missing", "corrupt"] = "present"

@@ -3,9 +3,9 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from cusp.protocol.fields import Body, Id, storable
+from cusp.protocol.fields import Body, Id, PathText
 from monitor.actions import promote
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
@@ -34,9 +34,7 @@ class CheckReport(Body):
 
     state: Literal["present", "pinned", "missing", "corrupt"]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    path: Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(storable)] | None = (
-        None
-    )
+    path: PathText | None = None
 
 
 @router.get(
