@@ -160,6 +160,15 @@ def test_a_checkpoint_shows_its_distance_aliases_and_actions() -> None:
     assert "disabled" in missing.attributes
 
 
+def test_what_would_be_refused_is_not_offered() -> None:
+    run = shapes.run() | {"evaluation_blocked": "the recipe says no evaluation"}
+    buttons = Page(pages.run_page(run, **shapes.page_data())).all("button", data_action="evaluate")
+    assert len(buttons) > 1
+    for button in buttons:
+        assert "disabled" in button.attributes
+        assert "the recipe says no evaluation" in button.attributes["title"]
+
+
 def test_pinning_is_offered_only_while_something_could_be_deleted() -> None:
     running = shapes.run(status="running")
     offered = [

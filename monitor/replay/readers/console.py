@@ -66,10 +66,9 @@ def _counted(found: list[_Printed], logging_steps: int | None) -> Rows:
         rows.append(_row(row, max(1, number) * per_row))
     unit = "step" if per_row == 1 else f"{per_row} steps"
     hint = "" if logging_steps else "; --logging-steps N says how many steps lie between two"
-    return Rows(
-        tuple(rows),
-        (f"no step was printed: the {number} rows are counted, one for every {unit}{hint}",),
-    )
+    counted = "its one row is" if number == 1 else f"the {number} rows are"
+    note = f"no step was printed: {counted} counted, one for every {unit}{hint}"
+    return Rows(tuple(rows), (note,))
 
 
 def _is_count(bars: list[Bar | None]) -> bool:

@@ -140,7 +140,9 @@ def _log(path: Path, found: Rows, *, told: bool) -> Log:
 def _notes(found: Rows, rows: Sequence[Row], step_name: str | None) -> tuple[str, ...]:
     notes = found.notes
     if apart := len(found.rows) - len(rows):
-        notes = (*notes, f"{apart} rows of evaluations or summaries are no steps of the training")
+        one = "1 row of an evaluation or a summary is no step"
+        many = f"{apart} rows of evaluations or summaries are no steps"
+        notes = (*notes, f"{one if apart == 1 else many} of the training")
     if step_name == "_step":
         notes = (
             *notes,
