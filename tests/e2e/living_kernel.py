@@ -47,7 +47,7 @@ CELLS = [
 
 def told(cell: str) -> None:
     runs = httpx.get(os.environ["CUSP_URL"] + "/api/v1/runs", timeout=60).json()["runs"]
-    keys = ("id", "status", "status_reason", "step", "attempts")
+    keys = ("id", "status", "status_reason", "step", "attempt_count")
     print(
         json.dumps({"cell": cell, "runs": [{k: run[k] for k in keys} for run in runs]}), flush=True
     )
