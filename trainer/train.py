@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import cusp
-from cusp import settings
+from cusp import settings, terminal
 from cusp.checkpoints import manifest, paths
 from cusp.errors import CuspError, disk_full, print_error
 from cusp.ids import is_id, new_id
@@ -156,7 +156,7 @@ def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, An
 
 def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
     """Return the attempt under which this training is streamed."""
-    return cusp.init(
+    run = cusp.init(
         recipe.run.project,
         recipe.run.name,
         recipe.model_dump(mode="json"),
@@ -166,7 +166,10 @@ def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
         root=root,
         tags=list(recipe.run.tags),
         must_own=True,
+        says_where=False,
     )
+    terminal.begun(run)  # among the training's own lines
+    return run
 
 
 def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:

@@ -185,7 +185,9 @@ def test_a_restart_of_the_monitor_loses_and_doubles_nothing_in_any_tab(
 ) -> None:
     pages = [opened(context, f"{monitor.url}/runs/{t.run_id}") for t in loops.trainers[:3]]
     for page in pages:
-        has_all(page, 3)  # the chart's modules are loaded while there is a monitor to load them from
+        has_all(
+            page, 3
+        )  # the chart's modules are loaded while there is a monitor to load them from
     loops.end()
     monitor.kill()
     expect(pages[0].locator("#banner")).to_contain_text("Connection to the monitor lost")
