@@ -112,6 +112,8 @@ def test_of_two_living_trainers_the_older_is_told_and_counted_and_stopped(
     assert (found["step"], found["still_training"]) == (1, [1])
     assert found["attempts"][0]["outrun"] == 14
     assert found["attempts"][1]["outrun"] == 0
+    page = api.get(f"/runs/{newer.run_id}").raise_for_status().text
+    assert "Attempt 1 still trains though attempt 2 has taken the run over" in page
     assert stop(newer) == 202
     (command,) = older.send()["commands"]
     older.ack(command, "done")
