@@ -19,6 +19,8 @@ IMPORTED: Mapping[str, tuple[str, ...]] = {
         "jinja2",
         "prometheus_client",
         "itsdangerous",
+        "httpcore",
+        "standardwebhooks",
     ),
     "trainer": (
         "torch",
