@@ -71,9 +71,13 @@ class Delivery:
 
     def _start_due(self) -> None:
         while not self.closing.is_set() and self._free.acquire(timeout=LOOK_EVERY_S):
-            row = self._claimed()
+            row: deliveries.DeliveryRow | None = None
+            try:
+                row = self._claimed()
+            finally:  # a database that goes away here must not take the place with it
+                if row is None:
+                    self._free.release()
             if row is None:
-                self._free.release()
                 return
             threading.Thread(target=self._send_beside, args=(row,), daemon=True).start()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from cusp.ids import new_id
@@ -18,12 +19,13 @@ from monitor.settings import MonitorConfig
 from monitor.store.access import deliveries
 from monitor.store.access import webhooks as store
 from monitor.webhooks import outbox as outbox_webhook
-from monitor.webhooks.delivery import Delivery
+from monitor.webhooks.delivery import MOST_AT_ONCE, Delivery
 from monitor.webhooks.ssrf import allowed_networks
 from tests.conftest import Clock
 from tests.messages import Json, Trainer, checkpoint, point, status, transition
 from tests.monitor.api.routes.test_jobs import claim
 from tests.receivers import Receiver
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -335,6 +337,24 @@ def test_a_slow_receiver_holds_up_itself_only(api: TestClient, clock: Clock) -> 
         held.set()
         slow.wait_for(3)
         thread.close()
+
+
+def test_webhooks_are_sent_after_a_database_that_went_away_again_and_again(
+    api: TestClient, courier: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> bool:
+        raise OperationalError("SELECT 1", {}, OSError("gone"))
+
+    with Receiver() as receiver:
+        webhook = add(api, receiver, "run.started")
+        with monkeypatch.context() as patched:
+            patched.setattr(deliveries, "any_due", away)
+            for _ in range(MOST_AT_ONCE + 1):
+                with pytest.raises(OperationalError):
+                    courier.turn()
+        Trainer(api)
+        courier.turn()
+        wait_until(lambda: outbox(api, webhook)[0]["state"] == "delivered", 10)
 
 
 def test_a_lost_run_is_told_once_and_again_when_it_is_lost_again(
