@@ -87,7 +87,7 @@ def post(
     except TimeoutError:
         return Outcome(None, f"{target.authority} did not answer within {deadline_s:.0f} s")
     except httpcore.RemoteProtocolError as error:
-        return Outcome(None, f"{target.authority} answered, but the answer is no HTTP: {error}")
+        return Outcome(None, f"{target.authority} gave no answer in HTTP: {error}")
     except (httpcore.NetworkError, OSError) as error:  # ssl.SSLError is an OSError
         untrusted = tls.complaint(error, target.authority)
         return Outcome(None, untrusted or f"{target.authority} cannot be reached: {_reason(error)}")
