@@ -108,7 +108,7 @@ def init(
         run_id, home_lock = _claimed(given.directory, new_id(), must_own=must_own)
         start = start_of(run_id, None)
     run = Run(start, given, root=folder, home_lock=home_lock, mender=mender)
-    if says_where:
+    if says_where and sys.stderr is not None:  # None: closed by the shell
         terminal.begun(run, sys.stderr)  # not among what the script prints for another program
     return run
 

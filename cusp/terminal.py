@@ -25,7 +25,7 @@ def say(*lines: str, out: TextIO | None = None) -> None:
     out = out or sys.stdout
     if _silent() or out is None:
         return
-    with contextlib.suppress(OSError, ValueError):  # the stream is closed
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or half a stream
         for line in lines:
             _print(f"cusp: {line}", out)
 

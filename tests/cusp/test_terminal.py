@@ -1,0 +1,43 @@
+"""What a plain loop prints must not end it, nor get among what it prints itself, whatever its streams are."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import cusp
+
+
+class Logged:
+    """What people put in the place of a stream: it takes text, and is nothing else of a file."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUSP_MODE", "offline")
+    monkeypatch.setenv("CUSP_DIR", str(tmp_path))
+
+
+def test_a_loop_whose_standard_error_is_half_a_stream_is_told_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logged = Logged()
+    monkeypatch.setattr(sys, "stderr", logged)
+    run = cusp.init(name="plain")
+    run.log({"reward": 1.0}, step=1)
+    run.finish()
+    assert "cusp: plain is recorded in" in logged.text
+
+
+def test_a_loop_without_a_standard_error_keeps_its_output_to_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    cusp.init(name="plain").finish()
+    assert capsys.readouterr().out == ""
