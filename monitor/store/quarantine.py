@@ -7,7 +7,6 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Row,
-    and_,
     bindparam,
     case,
     cast,
@@ -28,36 +27,25 @@ _COUNTS = (
     .where(quarantine.c.run_id.in_(bindparam("runs", expanding=True)))
     .group_by(quarantine.c.run_id)
 )
-# The window counts every message of the run, before the join takes the newest of them.
-_RANKED = (
-    select(
-        quarantine.c.attempt_key,
-        quarantine.c.seq,
-        quarantine.c.reason,
-        quarantine.c.body,
-        quarantine.c.at,
-        func.sum(_COUNTED).over().label("quarantined"),
-        func.row_number()
-        .over(
-            order_by=(
-                case((quarantine.c.seq == MORE, 1), else_=0),
-                quarantine.c.attempt_key.desc(),
-                quarantine.c.seq.desc(),
-            )
-        )
-        .label("age"),
-    )
+_TOTAL = (
+    select(func.sum(_COUNTED))
     .where(quarantine.c.run_id == bindparam("run"))
+    .scalar_subquery()
+    .label("quarantined")
+)
+# Found by the primary key: no body is read or sorted but those of the newest.
+_NEWEST = (
+    select(*[column for column in quarantine.c if column.name != "run_id"])
+    .where(quarantine.c.run_id == bindparam("run"), quarantine.c.seq != MORE)
+    .order_by(quarantine.c.attempt_key.desc(), quarantine.c.seq.desc())
+    .limit(bindparam("most"))
     .subquery()
 )
 _WITH_ATTEMPTS = (
-    select(attempts, *[column for column in _RANKED.c if column.name != "age"])
-    .outerjoin(
-        _RANKED,
-        and_(_RANKED.c.attempt_key == attempts.c.key, _RANKED.c.age <= bindparam("most")),
-    )
+    select(attempts, _TOTAL, *_NEWEST.c)
+    .outerjoin(_NEWEST, _NEWEST.c.attempt_key == attempts.c.key)
     .where(attempts.c.run_id == bindparam("run"))
-    .order_by(attempts.c.place, _RANKED.c.age)
+    .order_by(attempts.c.place)
 )
 
 
@@ -75,11 +63,11 @@ class Attempts(NamedTuple):
 def with_attempts(connection: Connection, run_id: str, most: int) -> Attempts:
     """Return the run's attempts with `most` of its quarantined messages, in one statement."""
     found = connection.execute(_WITH_ATTEMPTS, {"run": run_id, "most": most}).all()
-    kept = [row for row in found if row.seq not in (None, MORE)]
+    kept = [row for row in found if row.seq is not None]
     return Attempts(
-        rows=list({row.key: row for row in reversed(found)}.values())[::-1],
+        rows=list({row.key: row for row in found}.values()),
         latest=sorted(kept, key=lambda row: (row.attempt_key, row.seq), reverse=True),
-        total=max((int(row.quarantined or 0) for row in found), default=0),
+        total=int(found[0].quarantined or 0) if found else 0,
     )
 
 

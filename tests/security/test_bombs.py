@@ -262,3 +262,21 @@ def test_a_number_too_long_to_read_is_refused_in_a_sentence(api: TestClient) -> 
     answer = posted(api, f"/api/v1/runs/{trainer.run_id}/batches", body)
     assert answer.status_code in (400, 422)
     assert len(answer.text) < 1_000
+
+
+def test_what_was_set_aside_does_not_slow_the_page_of_its_run(api: TestClient) -> None:
+    few, many = Trainer(api), Trainer(api)
+    few.send({"kind": "unheard of"}, point(1))
+    for _ in range(24):
+        many.send(*[{"kind": "unheard of", "text": "x" * 3_900}] * 50)
+    many.send(point(1))
+    found = many.get()
+    assert (found["quarantined"], len(found["quarantine"])) == (1_200, 5)
+    assert [one["seq"] for one in found["quarantine"]] == [1199, 1198, 1197, 1196, 1195]
+
+    def took_s(trainer: Trainer) -> float:
+        started = time.perf_counter()
+        api.get(f"/runs/{trainer.run_id}/sections/header").raise_for_status()
+        return time.perf_counter() - started
+
+    assert min(took_s(many) for _ in range(10)) < 4 * min(took_s(few) for _ in range(10))
