@@ -173,6 +173,13 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch
     assert (len(receiver.bodies), proxy.bodies) == (1, [])
 
 
+def whole_request(connection: socket.socket) -> None:
+    """Read the head and the body: whoever closes with bytes unread resets the connection."""
+    request = b""
+    while not request.endswith(BODY):
+        request += connection.recv(65_536)
+
+
 def silent(connection: socket.socket) -> None:
     while connection.recv(65_536):  # until the other side goes
         pass
@@ -234,7 +241,7 @@ def test_an_endless_answer_is_read_to_the_limit_only() -> None:
     written: list[int] = []
 
     def endless(connection: socket.socket) -> None:
-        connection.recv(65_536)
+        whole_request(connection)
         for _ in range(5_000):
             written.append(connection.send(b"x" * 65_536))
 
@@ -249,7 +256,7 @@ def test_an_endless_answer_is_read_to_the_limit_only() -> None:
 
 def test_an_answer_counts_as_soon_as_its_first_line_is_there() -> None:
     def endless_body(connection: socket.socket) -> None:
-        connection.recv(65_536)
+        whole_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(100):
             connection.sendall(b"x" * 1_000)
@@ -267,7 +274,7 @@ def test_an_answer_counts_as_soon_as_its_first_line_is_there() -> None:
 )
 def test_what_is_no_http_is_no_success(answer: bytes) -> None:
     def other(connection: socket.socket) -> None:
-        connection.recv(65_536)
+        whole_request(connection)
         connection.sendall(answer)
 
     with raw(other) as port:
