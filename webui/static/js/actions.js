@@ -42,7 +42,7 @@ export function listen({ refresh }) {
         : "No checkpoint is in production now. The change is kept in the audit log.";
     },
     resume: () => {
-      const steps = [...section().querySelectorAll('[data-action="evaluate"]:not([disabled])')].map((el) => el.dataset.step);
+      const steps = [...section().querySelectorAll("tr[data-usable]")].map((el) => el.dataset.step);
       const finished = document.querySelector('#section-header [data-f="status"]').textContent === "finished";
       const choices = finished ? [] : [new Option("where it ended", "")];
       choices.push(...steps.map((step) => new Option(`checkpoint ${step}`, step)));
