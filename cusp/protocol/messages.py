@@ -30,8 +30,6 @@ from cusp.protocol.fields import (
     Wire,
 )
 
-WIRE_VERSION = 1
-
 
 class PointMessage(Wire):
     """Metric values of one step; `skipped` counts the values that were not finite."""

@@ -32,11 +32,6 @@ def complete(connection: Connection, key: str, body: dict[str, Any]) -> None:
     connection.execute(update(answers).where(answers.c.key == key).values(**done))
 
 
-def forget(connection: Connection, key: str) -> None:
-    """Leave the key free again: nothing was done under it."""
-    connection.execute(delete(answers).where(answers.c.key == key))
-
-
 def has_older(connection: Connection, now: float) -> bool:
     """Return whether any answer is older than what is kept."""
     old = select(answers.c.key).where(answers.c.at < now - KEPT_S).limit(1)
