@@ -25,6 +25,8 @@ MAX_TEXT_LENGTH = 32_768
 MAX_STEP = 2**53
 MAX_INTEGER = 2**1000  # fits a float
 MAX_SKIPPED = 100_000
+MAX_PROBLEMS = 1_024  # of a verification
+MAX_VERIFIED = 16  # sets of weights that a verification compares
 MAX_TAGS = 32
 MAX_PATH_LENGTH = 1_000
 MAX_DEPTH = 64  # nesting of lists and objects; JSON readers may stop at a few hundred
@@ -120,6 +122,7 @@ Object = Annotated[dict[str, Any], AfterValidator(_storable_object), WithJsonSch
 NUMBER = BeforeValidator(_number)
 Step = Annotated[int, Field(ge=0, le=MAX_STEP), NUMBER]
 Finite = Annotated[float, Field(allow_inf_nan=False), NUMBER]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NUMBER]
 Positive = Annotated[int, Field(ge=1, le=MAX_STEP), NUMBER]
 Version = Annotated[Literal[1], NUMBER]
 

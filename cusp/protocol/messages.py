@@ -16,7 +16,9 @@ from pydantic import (
 from cusp.protocol.fields import (
     MAX_MESSAGES,
     MAX_METRICS,
+    MAX_PROBLEMS,
     MAX_SKIPPED,
+    MAX_VERIFIED,
     NAMED,
     NUMBER,
     Finite,
@@ -24,6 +26,7 @@ from cusp.protocol.fields import (
     Name,
     PathText,
     Positive,
+    Share,
     Step,
     Text,
     Version,
@@ -91,8 +94,37 @@ class BoundaryMessage(Wire):
     reason: Text = "data boundary"
 
 
+class VerificationMessage(Wire):
+    """Held-out scores that a `verify` command asked for, of the weights after `step` and of earlier checkpoints.
+
+    `scores` are by step (as text), `step` itself among them: one number in [0, 1] for each problem, in the same
+    order for all, None where it was not decided. `completions` counts those generated now, not those known from
+    an earlier verification. `by` says who scored: the training itself, or a function of the user's.
+    """
+
+    kind: Literal["verification"] = "verification"
+    command_id: Id
+    step: Step
+    by: Literal["training", "function"] = "training"
+    scores: Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^\d{1,15}$")],
+            Annotated[list[Share | None], Field(max_length=MAX_PROBLEMS)],
+        ],
+        Field(max_length=MAX_VERIFIED, json_schema_extra=NAMED),
+    ]
+    completions: Step = 0
+    seconds: Annotated[Finite, Field(ge=0)] = 0.0
+
+
 Message = (
-    PointMessage | CheckpointMessage | AckMessage | SampleMessage | StatusMessage | BoundaryMessage
+    PointMessage
+    | CheckpointMessage
+    | AckMessage
+    | SampleMessage
+    | StatusMessage
+    | BoundaryMessage
+    | VerificationMessage
 )
 
 
@@ -120,16 +152,29 @@ class Batch(Wire):
     withheld: Step = 0
 
 
+class VerifyOrder(Wire):
+    """How to verify: problems scored by the end of each stage, error of a false `worse`, most completions."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    stages: list[Positive] = []
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    budget: Positive = 1_000
+
+
 class Command(Wire):
-    """What the trainer is told. `steps` names the checkpoints to pin (`keep`, `stop`)."""
+    """What the trainer is told. `steps` names the checkpoints to pin (`keep`, `stop`), to let go (`release`),
+    or to pin and score beside the weights of now (`verify`).
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     command_id: Id
-    kind: Literal["stop", "keep", "save"]
+    kind: Literal["stop", "keep", "save", "verify", "release"]
     mode: Literal["graceful", "after_save"] = "graceful"
     steps: list[Step] = []
     reason: Text = ""
+    verify: VerifyOrder | None = None
 
 
 class Refusal(Wire):

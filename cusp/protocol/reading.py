@@ -30,6 +30,7 @@ from cusp.protocol.messages import (
     Reply,
     SampleMessage,
     StatusMessage,
+    VerificationMessage,
 )
 from cusp.protocol.run import RunStart
 from cusp.protocol.salvage import Part, Salvaged, salvaged
@@ -43,6 +44,7 @@ _OTHERS: dict[str, type[Wire]] = {
     "sample": SampleMessage,
     "status": StatusMessage,
     "boundary": BoundaryMessage,
+    "verification": VerificationMessage,
 }
 _POINT_FIELDS = frozenset(PointMessage.model_fields)
 

@@ -32,11 +32,15 @@ class Policy(Wire):
 
     `action`: `stop` keeps and stops on a confirmed transition, `propose` waits for a person,
     `watch` keeps the checkpoint but never stops. `evaluate`: which checkpoints to score at the end.
+    `verify`: whether a suspicion is verified on held-out problems before it is acted on (where something can),
+    and `verify_budget` how many completions that may cost a run.
     """
 
     action: Literal["stop", "propose", "watch"] = "stop"
     preset: Name = "default"
     evaluate: Literal["candidates", "all", "none"] = "candidates"
+    verify: Literal["auto", "off"] = "auto"
+    verify_budget: Positive = 1_000
 
 
 class RunMetadata(Wire):
@@ -46,7 +50,8 @@ class RunMetadata(Wire):
     `evaluable` whether that recipe names the problems to score its checkpoints on. `roles` names the
     logged keys of a role where the user told them (`{"format": ["rewards/soft_format_reward_func"]}`);
     a role that is not named is found by rules. `reward_weights` are the weights of the reward functions
-    in training, by function name.
+    in training, by function name. `verifies` says that the training can score held-out problems itself between
+    two steps, or with a function of the user's.
     """
 
     max_steps: Positive | None = None
@@ -67,6 +72,7 @@ class RunMetadata(Wire):
     model_parameters: Step | None = None
     recipe: StrictBool | None = None
     evaluable: StrictBool | None = None
+    verifies: Literal["training", "function"] | None = None
 
 
 class RunStart(Wire):

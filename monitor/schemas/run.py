@@ -82,7 +82,7 @@ class RunSummary(Shape):
 class RunCommand(Shape):
     id: str
     run_id: str
-    kind: Literal["stop", "keep", "save"]
+    kind: Literal["stop", "keep", "save", "verify", "release"]
     mode: Literal["graceful", "after_save"]
     steps: list[int]
     reason: str

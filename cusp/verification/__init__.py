@@ -1,0 +1,1 @@
+"""Verification: is the model now worse on held-out problems than an earlier checkpoint? Pure."""
