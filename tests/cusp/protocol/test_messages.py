@@ -219,7 +219,7 @@ def test_an_announcement_without_what_it_needs_is_none(field: str) -> None:
 
 def test_an_answer_of_a_newer_monitor_is_understood() -> None:
     known = {"command_id": new_id(), "kind": "stop", "priority": 3}
-    unknown = {"command_id": new_id(), "kind": "verify"}
+    unknown = {"command_id": new_id(), "kind": "restart"}
     content = {
         "next_seq": 4,
         "commands": [unknown, known],
