@@ -45,7 +45,7 @@ def candidates(
         add(chosen.step, "pre-transition")
         add(steps[anchor - 1] if anchor else None, "before")
         add(steps[anchor + 1] if anchor + 1 < len(steps) else None, "after")
-    add(_peak(steps, accuracy), "accuracy peak")
+    add(accuracy_peak(steps, accuracy), "accuracy peak")
     add(steps[-1] if steps else None, "last")
     for step in _ladder(steps, set(roles), MOST_CANDIDATES - len(roles)):
         add(step, "ladder")
@@ -80,7 +80,9 @@ def _ladder(steps: Sequence[int], taken: set[int], count: int) -> list[int]:
     return rungs
 
 
-def _peak(steps: Sequence[int], accuracy: Mapping[int, float], window: int = 8) -> int | None:
+def accuracy_peak(
+    steps: Sequence[int], accuracy: Mapping[int, float], window: int = 8
+) -> int | None:
     """Return the checkpoint at the highest training accuracy, averaged over `window` steps after it.
 
     The steps right after s are sampled from the checkpoint of step s.

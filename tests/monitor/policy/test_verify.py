@@ -1,0 +1,136 @@
+"""A suspicion is verified once, against a few earlier checkpoints, within a budget and an error of the run."""
+
+from dataclasses import replace
+
+from cusp.protocol.run import Policy
+from monitor.detector import Transition, Verdict
+from monitor.policy import verify
+from monitor.policy.decide import Saved
+from monitor.policy.verify import ALPHA, Look, LookState, PastLook
+
+SAVED = [Saved(f"{step:02}", step, f"checkpoint-{step}", "00") for step in range(10, 90, 10)]
+FOUND = Transition(52, 41, 60, safe_step=51, seen_at_step=70, state="provisional")
+TURNING = Verdict(70, "turning", 24.0, 21.0, 33.0, (), (), FOUND, "Format fell.")
+CONFIRMED = replace(TURNING, phase="past", score=40.0, transition=replace(FOUND, state="confirmed"))
+
+
+def look(state: LookState, at: int = 70, **given: object) -> PastLook:
+    return replace(PastLook(at, 24.0, state, measured=at, completions=256), **given)  # type: ignore[arg-type]
+
+
+def due(
+    verdict: Verdict = TURNING,
+    *looks: PastLook,
+    saved: list[Saved] = SAVED,
+    policy: Policy = Policy(),  # noqa: B008
+    now: int | None = None,
+) -> Look | None:
+    return verify.due(verdict, looks, saved, {}, policy, now=now, attempt="01J")
+
+
+def steps(found: Look | None) -> list[int]:
+    assert found is not None
+    return [one.step for one in found.candidates]
+
+
+def test_a_suspicion_is_compared_with_the_safe_checkpoint_and_two_further_back() -> None:
+    assert steps(due()) == [10, 20, 50]
+
+
+def test_the_peak_of_the_training_accuracy_is_compared_too() -> None:
+    accuracy = {step: 0.9 if 30 < step <= 38 else 0.5 for step in range(1, 71)}
+    found = verify.due(TURNING, (), SAVED, accuracy, Policy())
+    assert 30 in steps(found)
+
+
+def test_no_look_without_suspicion_checkpoint_or_leave() -> None:
+    calm = replace(TURNING, phase="adapted", transition=None)
+    assert due(calm) is None
+    assert due(saved=[]) is None
+    assert due(policy=Policy(verify="off")) is None
+    assert due(replace(TURNING, phase="collapsed")) is None
+
+
+def test_weights_from_before_the_transition_say_nothing() -> None:
+    assert due(now=50) is None
+    assert steps(due(now=60)) == [10, 20, 50]
+
+
+def test_while_one_look_is_pending_no_other_is_asked_for() -> None:
+    assert due(TURNING, look("pending", measured=None)) is None
+
+
+def test_an_undecided_look_is_repeated_after_some_steps_or_with_more_evidence() -> None:
+    assert due(replace(TURNING, step=75), look("undecided")) is None
+    assert due(replace(TURNING, step=90), look("undecided")) is not None
+    assert due(replace(TURNING, step=75, score=30.0), look("undecided")) is not None
+
+
+def test_each_undecided_look_in_a_row_is_followed_by_a_longer_wait() -> None:
+    looks = (look("undecided"), look("undecided", at=90))
+    assert due(replace(TURNING, step=110), *looks) is None
+    assert due(replace(TURNING, step=130), *looks) is not None
+
+
+def test_after_a_refutation_only_a_later_transition_is_looked_at() -> None:
+    assert due(replace(TURNING, step=90), look("not_worse")) is None
+    later = replace(TURNING, step=90, transition=replace(FOUND, seen_at_step=88))
+    assert due(later, look("not_worse")) is not None
+
+
+def test_what_could_not_be_verified_is_asked_again_of_another_attempt_only() -> None:
+    assert due(TURNING, look("unavailable", attempt="01J")) is None
+    assert due(TURNING, look("unavailable", attempt="01H")) is not None
+
+
+def test_known_scores_cost_nothing_and_the_best_of_them_stays_a_candidate() -> None:
+    known = {10: [1.0] * 32, 20: [0.0] * 32, 60: [0.0] * 32}
+    found = due(replace(TURNING, step=90), look("undecided", known=known, completions=850))
+    assert found
+    assert 10 in steps(found)
+    assert found.stages == (32, 64)  # of 150 completions that are left; only step 50 is new
+    assert found.budget == 150
+
+
+def test_a_spent_budget_ends_the_looks() -> None:
+    assert due(TURNING, look("undecided", at=40, completions=990)) is None
+
+
+def test_all_looks_of_a_run_share_one_error() -> None:
+    looks: list[PastLook] = []
+    spent = 0.0
+    for number in range(1, 6):
+        found = due(replace(TURNING, step=1000 * number), *looks, policy=Policy(verify_budget=9999))
+        assert found is not None
+        assert found.number == number
+        spent += found.alpha
+        looks.append(look("undecided", at=1000 * number, completions=0))
+    assert spent < ALPHA
+
+
+def test_a_confirmed_transition_is_held_while_a_look_is_out_or_refuted_it() -> None:
+    policy = Policy()
+    assert verify.holds(CONFIRMED, [look("pending", measured=None)], policy)
+    assert verify.holds(CONFIRMED, [look("not_worse")], policy)
+    assert verify.holds(CONFIRMED, [look("undecided")], policy)
+
+
+def test_signals_alone_decide_where_nothing_can_verify() -> None:
+    policy = Policy()
+    assert not verify.holds(CONFIRMED, [], policy)
+    assert not verify.holds(CONFIRMED, [look("unavailable")], policy)
+    assert not verify.holds(CONFIRMED, [look("undecided", completions=1000)], policy)
+    assert not verify.holds(CONFIRMED, [look("undecided")] * verify.MOST_UNDECIDED, policy)
+    assert not verify.holds(CONFIRMED, [look("pending")], Policy(verify="off"))
+    later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=90))
+    assert not verify.holds(later, [look("not_worse")], policy)
+
+
+def test_a_collapse_is_never_held() -> None:
+    collapsed = replace(CONFIRMED, phase="collapsed")
+    assert not verify.holds(collapsed, [look("pending")], Policy())
+
+
+def test_the_best_checkpoint_is_that_of_the_greatest_mean_on_common_problems() -> None:
+    assert verify.best({10: [1.0, 0.0, 1.0], 20: [1.0, None, 0.0]}) == 10
+    assert verify.best({10: [1.0, 0.0], 20: [0.0, 1.0]}) == 20
