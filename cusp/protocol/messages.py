@@ -94,6 +94,16 @@ class BoundaryMessage(Wire):
     reason: Text = "data boundary"
 
 
+Scores = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^\d{1,15}$")],
+        Annotated[list[Share | None], Field(max_length=MAX_PROBLEMS)],
+    ],
+    Field(max_length=MAX_VERIFIED, json_schema_extra=NAMED),
+]
+"""{step: score of each problem in [0, 1], None where it was not decided}."""
+
+
 class VerificationMessage(Wire):
     """Held-out scores that a `verify` command asked for, of the weights after `step` and of earlier checkpoints.
 
@@ -106,13 +116,7 @@ class VerificationMessage(Wire):
     command_id: Id
     step: Step
     by: Literal["training", "function"] = "training"
-    scores: Annotated[
-        dict[
-            Annotated[str, Field(pattern=r"^\d{1,15}$")],
-            Annotated[list[Share | None], Field(max_length=MAX_PROBLEMS)],
-        ],
-        Field(max_length=MAX_VERIFIED, json_schema_extra=NAMED),
-    ]
+    scores: Scores
     completions: Step = 0
     seconds: Annotated[Finite, Field(ge=0)] = 0.0
 

@@ -8,13 +8,17 @@ from cusp.protocol.run import Policy
 from monitor.actions import evaluate
 from monitor.actions.promote import POLICY, move_alias, usable_checkpoints
 from monitor.actions.record import record
+from monitor.actions.verify import ask
 from monitor.database.engine import Transaction
 from monitor.detector import Transition, Verdict
 from monitor.errors import NotFound
-from monitor.policy import decide
+from monitor.policy import availability, decide, verify
 from monitor.policy.decide import Decision, Saved
+from monitor.policy.verify import Look, PastLook
+from monitor.runs.looks import looks
 from monitor.store import commands, runs
 from monitor.store import verdicts as verdicts_table
+from monitor.store.scores import verifications
 from monitor.verdicts.encoding import confirmed
 from monitor.verdicts.second_opinion import agreement
 
@@ -22,29 +26,58 @@ ENDED_WELL = ("stopped", "finished")
 
 
 def carry_out(
-    tx: Transaction, run_id: str, verdict: Verdict | None, now: float, *, ended: bool
+    tx: Transaction,
+    run_id: str,
+    verdict: Verdict | None,
+    now: float,
+    *,
+    ended: bool,
+    answered: bool = False,
 ) -> None:
-    """Decide on the run's latest verdict and, once it has ended, on what to evaluate."""
-    transition = confirmed(verdict.transition) if verdict else None
-    if transition and _dismissed(tx, run_id, transition):
-        verdict = transition = None
-    run = runs.get(tx, run_id) if transition or ended else None
+    """Decide on the run's latest verdict: verify, keep, stop. Once it has ended, on what to evaluate.
+
+    `answered` says that a verification has been answered just now, which may be one without a suspicion.
+    """
+    suspected = verdict.transition if verdict else None
+    if suspected and _dismissed(tx, run_id, suspected):
+        verdict = suspected = None
+    run = runs.get(tx, run_id) if suspected or ended or answered else None
     if run is None:
         return
     policy = Policy.model_validate(run.policy)
     saved = usable_checkpoints(tx, run_id)
-    if verdict and transition:
-        _tell(tx, run_id, now, transition, verdict)
-    if verdict:
-        new = DecisionHistory(tx, run_id).new(verdict, saved, policy)
-        if new and transition:
-            opinion = agreement(tx, run, transition)
-            new = [replace(d, reason=f"{d.reason} {opinion}") for d in new]
-        _carry_out(tx, run_id, now, new, running=run.status == "running")
+    transition = confirmed(suspected)
+    if suspected or answered:
+        standing = Standing(tx, run, now)
+        transition = suspected if standing.worse else transition
+        if verdict and transition:
+            _tell(tx, run_id, now, transition, verdict)
+        _act(tx, run, standing, verdict, saved, now)
     if run.deleted_at is not None:
         return
     if ended and run.status in ENDED_WELL and policy.evaluate != "none" and saved:
         evaluate.at_the_end(tx, run_id, now, transition, saved, policy)
+
+
+def _act(
+    tx: Transaction,
+    run: Any,
+    standing: "Standing",
+    verdict: Verdict | None,
+    saved: Sequence[Saved],
+    now: float,
+) -> None:
+    """Ask for a verification if one is due, else carry out what follows from the verdict."""
+    if verdict and standing.due(verdict, saved, {}):
+        look = standing.due(verdict, saved, ask.accuracy_of(tx, run))
+        if look is not None:
+            ask.ask(tx, run, look, now, POLICY)
+            return
+    new = standing.new(verdict, saved)
+    if new and verdict and (transition := confirmed(verdict.transition)):
+        opinion = agreement(tx, run, transition)
+        new = [replace(d, reason=f"{d.reason} {opinion}") for d in new]
+    _carry_out(tx, run.id, now, new, running=run.status == "running")
 
 
 def first_decided(
@@ -52,48 +85,79 @@ def first_decided(
     run_id: str,
     verdicts: Iterable[tuple[int, Verdict | None]],
     registered: Mapping[str, int],
+    now: float,
 ) -> int | None:
-    """Return the place in the batch of the first message that leads to a decision, or None.
+    """Return the place in the batch of the first message that leads to a decision or a look, or None.
 
     `verdicts` are those after the messages at these places, `registered` says where the batch
     registered the checkpoints that are new.
     """
-    suspects = [(place, v) for place, v in verdicts if v and confirmed(v.transition)]
+    suspects = [(place, v) for place, v in verdicts if v and v.transition]
     run = runs.get(tx, run_id) if suspects else None
     if run is None:
         return None
-    policy, saved = Policy.model_validate(run.policy), usable_checkpoints(tx, run_id)
-    standing = DecisionHistory(tx, run_id)
+    saved, standing = usable_checkpoints(tx, run_id), Standing(tx, run, now)
     for place, verdict in suspects:
         if verdict.transition and _dismissed(tx, run_id, verdict.transition):
             continue
         there = [one for one in saved if registered.get(one.id, -1) <= place]
-        if standing.new(verdict, there, policy):
+        if standing.due(verdict, there, {}) or standing.new(verdict, there):
             return place
     return None
 
 
-class DecisionHistory:
-    """What has been decided on a run, and what became of it: read once a batch."""
+class Standing:
+    """What has been decided and verified on a run, and what became of it: read once a batch."""
 
-    def __init__(self, tx: Transaction, run_id: str) -> None:
-        self._attempts = runs.attempts_of(tx, run_id)
-        self._known = {(row.finding, row.kind) for row in verdicts_table.decisions_of(tx, run_id)}
-        asked = commands.of_run(tx, run_id)
+    def __init__(self, tx: Transaction, run: Any, now: float) -> None:
+        self._run, self._policy = run, Policy.model_validate(run.policy)
+        self._attempts = runs.attempts_of(tx, run.id)
+        self._known = {(row.finding, row.kind) for row in verdicts_table.decisions_of(tx, run.id)}
+        asked = commands.of_run(tx, run.id)
         self._lapsed = commands.lapsed(asked, POLICY, self._attempts[-1].started_at)
         self._not_kept = commands.not_kept(asked, POLICY)
+        self._stopping = any(row.kind == "stop" and row.state in commands.PENDING for row in asked)
+        rows = verifications.of_run(tx, run.id) if self._policy.verify == "auto" else ()
+        self._looks = looks(rows, runs.cuts(self._attempts), now)
 
-    def new(self, verdict: Verdict, saved: Sequence[Saved], policy: Policy) -> list[Decision]:
-        """Return what follows from the verdict and was not decided before."""
-        if verdict.transition is None:
-            return []
-        seen_by = runs.owner(self._attempts, verdict.transition.seen_at_step)
-        found = decide.decide(verdict, saved, policy, seen_by)
+    @property
+    def worse(self) -> PastLook | None:
+        """The last look that found the weights worse, if it still counts."""
+        return next((one for one in reversed(self._looks) if one.state == "worse"), None)
+
+    def due(
+        self, verdict: Verdict, saved: Sequence[Saved], accuracy: Mapping[int, float]
+    ) -> Look | None:
+        """Return the look to ask for, None if none is due or nobody can verify."""
+        newest, run = self._attempts[-1], self._run
+        by = availability.verifier(run.metadata)
+        reached = newest.first_step is not None and verdict.step >= newest.first_step
+        if by is None or run.status != "running" or self._stopping or not reached:
+            return None
+        at = max((one.step for one in saved), default=0) if by == "worker" else None
+        return verify.due(
+            verdict, self._looks, saved, accuracy, self._policy, now=at, attempt=newest.id
+        )
+
+    def new(self, verdict: Verdict | None, saved: Sequence[Saved]) -> list[Decision]:
+        """Return what follows from the verdict and the looks, and was not decided before."""
+        found = self._found(verdict, saved)
         newest = self._attempts[-1]
-        if newest.first_step is not None and verdict.step >= newest.first_step:
+        step = verdict.step if verdict else -1
+        if newest.first_step is not None and step >= newest.first_step:
             found = decide.reissued(found, self._known, self._lapsed, newest.id)
         found = decide.keep_another(found, self._known, self._not_kept)
         return [one for one in found if (one.finding, one.kind) not in self._known]
+
+    def _found(self, verdict: Verdict | None, saved: Sequence[Saved]) -> list[Decision]:
+        if self.worse is not None:
+            return verify.decided(self.worse, saved, self._policy)
+        if verdict is None or verdict.transition is None:
+            return []
+        if verify.holds(verdict, self._looks, self._policy):
+            return []
+        seen_by = runs.owner(self._attempts, verdict.transition.seen_at_step)
+        return decide.decide(verdict, saved, self._policy, seen_by)
 
 
 def _tell(

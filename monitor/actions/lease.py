@@ -1,15 +1,26 @@
 """What a worker does with a job that it holds: claim, heartbeat, scores, end; and giving up a lost one."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitor.actions.promote import move_alias, usable_checkpoints
 from monitor.actions.record import record
+from monitor.actions.verify import answer
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict
-from monitor.store import checkpoints, evaluations, jobs, runs
+from monitor.store import checkpoints, jobs, runs
+from monitor.store.scores import evaluations
 
 Json = dict[str, Any]
+
+
+class Ended(NamedTuple):
+    """How a job ended; of a verification also the step from which the verdicts change, None: nowhere."""
+
+    run_id: str
+    state: str
+    answered: bool
+    refuted_from: int | None
 
 
 def claim(
@@ -59,19 +70,26 @@ def finish(
     error: str | None,
     result: Json | None,
     comparison: Json | None,
-) -> None:
+) -> Ended:
     """End the job; the best checkpoint of an evaluation's comparison gets the alias `best`.
 
-    LeaseLost is raised as for `prolong`.
+    A verification whose scores answer nothing has failed. LeaseLost is raised as for `prolong`.
     """
     job = jobs.held(tx, job_id, token)
     runs.lock(tx, job.run_id)
+    refuted_from: int | None = None
+    if state == "done" and job.kind == "verify":
+        try:
+            refuted_from = answer.take_result(tx, job, result or {}, now)
+        except answer.Unusable as unusable:
+            state, error = "failed", str(unusable)
     jobs.finish(tx, job_id, token, now, state=state, error=error, result=result)
     if state == "done" and job.kind == "evaluate":
         _point_best(tx, job.run_id, now, comparison)
     failure = None if state == "done" else error or "the worker gave no reason"
     _tell_ended(tx, job, now, failure, comparison)
     record(tx, "job.ended", job.run_id, now)
+    return Ended(job.run_id, state, answered=job.kind == "verify", refuted_from=refuted_from)
 
 
 def give_up(tx: Transaction, job: Any, now: float) -> None:

@@ -40,6 +40,11 @@ EVENTS = {
     "stop.asked": Event("stop", ("commands",), run=True),
     "stop.done": Event(webhook=True),
     "stop.refused": Event(webhook=True),
+    "verification.asked": Event("verify", ("verifications", "commands", "jobs"), run=True),
+    "verification.done": Event(
+        "verified", ("verifications", "commands", "checkpoints"), run=True, webhook=True
+    ),
+    "verification.released": Event(None, ("commands",)),
     "keep.asked": Event(None, ("commands",)),
     "commands.superseded": Event(None, ("commands",)),
     "commands.expired": Event(None, ("commands",), run=True),

@@ -296,6 +296,46 @@ jobs = Table(
     Index(None, "state", "created_at"),
 )
 
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _run_id(),
+    # The attempt that trained when it was asked for, and the command to it or the job that verifies.
+    Column("attempt_id", Id, nullable=False),
+    Column("command_id", Id, ForeignKey("commands.id")),
+    Column("job_id", Id, ForeignKey("jobs.id")),
+    Column("number", Integer, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    # Of the verdict that it was asked on.
+    Column("step", BigInteger, nullable=False),
+    Column("evidence", Double, nullable=False),
+    # Steps of the earlier checkpoints, and those of them that somebody had kept before.
+    Column("candidates", JSON, nullable=False),
+    Column("kept_before", JSON, nullable=False),
+    Column("stages", JSON, nullable=False),
+    Column("alpha", Double, nullable=False),
+    Column("budget", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    # Its answer; NULL: none yet, or none will come: the command or job says so.
+    Column("outcome", String(16)),
+    # Step of the weights that were scored, and the attempt whose they are.
+    Column("measured_step", BigInteger),
+    Column("attempt_key", SmallInteger),
+    # Scores by step (monitor/store/verifications.py), and what the test made of them.
+    Column("scores", JSON),
+    Column("comparisons", JSON),
+    Column("capital", Double),
+    Column("completions", BigInteger),
+    Column("seconds", Double),
+    Column("by", String(16)),
+    Column("done_at", Double),
+    Index(None, "run_id"),
+    Index(None, "command_id"),
+    Index(None, "job_id"),
+)
+
 evaluations = Table(
     "evaluations",
     metadata,

@@ -20,11 +20,11 @@ def changed_from(
 ) -> int:
     """Return the first step at which what the detector sees may have changed, or NEVER.
 
-    That is a watched metric or a boundary that counts, or the first step of an attempt, from which on
+    That is a watched metric, a boundary or a refutation that counts, or the first step of an attempt, from which on
     the earlier ones do not count any more. `attempt` is its row before the batch.
     """
     cut = cuts[attempt.key]
-    changed = [step for step in (touched.watched_from, touched.boundary_from) if step < cut]
+    changed = [step for step in touched.changed if step < cut]
     if attempt.first_step is None or touched.first_step < attempt.first_step:
         earlier = [
             one for one in attempts if one.place < attempt.place and one.last_step is not None

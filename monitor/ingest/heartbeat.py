@@ -6,9 +6,10 @@ fifty of them more than their points.
 
 from typing import Any
 
-from cusp.protocol.messages import Batch, Command, Reply
+from cusp.protocol.messages import Batch, Command, Reply, VerifyOrder
 from monitor.database.engine import Transaction
 from monitor.store import commands, runs
+from monitor.store.scores import verifications
 
 LATELY_S = 2.0  # how old the time of the last contact may be
 
@@ -33,7 +34,7 @@ def answered(tx: Transaction, run_id: str, batch: Batch, now: float) -> Reply | 
 
 def pending(tx: Transaction, run_id: str) -> list[Command]:
     """Return what the run's trainer has not finished yet."""
-    return [_command(row) for row in commands.pending(tx, run_id)]
+    return [_command(row, _order(tx, row)) for row in commands.pending(tx, run_id)]
 
 
 def stops_since(tx: Transaction, run_id: str, since: float) -> list[Command]:
@@ -45,7 +46,22 @@ def stops_since(tx: Transaction, run_id: str, since: float) -> list[Command]:
     return [_command(row) for row in asked if row.kind == "stop" and row.created_at >= since]
 
 
-def _command(row: Any) -> Command:
+def _order(tx: Transaction, row: Any) -> VerifyOrder | None:
+    """Return how to verify, of a command to verify."""
+    if row.kind != "verify":
+        return None
+    asked = verifications.asked_by(tx, row.run_id, "command_id", row.id)
+    if asked is None:
+        return VerifyOrder()
+    return VerifyOrder(stages=asked.stages, alpha=asked.alpha, budget=asked.budget)
+
+
+def _command(row: Any, verify: VerifyOrder | None = None) -> Command:
     return Command(
-        command_id=row.id, kind=row.kind, mode=row.mode, steps=row.steps, reason=row.reason
+        command_id=row.id,
+        kind=row.kind,
+        mode=row.mode,
+        steps=row.steps,
+        reason=row.reason,
+        verify=verify,
     )

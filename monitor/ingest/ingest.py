@@ -14,6 +14,7 @@ from cusp.protocol.reading import Read, read_message
 from cusp.protocol.run import RunStart
 from cusp.protocol.salvage import Part
 from monitor.actions import decisions
+from monitor.actions.lease import Ended
 from monitor.actions.quotas import check_announced
 from monitor.actions.record import record
 from monitor.actions.require import refuse_deleted, refuse_purged
@@ -28,7 +29,7 @@ from monitor.runs import durations, left_out
 from monitor.store import changes, commands, points, runs
 from monitor.store.changes import News
 from monitor.verdicts.cache import DetectorCache, DetectorState
-from monitor.verdicts.encoding import confirmed, from_json
+from monitor.verdicts.encoding import from_json
 from monitor.verdicts.update import Followed, follow
 
 SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
@@ -92,7 +93,7 @@ class Ingest:
             changes.add_all(tx, start.run_id, [("run", {})], {"left_out": lacks} if lacks else None)
             if before is None:
                 record(tx, "run.started", start.run_id, now, key="first")
-        self._remember(start.run_id, state)
+        self.remember(start.run_id, state)
 
     def batch(self, run_id: str, batch: Batch) -> Reply:
         """Store what is new in the batch and return what the trainer should know.
@@ -144,10 +145,28 @@ class Ingest:
             batch = batch.model_copy(update=raw)
         with self._database.write() as tx:
             taken = self._take(tx, run_id, batch, messages[start:end], wrong)
-        self._remember(run_id, taken.state)
+        self.remember(run_id, taken.state)
         return taken
 
-    def _remember(self, run_id: str, state: DetectorState | None) -> None:
+    def answered(self, tx: Transaction, ended: Ended) -> DetectorState | None:
+        """Bring the verdicts up to date with a worker's verification and decide; for `remember` after the commit."""
+        now = self._clock()
+        run = runs.lock(tx, ended.run_id)
+        if run is None:
+            return None
+        state: DetectorState | None = None
+        verdict = _verdict(run)
+        if ended.refuted_from is not None:
+            cuts = runs.cuts(runs.attempts_of(tx, run.id))
+            names = points.names(tx, run.id)
+            followed = follow(tx, run, self.folds, cuts, names, ended.refuted_from)
+            changes.add_all(tx, run.id, [*followed.news, ("run", {})], followed.values)
+            state, verdict = followed.state, followed.verdict
+        decisions.carry_out(tx, run.id, verdict, now, ended=False, answered=True)
+        return state
+
+    def remember(self, run_id: str, state: DetectorState | None) -> None:
+        """Keep a run's detector for its next batch, once what it was updated with is committed."""
         if state is not None:
             self.folds.put(run_id, state)
 
@@ -192,12 +211,14 @@ class Ingest:
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
         )
         if new:
-            if early := _decided_early(tx, run, attempt, new, followed, touched, numbers):
+            if early := _decided_early(tx, run, attempt, new, followed, touched, numbers, now):
                 raise SplitHere(skip + early)
             if touched.end is not None:
                 liveness.tell_ended(tx, run_id, attempt, touched.end, now)
             verdict = followed.verdict if followed else _verdict(run)
-            decisions.carry_out(tx, run_id, verdict, now, ended=touched.ended)
+            decisions.carry_out(
+                tx, run_id, verdict, now, ended=touched.ended, answered=touched.answered
+            )
         elif heard.run:
             changes.add_all(tx, run_id, [], heard.run)
         if now - run.last_contact_at > SILENT_S:
@@ -227,7 +248,7 @@ class Ingest:
         if touched.last_step >= 0:
             ref = {"attempt_key": attempt.key, "from": touched.first_step, "to": touched.last_step}
             news.append(("points", ref))
-        if touched.last_step >= 0 or touched.boundary_from < NEVER:
+        if touched.last_step >= 0 or min(touched.changed) < NEVER:
             attempts = runs.attempts_of(tx, run.id)
             cuts = runs.cuts(attempts)
             values["last_step"] = last_step(attempts, cuts)
@@ -259,12 +280,13 @@ def _decided_early(
     followed: Followed | None,
     touched: BatchEffects,
     numbers: SeriesIds,
+    now: float,
 ) -> int:
     """Return after how many of the new messages a decision falls, 0 if none does before the last."""
     if len(new) < 2:
         return 0
     found, before = followed.found if followed else [], _verdict(run)
-    if not any(v and confirmed(v.transition) for v in (*found, before)):
+    if not any(v and v.transition for v in (*found, before)):
         return 0
     reached = before.step if before and attempt.first_step is not None else -1
     by_step = {verdict.step: verdict for verdict in found}
@@ -273,7 +295,7 @@ def _decided_early(
         (moment.offset, verdict_at(moment, by_step, before))
         for moment in moments([message for _, message in new[:-1]], reached, watched)
     ]
-    place = decisions.first_decided(tx, run.id, looks, touched.checkpoints)
+    place = decisions.first_decided(tx, run.id, looks, touched.checkpoints, now)
     return 0 if place is None else place + 1
 
 

@@ -12,11 +12,13 @@ from cusp.protocol.messages import (
     PointMessage,
     SampleMessage,
     StatusMessage,
+    VerificationMessage,
 )
 from cusp.protocol.reading import Read
 from cusp.protocol.salvage import Part
 from monitor.actions.quotas import Quota
 from monitor.actions.record import record
+from monitor.actions.verify import answer
 from monitor.database.engine import Transaction
 from monitor.ingest import series_quota
 from monitor.ingest.quarantine import Quarantine
@@ -35,6 +37,8 @@ class BatchEffects:
     last_step: int = -1
     watched_from: int = NEVER  # the first step with a metric that the detector watches
     boundary_from: int = NEVER
+    refuted_from: int = NEVER  # the first step after weights that were found not worse
+    answered: bool = False  # a verification
     checkpoints: dict[str, int] = field(default_factory=dict)  # new ones: id -> place in the batch
     sections: set[str] = field(default_factory=set)
     ended: bool = False
@@ -42,6 +46,11 @@ class BatchEffects:
     quarantined: int = 0  # messages of which something was set aside
     refused: list[tuple[int, Part]] = field(default_factory=list)  # (step, part) set aside
     unknown: list[str] = field(default_factory=list)  # fields of a newer client
+
+    @property
+    def changed(self) -> tuple[int, ...]:
+        """The first steps at which what the detector sees has changed, NEVER where it has not."""
+        return self.watched_from, self.boundary_from, self.refuted_from
 
     def point(self, step: int, *, watched: bool) -> None:
         """Note a point."""
@@ -142,6 +151,9 @@ def store_all(
             pass  # nothing of it can be taken
         elif refusal := room.refusal(message):
             refused.append(Part("number of messages", "", refusal))
+        elif isinstance(message, VerificationMessage):
+            if not refused:  # what is left of mended scores is not paired any more
+                refused += _take_scores(tx, run.id, attempt.key, message, touched, now)
         else:
             _store_other(tx, run, attempt, number, message, touched, now, is_newest=is_newest)
         if refused:
@@ -190,7 +202,8 @@ def _store_other(
     """Store a message that is not a point; `is_newest` says that it is the latest attempt."""
     run_id = run.id
     if isinstance(message, CheckpointMessage):
-        if checkpoints.add(tx, run_id, attempt.key, message, now):
+        released = message.step in commands.released(commands.of_run(tx, run_id))
+        if checkpoints.add(tx, run_id, attempt.key, message, now, released=released):
             touched.checkpoints[message.checkpoint_id] = seq - attempt.next_seq
         touched.sections.add("checkpoints")
     elif isinstance(message, AckMessage):
@@ -206,6 +219,24 @@ def _store_other(
         touched.boundary_from = min(touched.boundary_from, message.step)
     elif isinstance(message, StatusMessage):
         _store_status(tx, run_id, attempt, message, touched, now, is_newest=is_newest)
+
+
+def _take_scores(
+    tx: Transaction,
+    run_id: str,
+    attempt_key: int,
+    message: VerificationMessage,
+    touched: BatchEffects,
+    now: float,
+) -> list[Part]:
+    """Take the scores of a verification; return why they answer none."""
+    try:
+        refuted_from = answer.take(tx, run_id, attempt_key, message, now)
+    except answer.Unusable as error:
+        return [Part("verification", "", str(error))]
+    touched.answered = True
+    touched.refuted_from = min(touched.refuted_from, refuted_from or NEVER)
+    return []
 
 
 def _store_ack(tx: Transaction, run_id: str, message: AckMessage, now: float) -> None:

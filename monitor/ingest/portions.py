@@ -16,6 +16,7 @@ from cusp.protocol.messages import (
     Message,
     PointMessage,
     StatusMessage,
+    VerificationMessage,
 )
 from monitor.detector import Verdict
 
@@ -37,8 +38,8 @@ class DecisionPoint:
 
 
 def endings(messages: Sequence[Message | str]) -> set[int]:
-    """Return after how many messages a portion ends at the latest: around the end of an attempt, and
-    of a command, because what was asked in vain may be asked again.
+    """Return after how many messages a portion ends at the latest: around the end of an attempt and of
+    a command, because what was asked in vain may be asked again, and around the scores of a verification.
 
     >>> endings([PointMessage(step=1, metrics={}), StatusMessage(status="finished")])
     {1, 2}
@@ -53,6 +54,8 @@ def endings(messages: Sequence[Message | str]) -> set[int]:
 def _is_end(message: Message | str) -> bool:
     if isinstance(message, AckMessage):
         return message.state in ("done", "refused")
+    if isinstance(message, VerificationMessage):
+        return True
     return isinstance(message, StatusMessage) and message.status != "started"
 
 

@@ -1,11 +1,13 @@
-"""Reasons why a run cannot be evaluated or resumed, as sentences with the way out; None: it can.
+"""Reasons why a run cannot be evaluated, verified or resumed, as sentences with the way out; None: it can.
 
 A worker reads base model and problems from the recipe in the run's folder. A training that was not started
 with `cusp train` has none, and a job that must fail is not queued.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+Verifier = Literal["training", "function", "worker"]
 
 
 def evaluation_blocked(run_id: str, metadata: Mapping[str, Any]) -> str | None:
@@ -27,6 +29,26 @@ def evaluation_blocked(run_id: str, metadata: Mapping[str, Any]) -> str | None:
     return (
         "This run was not started with `cusp train`, so a worker knows neither its base model nor the"
         f" problems to score its checkpoints on; write a recipe that names them and {ask}."
+    )
+
+
+def verifier(metadata: Mapping[str, Any]) -> Verifier | None:
+    """Return who can score held-out problems while the run trains: itself, else a worker, else nobody.
+
+    >>> verifier({"verifies": "training"}), verifier({"evaluable": True}), verifier({})
+    ('training', 'worker', None)
+    """
+    own: Verifier | None = metadata.get("verifies")
+    return own or ("worker" if metadata.get("evaluable") else None)
+
+
+def verification_blocked(metadata: Mapping[str, Any]) -> str | None:
+    """Return why nothing can verify a suspicion on the run, so that the signals alone decide."""
+    if verifier(metadata) is not None:
+        return None
+    return (
+        "Nothing can score held-out problems of this run, so the signals alone decide: neither a recipe with an"
+        " evaluation section (`cusp train`) nor a function of yours (`cusp.watch(trainer, evaluate=...)`) names any."
     )
 
 

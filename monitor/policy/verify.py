@@ -14,7 +14,7 @@ from cusp.protocol.run import Policy
 from cusp.verification.sequential import STAGES, Comparison, Outcome, Scores, alpha_of_look
 from monitor.detector import Transition, Verdict
 from monitor.policy.candidates import accuracy_peak
-from monitor.policy.decide import Saved, before
+from monitor.policy.decide import Decision, Saved, before
 
 ALPHA = 0.02  # of a false `worse` in a whole run: the most healthy runs that issue 12 allows to be stopped
 EARLIER = 3  # checkpoints that the weights of now are compared with
@@ -42,6 +42,8 @@ class PastLook:
     completions: int = 0
     known: Mapping[int, Scores] = field(default_factory=dict)
     attempt: str = ""
+    id: str = ""
+    comparisons: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,24 @@ def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
     return last.state == "not_worse" and _refutes(last, verdict)
 
 
+def decided(look: PastLook, saved: Sequence[Saved], policy: Policy) -> list[Decision]:
+    """Return what follows from a look that found the weights worse: keep the best earlier checkpoint, stop."""
+    finding, measured = f"verification {look.id}", look.measured or look.step
+    there = {one.step: one for one in saved if one.step in look.known}
+    chosen = there[best({step: look.known[step] for step in there})] if there else None
+    found = {one.step: one for one in look.comparisons}
+    told = [found[chosen.step]] if chosen and chosen.step in found else look.comparisons
+    words = f"On held-out problems the weights of step {measured} are worse: {_all(told)}."
+    decisions = []
+    if chosen is not None:
+        reason = f"step {chosen.step} scored best of the earlier checkpoints. {words}"
+        decisions.append(Decision(finding, "keep", reason, measured, chosen))
+    if policy.action != "watch":
+        kind = "stop" if policy.action == "stop" else "propose"
+        decisions.append(Decision(finding, kind, words, measured, chosen))
+    return decisions
+
+
 def best(earlier: Mapping[int, Scores]) -> int:
     """Return the step of the checkpoint with the greatest mean score on the problems that all have; ties: the later.
 
@@ -190,6 +210,10 @@ def said(compared: Comparison) -> str:
         f"{compared.difference:+.2f} (95 % interval {compared.low:+.2f} to {compared.high:+.2f})"
         f" against step {compared.step} on {compared.problems} problems"
     )
+
+
+def _all(comparisons: Sequence[Comparison]) -> str:
+    return "; ".join(said(one) for one in comparisons)
 
 
 def _wanted(verdict: Verdict, looks: Sequence[PastLook], attempt: str) -> bool:

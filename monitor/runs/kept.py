@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monitor.runs.looks import PINS
+
 _ALIAS = "pre-transition"
 _ENDED_BADLY = ("refused", "expired")
 
@@ -14,11 +16,14 @@ def kept(
 
     It is the checkpoint of the last command to keep one, by the policy or a person; without one that of the
     alias `pre-transition`; without that the latest pinned one, as a stop without a checkpoint pins it.
-    Missing checkpoints are skipped. `commands` are ordered by age, `checkpoints` by step and age.
+    Missing checkpoints are skipped, and what is only held for a verification. `commands` are ordered by age,
+    `checkpoints` by step and age.
     """
     there = [row for row in checkpoints if row.state in ("present", "pinned")]
     by_step = {row.step: row for row in there}
     for command in reversed(commands):
+        if command.author == PINS:
+            continue
         if command.kind in ("keep", "stop") and command.state not in _ENDED_BADLY:
             for step in reversed(command.steps):
                 if step in by_step:

@@ -69,7 +69,7 @@ class JobProgress(Shape):
 
 class Job(Shape):
     id: str
-    kind: Literal["train", "evaluate", "export"]
+    kind: Literal["train", "evaluate", "verify", "export"]
     run_id: str
     state: Literal["queued", "leased", "done", "failed"]
     progress: JobProgress | None
@@ -91,7 +91,7 @@ class Jobs(Shape):
 
 class ClaimedJob(Shape):
     id: str
-    kind: Literal["train", "evaluate", "export"]
+    kind: Literal["train", "evaluate", "verify", "export"]
     run_id: str
     payload: Json
     token: int
@@ -130,5 +130,7 @@ def scores(data: RunData) -> list[dict[str, Any]]:
 
 def comparison(data: RunData) -> dict[str, Any] | None:
     """Return the run's latest `Comparison`, None where a worker brought none."""
-    done = [row for row in data.jobs if row.state == "done" and row.result]
+    done = [
+        row for row in data.jobs if row.kind == "evaluate" and row.state == "done" and row.result
+    ]
     return done[0].result.get("comparison") if done else None

@@ -10,7 +10,8 @@ from typing import Any
 from cusp.roles.values import value_of
 from monitor.database.engine import Transaction
 from monitor.roles.role_series import RoleSeries, keys_of, role_series
-from monitor.store import checkpoints, commands, evaluations, points, quarantine, runs
+from monitor.store import checkpoints, commands, points, quarantine, runs
+from monitor.store.scores import evaluations
 from webui.charts.series import downsample
 
 KEY_METRICS = ("format_reward", "completion_length", "accuracy_reward", "reward")

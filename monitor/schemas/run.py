@@ -167,6 +167,7 @@ class Run(RunSummary):
     roles: Roles
     kept: Kept | None
     evaluation_blocked: str | None
+    verification_blocked: str | None
     resume_blocked: str | None
     evidence: list[Evidence]
     detection_score: float
@@ -223,6 +224,7 @@ def detail(
         **head,
         **columns(data.run, ("config", "policy", "metadata")),
         "evaluation_blocked": availability.evaluation_blocked(data.run.id, data.run.metadata),
+        "verification_blocked": availability.verification_blocked(data.run.metadata),
         "resume_blocked": availability.resume_blocked(data.run, head["status"], step=0),
         **_judged(data.run.verdict or {}),
         "left_out": left_out.shown(data.run.left_out),

@@ -11,7 +11,6 @@ from monitor.schemas.base import attempt_numbers
 from monitor.store import (
     checkpoints,
     commands,
-    evaluations,
     jobs,
     points,
     quarantine,
@@ -21,6 +20,7 @@ from monitor.store import (
 from monitor.store.access import audit
 from monitor.store.checkpoints import Registered
 from monitor.store.quarantine import Attempts
+from monitor.store.scores import evaluations, verifications
 
 QUARANTINED_SHOWN = 5
 
@@ -125,6 +125,11 @@ class RunData:
     def evaluations(self) -> Sequence[Any]:
         """The newest evaluation of each (step, checkpoint, task, split), by step."""
         return evaluations.of_run(self._tx, self.run.id)
+
+    @cached_property
+    def verifications(self) -> Sequence[Any]:
+        """The verifications with the state of their commands and jobs, oldest first."""
+        return verifications.of_run(self._tx, self.run.id)
 
     @property
     def reported(self) -> Sequence[Any]:

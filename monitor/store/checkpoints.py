@@ -41,26 +41,32 @@ class Registered(NamedTuple):
 
 
 def add(
-    connection: Connection, run_id: str, key: int, message: CheckpointMessage, now: float
+    connection: Connection,
+    run_id: str,
+    key: int,
+    message: CheckpointMessage,
+    now: float,
+    *,
+    released: bool = False,
 ) -> bool:
-    """Register a checkpoint or its new state; return whether it is new. A pinned one stays pinned.
+    """Register a checkpoint or its new state; return whether it is new.
 
-    It belongs to the earliest attempt that tells of it, whichever is heard first.
+    A pinned one stays pinned, unless the trainer was told to let it go (`released`). It belongs to the
+    earliest attempt that tells of it, whichever is heard first.
     """
     known = get(connection, message.checkpoint_id)
     if known is not None and known.run_id != run_id:
         return False
     if known is not None and known.attempt_key != key:
         key = _earlier(connection, run_id, known.attempt_key, key)
-    pinned = message.state == "pinned" or bool(known and known.pinned)
+    was_pinned = bool(known and known.pinned) and not released
+    pinned = message.state == "pinned" or was_pinned
     row = {
         "id": message.checkpoint_id,
         "run_id": run_id,
         "attempt_key": key,
         "step": message.step,
-        "path": known.path
-        if known and known.pinned and message.state != "pinned"
-        else message.path,
+        "path": known.path if known and was_pinned and message.state != "pinned" else message.path,
         "sha256": message.sha256,
         "bytes": message.bytes,
         "state": "pinned" if pinned and message.state == "present" else message.state,

@@ -11,7 +11,7 @@ late, that it did stop or that it refused knows better: its word replaces the co
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, select, update
 
 from cusp.ids import new_id
 from monitor.database.schema import commands
@@ -22,6 +22,8 @@ _ORDER = {"open": 0, "delivered": 1, "agreed": 2, "expired": 3, "done": 4, "refu
 # Seconds until a command is agreed on, and again from there until it is done. `after_save` waits for
 # the trainer's own next save, which may be hours away.
 DEADLINE_S = {"graceful": 3_600.0, "after_save": 86_400.0}
+# A verification that no trainer takes holds a confirmed transition up: until it is delivered.
+UNHEARD_S = 600.0
 
 # Built once: SQLAlchemy takes longer to build a statement than to run one that it knows.
 _PENDING = (
@@ -122,12 +124,15 @@ def expires_at(row: Any) -> float | None:
     """Return when a pending command expires (UTC seconds), or None once it has ended."""
     if row.state not in PENDING:
         return None
-    return float((row.agreed_at or row.created_at) + DEADLINE_S[row.mode])
+    unheard = row.kind == "verify" and row.state == "open"
+    allowed = UNHEARD_S if unheard else DEADLINE_S[row.mode]
+    return float((row.agreed_at or row.created_at) + allowed)
 
 
 def overdue(connection: Connection, now: float) -> Sequence[Row[Any]]:
     """Return the pending commands whose deadline has passed, oldest first."""
-    allowed = case(DEADLINE_S, value=commands.c.mode)
+    unheard = and_(commands.c.kind == "verify", commands.c.state == "open")
+    allowed = case((unheard, UNHEARD_S), else_=case(DEADLINE_S, value=commands.c.mode))
     since = func.coalesce(commands.c.agreed_at, commands.c.created_at)
     late = since + allowed < now
     return connection.execute(
@@ -167,6 +172,17 @@ def lapsed(found: Sequence[Row[Any]], author: str, since: float) -> set[str]:
         if row.author == author and row.state == "expired"
         if row.created_at < since or row.delivered_at is None
     }
+
+
+def released(found: Sequence[Row[Any]]) -> set[int]:
+    """Return the steps that were let go and that nothing asked to keep since."""
+    last = {
+        step: row.kind
+        for row in found
+        for step in row.steps
+        if row.kind in ("keep", "stop", "verify", "release")
+    }
+    return {step for step, kind in last.items() if kind == "release"}
 
 
 def not_kept(found: Sequence[Row[Any]], author: str) -> set[int]:

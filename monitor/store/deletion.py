@@ -42,6 +42,7 @@ from monitor.database.schema import (
     samples,
     series,
     verdicts,
+    verifications,
 )
 from monitor.store import jobs as job_rows
 from monitor.store import runs as run_rows
@@ -161,6 +162,7 @@ def _parts(run_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
     ended = deliveries.c.state.in_(("delivered", "dead"))
     whole = (
         evaluations,
+        verifications,
         aliases,
         checkpoints,
         jobs,

@@ -1,7 +1,7 @@
 """Cache of detector states, from which new verdicts are computed incrementally.
 
 Verdicts are a fold over a run's effective series. A state is discarded whenever its past input has changed (a
-late point, a resumed attempt, a boundary); folding everything again gives the same verdicts.
+late point, a resumed attempt, a boundary, held-out scores); folding everything again gives the same verdicts.
 """
 
 import copy
@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from cusp.protocol.run import Policy, RunMetadata
 from cusp.roles.assign import SERIES, Assignment
@@ -31,6 +32,7 @@ class DetectorState:
     folds: int
     cuts: dict[int, int]
     boundaries: tuple[int, ...]
+    refuted: tuple[int, ...] = ()  # steps whose weights were found not worse on held-out problems
     last_step: int = -1
     verdict: Verdict | None = None
     stored: tuple[ChangePoint, ...] | None = None  # the change points last written to the database
@@ -58,6 +60,7 @@ class DetectorCache:
         cuts: Mapping[int, int],
         boundaries: Sequence[int],
         changed_from: int,
+        refuted: Sequence[int] = (),
     ) -> DetectorState | None:
         """Remove and return the state if its past input is unchanged (before `changed_from`), else None."""
         with self._guard:
@@ -66,8 +69,8 @@ class DetectorCache:
             state = state.before
         if state is None or state.folds != folds or changed_from <= state.last_step:
             return None
-        seen = [step for step in boundaries if step <= state.last_step]
-        if list(state.boundaries) != seen or not _same_past(state, cuts):
+        past = _past(state, boundaries, refuted)
+        if past != (state.boundaries, state.refuted) or not _same_past(state, cuts):
             return None
         return state
 
@@ -94,30 +97,50 @@ def fold(
     series: Mapping[int, Mapping[str, float]],
     boundaries: Sequence[int],
     cuts: Mapping[int, int],
+    refuted: Sequence[int] = (),
 ) -> Iterator[Verdict]:
-    """Process the steps after the state's last one, yielding a verdict for each."""
-    waiting = [step for step in boundaries if step > state.last_step]
+    """Process the steps after the state's last one, yielding a verdict for each.
+
+    A boundary comes before the values of its step, a refutation after those of the step it measured.
+    """
+    restarts = [(step, state.detector.boundary) for step in boundaries]
+    restarts += [(step + 1, state.detector.accept) for step in refuted]
+    waiting = sorted((one for one in restarts if one[0] > state.last_step), key=itemgetter(0))
     new = [step for step in series if step > state.last_step]
     for step in new:
         if state.keeps_last and step == new[-1]:
-            _settle(state, boundaries, cuts)
+            _settle(state, boundaries, refuted, cuts)
             state.before = None
             roles, state.roles = state.roles, None  # shared, not copied
             state.before = copy.deepcopy(state)
             state.roles = state.before.roles = roles
-        while waiting and waiting[0] <= step:
-            state.detector.boundary()
-            waiting.pop(0)
+        while waiting and waiting[0][0] <= step:
+            waiting.pop(0)[1]()
         state.verdict = state.detector.update(Sample(step, series[step]))
         state.last_step = step
         yield state.verdict
-    _settle(state, boundaries, cuts)
+    _settle(state, boundaries, refuted, cuts)
 
 
-def _settle(state: DetectorState, boundaries: Sequence[int], cuts: Mapping[int, int]) -> None:
-    """Record the attempts and boundaries within the state's past input."""
+def _settle(
+    state: DetectorState,
+    boundaries: Sequence[int],
+    refuted: Sequence[int],
+    cuts: Mapping[int, int],
+) -> None:
+    """Record the attempts, boundaries and refutations within the state's past input."""
     state.cuts = dict(cuts)
-    state.boundaries = tuple(step for step in boundaries if step <= state.last_step)
+    state.boundaries, state.refuted = _past(state, boundaries, refuted)
+
+
+def _past(
+    state: DetectorState, boundaries: Sequence[int], refuted: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the boundaries and refutations that a detector after the state's last step has had."""
+    return (
+        tuple(step for step in boundaries if step <= state.last_step),
+        tuple(step for step in refuted if step < state.last_step),
+    )
 
 
 def _same_past(state: DetectorState, cuts: Mapping[int, int]) -> bool:

@@ -10,6 +10,7 @@ from monitor.detector import ChangePoint, RunShape, Verdict
 from monitor.roles.role_series import RoleSeries, role_series, shape_of
 from monitor.store import points, verdicts
 from monitor.store.changes import News
+from monitor.store.scores import verifications
 from monitor.verdicts.cache import DetectorCache, DetectorState, fold, fresh
 from monitor.verdicts.encoding import as_json
 
@@ -40,14 +41,15 @@ def follow(
     """Process the new points and store the verdicts from `changed_from` on.
 
     `run` is the run's locked row before the change, `numbers` its series ids by name and `changed_from` the
-    first step at which the effective watched series or a boundary changed. Verdicts before that step are
+    first step at which the effective watched series, a boundary or a refutation changed. Verdicts before that step are
     stored already, and stay.
     """
     told = run.verdict["step"] if run.verdict else -1
     late = changed_from <= told
     boundaries = points.boundary_steps(tx, run.id, cuts)
+    refuted = verifications.refuted_steps(tx, run.id, cuts)
     roles = role_series(numbers, run.metadata)
-    state = folds.take(run.id, run.folds, cuts, boundaries, changed_from)
+    state = folds.take(run.id, run.folds, cuts, boundaries, changed_from, refuted)
     if state is None or (state.roles is not roles and state.shape != _shape(run, roles)):
         state = _fresh(run, roles)
     state.roles = roles
@@ -57,7 +59,8 @@ def follow(
     known = not late and state.last_step == told
     series = points.effective(tx, roles.labels(numbers), cuts, since=state.last_step + 1)
     series = roles.complete(series)
-    found = [v for v in fold(state, series, boundaries, cuts) if v.step >= changed_from]
+    new = fold(state, series, boundaries, cuts, refuted)
+    found = [verdict for verdict in new if verdict.step >= changed_from]
     if late:
         verdicts.forget_verdicts(tx, run.id, changed_from)
     verdicts.add_verdicts(tx, [verdict_row(run.id, verdict) for verdict in found])

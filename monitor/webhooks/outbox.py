@@ -21,6 +21,7 @@ Topic = Literal[
     "run.restored",
     "run.purged",
     "transition.found",
+    "verification.done",
     "stop.done",
     "stop.refused",
     "checkpoint.promoted",

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from cusp.cli.app import app
 from cusp.ids import new_id
 from monitor.settings import MonitorConfig
-from monitor.store import evaluations, jobs
+from monitor.store import jobs
+from monitor.store.scores import evaluations
 from tests.serving import Served, serving
 from tests.small import SMALL
 from trainer.recipe_loader import load_recipe

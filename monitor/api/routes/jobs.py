@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WrapValidator
 
-from cusp.protocol.fields import NUMBER, PLAIN_OBJECT, Body, Id, Name, Object, Text
+from cusp.protocol.fields import NUMBER, PLAIN_OBJECT, Body, Finite, Id, Name, Object, Text
+from cusp.protocol.messages import Scores
 from monitor.actions import lease
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
@@ -17,6 +18,7 @@ from monitor.errors import Forbidden
 from monitor.schemas import evaluation as evaluation_schema
 from monitor.schemas.base import Json
 from monitor.store import jobs
+from monitor.verdicts.cache import DetectorState
 
 router = APIRouter(tags=["jobs"])
 
@@ -50,7 +52,7 @@ class Claim(Body):
     worker: Name
     runs: Annotated[list[Id], Field(max_length=1_000)] | None = None
     kinds: Annotated[
-        list[Literal["train", "evaluate", "export"]], Field(min_length=1, max_length=3)
+        list[Literal["train", "evaluate", "verify", "export"]], Field(min_length=1, max_length=4)
     ]
 
 
@@ -70,13 +72,18 @@ class Heartbeat(Body):
 
 
 class Result(BaseModel):
-    """What a job brought; of an `evaluate` job the paired comparison, which the page shows."""
+    """What a job brought: of an `evaluate` job the paired comparison, which the page shows; of a `verify` job
+    the scores by step, the completions that were generated and the seconds that took.
+    """
 
     model_config = ConfigDict(
         extra="allow", allow_inf_nan=False, json_schema_extra={**PLAIN_OBJECT}
     )
 
     comparison: evaluation_schema.Comparison | None = None
+    scores: Scores | None = None
+    completions: Count | None = None
+    seconds: Annotated[Finite, Field(ge=0)] | None = None
 
 
 class Finish(Body):
@@ -151,8 +158,10 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: Idempotency
     result = finish.result.model_dump(exclude_unset=True) if finish.result else None
     comparison = finish.result.comparison if finish.result else None
 
+    folded: list[tuple[str, DetectorState | None]] = []
+
     def act(tx: Transaction) -> Json:
-        lease.finish(
+        ended = lease.finish(
             tx,
             job_id,
             finish.token,
@@ -162,6 +171,11 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: Idempotency
             result=result,
             comparison=comparison.model_dump() if comparison else None,
         )
-        return {"state": finish.state}
+        if ended.answered:
+            folded.append((ended.run_id, service.ingest.answered(tx, ended)))
+        return {"state": ended.state}
 
-    return service.idempotent(key, ["finish", job_id, finish.model_dump()], act)
+    told = service.idempotent(key, ["finish", job_id, finish.model_dump()], act)
+    for run_id, state in folded:
+        service.ingest.remember(run_id, state)
+    return told

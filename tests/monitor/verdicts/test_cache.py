@@ -44,6 +44,26 @@ def test_the_cache_is_only_good_for_an_unchanged_past() -> None:
     assert taken(4, {1: 2**62}, [60], 50) is state, "a boundary to come"
 
 
+def test_a_refutation_counts_from_the_step_after_the_weights_that_were_scored() -> None:
+    folds, points = DetectorCache(), series(50)
+    state = fresh(RunMetadata(), Policy(), 4)
+    list(fold(state, points, [], {1: 2**62}))
+
+    def taken(*refuted: int) -> DetectorState | None:
+        folds.put("r", state)
+        return folds.take("r", 4, {1: 2**62}, [], 50, refuted)
+
+    assert taken(49) is state, "it comes before the next step"
+    assert taken(48) is None, "the last step is to be judged anew"
+    whole = fresh(RunMetadata(), Policy(), 0)
+    list(fold(whole, series(90), [45], {1: 99}, [48, 60]))
+    parts = fresh(RunMetadata(), Policy(), 0)
+    for end in (20, 49, 50, 61, 90):
+        list(fold(parts, series(end), [45], {1: 99}, [48, 60]))
+    assert parts.verdict == whole.verdict
+    assert parts.refuted == whole.refuted == (48, 60)
+
+
 def test_a_state_that_was_taken_out_is_gone_until_it_is_put_back() -> None:
     folds = DetectorCache()
     folds.put("r", fresh(RunMetadata(), Policy(), 4))

@@ -1,0 +1,70 @@
+"""Verifications of a run as the policy sees them: each row with what became of its command or job."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cusp.verification.sequential import Comparison
+from monitor.policy.availability import Verifier
+from monitor.policy.verify import LookState, PastLook
+
+PINS = "verification"  # the author of commands that pin candidates for a worker, and let them go
+# Until a free worker, which asks every few seconds, has claimed the job; then none is there.
+UNCLAIMED_S = 120.0
+_PENDING = ("open", "delivered", "agreed", "leased")
+_FAILED = {"done": "it was done without scores", "queued": "no worker with a free device took it"}
+
+
+def looks(rows: Sequence[Any], cuts: Mapping[int, int], now: float) -> list[PastLook]:
+    """Return the run's looks, oldest first; `cuts` are the ends of its attempts, `now` UTC seconds."""
+    return [
+        PastLook(
+            step=row.step,
+            evidence=row.evidence,
+            state=state(row, cuts, now),
+            measured=row.measured_step,
+            completions=row.completions or 0,
+            known=earlier_scores(row),
+            attempt=row.attempt_id,
+            id=row.id,
+            comparisons=comparisons(row),
+        )
+        for row in rows
+    ]
+
+
+def state(row: Any, cuts: Mapping[int, int], now: float) -> LookState:
+    """Return what became of a verification; without an outcome its command or job says."""
+    if row.outcome is not None:
+        there = row.measured_step < cuts.get(row.attempt_key, 0)
+        outcome: LookState = row.outcome if there else "superseded"
+        return outcome
+    asked = row.command_state or row.job_state
+    waits = asked in _PENDING or (asked == "queued" and now - row.created_at <= UNCLAIMED_S)
+    return "pending" if waits else "unavailable"
+
+
+def progress(row: Any, now: float) -> tuple[str, str | None]:
+    """Return how far an unanswered verification is, a command's or job's state, and why it ended."""
+    asked = row.command_state or row.job_state
+    if asked == "queued" and now - row.created_at <= UNCLAIMED_S:
+        return asked, None
+    reason = row.state_reason or row.error or _FAILED.get(asked)
+    return ("failed" if asked in _FAILED else asked), reason if asked not in _PENDING else None
+
+
+def verifier_of(row: Any) -> Verifier:
+    """Return who scored or is to score."""
+    if row.job_id is not None:
+        return "worker"
+    return "function" if row.by == "function" else "training"
+
+
+def comparisons(row: Any) -> tuple[Comparison, ...]:
+    """Return the paired comparisons with the earlier checkpoints, by step."""
+    return tuple(Comparison(**one) for one in row.comparisons or ())
+
+
+def earlier_scores(row: Any) -> dict[int, list[float | None]]:
+    """Return the scores of the earlier checkpoints by step."""
+    found = {int(step): scores for step, scores in (row.scores or {}).items()}
+    return {step: found[step] for step in sorted(found) if step != row.measured_step}

@@ -1,0 +1,1 @@
+"""SQL of held-out scores: evaluations of checkpoints, verifications of a suspicion."""

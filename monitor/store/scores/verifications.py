@@ -1,0 +1,72 @@
+"""Verifications: who asked for which, and the answer. A row without an outcome waits for its command or job.
+
+`scores` is {step: [score of each problem, NULL where it was not decided]}, keys as text.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from monitor.database.schema import commands, jobs, verifications
+
+_WITH_STATE = (
+    select(
+        verifications,
+        commands.c.state.label("command_state"),
+        commands.c.state_reason,
+        jobs.c.state.label("job_state"),
+        jobs.c.error,
+        jobs.c.worker,
+    )
+    .outerjoin(commands, commands.c.id == verifications.c.command_id)
+    .outerjoin(jobs, jobs.c.id == verifications.c.job_id)
+    .order_by(verifications.c.id)
+)
+_OF_RUN = _WITH_STATE.where(verifications.c.run_id == bindparam("run"))
+_ONE = _WITH_STATE.where(verifications.c.id == bindparam("id"))
+_REFUTED = select(verifications.c.measured_step, verifications.c.attempt_key).where(
+    verifications.c.run_id == bindparam("run"), verifications.c.outcome == "not_worse"
+)
+
+
+def add(connection: Connection, run_id: str, now: float, **values: Any) -> None:
+    """Store a verification that was asked for."""
+    connection.execute(insert(verifications).values(run_id=run_id, created_at=now, **values))
+
+
+def get(connection: Connection, verification_id: str) -> Row[Any] | None:
+    """Return the verification with the state of its command or job, or None."""
+    return connection.execute(_ONE, {"id": verification_id}).one_or_none()
+
+
+def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+    """Return the run's verifications with the state of their command or job, oldest first."""
+    return connection.execute(_OF_RUN, {"run": run_id}).all()
+
+
+def asked_by(
+    connection: Connection, run_id: str, kind: Literal["command_id", "job_id"], of: str
+) -> Row[Any] | None:
+    """Return the verification that the run's command or job of this id is to answer, or None."""
+    return connection.execute(
+        select(verifications).where(verifications.c.run_id == run_id, verifications.c[kind] == of)
+    ).one_or_none()
+
+
+def answer(connection: Connection, verification_id: str, **values: Any) -> bool:
+    """Store the answer; return whether it is the first one."""
+    return (
+        connection.execute(
+            update(verifications)
+            .where(verifications.c.id == verification_id, verifications.c.outcome.is_(None))
+            .values(**values)
+        ).rowcount
+        == 1
+    )
+
+
+def refuted_steps(connection: Connection, run_id: str, cuts: Mapping[int, int]) -> list[int]:
+    """Return the steps whose weights were found not worse, in the effective series."""
+    rows = connection.execute(_REFUTED, {"run": run_id})
+    return sorted({step for step, key in rows if step < cuts.get(key, 0)})

@@ -1,0 +1,328 @@
+"""Suspect, verify, act: what the monitor asks of a trainer, and what follows from its scores."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from cusp.ids import new_id
+from monitor.background.expiry import expire_overdue
+from tests.conftest import Clock
+from tests.messages import Json, Trainer, checkpoint, point, status, transition
+
+RIGHT, WRONG = [1.0] * 64, [0.0] * 64
+METADATA = {"verifies": "training", "max_steps": 400}
+
+
+def verifying(api: TestClient, **start: Any) -> Trainer:
+    return Trainer(api, **{"metadata": METADATA, **start})
+
+
+def suspected(trainer: Trainer) -> Json:
+    """Train until the monitor asks for a verification, and return that command."""
+    for step in range(1, 121):
+        for command in trainer.send(*messages_at(step))["commands"]:
+            if command["kind"] == "verify":
+                return {**command, "step": step}
+    raise AssertionError("no verification was asked for")
+
+
+def messages_at(step: int, turn: int = 60) -> list[Json]:
+    ripple = ((step * 7919) % 13 - 6) / 200
+    rising, after = min(1.0, step / 25), min(1.0, max(0.0, (step - turn) / 25))
+    values = {
+        "format_reward": min(1.0, max(0.0, 0.3 + 0.6 * rising - 0.5 * after + ripple)),
+        "accuracy_reward": min(1.0, max(0.0, 0.3 + 0.4 * rising - 0.6 * after + ripple)),
+        "completion_length": 60 - 25 * rising + 25 * after + 20 * ripple,
+        "entropy": 0.5 + 0.8 * after + ripple / 4,
+    }
+    return [point(step, **values), *([checkpoint(step)] if step % 10 == 0 else [])]
+
+
+def train(trainer: Trainer, first: int, last: int) -> list[Json]:
+    """Train on and return the commands that were new."""
+    known: dict[str, Json] = {}
+    for step in range(first, last + 1):
+        for command in trainer.send(*messages_at(step))["commands"]:
+            known.setdefault(command["command_id"], command)
+    return list(known.values())
+
+
+def scores(command: Json, now: list[float], earlier: list[float], **more: Any) -> Json:
+    step = command["step"]
+    found = {str(one): earlier for one in command["steps"]} | {str(step): now}
+    return {
+        "kind": "verification",
+        "command_id": command["command_id"],
+        "step": step,
+        "scores": found,
+        "completions": 64 * len(found),
+        "seconds": 2.5,
+        **more,
+    }
+
+
+def verifications(trainer: Trainer) -> list[Json]:
+    found: list[Json] = trainer.get("/verifications")["verifications"]
+    return found
+
+
+def test_a_suspicion_asks_the_trainer_before_anything_is_stopped(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    assert command["verify"]["stages"] == [32, 64, 128]
+    assert command["verify"]["alpha"] == pytest.approx(0.01)
+    assert len(command["steps"]) == 3
+    assert max(command["steps"]) <= command["step"]
+    run = trainer.get()
+    assert run["phase"] == "turning"
+    assert [one["kind"] for one in run["commands"]] == ["verify"]
+    asked = verifications(trainer)[0]
+    assert (asked["author"], asked["state"], asked["by"]) == ("policy", "open", "training")
+
+
+def test_a_confirmed_transition_waits_for_the_verification(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    assert [c["kind"] for c in train(trainer, command["step"] + 1, 120)] == ["verify"]
+    assert trainer.get()["phase"] == "past"
+
+
+def test_worse_keeps_the_best_earlier_checkpoint_and_stops(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    message = scores(command, WRONG, RIGHT)
+    message["scores"][str(command["steps"][0])] = [1.0, 0.0] * 32
+    told = trainer.send(message)["commands"]
+    kinds = {one["kind"]: one for one in told}
+    assert set(kinds) == {"verify", "keep", "stop"}
+    assert kinds["stop"]["steps"] == kinds["keep"]["steps"] == [command["steps"][-1]]
+    assert "-1.00 (95 % interval" in kinds["stop"]["reason"]
+    assert "on 64 problems" in kinds["stop"]["reason"]
+    run = trainer.get()
+    assert run["checkpoints"]["pre-transition"]["step"] == command["steps"][-1]
+    found = verifications(trainer)[0]
+    assert found["state"] == "worse"
+    assert "is kept, and the run was told to stop" in found["followed"]
+    assert (found["completions"], found["seconds"]) == (256, 2.5)
+    assert {one["step"]: one["mean"] for one in found["scored"]}[command["step"]] == 0.0
+    trainer.ack({"command_id": command["command_id"]}, "done", step=command["step"])
+    assert [c["kind"] for c in train(trainer, command["step"] + 1, 118)] == ["keep", "stop"]
+
+
+@pytest.mark.parametrize(("action", "kinds"), [("propose", {"keep"}), ("watch", {"keep"})])
+def test_a_policy_that_does_not_stop_keeps_only(
+    api: TestClient, action: str, kinds: set[str]
+) -> None:
+    trainer = verifying(api, policy={"action": action})
+    command = suspected(trainer)
+    told = trainer.send(scores(command, WRONG, RIGHT))["commands"]
+    assert {one["kind"] for one in told} - {"verify"} == kinds
+    proposed = [one["kind"] for one in trainer.get()["decisions"]]
+    assert ("propose" in proposed) == (action == "propose")
+
+
+def test_not_worse_refutes_and_lets_the_candidates_go(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    trainer.send(scores(command, RIGHT, WRONG))
+    trainer.ack({"command_id": command["command_id"]}, "done")
+    told = trainer.send(*messages_at(command["step"] + 1))["commands"]
+    assert [(one["kind"], one["steps"]) for one in told] == [("release", command["steps"])]
+    run = trainer.get()
+    assert run["phase"] not in ("turning", "past")
+    assert "refuted" in {one["state"] for one in run["change_points"]}
+    assert run["decisions"] == []
+    assert "refuted" in verifications(trainer)[0]["followed"]
+
+
+def test_what_somebody_keeps_is_not_let_go(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    rows = {row["step"]: row["id"] for row in trainer.get("/checkpoints")["checkpoints"]}
+    first, second, third = command["steps"]
+    api.post(f"/api/v1/checkpoints/{rows[first]}/promote", json={}).raise_for_status()
+    api.post(f"/api/v1/checkpoints/{rows[second]}/pin", json={}).raise_for_status()
+    told = trainer.send(scores(command, RIGHT, WRONG))["commands"]
+    assert [one["steps"] for one in told if one["kind"] == "release"] == [[third]]
+
+
+def test_a_released_checkpoint_is_what_the_trainer_says_it_is(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    rows = {row["step"]: row for row in trainer.get("/checkpoints")["checkpoints"]}
+    step = command["steps"][0]
+    there = {**checkpoint(step, rows[step]["id"]), "sha256": rows[step]["sha256"]}
+    trainer.send({**there, "state": "pinned", "path": f"pinned/checkpoint-{step}"})
+    trainer.send(there)
+    states = {row["step"]: row for row in trainer.get("/checkpoints")["checkpoints"]}
+    assert (states[step]["state"], states[step]["pinned"]) == ("pinned", True)
+    trainer.send(scores(command, RIGHT, WRONG))
+    trainer.send({**there, "state": "missing"})
+    states = {row["step"]: row for row in trainer.get("/checkpoints")["checkpoints"]}
+    assert (states[step]["state"], states[step]["pinned"]) == ("missing", False)
+
+
+def test_undecided_looks_again_and_holds_meanwhile(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    mixed = ([1.0, 0.0] * 32, [0.0, 1.0] * 32)
+    trainer.send(scores(command, *mixed))
+    trainer.ack({"command_id": command["command_id"]}, "done")
+    assert verifications(trainer)[0]["state"] == "undecided"
+    told = train(trainer, command["step"] + 1, command["step"] + 30)
+    assert [one["kind"] for one in told] == ["verify"]
+    assert told[0]["verify"]["alpha"] == pytest.approx(0.02 / 6)
+    assert told[0]["verify"]["budget"] == 1000 - 256
+
+
+def test_where_the_trainer_refuses_the_signals_decide(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    trainer.ack({"command_id": command["command_id"]}, "refused", reason="not with vLLM yet")
+    found = verifications(trainer)[0]
+    assert (found["state"], found["state_reason"]) == ("refused", "not with vLLM yet")
+    told = train(trainer, command["step"] + 1, 120)
+    assert {one["kind"] for one in told} == {"keep", "stop"}
+
+
+def test_where_no_trainer_takes_it_the_signals_decide_after_a_while(
+    api: TestClient, clock: Clock
+) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    train(trainer, command["step"] + 1, 100)
+    clock.now += 601
+    expire_overdue(api.app.state.service.database, clock.now)  # type: ignore[attr-defined]
+    told = train(trainer, 101, 102)
+    assert {one["kind"] for one in told} == {"keep", "stop"}
+    assert verifications(trainer)[0]["state"] == "expired"
+
+
+def test_a_policy_without_verification_acts_by_the_signals(api: TestClient) -> None:
+    trainer = verifying(api, policy={"verify": "off"})
+    assert {one["kind"] for one in transition(trainer)} == {"keep", "stop"}
+
+
+def test_a_resumed_attempt_is_asked_again_what_a_killed_one_did_not_answer(
+    api: TestClient,
+) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    trainer.ack({"command_id": command["command_id"]}, "agreed", step=command["step"])
+    resumed = verifying(api, run_id=trainer.run_id)  # kill -9 amid the verification
+    assert verifications(resumed)[0]["state"] == "expired"
+    told = train(resumed, 61, command["step"] + 10)
+    assert [one["kind"] for one in told] == ["verify"]
+    again = {**told[0], "step": command["step"] + 10}
+    resumed.send(scores(again, WRONG, RIGHT))
+    assert [one["state"] for one in verifications(resumed)] == ["worse", "expired"]
+    assert "stop" in {one["kind"] for one in resumed.get()["decisions"]}
+
+
+def test_an_outcome_of_weights_left_behind_decides_nothing(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    resumed = verifying(api, run_id=trainer.run_id)
+    train(resumed, 31, 40)
+    trainer.send(scores(command, WRONG, RIGHT))  # from a spool that came late
+    assert resumed.get()["decisions"] == []
+    assert verifications(resumed)[0]["state"] == "superseded"
+
+
+def test_scores_sent_twice_are_taken_once(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    trainer.send(scores(command, RIGHT, WRONG))
+    trainer.send(scores(command, WRONG, RIGHT))
+    assert verifications(trainer)[0]["state"] == "not_worse"
+    assert trainer.get()["quarantined"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"command_id": new_id()}, "was asked for by command"),
+        ({"scores": {"70": RIGHT}, "step": 70}, "none of the earlier checkpoints"),
+        ({"step": 9999}, "lack those of step 9999 itself"),
+        ({"short": True}, "score the same problems"),
+        ({"undecided": True}, "no problem that was decided"),
+        ({"wild": True}, "scores"),
+    ],
+)
+def test_scores_that_answer_nothing_are_set_aside_with_a_sentence(
+    api: TestClient, change: Json, said: str
+) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    message = {**scores(command, RIGHT, WRONG), **change}
+    if message.pop("short", False):
+        message["scores"][str(command["step"])] = RIGHT[:-1]
+    if message.pop("undecided", False):
+        message["scores"][str(command["step"])] = [None] * 64
+    if message.pop("wild", False):
+        message["scores"][str(command["step"])] = [7.0] * 64
+    trainer.send(message)
+    run = trainer.get()
+    assert run["quarantined"] == 1
+    assert said in run["quarantine"][0]["reason"]
+    assert verifications(trainer)[0]["state"] == "open"
+    trainer.send(scores(command, RIGHT, WRONG))
+    assert verifications(trainer)[0]["state"] == "not_worse"
+
+
+def test_scores_of_another_run_are_set_aside(api: TestClient) -> None:
+    trainer, other = verifying(api), verifying(api)
+    command = suspected(trainer)
+    other.send(scores(command, WRONG, RIGHT))
+    assert other.get()["quarantined"] == 1
+    assert trainer.get()["decisions"] == []
+
+
+def test_batching_changes_nothing(api: TestClient) -> None:
+    one, many = verifying(api), verifying(api)
+    command = suspected(one)
+    messages = [message for step in range(1, 121) for message in messages_at(step)]
+    many.send(*messages)
+    other = verifications(many)[0]
+    assert (other["step"], other["candidates"]) == (command["step"], command["steps"])
+
+
+def test_a_run_that_ends_is_not_asked(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    trainer.send(status("finished"))
+    assert verifications(trainer)[0]["state"] == "expired"
+    assert trainer.send(scores(command, WRONG, RIGHT))["commands"] == []
+    assert {one["kind"] for one in trainer.get()["decisions"]} >= {"keep", "stop"}
+
+
+def test_a_person_asks_at_any_time_and_the_policy_acts_on_it(api: TestClient) -> None:
+    trainer = verifying(api)
+    train(trainer, 1, 45)
+    path = f"/api/v1/runs/{trainer.run_id}/verifications"
+    asked = api.post(path, json={})
+    assert asked.status_code == 202, asked.text
+    assert asked.json()["candidates"] == [10, 20, 40]
+    assert api.post(path, json={}).json()["id"] == asked.json()["id"], "one is under way"
+    command = {**trainer.send()["commands"][0], "step": 45}
+    told = trainer.send(scores(command, WRONG, RIGHT))["commands"]
+    assert {one["kind"] for one in told} == {"verify", "keep", "stop"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "messages", "said"),
+    [
+        ({}, [checkpoint(1), point(2)], "the signals alone decide"),
+        (METADATA, [point(2)], "wait for the next save"),
+        (METADATA, [checkpoint(1), point(2), status("finished")], "the run is finished"),
+    ],
+)
+def test_why_a_verification_cannot_be_asked_for_is_a_sentence(
+    api: TestClient, metadata: Json, messages: list[Json], said: str
+) -> None:
+    trainer = Trainer(api, metadata=metadata, policy={"evaluate": "none"})
+    trainer.send(*messages)
+    answer = api.post(f"/api/v1/runs/{trainer.run_id}/verifications", json={})
+    assert answer.status_code == 409
+    assert said in answer.json()["detail"]
