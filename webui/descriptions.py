@@ -36,6 +36,31 @@ def transition(run: Record, verdicts: Record | None) -> str:
     )
 
 
+VERIFICATION_WORDS: Mapping[str, str] = {
+    "open": "waits for the trainer",
+    "delivered": "the trainer has heard it",
+    "agreed": "being scored",
+    "queued": "waits for a worker",
+    "leased": "being scored",
+    "worse": "worse",
+    "not_worse": "not worse",
+    "undecided": "undecided",
+    "superseded": "superseded",
+    "refused": "refused",
+    "expired": "expired",
+    "failed": "failed",
+}
+
+
+def verification(state: str) -> str:
+    """Return the state of a verification in words.
+
+    >>> verification("not_worse")
+    'not worse'
+    """
+    return VERIFICATION_WORDS.get(state, state)
+
+
 def safe_words(found: Record) -> str:
     """Return the sentence on the last step before the transition."""
     step = found.get("safe_step")

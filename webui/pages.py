@@ -21,6 +21,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "evaluations": ("checkpoints", "evaluations", "comparison", "jobs"),
     "decisions": ("audit",),
     "commands": (),
+    "verifications": ("verifications",),
     "samples": ("samples",),
     "jobs": ("jobs",),
     "roles": (),
@@ -108,6 +109,7 @@ def run_page(
     audit: Records = (),
     jobs: Records = (),
     samples: Records = (),
+    verifications: Record | None = None,
     cursor: int | str = 0,
     database: str = "",
 ) -> str:
@@ -120,6 +122,7 @@ def run_page(
         "audit": audit,
         "jobs": jobs,
         "samples": samples,
+        "verifications": verifications,
     }
     marked = figures.marks(run, checkpoints, evaluations, verdicts)
     fetched = {
@@ -149,7 +152,8 @@ def section(name: str, run: Record, **data: Any) -> str:
         raise UnknownSection(f"there is no section {name!r}; known are {', '.join(SECTIONS)}")
     given = {key: data.get(key) for key in SECTIONS[name]}
     given = {
-        k: v if v is not None or k in ("verdicts", "comparison") else () for k, v in given.items()
+        k: v if v is not None or k in ("verdicts", "comparison", "verifications") else ()
+        for k, v in given.items()
     }
     return render(f"sections/{name}.html", run=run, **given, **_derived(name, run, given))
 
@@ -166,9 +170,12 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
         case "evaluations":
             return {
                 "words": descriptions.choice(given["comparison"], given["checkpoints"]),
-                "reach": _reach(given["comparison"]),
+                "reach": _reach((given["comparison"] or {}).get("rows", ())),
                 "reports": _by_split(given["evaluations"]),
             }
+        case "verifications":
+            found = (given["verifications"] or {}).get("verifications", ())
+            return {"reach": _reach([row for one in found for row in one["comparisons"]])}
         case "samples":
             return {"groups": _sample_groups(run, given["samples"])}
         case "marks":
@@ -177,9 +184,10 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
             return {}
 
 
-def _reach(comparison: Record | None) -> float:
-    ends = [abs(row[end]) for row in (comparison or {}).get("rows", ()) for end in ("low", "high")]
-    return max([v for v in ends if v is not None], default=0.0) or 1.0
+def _reach(rows: Records) -> float:
+    """Return the greatest end of the intervals, to scale their bars."""
+    ends = [row[end] for row in rows for end in ("low", "high")]
+    return max([abs(end) for end in ends if end is not None], default=0.0) or 1.0
 
 
 def _by_split(evaluations: Records) -> list[tuple[tuple[str, str], list[Record]]]:

@@ -33,6 +33,7 @@ FILTERS = {
     "metric_words": format.metric,
     "short_metric": format.short_metric,
     "roles": descriptions.roles,
+    "verification_words": descriptions.verification,
     "css_metric": svg.css_name,
     "told": reported_scores,
 }

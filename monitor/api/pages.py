@@ -14,7 +14,7 @@ from monitor.api.permissions import needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
 from monitor.database import installation
 from monitor.errors import NotFound
-from monitor.schemas import access, checkpoint, evaluation
+from monitor.schemas import access, checkpoint, evaluation, verification
 from monitor.schemas import series as series_schema
 from monitor.schemas.run_data import RunData
 from webui import assets, pages
@@ -24,16 +24,17 @@ router = APIRouter(include_in_schema=False)
 # The row of the runs table is no part of the page: what is drawn in it is not read for that.
 _PARTS_SHOWN = {part for name, parts in pages.RUN_PARTS.items() if name != "row" for part in parts}
 
-_DATA: Mapping[str, Callable[[RunData], Any]] = {
-    "audit": lambda data: [access.audit_entry(row) for row in data.audit],
-    "checkpoints": checkpoint.checkpoint_list,
-    "comparison": evaluation.comparison,
-    "evaluations": evaluation.scores,
-    "jobs": lambda data: [evaluation.job(row) for row in data.jobs],
-    "samples": lambda data: [series_schema.sample(row) for row in data.samples],
-    "verdicts": lambda data: series_schema.verdicts(data.verdicts, data.run.verdict),
+_DATA: Mapping[str, Callable[[RunData, float], Any]] = {
+    "audit": lambda data, _: [access.audit_entry(row) for row in data.audit],
+    "checkpoints": lambda data, _: checkpoint.checkpoint_list(data),
+    "comparison": lambda data, _: evaluation.comparison(data),
+    "evaluations": lambda data, _: evaluation.scores(data),
+    "jobs": lambda data, _: [evaluation.job(row) for row in data.jobs],
+    "samples": lambda data, _: [series_schema.sample(row) for row in data.samples],
+    "verdicts": lambda data, _: series_schema.verdicts(data.verdicts, data.run.verdict),
+    "verifications": verification.verifications,
 }
-"""What a page shows beside the run itself, by the names of `pages.SECTIONS`."""
+"""What a page shows beside the run itself at a time, by the names of `pages.SECTIONS`."""
 
 
 @router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
@@ -71,7 +72,7 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
         data = RunData(tx, run_or_404(tx, run_id))
         series = series_schema.series(data.series, data.numbers)
         shown = service.detailed_of(data, _PARTS_SHOWN)
-        rest = {name: made(data) for name, made in _DATA.items()}
+        rest = {name: made(data, service.clock()) for name, made in _DATA.items()}
     return pages.run_page(
         shown, series=series, cursor=data.run.cursor, database=data.run.database_id, **rest
     )
@@ -86,7 +87,8 @@ def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
         data = RunData(tx, run_or_404(tx, run_id))
         try:
             shown = service.detailed_of(data, pages.RUN_PARTS.get(name, ()))
-            rest = {needed: _DATA[needed](data) for needed in pages.SECTIONS.get(name, ())}
+            now, given = service.clock(), pages.SECTIONS.get(name, ())
+            rest = {needed: _DATA[needed](data, now) for needed in given}
             return pages.section(name, shown, **rest)
         except pages.UnknownSection as error:
             raise NotFound(str(error.args[0])) from None

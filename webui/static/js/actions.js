@@ -1,4 +1,4 @@
-// Buttons of a run (stop, resume, promote, pin, evaluate, delete): confirm, post, show the result.
+// Buttons of a run (stop, verify, resume, promote, pin, evaluate, delete): confirm, post, show the result.
 import { at } from "./address.js";
 import { getJson, patch, post, remove, say } from "./api.js";
 import { toldRoles } from "./roles.js";
@@ -12,6 +12,7 @@ const STATES = {
   refused: "refused",
   expired: "expired",
 };
+const NAMES = { stop: "Stop", keep: "Keep", verify: "Verification" };
 const watched = new Map(); // command id -> last state said
 
 // Says each new state of the commands that this page has asked for.
@@ -20,7 +21,7 @@ export function sayCommands(root) {
     const { command, kind, state } = el.dataset;
     if (!watched.has(command) || watched.get(command) === state) continue;
     watched.set(command, state);
-    say(`${kind === "stop" ? "Stop" : "Keep"}: ${STATES[state] || state}.`, state === "refused" || state === "expired");
+    say(`${NAMES[kind] || kind}: ${STATES[state] || state}.`, state === "refused" || state === "expired");
     if (FINAL.includes(state)) watched.delete(command);
   }
 }
@@ -31,6 +32,7 @@ export function listen({ refresh }) {
   const section = () => document.getElementById("section-checkpoints");
   const act = {
     stop: () => open("stop-dialog"),
+    verify: () => open("verify-dialog"),
     promote: (button) => {
       const dialog = open("promote-dialog");
       const { production, productionStep } = section().dataset;
@@ -74,6 +76,12 @@ export function listen({ refresh }) {
       watched.set(command.id, command.state);
       say(`Stop: ${STATES[command.state]}.`);
       refresh("commands");
+    },
+    verify: async () => {
+      const asked = await post(`/api/v1/runs/${runId()}/verifications`);
+      if (asked.command_id) watched.set(asked.command_id, asked.state);
+      say(`Verification: ${STATES[asked.state] || "asked of a worker"}.`);
+      refresh("verifications", "commands", "jobs");
     },
     resume: async (form) => {
       const step = form.elements.step.value;

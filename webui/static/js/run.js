@@ -26,6 +26,8 @@ function patchHeader(run) {
   const header = document.getElementById("section-header");
   patchRun(header, run);
   header.querySelector('[data-action="stop"]').disabled = !["running", "lost"].includes(run.status);
+  const verify = header.querySelector('[data-action="verify"]');
+  verify.disabled = verify.title !== "" || !["running", "lost"].includes(run.status);
   const trained = ["running", "stopping"].includes(run.status);
   header.querySelector('[data-action="delete"]').disabled = trained;
   if (trained) header.querySelector('[data-action="resume"]').disabled = true; // read anew when it has ended
@@ -46,7 +48,7 @@ function patch() {
   const run = latest;
   latest = null;
   patchHeader(run);
-  if (hasEnded(run) && !ended) refresh("header", "transition", "commands", "checkpoints", "decisions");
+  if (hasEnded(run) && !ended) refresh("header", "transition", "verifications", "commands", "checkpoints", "decisions");
   ended = hasEnded(run);
 }
 

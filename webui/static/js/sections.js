@@ -8,14 +8,15 @@ export const TOUCHES = {
   checkpoints: ["checkpoints", "evaluations", "marks"],
   evaluations: ["evaluations", "checkpoints", "marks"],
   change_points: ["transition", "checkpoints", "samples", "marks"],
-  commands: ["commands", "decisions", "marks"],
-  decisions: ["decisions"],
-  jobs: ["jobs"],
+  commands: ["commands", "verifications", "decisions", "marks"],
+  decisions: ["decisions", "verifications"],
+  verifications: ["verifications", "decisions"],
+  jobs: ["jobs", "verifications"],
   samples: ["samples"],
   quarantine: ["header"],
   roles: ["roles"],
 };
-export const ALL = ["header", "commands", "transition", "roles", "jobs", "checkpoints", "evaluations", "samples", "decisions", "marks"];
+export const ALL = ["header", "commands", "transition", "verifications", "roles", "jobs", "checkpoints", "evaluations", "samples", "decisions", "marks"];
 
 // Returns {refresh(...names), retry()}; `marked` is called with the renewed marks of the charts.
 export function sections(id, marked) {
