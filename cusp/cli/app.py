@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from cusp.cli import checkpoints, jobs, replay, runs, serve, show, sync, tokens, train, webhooks
+from cusp.cli import (
+    checkpoints,
+    jobs,
+    replay,
+    runs,
+    serve,
+    show,
+    sync,
+    tokens,
+    train,
+    verify,
+    webhooks,
+)
 from cusp.cli.demo import demo
 from cusp.errors import DEBUG, CuspError, disk_full, print_error
 
@@ -35,6 +47,7 @@ for command in (
     replay.replay,
     show.show,
     show.stop,
+    verify.verify,
     jobs.resume,
     jobs.evaluate,
     checkpoints.promote,

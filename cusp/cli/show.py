@@ -17,6 +17,7 @@ from cusp.cli.support.output import (
     print_table,
 )
 from cusp.cli.support.run_lookup import find
+from cusp.cli.support.verifications import summarised
 from cusp.client import Client, ClientError
 
 WIDE = 140  # terminal width in characters from which on ids are shown whole
@@ -100,8 +101,10 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         found = find(client, run)
         detail = client.get(f"/runs/{found['id']}")
         checkpoints = client.get(f"/runs/{found['id']}/checkpoints")["checkpoints"]
+        verifications = client.get(f"/runs/{found['id']}/verifications")["verifications"]
     if as_json:
-        return print_json({**detail, "checkpoint_list": checkpoints})
+        rest = {"checkpoint_list": checkpoints, "verifications": verifications}
+        return print_json({**detail, **rest})
     out = console()
     out.print(f"[bold]{escape(detail['name'])}[/]  {detail['id']}  {escape(detail['project'])}")
     out.print(
@@ -123,6 +126,10 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
     ]
     print_table("checkpoints", ["step", "state", "aliases", "pass@1 (report)"], kept)
     out.print()
+    if verifications:
+        columns = ["step", "outcome", "asked by", "now, less", "completions"]
+        print_table("verified on held-out problems", columns, summarised(verifications))
+        out.print()
     taken = [[dash(d["step"]), d["kind"], d["author"], d["reason"]] for d in detail["decisions"]]
     return print_table("decisions", ["at step", "decision", "by", "reason"], taken)
 

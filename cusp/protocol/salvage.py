@@ -24,6 +24,7 @@ INSTEAD: Mapping[tuple[str, ...], Any] = {
     ("policy",): {"action": "watch"},
     ("policy", "action"): "watch",
     ("policy", "evaluate"): "none",
+    ("policy", "verify"): "off",
 }
 M = TypeVar("M", bound=BaseModel)
 

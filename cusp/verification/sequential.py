@@ -23,7 +23,11 @@ Scores = Sequence[float | None]
 STAGES = (32, 64, 128)  # problems scored by the end of each stage; settled on the zoo
 MARGIN = 0.10  # the loss that matters: what the zoo calls a losing run
 BETA = 0.2  # of a false `not_worse`; it only delays a stop, as new evidence asks again
-_BETS = (0.1, 0.2, 0.35, 0.5, 0.7)  # of 1: bets below 1 cannot ruin the capital
+_BETS = (
+    0.2,
+    0.4,
+    0.6,
+)  # of 1, below which none can ruin the capital; benchmarks/detector/held_out.py
 _Z95 = NormalDist().inv_cdf(0.975)
 
 

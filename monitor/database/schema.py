@@ -323,7 +323,7 @@ verifications = Table(
     # Step of the weights that were scored, and the attempt whose they are.
     Column("measured_step", BigInteger),
     Column("attempt_key", SmallInteger),
-    # Scores by step (monitor/store/verifications.py), and what the test made of them.
+    # Scores by step (monitor/store/scores/verifications.py), and what the test made of them.
     Column("scores", JSON),
     Column("comparisons", JSON),
     Column("capital", Double),

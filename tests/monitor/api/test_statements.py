@@ -13,7 +13,7 @@ from tests.monitor.api.routes.test_jobs import claim, scored
 from tests.statements import statements_of
 from webui.pages import SECTIONS
 
-MOST = 12
+MOST = 13
 OF_SECTION = {
     "row": 7,
     "header": 5,
@@ -22,6 +22,7 @@ OF_SECTION = {
     "evaluations": 6,
     "decisions": 4,
     "commands": 2,
+    "verifications": 3,
     "samples": 3,
     "jobs": 3,
     "roles": 3,

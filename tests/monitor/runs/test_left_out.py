@@ -119,9 +119,9 @@ def test_a_newer_client_is_taken_and_what_is_unknown_is_counted(api: TestClient)
     deep: Json = {}
     for _ in range(150):
         deep = {"a": deep}
-    start |= {"metadata": {"max_steps": 9, "optimizer": deep}, "policy": {"verify": True}}
+    start |= {"metadata": {"max_steps": 9, "optimizer": deep}, "policy": {"patience": True}}
     answer = api.post("/api/v1/runs", json={**start, "host": deep}).json()
-    assert answer["ignored"] == ["cusp_version", "metadata.optimizer", "policy.verify"]
+    assert answer["ignored"] == ["cusp_version", "metadata.optimizer", "policy.patience"]
     assert len(answer["refused"]) == 1
     for seq in range(3):
         message = raw(seq, {"reward": 1.0}, epoch=0.5, phase=deep)
@@ -135,7 +135,7 @@ def test_a_newer_client_is_taken_and_what_is_unknown_is_counted(api: TestClient)
         assert sent.json() == {"next_seq": seq + 1, "commands": []}
     run = api.get(f"/api/v1/runs/{start['run_id']}").json()
     assert (run["quarantined"], run["max_steps"], run["policy"]["action"]) == (0, 9, "stop")
-    fields = {"cusp_version": 1, "metadata.optimizer": 1, "policy.verify": 1}
+    fields = {"cusp_version": 1, "metadata.optimizer": 1, "policy.patience": 1}
     assert run["left_out"]["fields"] == {**fields, "clock": 3, "epoch": 3, "phase": 3}
     assert "host" in run["left_out"]["start"][0]
 
