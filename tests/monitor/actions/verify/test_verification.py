@@ -1,12 +1,18 @@
 """Suspect, verify, act: what the monitor asks of a trainer, and what follows from its scores."""
 
+import json
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from cusp.ids import new_id
+from monitor.app import create_app
 from monitor.background.expiry import expire_overdue
+from monitor.settings import MonitorConfig
+from monitor.store import deletion
+from monitor.webhooks.ssrf import allowed_networks
 from tests.conftest import Clock
 from tests.messages import Json, Trainer, checkpoint, point, status, transition
 
@@ -326,3 +332,63 @@ def test_why_a_verification_cannot_be_asked_for_is_a_sentence(
     answer = api.post(f"/api/v1/runs/{trainer.run_id}/verifications", json={})
     assert answer.status_code == 409
     assert said in answer.json()["detail"]
+
+
+def test_only_who_may_control_a_run_may_have_it_verified(database_url: str) -> None:
+    app = create_app(MonitorConfig(database_url, token="the-admin"))
+    with TestClient(app, base_url="http://127.0.0.1:8787") as api:
+        admin = {"Authorization": "Bearer the-admin"}
+        body = {"name": "reader", "scopes": ["read"]}
+        made = api.post("/api/v1/tokens", json=body, headers=admin).json()
+        reader = {"Authorization": f"Bearer {made['token']}"}
+        path = f"/api/v1/runs/{new_id()}/verifications"
+        refused = api.post(path, json={}, headers=reader)
+        assert refused.status_code == 403, refused.text
+        assert "control" in refused.json()["detail"]
+        assert api.get(path, headers=reader).status_code == 404
+        assert api.post(path, json={}, headers=admin).status_code == 404
+
+
+def test_a_repeat_with_the_same_key_asks_once(api: TestClient) -> None:
+    trainer = verifying(api)
+    train(trainer, 1, 45)
+    path, key = f"/api/v1/runs/{trainer.run_id}/verifications", {"Idempotency-Key": "once"}
+    first = api.post(path, json={}, headers=key).json()
+    trainer.ack({"command_id": first["command_id"]}, "refused", reason="busy")
+    assert api.post(path, json={}, headers=key).json() == first
+    assert len(verifications(trainer)) == 1
+
+
+def test_a_webhook_hears_the_outcome_once(database_url: str) -> None:
+    allowed = allowed_networks("127.0.0.0/8")
+    api = TestClient(
+        create_app(MonitorConfig(database_url, webhook_allow=allowed)),
+        base_url="http://127.0.0.1:8787",
+    )
+    hook = {"url": "http://127.0.0.1:9/cusp", "topics": ["verification.done"]}
+    made = api.post("/api/v1/webhooks", json=hook)
+    trainer = verifying(api)
+    command = suspected(trainer)
+    trainer.send(scores(command, WRONG, RIGHT))
+    trainer.send(scores(command, WRONG, RIGHT))
+    service = api.app.state.service  # type: ignore[attr-defined]
+    with service.database.read() as tx:
+        rows = tx.execute(text("SELECT body FROM deliveries")).scalars().all()
+    assert made.status_code in (200, 201, 202), made.text
+    assert len(rows) == 1
+    told = json.loads(rows[0])["data"]
+    assert (told["outcome"], told["step"]) == ("worse", command["step"])
+    assert "worse than an earlier checkpoint" in told["words"]
+
+
+def test_a_purge_takes_verifications_along(api: TestClient) -> None:
+    trainer = verifying(api, policy={"evaluate": "none"})
+    command = suspected(trainer)
+    trainer.send(scores(command, WRONG, RIGHT), status("finished"))
+    api.delete(f"/api/v1/runs/{trainer.run_id}?confirm_promoted=true").raise_for_status()
+    assert api.post(f"/api/v1/runs/{trainer.run_id}/purge").status_code == 202
+    service = api.app.state.service  # type: ignore[attr-defined]
+    with service.database.write() as tx:
+        while deletion.remove_some(tx, trainer.run_id, 1_000, 0.0):
+            pass
+        assert tx.execute(text("SELECT count(*) FROM verifications")).scalar() == 0
