@@ -12,7 +12,7 @@ from monitor.actions.verify import ask
 from monitor.database.engine import Transaction
 from monitor.detector import Transition, Verdict
 from monitor.errors import NotFound
-from monitor.policy import availability, decide, verify
+from monitor.policy import availability, decide, keep_best, verify
 from monitor.policy.decide import Decision, Saved
 from monitor.policy.verify import Look, PastLook
 from monitor.runs.looks import looks
@@ -151,13 +151,15 @@ class Standing:
 
     def _found(self, verdict: Verdict | None, saved: Sequence[Saved]) -> list[Decision]:
         if self.worse is not None:
-            return verify.decided(self.worse, saved, self._policy)
+            upto = self._looks[: self._looks.index(self.worse) + 1]
+            return keep_best.decided(upto, saved, self._policy)
         if verdict is None or verdict.transition is None:
             return []
         if verify.holds(verdict, self._looks, self._policy):
             return []
         seen_by = runs.owner(self._attempts, verdict.transition.seen_at_step)
-        return decide.decide(verdict, saved, self._policy, seen_by)
+        found = decide.decide(verdict, saved, self._policy, seen_by)
+        return keep_best.keeping_best(found, self._looks, saved)
 
 
 def _tell(

@@ -14,12 +14,12 @@ from cusp.protocol.run import Policy
 from cusp.verification.sequential import STAGES, Comparison, Outcome, Scores, alpha_of_look
 from monitor.detector import Transition, Verdict
 from monitor.policy.candidates import accuracy_peak
-from monitor.policy.decide import Decision, Saved, before
+from monitor.policy.decide import Saved, before
 
 ALPHA = 0.02  # of a false `worse` in a whole run: the most healthy runs that issue 12 allows to be stopped
 EARLIER = 3  # checkpoints that the weights of now are compared with
 AGAIN_STEPS = 20  # after an undecided look, times the looks in a row that were undecided
-AGAIN_GROWTH = 1.25  # of the evidence since an undecided look
+AGAIN_GROWTH = 1.5  # of the evidence since an undecided look, after which weights of a few steps later are looked at
 MOST_UNDECIDED = 3  # looks in a row; then a confirmed transition is acted on by the signals alone
 _SUSPECTED = frozenset(("turning", "past"))
 
@@ -107,7 +107,7 @@ def asked(
     if not against or not stages:
         return None
     number = 1 + sum(look.state not in ("pending", "unavailable") for look in looks)
-    step, evidence = (verdict.step, verdict.score) if verdict else (now, 0.0)
+    step, evidence = (verdict.step, _evidence(verdict)) if verdict else (now, 0.0)
     alpha = alpha_of_look(number, ALPHA)
     return Look(number, step, evidence, tuple(against), stages, alpha, left, reason)
 
@@ -138,7 +138,7 @@ def earlier(
         return []
     safe = before(transition, saved) if transition else None
     anchor = safe.step if safe else (steps[0] if transition else steps[-1])
-    means = {step: _mean(scores) for step, scores in (known or {}).items() if step in newest}
+    means = {step: mean(scores) for step, scores in (known or {}).items() if step in newest}
     best = max(means, key=lambda step: (means[step], step)) if means else None
     wanted = [anchor, accuracy_peak(steps, accuracy), best]
     wanted += [*_halves(steps, anchor), *reversed(steps)]
@@ -163,41 +163,25 @@ def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
     if last.state == "pending":
         return True
     if last.state == "undecided":
-        return _undecided(looks) < MOST_UNDECIDED and _affordable(looks, policy)
+        again = _undecided(looks) < MOST_UNDECIDED or last.evidence < verdict.confirm
+        return again and _affordable(looks, policy)
     return last.state == "not_worse" and _refutes(last, verdict)
-
-
-def decided(look: PastLook, saved: Sequence[Saved], policy: Policy) -> list[Decision]:
-    """Return what follows from a look that found the weights worse: keep the best earlier checkpoint, stop."""
-    finding, measured = f"verification {look.id}", look.measured or look.step
-    there = {one.step: one for one in saved if one.step in look.known}
-    chosen = there[best({step: look.known[step] for step in there})] if there else None
-    found = {one.step: one for one in look.comparisons}
-    told = [found[chosen.step]] if chosen and chosen.step in found else look.comparisons
-    words = f"On held-out problems the weights of step {measured} are worse: {_all(told)}."
-    decisions = []
-    if chosen is not None:
-        reason = f"step {chosen.step} scored best of the earlier checkpoints. {words}"
-        decisions.append(Decision(finding, "keep", reason, measured, chosen))
-    if policy.action != "watch":
-        kind = "stop" if policy.action == "stop" else "propose"
-        decisions.append(Decision(finding, kind, words, measured, chosen))
-    return decisions
 
 
 def best(earlier: Mapping[int, Scores]) -> int:
     """Return the step of the checkpoint with the greatest mean score on the problems that all have; ties: the later.
 
-    >>> best({10: [1, 0, None], 20: [0, 1, 1]})
+    >>> best({10: [1, 0, None], 20: [0, 1, 1, 1]})
     20
     """
-    together = [
-        index
-        for index, scores in enumerate(zip(*earlier.values(), strict=True))
-        if None not in scores
-    ]
-    means = {step: _mean([scores[i] for i in together]) for step, scores in earlier.items()}
+    means = {step: mean(scores) for step, scores in common(earlier).items()}
     return max(means, key=lambda step: (means[step], step))
+
+
+def common(scores: Mapping[int, Scores]) -> dict[int, list[float]]:
+    """Return the scores on the problems that all were scored on, in the same order."""
+    rows = [row for row in zip(*scores.values(), strict=False) if None not in row]
+    return {step: [row[at] or 0.0 for row in rows] for at, step in enumerate(scores)}
 
 
 def said(compared: Comparison) -> str:
@@ -212,10 +196,6 @@ def said(compared: Comparison) -> str:
     )
 
 
-def _all(comparisons: Sequence[Comparison]) -> str:
-    return "; ".join(said(one) for one in comparisons)
-
-
 def _wanted(verdict: Verdict, looks: Sequence[PastLook], attempt: str) -> bool:
     """Return whether what has been looked at so far leaves the suspicion open."""
     if not looks:
@@ -225,11 +205,18 @@ def _wanted(verdict: Verdict, looks: Sequence[PastLook], attempt: str) -> bool:
         return last.attempt != attempt
     if last.state == "undecided":
         since = verdict.step - (last.step if last.measured is None else last.measured)
-        grown = verdict.score >= AGAIN_GROWTH * last.evidence and since > 0
-        return grown or since >= AGAIN_STEPS * _undecided(looks)
+        grown = verdict.score >= AGAIN_GROWTH * last.evidence
+        confirmed = last.evidence < verdict.confirm <= _evidence(verdict)
+        return since > 0 and (grown or confirmed or since >= AGAIN_STEPS * _undecided(looks))
     if last.state == "not_worse":
         return not _refutes(last, verdict)
     return last.state == "superseded"
+
+
+def _evidence(verdict: Verdict) -> float:
+    """Return the evidence; of a confirmed transition, whose date is frozen, at least what confirms."""
+    confirmed = verdict.transition is not None and verdict.transition.state == "confirmed"
+    return max(verdict.score, verdict.confirm) if confirmed else verdict.score
 
 
 def _refutes(look: PastLook, verdict: Verdict) -> bool:
@@ -263,6 +250,7 @@ def _halves(steps: Sequence[int], step: int) -> Iterator[int]:
         yield step
 
 
-def _mean(scores: Scores) -> float:
+def mean(scores: Scores) -> float:
+    """Return the mean score of the problems that were decided, 0 without one."""
     found = [score for score in scores if score is not None]
     return fmean(found) if found else 0.0

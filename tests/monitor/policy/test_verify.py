@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from cusp.protocol.run import Policy
 from monitor.detector import Transition, Verdict
-from monitor.policy import verify
-from monitor.policy.decide import Saved
+from monitor.policy import keep_best, verify
+from monitor.policy.decide import Saved, decide
 from monitor.policy.verify import ALPHA, Look, LookState, PastLook
 
 SAVED = [Saved(f"{step:02}", step, f"checkpoint-{step}", "00") for step in range(10, 90, 10)]
@@ -63,7 +63,16 @@ def test_while_one_look_is_pending_no_other_is_asked_for() -> None:
 def test_an_undecided_look_is_repeated_after_some_steps_or_with_more_evidence() -> None:
     assert due(replace(TURNING, step=75), look("undecided")) is None
     assert due(replace(TURNING, step=90), look("undecided")) is not None
-    assert due(replace(TURNING, step=75, score=30.0), look("undecided")) is not None
+    assert due(replace(TURNING, step=75, score=37.0), look("undecided")) is not None
+
+
+def test_a_confirmed_transition_is_looked_at_once_more_before_the_signals_decide() -> None:
+    before = [look("undecided", completions=100)] * verify.MOST_UNDECIDED
+    assert due(replace(CONFIRMED, step=75), *before) is not None
+    assert verify.holds(CONFIRMED, before, Policy())
+    seen = look("undecided", at=75, evidence=40.0, completions=100)
+    assert due(replace(CONFIRMED, step=76), *before, seen) is None
+    assert not verify.holds(CONFIRMED, [*before, seen], Policy())
 
 
 def test_each_undecided_look_in_a_row_is_followed_by_a_longer_wait() -> None:
@@ -120,7 +129,8 @@ def test_signals_alone_decide_where_nothing_can_verify() -> None:
     assert not verify.holds(CONFIRMED, [], policy)
     assert not verify.holds(CONFIRMED, [look("unavailable")], policy)
     assert not verify.holds(CONFIRMED, [look("undecided", completions=1000)], policy)
-    assert not verify.holds(CONFIRMED, [look("undecided")] * verify.MOST_UNDECIDED, policy)
+    unsure = look("undecided", evidence=40.0)
+    assert not verify.holds(CONFIRMED, [unsure] * verify.MOST_UNDECIDED, policy)
     assert not verify.holds(CONFIRMED, [look("pending")], Policy(verify="off"))
     later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=90))
     assert not verify.holds(later, [look("not_worse")], policy)
@@ -134,3 +144,19 @@ def test_a_collapse_is_never_held() -> None:
 def test_the_best_checkpoint_is_that_of_the_greatest_mean_on_common_problems() -> None:
     assert verify.best({10: [1.0, 0.0, 1.0], 20: [1.0, None, 0.0]}) == 10
     assert verify.best({10: [1.0, 0.0], 20: [0.0, 1.0]}) == 20
+
+
+def test_signals_keep_the_best_scored_checkpoint_of_all_looks() -> None:
+    first = look("undecided", known={20: [1.0] * 40 + [0.0] * 24, 50: [0.0] * 64})
+    second = look("undecided", at=90, known={40: [1.0] * 32})
+    found = decide(CONFIRMED, SAVED, Policy(), "01J")
+    kept = keep_best.keeping_best(found, [first, second], SAVED)
+    assert [(one.kind, one.checkpoint and one.checkpoint.step) for one in kept] == [
+        ("keep", 40),
+        ("stop", 40),
+    ]
+    assert "scored best of the earlier checkpoints on 32 held-out problems" in kept[0].reason
+    left_behind = replace(second, state="superseded")
+    again = keep_best.keeping_best(found, [first, left_behind], SAVED)
+    assert again[0].checkpoint == SAVED[1]
+    assert keep_best.keeping_best(found, [], SAVED) == found

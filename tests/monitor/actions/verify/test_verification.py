@@ -104,6 +104,7 @@ def test_worse_keeps_the_best_earlier_checkpoint_and_stops(api: TestClient) -> N
     assert set(kinds) == {"verify", "keep", "stop"}
     assert kinds["stop"]["steps"] == kinds["keep"]["steps"] == [command["steps"][-1]]
     assert "-1.00 (95 % interval" in kinds["stop"]["reason"]
+    assert "scored best of the earlier checkpoints on 64" in kinds["keep"]["reason"]
     assert "on 64 problems" in kinds["stop"]["reason"]
     run = trainer.get()
     assert run["checkpoints"]["pre-transition"]["step"] == command["steps"][-1]
@@ -361,19 +362,17 @@ def test_a_repeat_with_the_same_key_asks_once(api: TestClient) -> None:
 
 def test_a_webhook_hears_the_outcome_once(database_url: str) -> None:
     allowed = allowed_networks("127.0.0.0/8")
-    api = TestClient(
-        create_app(MonitorConfig(database_url, webhook_allow=allowed)),
-        base_url="http://127.0.0.1:8787",
-    )
+    app = create_app(MonitorConfig(database_url, webhook_allow=allowed))
+    api, database = TestClient(app, base_url="http://127.0.0.1:8787"), app.state.service.database
     hook = {"url": "http://127.0.0.1:9/cusp", "topics": ["verification.done"]}
     made = api.post("/api/v1/webhooks", json=hook)
     trainer = verifying(api)
     command = suspected(trainer)
     trainer.send(scores(command, WRONG, RIGHT))
     trainer.send(scores(command, WRONG, RIGHT))
-    service = api.app.state.service  # type: ignore[attr-defined]
-    with service.database.read() as tx:
+    with database.read() as tx:
         rows = tx.execute(text("SELECT body FROM deliveries")).scalars().all()
+    database.close()
     assert made.status_code in (200, 201, 202), made.text
     assert len(rows) == 1
     told = json.loads(rows[0])["data"]

@@ -1,0 +1,77 @@
+"""Decisions from held-out scores: which checkpoint to keep, and that the run is stopped. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cusp.protocol.run import Policy
+from cusp.verification.sequential import Comparison, Scores
+from monitor.policy.decide import Decision, Saved
+from monitor.policy.verify import PastLook, best, common, mean, said, scored
+
+
+def decided(looks: Sequence[PastLook], saved: Sequence[Saved], policy: Policy) -> list[Decision]:
+    """Return what follows from the last look, which found the weights worse: keep the best scored checkpoint, stop."""
+    look = looks[-1]
+    finding, measured = f"verification {look.id}", look.measured or look.step
+    chosen = best_scored(looks, saved)
+    words = (
+        f"On held-out problems the weights of step {measured} are worse:"
+        f" {'; '.join(said(one) for one in _told(look, chosen))}."
+    )
+    decisions = []
+    if chosen is not None:
+        reason = f"{_scored_best(looks, saved, chosen)} {words}"
+        decisions.append(Decision(finding, "keep", reason, measured, chosen))
+    if policy.action != "watch":
+        kind = "stop" if policy.action == "stop" else "propose"
+        decisions.append(Decision(finding, kind, words, measured, chosen))
+    return decisions
+
+
+def keeping_best(
+    decisions: Sequence[Decision], looks: Sequence[PastLook], saved: Sequence[Saved]
+) -> list[Decision]:
+    """Return decisions by the signals; where checkpoints were scored they keep the best of these.
+
+    Held-out accuracy often sinks before the signals turn, so the last safe one is not the best.
+    """
+    chosen = best_scored(looks, saved)
+    if chosen is None:
+        return list(decisions)
+    reason = _scored_best(looks, saved, chosen)
+    return [
+        replace(one, checkpoint=chosen, reason=f"{reason} {one.reason}")
+        if one.kind == "keep"
+        else replace(one, checkpoint=chosen)
+        for one in decisions
+    ]
+
+
+def best_scored(looks: Sequence[PastLook], saved: Sequence[Saved]) -> Saved | None:
+    """Return the checkpoint with the best scores of all looks that still count, None where none was scored."""
+    there, found = {one.step: one for one in saved}, _all_scores(looks)
+    scores = {step: found[step] for step in sorted(found) if step in there}
+    return there[best(scores)] if scores else None
+
+
+def _told(look: PastLook, chosen: Saved | None) -> Sequence[Comparison]:
+    """Return the comparison with the checkpoint that is kept; with all where it was not among them."""
+    return [
+        one for one in look.comparisons if chosen and one.step == chosen.step
+    ] or look.comparisons
+
+
+def _scored_best(looks: Sequence[PastLook], saved: Sequence[Saved], chosen: Saved) -> str:
+    there = {one.step for one in saved}
+    scores = {step: found for step, found in _all_scores(looks).items() if step in there}
+    found = common(scores)
+    means = ", ".join(f"step {step}: {mean(found[step]):.2f}" for step in sorted(found))
+    return (
+        f"step {chosen.step} scored best of the earlier checkpoints on {len(found[chosen.step])} held-out"
+        f" problems ({means})."
+    )
+
+
+def _all_scores(looks: Sequence[PastLook]) -> dict[int, Scores]:
+    """Return the scores of all looks whose weights are not left behind."""
+    return scored(look for look in looks if look.state != "superseded")
