@@ -18,9 +18,10 @@ from cusp.protocol.reading import Read
 from cusp.protocol.salvage import Part
 from monitor.actions.quotas import Quota
 from monitor.actions.record import record
-from monitor.actions.verify import answer
+from monitor.actions.verify import answer, by_eval
 from monitor.database.engine import Transaction
 from monitor.ingest import series_quota
+from monitor.ingest.portions import is_eval
 from monitor.ingest.quarantine import Quarantine
 from monitor.roles.role_series import role_series, same_past
 from monitor.runs.superseded import may_answer
@@ -163,6 +164,7 @@ def store_all(
         if read:
             touched.unknown += read.unknown
     points.add(tx, rows)
+    _compare_evals(tx, run, attempt, new, touched, now)
     aside.close()
     if numbers.roles_changed:
         touched.sections.add("roles")
@@ -219,6 +221,21 @@ def _store_other(
         touched.boundary_from = min(touched.boundary_from, message.step)
     elif isinstance(message, StatusMessage):
         _store_status(tx, run_id, attempt, message, touched, now, is_newest=is_newest)
+
+
+def _compare_evals(
+    tx: Transaction,
+    run: Any,
+    attempt: Any,
+    new: Sequence[tuple[Any, Message | str]],
+    touched: BatchEffects,
+    now: float,
+) -> None:
+    """Verify by the training's own evaluation, which is the only message of its portion."""
+    if len(new) == 1 and is_eval(new[0][1]) and isinstance(new[0][1], PointMessage):
+        refuted_from = by_eval.take(tx, run, attempt, new[0][1].step, now)
+        touched.answered = True
+        touched.refuted_from = min(touched.refuted_from, refuted_from or NEVER)
 
 
 def _take_scores(

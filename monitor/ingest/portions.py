@@ -39,7 +39,7 @@ class DecisionPoint:
 
 def endings(messages: Sequence[Message | str]) -> set[int]:
     """Return after how many messages a portion ends at the latest: around the end of an attempt and of
-    a command, because what was asked in vain may be asked again, and around the scores of a verification.
+    a command, because what was asked in vain may be asked again, and around held-out scores.
 
     >>> endings([PointMessage(step=1, metrics={}), StatusMessage(status="finished")])
     {1, 2}
@@ -54,9 +54,16 @@ def endings(messages: Sequence[Message | str]) -> set[int]:
 def _is_end(message: Message | str) -> bool:
     if isinstance(message, AckMessage):
         return message.state in ("done", "refused")
-    if isinstance(message, VerificationMessage):
+    if isinstance(message, VerificationMessage) or is_eval(message):
         return True
     return isinstance(message, StatusMessage) and message.status != "started"
+
+
+def is_eval(message: Message | str) -> bool:
+    """Return whether the message has metrics of an evaluation by the training itself."""
+    if not isinstance(message, PointMessage):
+        return False
+    return any(name.startswith("eval_") for name in message.metrics)
 
 
 def moments(

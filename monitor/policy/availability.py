@@ -47,8 +47,9 @@ def verification_blocked(metadata: Mapping[str, Any]) -> str | None:
     if verifier(metadata) is not None:
         return None
     return (
-        "Nothing can score held-out problems of this run, so the signals alone decide: neither a recipe with an"
-        " evaluation section (`cusp train`) nor a function of yours (`cusp.watch(trainer, evaluate=...)`) names any."
+        "Nothing can be asked to score held-out problems of this run, so the signals alone decide: neither a recipe"
+        " with an evaluation section (`cusp train`) nor a function of yours (`cusp.watch(trainer, evaluate=...)`)"
+        " names any. Where the training evaluates itself (`eval_dataset`), that is compared."
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cusp.verification.sequential import Comparison
-from monitor.policy.availability import Verifier
 from monitor.policy.verify import LookState, PastLook
 
 PINS = "verification"  # the author of commands that pin candidates for a worker, and let them go
@@ -52,11 +51,11 @@ def progress(row: Any, now: float) -> tuple[str, str | None]:
     return ("failed" if asked in _FAILED else asked), reason if asked not in _PENDING else None
 
 
-def verifier_of(row: Any) -> Verifier:
-    """Return who scored or is to score."""
+def verifier_of(row: Any) -> str:
+    """Return who scored or is to score: training, function, worker, or the training's own eval."""
     if row.job_id is not None:
         return "worker"
-    return "function" if row.by == "function" else "training"
+    return str(row.by or "training")
 
 
 def comparisons(row: Any) -> tuple[Comparison, ...]:

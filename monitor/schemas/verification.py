@@ -50,7 +50,7 @@ class Verification(Shape):
     budget: int
     command_id: str | None
     job_id: str | None
-    by: Literal["training", "function", "worker"]
+    by: Literal["training", "function", "worker", "eval"]
     state: Literal[
         "open",
         "delivered",

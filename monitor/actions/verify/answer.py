@@ -40,7 +40,7 @@ def take(
         )
     scores = {int(step): scores for step, scores in message.scores.items()}
     cost = {"completions": message.completions, "seconds": message.seconds, "by": message.by}
-    return _store(tx, row, scores, message.step, attempt_key, now, cost)
+    return _answered(tx, row, scores, message.step, attempt_key, now, cost)
 
 
 def take_result(tx: Transaction, job: Any, result: Mapping[str, Any], now: float) -> int | None:
@@ -56,10 +56,10 @@ def take_result(tx: Transaction, job: Any, result: Mapping[str, Any], now: float
     }
     cost["by"] = "worker"
     key = _attempt_of(tx, row)
-    return _store(tx, row, scores, step, key, now, cost)
+    return _answered(tx, row, scores, step, key, now, cost)
 
 
-def _store(
+def _answered(
     tx: Transaction,
     row: Any,
     scores: Scores,
@@ -72,14 +72,28 @@ def _store(
         return None
     earlier = {one: scores[one] for one in row.candidates if one in scores and one != step}
     found = _tested(row, scores.get(step), earlier, step)
-    kept = {str(one): list(scores[one]) for one in (*earlier, step)}
+    kept = {one: scores[one] for one in (*earlier, step)}
+    return store(tx, row, found, kept, step, attempt_key, now, cost)
+
+
+def store(
+    tx: Transaction,
+    row: Any,
+    found: Verification,
+    scores: Scores,
+    step: int,
+    attempt_key: int,
+    now: float,
+    cost: Mapping[str, Any],
+) -> int | None:
+    """Store and tell an outcome; return the step from which the verdicts change, None: nowhere."""
     answered = verifications.answer(
         tx,
         row.id,
         outcome=found.outcome,
         measured_step=step,
         attempt_key=attempt_key,
-        scores=kept,
+        scores={str(one): list(values) for one, values in scores.items()},
         comparisons=[asdict(one) for one in found.comparisons],
         capital=found.capital,
         done_at=now,

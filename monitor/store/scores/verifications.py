@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from cusp.ids import new_id
 from monitor.database.schema import commands, jobs, verifications
 
 _WITH_STATE = (
@@ -33,6 +34,13 @@ _REFUTED = select(verifications.c.measured_step, verifications.c.attempt_key).wh
 def add(connection: Connection, run_id: str, now: float, **values: Any) -> None:
     """Store a verification that was asked for."""
     connection.execute(insert(verifications).values(run_id=run_id, created_at=now, **values))
+
+
+def add_answered(connection: Connection, run_id: str, now: float, **values: Any) -> Row[Any]:
+    """Store a verification that is answered at once, by no command or job, and return it."""
+    given = new_id()
+    add(connection, run_id, now, id=given, **values)
+    return connection.execute(_ONE, {"id": given}).one()
 
 
 def get(connection: Connection, verification_id: str) -> Row[Any] | None:
