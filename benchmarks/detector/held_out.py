@@ -10,6 +10,7 @@ among stages and checkpoints (Bonferroni).
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,7 @@ Test = Callable[[Scores, Sequence[Scores], float], str]
 
 def answers(rng: np.random.Generator, difficulty: Scores, mean: float, samples: int) -> Scores:
     """Return the share of right samples of each problem for weights of this mean score."""
-    grid = np.linspace(-8, 8, 801)
-    means = [float(np.mean(_logistic(skill + difficulty))) for skill in grid]
-    skill = float(np.interp(mean, means, grid))
+    skill = float(np.interp(mean, *_means()))
     return rng.binomial(samples, _logistic(skill + difficulty)) / samples
 
 
@@ -90,6 +89,13 @@ def over_looks(mean: float, seed: int, repeats: int, samples: int) -> list[float
                 hits[number:] += 1
                 break
     return [float(one) for one in hits / repeats]
+
+
+@cache
+def _means() -> tuple[Scores, Scores]:
+    """Return mean scores over all difficulties, and the skills that have them."""
+    skills, draws = np.linspace(-8, 8, 801), norm.ppf(np.linspace(0.001, 0.999, 999)) * SPREAD
+    return np.array([np.mean(_logistic(skill + draws)) for skill in skills]), skills
 
 
 def _logistic(value: Scores) -> Scores:

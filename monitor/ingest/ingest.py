@@ -19,17 +19,16 @@ from monitor.actions.quotas import check_announced
 from monitor.actions.record import record
 from monitor.actions.require import refuse_deleted, refuse_purged
 from monitor.database.engine import Database, Transaction, touch
-from monitor.detector import Verdict
 from monitor.errors import UnknownRun
 from monitor.ingest import heartbeat, liveness
 from monitor.ingest.attempts import changed_from, last_step, reach
+from monitor.ingest.early import decided_early, verdict_of
 from monitor.ingest.messages import NEVER, BatchEffects, SeriesIds, store_all
-from monitor.ingest.portions import SplitHere, endings, moments, verdict_at
+from monitor.ingest.portions import SplitHere, endings
 from monitor.runs import durations, left_out
 from monitor.store import changes, commands, points, runs
 from monitor.store.changes import News
 from monitor.verdicts.cache import DetectorCache, DetectorState
-from monitor.verdicts.encoding import from_json
 from monitor.verdicts.update import Followed, follow
 
 SILENT_S = 5.0  # viewers hear of a heartbeat when the last news is older than this
@@ -155,7 +154,7 @@ class Ingest:
         if run is None:
             return None
         state: DetectorState | None = None
-        verdict = _verdict(run)
+        verdict = verdict_of(run)
         if ended.refuted_from is not None:
             cuts = runs.cuts(runs.attempts_of(tx, run.id))
             names = points.names(tx, run.id)
@@ -211,11 +210,11 @@ class Ingest:
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
         )
         if new:
-            if early := _decided_early(tx, run, attempt, new, followed, touched, numbers, now):
+            if early := decided_early(tx, run, attempt, new, followed, touched, numbers, now):
                 raise SplitHere(skip + early)
             if touched.end is not None:
                 liveness.tell_ended(tx, run_id, attempt, touched.end, now)
-            verdict = followed.verdict if followed else _verdict(run)
+            verdict = followed.verdict if followed else verdict_of(run)
             decisions.carry_out(
                 tx, run_id, verdict, now, ended=touched.ended, answered=touched.answered
             )
@@ -270,37 +269,6 @@ class Ingest:
         followed = follow(tx, run, self.folds, cuts, points.names(tx, run.id), 0)
         changes.add_all(tx, run.id, followed.news, followed.values)
         return followed.state
-
-
-def _decided_early(
-    tx: Transaction,
-    run: Any,
-    attempt: Any,
-    new: Sequence[tuple[Any, Message | str]],
-    followed: Followed | None,
-    touched: BatchEffects,
-    numbers: SeriesIds,
-    now: float,
-) -> int:
-    """Return after how many of the new messages a decision falls, 0 if none does before the last."""
-    if len(new) < 2:
-        return 0
-    found, before = followed.found if followed else [], _verdict(run)
-    if not any(v and v.transition for v in (*found, before)):
-        return 0
-    reached = before.step if before and attempt.first_step is not None else -1
-    by_step = {verdict.step: verdict for verdict in found}
-    watched = numbers.roles.watched
-    looks = [
-        (moment.offset, verdict_at(moment, by_step, before))
-        for moment in moments([message for _, message in new[:-1]], reached, watched)
-    ]
-    place = decisions.first_decided(tx, run.id, looks, touched.checkpoints, now)
-    return 0 if place is None else place + 1
-
-
-def _verdict(run: Any) -> Verdict | None:
-    return from_json(run.verdict) if run.verdict else None
 
 
 def _meaning(run: Any) -> tuple[Any, Any]:

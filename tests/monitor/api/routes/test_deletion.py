@@ -220,8 +220,11 @@ def test_what_a_lost_trainer_still_sends_is_kept_with_its_deleted_run(
 
 def full(api: TestClient) -> Trainer:
     """Return a run that is over and has rows in every table."""
-    trainer = Trainer(api)
-    commands = transition(trainer)
+    trainer = Trainer(api, metadata={"verifies": "training"}, policy={"verify": "off"})
+    transition(trainer, steps=25)
+    verified = api.post(f"/api/v1/runs/{trainer.run_id}/verifications", json={})
+    assert verified.status_code == 202
+    commands = transition(trainer, first=26)
     trainer.send(
         {"kind": "boundary", "step": 5},
         {"kind": "sample", "step": 5, "prompt": "p", "completion": "c", "rewards": {}},

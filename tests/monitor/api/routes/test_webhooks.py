@@ -145,6 +145,12 @@ def test_every_topic_can_be_told(api: TestClient, courier: Delivery, clock: Cloc
             assert api.post(path, json={"token": job["token"], "state": state}).status_code == 200
             api.post(f"/api/v1/runs/{stopped.run_id}/evaluate", json={})
         claim(api)
+        verified = Trainer(api, metadata={"verifies": "training"}, policy={"evaluate": "none"})
+        verified.send(checkpoint(1), point(2))
+        api.post(f"/api/v1/runs/{verified.run_id}/verifications")
+        (asked,) = verified.send()["commands"]
+        held_out = {"step": 2, "scores": {"1": [1.0], "2": [0.0]}}
+        verified.send({"kind": "verification", "command_id": asked["command_id"], **held_out})
         clock.now += 61
         courier.send_due()  # refuser is silent by now
         run = f"/api/v1/runs/{stopped.run_id}"

@@ -43,6 +43,12 @@ def trained(api: TestClient, *more: Json) -> Trainer:
     return trainer
 
 
+def verifying(api: TestClient) -> Request:
+    trainer = Trainer(api, metadata={"verifies": "training"})
+    trainer.send(checkpoint(9), point(10))
+    return {"run_id": trainer.run_id}, None
+
+
 def checkpoint_id(trainer: Trainer) -> str:
     return str(trainer.get("/checkpoints")["checkpoints"][0]["id"])
 
@@ -84,6 +90,7 @@ ACTS: dict[str, Callable[[TestClient], Request]] = {
     "/runs/{run_id}/stop": lambda api: ({"run_id": trained(api).run_id}, {"reason": "enough"}),
     "/runs/{run_id}/evaluate": lambda api: ({"run_id": trained(api).run_id}, {}),
     "/runs/{run_id}/resume": lambda api: ({"run_id": trained(api, status("stopped")).run_id}, {}),
+    "/runs/{run_id}/verifications": verifying,
     "/runs/{run_id}/restore": deleted,
     "/runs/{run_id}/purge": deleted,
     "/checkpoints/{checkpoint_id}/promote": lambda api: (
