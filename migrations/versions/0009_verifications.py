@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("evidence", sa.Double(), nullable=False),
+        sa.Column("suspected", sa.Boolean(), nullable=False),
         sa.Column("candidates", sa.JSON(), nullable=False),
         sa.Column("kept_before", sa.JSON(), nullable=False),
         sa.Column("stages", sa.JSON(), nullable=False),

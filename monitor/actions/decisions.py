@@ -32,24 +32,24 @@ def carry_out(
     now: float,
     *,
     ended: bool,
-    answered: bool = False,
+    look: bool = False,
 ) -> None:
     """Decide on the run's latest verdict: verify, keep, stop. Once it has ended, on what to evaluate.
 
-    `answered` says that a verification has been answered just now, which may be one without a suspicion.
+    `look` says that a verification may be due or have been answered without a suspicion.
     """
     suspected = verdict.transition if verdict else None
     if suspected and _dismissed(tx, run_id, suspected):
         verdict = suspected = None
-    run = runs.get(tx, run_id) if suspected or ended or answered else None
+    run = runs.get(tx, run_id) if suspected or ended or look else None
     if run is None:
         return
     policy = Policy.model_validate(run.policy)
     saved = usable_checkpoints(tx, run_id)
     transition = confirmed(suspected)
-    if suspected or answered:
+    if suspected or look:
         standing = Standing(tx, run, now)
-        transition = suspected if standing.worse else transition
+        transition = suspected if standing.worse(verdict) else transition
         if verdict and transition:
             _tell(tx, run_id, now, transition, verdict)
         _act(tx, run, standing, verdict, saved, now)
@@ -86,13 +86,15 @@ def first_decided(
     verdicts: Iterable[tuple[int, Verdict | None]],
     registered: Mapping[str, int],
     now: float,
+    *,
+    look: bool,
 ) -> int | None:
     """Return the place in the batch of the first message that leads to a decision or a look, or None.
 
     `verdicts` are those after the messages at these places, `registered` says where the batch
-    registered the checkpoints that are new.
+    registered the checkpoints that are new, `look` is as for `carry_out`.
     """
-    suspects = [(place, v) for place, v in verdicts if v and v.transition]
+    suspects = [(place, v) for place, v in verdicts if v and (look or v.transition)]
     run = runs.get(tx, run_id) if suspects else None
     if run is None:
         return None
@@ -120,10 +122,9 @@ class Standing:
         rows = verifications.of_run(tx, run.id) if self._policy.verify == "auto" else ()
         self._looks = looks(rows, runs.cuts(self._attempts), now)
 
-    @property
-    def worse(self) -> PastLook | None:
-        """The last look that found the weights worse, if it still counts."""
-        return next((one for one in reversed(self._looks) if one.state == "worse"), None)
+    def worse(self, verdict: Verdict | None) -> Sequence[PastLook]:
+        """Return the looks that found the weights worse for certain, () if none did."""
+        return verify.decisive(self._looks, verdict)
 
     def due(
         self, verdict: Verdict, saved: Sequence[Saved], accuracy: Mapping[int, float]
@@ -136,7 +137,14 @@ class Standing:
             return None
         at = max((one.step for one in saved), default=0) if by == "worker" else None
         return verify.due(
-            verdict, self._looks, saved, accuracy, self._policy, now=at, attempt=newest.id
+            verdict,
+            self._looks,
+            saved,
+            accuracy,
+            self._policy,
+            now=at,
+            attempt=newest.id,
+            max_steps=run.metadata.get("max_steps"),
         )
 
     def new(self, verdict: Verdict | None, saved: Sequence[Saved]) -> list[Decision]:
@@ -150,9 +158,8 @@ class Standing:
         return [one for one in found if (one.finding, one.kind) not in self._known]
 
     def _found(self, verdict: Verdict | None, saved: Sequence[Saved]) -> list[Decision]:
-        if self.worse is not None:
-            upto = self._looks[: self._looks.index(self.worse) + 1]
-            return keep_best.decided(upto, saved, self._policy)
+        if worse := self.worse(verdict):
+            return keep_best.decided(worse, saved, self._policy)
         if verdict is None or verdict.transition is None:
             return []
         if verify.holds(verdict, self._looks, self._policy):

@@ -311,6 +311,8 @@ verifications = Table(
     # Of the verdict that it was asked on.
     Column("step", BigInteger, nullable=False),
     Column("evidence", Double, nullable=False),
+    # Whether a transition was suspected, so that the outcome may refute it.
+    Column("suspected", Boolean, nullable=False),
     # Steps of the earlier checkpoints, and those of them that somebody had kept before.
     Column("candidates", JSON, nullable=False),
     Column("kept_before", JSON, nullable=False),

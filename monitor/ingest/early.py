@@ -9,6 +9,7 @@ from monitor.database.engine import Transaction
 from monitor.detector import Verdict
 from monitor.ingest.messages import BatchEffects, SeriesIds
 from monitor.ingest.portions import moments, verdict_at
+from monitor.policy import verify
 from monitor.verdicts.encoding import from_json
 from monitor.verdicts.update import Followed
 
@@ -27,7 +28,8 @@ def decided_early(
     if len(new) < 2:
         return 0
     found, before = followed.found if followed else [], verdict_of(run)
-    if not any(v and v.transition for v in (*found, before)):
+    look = may_look(run, followed, touched)
+    if not look and not any(v and v.transition for v in (*found, before)):
         return 0
     reached = before.step if before and attempt.first_step is not None else -1
     by_step = {verdict.step: verdict for verdict in found}
@@ -36,10 +38,18 @@ def decided_early(
         (moment.offset, verdict_at(moment, by_step, before))
         for moment in moments([message for _, message in new[:-1]], reached, watched)
     ]
-    place = decisions.first_decided(tx, run.id, looks, touched.checkpoints, now)
+    place = decisions.first_decided(tx, run.id, looks, touched.checkpoints, now, look=look)
     return 0 if place is None else place + 1
 
 
 def verdict_of(run: Any) -> Verdict | None:
     """Return the run's stored verdict, None before the first."""
     return from_json(run.verdict) if run.verdict else None
+
+
+def may_look(run: Any, followed: Followed | None, touched: BatchEffects) -> bool:
+    """Return whether a verification may be due or have been answered, though nothing is suspected."""
+    before, after = verdict_of(run), followed.verdict if followed else None
+    reached = before.step if before else -1
+    crossed = after and verify.crosses(reached, after.step, run.metadata.get("max_steps"))
+    return touched.answered or bool(crossed) or bool(followed and followed.worse)

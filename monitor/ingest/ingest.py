@@ -22,7 +22,7 @@ from monitor.database.engine import Database, Transaction, touch
 from monitor.errors import UnknownRun
 from monitor.ingest import heartbeat, liveness
 from monitor.ingest.attempts import changed_from, last_step, reach
-from monitor.ingest.early import decided_early, verdict_of
+from monitor.ingest.early import decided_early, may_look, verdict_of
 from monitor.ingest.messages import NEVER, BatchEffects, SeriesIds, store_all
 from monitor.ingest.portions import SplitHere, endings
 from monitor.runs import durations, left_out
@@ -161,7 +161,7 @@ class Ingest:
             followed = follow(tx, run, self.folds, cuts, names, ended.refuted_from)
             changes.add_all(tx, run.id, [*followed.news, ("run", {})], followed.values)
             state, verdict = followed.state, followed.verdict
-        decisions.carry_out(tx, run.id, verdict, now, ended=False, answered=True)
+        decisions.carry_out(tx, run.id, verdict, now, ended=False, look=True)
         return state
 
     def remember(self, run_id: str, state: DetectorState | None) -> None:
@@ -215,9 +215,8 @@ class Ingest:
             if touched.end is not None:
                 liveness.tell_ended(tx, run_id, attempt, touched.end, now)
             verdict = followed.verdict if followed else verdict_of(run)
-            decisions.carry_out(
-                tx, run_id, verdict, now, ended=touched.ended, answered=touched.answered
-            )
+            look = may_look(run, followed, touched)
+            decisions.carry_out(tx, run_id, verdict, now, ended=touched.ended, look=look)
         elif heard.run:
             changes.add_all(tx, run_id, [], heard.run)
         if now - run.last_contact_at > SILENT_S:

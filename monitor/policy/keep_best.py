@@ -5,12 +5,13 @@ from dataclasses import replace
 
 from cusp.protocol.run import Policy
 from cusp.verification.sequential import Comparison, Scores
+from monitor.policy.against import mean
 from monitor.policy.decide import Decision, Saved
-from monitor.policy.verify import PastLook, best, common, mean, said, scored
+from monitor.policy.verify import PastLook, best, common, said, scored
 
 
 def decided(looks: Sequence[PastLook], saved: Sequence[Saved], policy: Policy) -> list[Decision]:
-    """Return what follows from the last look, which found the weights worse: keep the best scored checkpoint, stop."""
+    """Return what follows from looks of which the last found the weights worse for certain: keep the best, stop."""
     look = looks[-1]
     finding, measured = f"verification {look.id}", look.measured or look.step
     chosen = best_scored(looks, saved)

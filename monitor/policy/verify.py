@@ -5,22 +5,31 @@ A look scores the weights of now and a few earlier checkpoints on the same held-
 weights of now alone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Literal
 
 from cusp.protocol.run import Policy
 from cusp.verification.sequential import STAGES, Comparison, Outcome, Scores, alpha_of_look
 from monitor.detector import Transition, Verdict
-from monitor.policy.candidates import accuracy_peak
-from monitor.policy.decide import Saved, before
+from monitor.policy.against import earlier, for_schedule, mean
+from monitor.policy.decide import Saved
 
-ALPHA = 0.02  # of a false `worse` in a whole run: the most healthy runs that issue 12 allows to be stopped
-EARLIER = 3  # checkpoints that the weights of now are compared with
+# Of a false `worse` in a whole run. What acts is two of them, unless the signals have confirmed: at most half of it.
+ALPHA = 0.12
+EARLIER = (
+    3  # checkpoints that the weights of now are compared with; a fourth gained nothing on the zoo
+)
 AGAIN_STEPS = 20  # after an undecided look, times the looks in a row that were undecided
 AGAIN_GROWTH = 1.5  # of the evidence since an undecided look, after which weights of a few steps later are looked at
-MOST_UNDECIDED = 3  # looks in a row; then a confirmed transition is acted on by the signals alone
+ONCE_MORE_STEPS = (
+    10  # after `worse`: a dip heals, and on the zoo half of the healthy runs stopped were in one
+)
+SCHEDULE = (
+    0.5,
+    0.75,
+)  # of max_steps: what is never suspected is looked at, too (6 of 70 losing runs of the zoo)
+SCHEDULED_STAGES = STAGES[:2]
 _SUSPECTED = frozenset(("turning", "past"))
 
 LookState = Literal["pending", "worse", "not_worse", "undecided", "unavailable", "superseded"]
@@ -32,7 +41,7 @@ class PastLook:
 
     `unavailable`: refused, expired or failed, of the attempt `attempt`. `superseded`: answered, of weights that a
     resumed attempt has left behind. `measured` is the step of the weights scored, `known` the scores of the earlier
-    checkpoints by step, `completions` those that were generated for it.
+    checkpoints by step, `completions` those that were generated for it. `sure`: `worse` needs no second look.
     """
 
     step: int
@@ -44,11 +53,15 @@ class PastLook:
     attempt: str = ""
     id: str = ""
     comparisons: tuple[Comparison, ...] = ()
+    sure: bool = False
 
 
 @dataclass(frozen=True)
 class Look:
-    """A verification to ask for: look `number` of the run, with the error and completions it may take."""
+    """A verification to ask for: look `number` of the run, with the error and completions it may take.
+
+    `suspected`: a transition is, which the outcome may refute.
+    """
 
     number: int
     step: int
@@ -58,6 +71,7 @@ class Look:
     alpha: float
     budget: int
     reason: str
+    suspected: bool = True
 
 
 def due(
@@ -69,23 +83,43 @@ def due(
     *,
     now: int | None = None,
     attempt: str = "",
+    max_steps: int | None = None,
 ) -> Look | None:
-    """Return the look that the verdict calls for, None if none does.
+    """Return the look that is due after the verdict, None if none is.
 
     `looks` are the run's so far, oldest first; `saved` its usable checkpoints, `accuracy` its training accuracy by
     step. `now` is the step of the weights to score (the verdict's own: the training's; else the newest checkpoint's),
     `attempt` the one that trains. A collapse needs no look.
     """
-    transition, at = verdict.transition, verdict.step if now is None else now
-    if policy.verify == "off" or transition is None or verdict.phase not in _SUSPECTED:
+    last, transition = looks[-1] if looks else None, verdict.transition
+    at = verdict.step if now is None else now
+    if policy.verify == "off" or verdict.phase == "collapsed" or not _free(last, attempt):
         return None
-    if at <= transition.safe_step or not _wanted(verdict, looks, attempt):
-        return None
-    reason = (
-        f"evidence {verdict.score:.0f} at step {verdict.step} (looked at from {verdict.watch:.0f} on) of a"
-        f" transition at step {transition.step}"
-    )
-    return asked(verdict, transition, looks, saved, accuracy, policy, at, reason)
+    if last and last.state == "worse":
+        if decisive(looks, verdict) or at < _measured(last) + ONCE_MORE_STEPS:
+            return None
+        same = [one for one in saved if one.step in last.known]
+        return _look(
+            verdict, transition, looks, same, policy, at, STAGES, "once more after it was worse"
+        )
+    if transition and verdict.phase in _SUSPECTED:
+        if at <= transition.safe_step or not _wanted(verdict, looks):
+            return None
+        reason = (
+            f"evidence {verdict.score:.0f} at step {verdict.step} (looked at from {verdict.watch:.0f} on) of a"
+            f" transition at step {transition.step}"
+        )
+        return asked(verdict, transition, looks, saved, accuracy, policy, at, reason)
+    return _scheduled(verdict, looks, saved, accuracy, policy, at, max_steps)
+
+
+def crosses(before: int, after: int, max_steps: int | None) -> bool:
+    """Return whether the run passes a step at which a look is scheduled.
+
+    >>> crosses(99, 100, 200), crosses(100, 101, 200), crosses(1, 400, None)
+    (True, False, False)
+    """
+    return any(before < share * (max_steps or 0) <= after for share in SCHEDULE)
 
 
 def asked(
@@ -99,17 +133,51 @@ def asked(
     reason: str,
 ) -> Look | None:
     """Return a look at the weights of step `now`, as a person may ask for; None without a checkpoint or budget."""
+    there = [one for one in saved if one.step < now]
+    against = earlier(transition, there, accuracy, scored(looks))
+    return _look(verdict, transition, looks, against, policy, now, STAGES, reason)
+
+
+def _scheduled(
+    verdict: Verdict,
+    looks: Sequence[PastLook],
+    saved: Sequence[Saved],
+    accuracy: Mapping[int, float],
+    policy: Policy,
+    now: int,
+    max_steps: int | None,
+) -> Look | None:
+    """Return the look that is due at half and at three quarters of the run, if there was none since."""
+    marks = [share * (max_steps or 0) for share in SCHEDULE]
+    mark = max((one for one in marks if 0 < one <= verdict.step), default=None)
+    if mark is None or any(one.step >= mark for one in looks if one.state != "superseded"):
+        return None
+    against = for_schedule([one for one in saved if one.step < now], accuracy, scored(looks), now)
+    reason = f"scheduled at step {mark:.0f} of {max_steps}, without a suspicion"
+    return _look(verdict, None, looks, against, policy, now, SCHEDULED_STAGES, reason)
+
+
+def _look(
+    verdict: Verdict | None,
+    transition: Transition | None,
+    looks: Sequence[PastLook],
+    against: Sequence[Saved],
+    policy: Policy,
+    now: int,
+    stages: Sequence[int],
+    reason: str,
+) -> Look | None:
+    """Return the look with the error and the stages that are left to it; None if nothing is."""
     known = scored(looks)
-    against = earlier(transition, [one for one in saved if one.step < now], accuracy, known)
     left = policy.verify_budget - sum(look.completions for look in looks)
     sets = 1 + sum(1 for one in against if one.step not in known)
-    stages = tuple(stage for stage in STAGES if stage * sets <= left)
-    if not against or not stages:
+    paid = tuple(stage for stage in stages if stage * sets <= left)
+    if not against or not paid:
         return None
     number = 1 + sum(look.state not in ("pending", "unavailable") for look in looks)
     step, evidence = (verdict.step, _evidence(verdict)) if verdict else (now, 0.0)
-    alpha = alpha_of_look(number, ALPHA)
-    return Look(number, step, evidence, tuple(against), stages, alpha, left, reason)
+    alpha, suspected = alpha_of_look(number, ALPHA), transition is not None
+    return Look(number, step, evidence, tuple(against), paid, alpha, left, reason, suspected)
 
 
 def answered(
@@ -117,33 +185,6 @@ def answered(
 ) -> PastLook:
     """Return the look once it is answered: weights of step `measured` against `known` scores of earlier ones."""
     return PastLook(look.step, look.evidence, outcome, measured, completions, known)
-
-
-def earlier(
-    transition: Transition | None,
-    saved: Sequence[Saved],
-    accuracy: Mapping[int, float],
-    known: Mapping[int, Scores] | None = None,
-    most: int = EARLIER,
-) -> list[Saved]:
-    """Return the checkpoints that now is compared with, by step, at most `most`.
-
-    The last one that is held to be safe (without a transition: the last one), the peak of the training accuracy, the
-    one with the best known score, and further back from the safe one at half of its step, and half of that again:
-    held-out scores may sink long before the signals turn.
-    """
-    newest = {one.step: one for one in saved}  # a resumed attempt's checkpoint replaces the older
-    steps = sorted(newest)
-    if not steps:
-        return []
-    safe = before(transition, saved) if transition else None
-    anchor = safe.step if safe else (steps[0] if transition else steps[-1])
-    means = {step: mean(scores) for step, scores in (known or {}).items() if step in newest}
-    best = max(means, key=lambda step: (means[step], step)) if means else None
-    wanted = [anchor, accuracy_peak(steps, accuracy), best]
-    wanted += [*_halves(steps, anchor), *reversed(steps)]
-    chosen = list(dict.fromkeys(step for step in wanted if step is not None))[:most]
-    return [newest[step] for step in sorted(chosen)]
 
 
 def scored(looks: Iterable[PastLook]) -> dict[int, Scores]:
@@ -154,18 +195,33 @@ def scored(looks: Iterable[PastLook]) -> dict[int, Scores]:
 def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
     """Return whether a confirmed transition is not acted on, as a verification is under way or spoke against it.
 
-    One that cannot be verified (refused, expired, no budget left, undecided again and again) is decided by the
-    signals alone. A collapse always is.
+    One that cannot be verified (refused, expired, no budget left) is decided by the signals alone; a collapse always.
     """
     if policy.verify == "off" or verdict.phase == "collapsed" or not looks:
         return False
     last = looks[-1]
-    if last.state == "pending":
+    if last.state in ("pending", "worse"):
         return True
     if last.state == "undecided":
-        again = _undecided(looks) < MOST_UNDECIDED or last.evidence < verdict.confirm
-        return again and _affordable(looks, policy)
+        return _affordable(looks, policy)
     return last.state == "not_worse" and _refutes(last, verdict)
+
+
+def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[PastLook]:
+    """Return the looks up to the one that found the weights worse for certain, () if none did.
+
+    `worse` is acted on once the next look, some steps later, says it again, or the signals have confirmed: a dip
+    heals, and two false ones in a run are at most half as likely as one (Markov's inequality).
+    """
+    answered = [look for look in looks if look.state in ("worse", "not_worse", "undecided")]
+    for number, look in enumerate(answered):
+        before = answered[number - 1] if number else None
+        again = before and before.state == "worse" and _measured(before) < _measured(look)
+        if look.state == "worse" and (look.sure or again):
+            return answered[: number + 1]
+    transition = verdict.transition if verdict else None
+    confirmed = transition is not None and transition.state == "confirmed"
+    return answered if answered and answered[-1].state == "worse" and confirmed else ()
 
 
 def best(earlier: Mapping[int, Scores]) -> int:
@@ -196,21 +252,26 @@ def said(compared: Comparison) -> str:
     )
 
 
-def _wanted(verdict: Verdict, looks: Sequence[PastLook], attempt: str) -> bool:
-    """Return whether what has been looked at so far leaves the suspicion open."""
-    if not looks:
+def _free(last: PastLook | None, attempt: str) -> bool:
+    """Return whether the last look is no reason to ask for none: not pending, nor in vain of this attempt."""
+    if last is None:
         return True
-    last = looks[-1]
-    if last.state == "unavailable":
-        return last.attempt != attempt
-    if last.state == "undecided":
-        since = verdict.step - (last.step if last.measured is None else last.measured)
+    return last.state != "pending" and (last.state != "unavailable" or last.attempt != attempt)
+
+
+def _wanted(verdict: Verdict, looks: Sequence[PastLook]) -> bool:
+    """Return whether what has been looked at so far leaves the suspicion open."""
+    last = looks[-1] if looks else None
+    if last and last.state == "undecided":
+        since = verdict.step - _measured(last)
         grown = verdict.score >= AGAIN_GROWTH * last.evidence
         confirmed = last.evidence < verdict.confirm <= _evidence(verdict)
         return since > 0 and (grown or confirmed or since >= AGAIN_STEPS * _undecided(looks))
-    if last.state == "not_worse":
-        return not _refutes(last, verdict)
-    return last.state == "superseded"
+    return last is None or last.state != "not_worse" or not _refutes(last, verdict)
+
+
+def _measured(look: PastLook) -> int:
+    return look.step if look.measured is None else look.measured
 
 
 def _evidence(verdict: Verdict) -> float:
@@ -236,21 +297,3 @@ def _undecided(looks: Sequence[PastLook]) -> int:
 
 def _affordable(looks: Sequence[PastLook], policy: Policy) -> bool:
     return policy.verify_budget - sum(look.completions for look in looks) >= STAGES[0]
-
-
-def _halves(steps: Sequence[int], step: int) -> Iterator[int]:
-    """Yield the checkpoint nearest to half of the step, to half of that, and so on; the earlier of two.
-
-    >>> list(_halves([10, 20, 30, 40], 40))
-    [20, 10]
-    """
-    while step > steps[0]:
-        half = step / 2
-        step = min(steps, key=lambda one: (abs(one - half), one))
-        yield step
-
-
-def mean(scores: Scores) -> float:
-    """Return the mean score of the problems that were decided, 0 without one."""
-    found = [score for score in scores if score is not None]
-    return fmean(found) if found else 0.0

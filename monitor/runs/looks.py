@@ -26,6 +26,7 @@ def looks(rows: Sequence[Any], cuts: Mapping[int, int], now: float) -> list[Past
             attempt=row.attempt_id,
             id=row.id,
             comparisons=comparisons(row),
+            sure=row.by == "eval",
         )
         for row in rows
     ]

@@ -18,6 +18,7 @@ _ASKED = (
 _FOLLOWED = {
     "superseded": "Nothing: a resumed attempt has left these weights behind.",
     "not_worse": "The suspicion is refuted; only a later change counts.",
+    "unsuspected": "Nothing: nothing was suspected.",
     "undecided": "It is looked at again after some steps, or when the evidence has grown.",
 }
 
@@ -140,7 +141,8 @@ def _scored(step: int, scores: Sequence[float | None]) -> Json:
 def _followed(data: RunData, row: Any, state: str) -> str | None:
     """Return what followed from an outcome, in words."""
     if state != "worse":
-        return _FOLLOWED.get(state)
+        refuted = state != "not_worse" or row.suspected
+        return _FOLLOWED.get(state if refuted else "unsuspected")
     kinds: Mapping[str, Any] = {
         one.kind: one for one in data.decisions if one.finding == f"verification {row.id}"
     }
@@ -151,5 +153,7 @@ def _followed(data: RunData, row: Any, state: str) -> str | None:
         said.append("the run was told to stop")
     if "propose" in kinds:
         said.append("to stop the run was proposed to a person")
-    words = ", and ".join(said) or "nothing: the policy acts on no verification"
+    words = ", and ".join(said) or (
+        "the same checkpoints are scored once more some steps later: a dip heals. The signals may confirm it before"
+    )
     return f"{words[0].upper()}{words[1:]}."

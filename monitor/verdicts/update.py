@@ -23,6 +23,7 @@ class Followed:
     found: list[Verdict]  # of new and changed steps
     news: list[News]
     values: dict[str, Any]  # columns of the run's row
+    worse: bool = False  # whether weights that still count were found worse on held-out problems
 
     @property
     def verdict(self) -> Verdict | None:
@@ -47,7 +48,7 @@ def follow(
     told = run.verdict["step"] if run.verdict else -1
     late = changed_from <= told
     boundaries = points.boundary_steps(tx, run.id, cuts)
-    refuted = verifications.refuted_steps(tx, run.id, cuts)
+    refuted, worse = verifications.outcomes(tx, run.id, cuts)
     roles = role_series(numbers, run.metadata)
     state = folds.take(run.id, run.folds, cuts, boundaries, changed_from, refuted)
     if state is None or (state.roles is not roles and state.shape != _shape(run, roles)):
@@ -68,7 +69,8 @@ def follow(
     if _store_change_points(tx, run.id, state, known=known):
         news.append(("changed", {"section": "change_points"}))
     shown = as_json(state.verdict) if state.verdict else None
-    return Followed(state, found, news, {"verdict": shown, "folds": state.folds})
+    values = {"verdict": shown, "folds": state.folds}
+    return Followed(state, found, news, values, worse=worse)
 
 
 def _fresh(run: Any, roles: RoleSeries) -> DetectorState:

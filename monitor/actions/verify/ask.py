@@ -93,6 +93,7 @@ def ask(tx: Transaction, run: Any, look: Look, now: float, author: str) -> Any:
         reason=look.reason,
         step=look.step,
         evidence=look.evidence,
+        suspected=look.suspected,
         candidates=steps,
         kept_before=_kept_before(tx, run.id, steps),
         stages=list(look.stages),

@@ -47,6 +47,7 @@ def take(tx: Transaction, run: Any, attempt: Any, step: int, now: float) -> int 
         f" {verdict.transition.step} was suspected",
         step=verdict.step,
         evidence=verdict.score,
+        suspected=True,
         candidates=[one.step for one in earlier],
         kept_before=[one.step for one in earlier],  # nothing was pinned for it
         stages=[],

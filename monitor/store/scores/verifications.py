@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
@@ -26,9 +26,22 @@ _WITH_STATE = (
 )
 _OF_RUN = _WITH_STATE.where(verifications.c.run_id == bindparam("run"))
 _ONE = _WITH_STATE.where(verifications.c.id == bindparam("id"))
-_REFUTED = select(verifications.c.measured_step, verifications.c.attempt_key).where(
-    verifications.c.run_id == bindparam("run"), verifications.c.outcome == "not_worse"
+_OUTCOMES = select(
+    verifications.c.outcome,
+    verifications.c.suspected,
+    verifications.c.measured_step,
+    verifications.c.attempt_key,
+).where(
+    verifications.c.run_id == bindparam("run"),
+    verifications.c.outcome.in_(("worse", "not_worse")),
 )
+
+
+class Outcomes(NamedTuple):
+    """Steps whose weights were found not worse while a transition was suspected, and whether any were worse."""
+
+    refuted: list[int]
+    worse: bool
 
 
 def add(connection: Connection, run_id: str, now: float, **values: Any) -> None:
@@ -74,7 +87,9 @@ def answer(connection: Connection, verification_id: str, **values: Any) -> bool:
     )
 
 
-def refuted_steps(connection: Connection, run_id: str, cuts: Mapping[int, int]) -> list[int]:
-    """Return the steps whose weights were found not worse, in the effective series."""
-    rows = connection.execute(_REFUTED, {"run": run_id})
-    return sorted({step for step, key in rows if step < cuts.get(key, 0)})
+def outcomes(connection: Connection, run_id: str, cuts: Mapping[int, int]) -> Outcomes:
+    """Return what the verifications of the effective series have found."""
+    found = connection.execute(_OUTCOMES, {"run": run_id}).all()
+    rows = [row for row in found if row.measured_step < cuts.get(row.attempt_key, 0)]
+    refuted = {row.measured_step for row in rows if row.suspected and row.outcome == "not_worse"}
+    return Outcomes(sorted(refuted), any(row.outcome == "worse" for row in rows))

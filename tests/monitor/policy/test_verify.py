@@ -66,13 +66,51 @@ def test_an_undecided_look_is_repeated_after_some_steps_or_with_more_evidence() 
     assert due(replace(TURNING, step=75, score=37.0), look("undecided")) is not None
 
 
-def test_a_confirmed_transition_is_looked_at_once_more_before_the_signals_decide() -> None:
-    before = [look("undecided", completions=100)] * verify.MOST_UNDECIDED
-    assert due(replace(CONFIRMED, step=75), *before) is not None
-    assert verify.holds(CONFIRMED, before, Policy())
+def test_a_transition_that_was_confirmed_since_an_undecided_look_is_looked_at_at_once() -> None:
+    before = look("undecided", completions=100)
+    assert due(replace(CONFIRMED, step=75), before) is not None
     seen = look("undecided", at=75, evidence=40.0, completions=100)
-    assert due(replace(CONFIRMED, step=76), *before, seen) is None
-    assert not verify.holds(CONFIRMED, [*before, seen], Policy())
+    assert due(replace(CONFIRMED, step=76), before, seen) is None
+
+
+def test_worse_is_looked_at_once_more_some_steps_later_with_the_same_checkpoints() -> None:
+    first = look("worse", known={20: [1.0] * 64, 50: [1.0] * 64})
+    assert due(replace(TURNING, step=79), first) is None
+    again = due(replace(TURNING, step=80), first)
+    assert steps(again) == [20, 50]
+    second = look("worse", at=80)
+    assert due(replace(TURNING, step=95), first, second) is None, "that is certain"
+    assert list(verify.decisive([first, second], TURNING)) == [first, second]
+    assert verify.decisive([first], TURNING) == ()
+    assert verify.decisive([first, look("not_worse", at=80)], TURNING) == ()
+
+
+def test_the_second_look_comes_without_a_suspicion_too() -> None:
+    calm = replace(TURNING, step=80, phase="adapted", transition=None)
+    assert due(calm, look("worse", known={50: [1.0] * 64})) is not None
+
+
+def test_one_worse_look_is_enough_once_the_signals_confirm() -> None:
+    first = look("worse")
+    assert list(verify.decisive([first], CONFIRMED)) == [first]
+
+
+def test_a_run_that_is_never_suspected_is_looked_at_at_half_and_at_three_quarters() -> None:
+    calm = replace(TURNING, step=100, phase="adapted", transition=None)
+
+    def scheduled(step: int, *looks: PastLook) -> Look | None:
+        verdict = replace(calm, step=step)
+        return verify.due(verdict, looks, SAVED, {}, Policy(), max_steps=200)
+
+    assert scheduled(99) is None
+    found = scheduled(100)
+    assert found is not None
+    assert not found.suspected
+    assert (steps(found), found.stages) == ([20, 50], (32, 64))
+    assert scheduled(120, look("undecided", at=100)) is None
+    assert scheduled(150, look("undecided", at=100)) is not None
+    assert scheduled(150, look("not_worse", at=152)) is None, "it was looked at since"
+    assert verify.due(replace(calm, step=150), (), SAVED, {}, Policy()) is None
 
 
 def test_each_undecided_look_in_a_row_is_followed_by_a_longer_wait() -> None:
@@ -129,8 +167,6 @@ def test_signals_alone_decide_where_nothing_can_verify() -> None:
     assert not verify.holds(CONFIRMED, [], policy)
     assert not verify.holds(CONFIRMED, [look("unavailable")], policy)
     assert not verify.holds(CONFIRMED, [look("undecided", completions=1000)], policy)
-    unsure = look("undecided", evidence=40.0)
-    assert not verify.holds(CONFIRMED, [unsure] * verify.MOST_UNDECIDED, policy)
     assert not verify.holds(CONFIRMED, [look("pending")], Policy(verify="off"))
     later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=90))
     assert not verify.holds(later, [look("not_worse")], policy)

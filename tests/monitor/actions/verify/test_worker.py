@@ -55,9 +55,11 @@ def test_the_job_names_the_newest_checkpoint_among_the_candidates(api: TestClien
     assert trainer.get()["decisions"] == []
 
 
-def test_worse_stops_the_run_at_once(api: TestClient) -> None:
+def test_worse_stops_the_run_at_once_when_the_signals_have_confirmed(api: TestClient) -> None:
     trainer = evaluable(api)
     job = waiting(api, trainer)
+    train(trainer, job["asked_at"] + 1, 100)
+    assert trainer.get()["phase"] == "past"
     assert finish(api, job, WRONG, RIGHT) == {"state": "done"}
     assert {one["kind"] for one in trainer.send()["commands"]} == {"keep", "stop"}
     assert verifications(trainer)[0]["by"] == "worker"
