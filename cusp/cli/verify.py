@@ -22,7 +22,7 @@ def verify(
 ) -> None:
     """Have a run's weights of now compared with earlier checkpoints on held-out problems.
 
-    If now is worse, the policy acts on it: the best earlier checkpoint is kept and the run is stopped.
+    If now is worse, and still is ten steps later or the signals confirm it, the policy acts on it.
     Example: cusp verify tiny --wait
     """
     with Client() as client:

@@ -5,7 +5,9 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer
-from tests.monitor.actions.verify.test_verification import METADATA, RIGHT, scores, train
+from tests.monitor.actions.verify.test_verification import METADATA, RIGHT, train, verified
+
+FEW = [1.0, 0.0, 0.0, 0.0] * 16
 
 
 @pytest.mark.usefixtures("patience")
@@ -32,12 +34,16 @@ def test_a_person_has_the_weights_of_now_verified_and_sees_what_follows(
         command = {**trainer.send()["commands"][0], "step": 45}
         trainer.ack({"command_id": command["command_id"]}, "agreed", step=45)
         expect(section).to_contain_text("being scored")
-        trainer.send(scores(command, [1.0, 0.0, 0.0, 0.0] * 16, RIGHT))
+        verified(trainer, command, FEW, RIGHT)
         expect(section.locator("[data-verification]")).to_have_attribute("data-state", "worse")
-        expect(section).to_contain_text("The checkpoint of step 40 is kept")
+        expect(section).to_contain_text("scored once more some steps later")
         expect(section).to_contain_text("256 of at most 1,000 completions")
         expect(section.locator("tbody tr")).to_have_count(3)
         expect(section).to_contain_text("−75.0")
+
+        (again,) = train(trainer, 46, 55)
+        verified(trainer, {**again, "step": 55}, FEW, RIGHT)
+        expect(section).to_contain_text("The checkpoint of step 40 is kept")
         expect(page.locator("#section-commands")).to_contain_text("Stop")
 
 
