@@ -28,7 +28,6 @@ ALPHA = 0.05  # of a false `worse` in a run, shared alike by its looks; two of t
 AGAIN_STEPS = 20  # after an undecided look, times the looks in a row that were undecided
 AGAIN_GROWTH = 1.5  # of the evidence since an undecided look, after which weights of a few steps later are looked at
 ONCE_MORE_STEPS = 10  # after `worse`: of the zoo's healthy runs stopped, half were in a dip
-SCHEDULED_STAGES = STAGES[:2]
 _SUSPECTED = frozenset(("turning", "past"))
 
 LookState = Literal["pending", "worse", "not_worse", "undecided", "unavailable", "superseded"]
@@ -40,8 +39,7 @@ class PastLook:
 
     `unavailable`: refused, expired or failed, of the attempt `attempt`. `superseded`: answered, of weights that a
     resumed attempt has left behind. `measured` is the step of the weights scored, `known` the scores of the earlier
-    checkpoints by step, `completions` those that were generated for it. `sure`: `worse` needs no second look.
-    `number` is 0 for one that is not counted.
+    checkpoints by step. `sure`: `worse` needs no second look. `number` is 0 for one that is not counted.
     """
 
     step: int
@@ -150,7 +148,7 @@ def _scheduled(
         return None
     against = for_schedule([one for one in saved if one.step < now], accuracy, scored(looks), now)
     reason = f"scheduled at step {mark:.0f} of {max_steps}, without a suspicion"
-    return _look(verdict, None, looks, against, policy, now, SCHEDULED_STAGES, reason)
+    return _look(verdict, None, looks, against, policy, now, STAGES[:2], reason)
 
 
 def _look(
@@ -219,9 +217,9 @@ def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[Pas
         again = before and before.state == "worse" and _measured(before) < _measured(look)
         if look.state == "worse" and (look.sure or again):
             return answered[: number + 1]
-    transition = verdict.transition if verdict else None
-    confirmed = transition is not None and transition.state == "confirmed"
-    return answered if answered and answered[-1].state == "worse" and confirmed else ()
+    found = verdict.transition if verdict else None
+    sure = found is not None and found.state == "confirmed"
+    return answered if answered and answered[-1].state == "worse" and sure else ()
 
 
 def best(earlier: Mapping[int, Scores]) -> int:
@@ -287,8 +285,7 @@ def _refutes(look: PastLook, verdict: Verdict) -> bool:
 
 
 def _undecided(looks: Sequence[PastLook]) -> int:
-    row = takewhile(lambda look: look.state == "undecided", reversed(looks))
-    return sum(1 for _ in row)
+    return sum(1 for _ in takewhile(lambda look: look.state == "undecided", reversed(looks)))
 
 
 def counted_looks(looks: Iterable[PastLook]) -> int:
