@@ -22,7 +22,7 @@ class TrainerReading:
         self._metadata = metadata.model_copy(update={"roles": dict(roles)}) if roles else metadata
         self._trainer: Callable[[], Any] = lambda: None
         self._sampler: Sampler | None = None
-        self._evaluate: Evaluate | None = None
+        self.evaluate: Evaluate | None = None
         self._roles_said = False
 
     def of(
@@ -40,7 +40,7 @@ class TrainerReading:
         known = metadata or self._metadata
         self._metadata = known.model_copy(update={"roles": dict(roles)}) if roles else known
         self._sampler = Sampler(trainer, samples)
-        self._evaluate = evaluate or self._evaluate
+        self.evaluate = evaluate or self.evaluate
 
     def known(self) -> RunMetadata:
         """Return the metadata known before the training begins: the user's, and the trainer's."""
@@ -69,5 +69,5 @@ class TrainerReading:
             terminal.stopped(run, stop, state.global_step, state.max_steps)
         else:
             terminal.ended(run, state.global_step, state.max_steps, sent=sent)
-        if self._evaluate is not None:
-            self.scores = scores(self._evaluate, run.kept, run.last_checkpoint, world_size)
+        if self.evaluate is not None:
+            self.scores = scores(self.evaluate, run.kept, run.last_checkpoint, world_size)
