@@ -55,7 +55,9 @@ def train(
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback
 
+    from cusp.trl.verifying.verifier import CommandVerifier
     from trainer.evaluation.adapters import check_resumable
+    from trainer.evaluation.held_out import selection_of
     from trainer.training.callbacks import ProgressCallback, SampleCallback, StopAtStep
     from trainer.training.data import training_set
     from trainer.training.data_order import go_on
@@ -88,7 +90,9 @@ def train(
     if start is not None:  # transformers would silently ignore an adapter that does not fit
         check_resumable(trainer.model, start)
 
-    run = announce(recipe, root, run_id, trainer) if run_id and first else None
+    held_out, why_not = selection_of(recipe, trainer, tokenizer)
+    verifies = held_out is not None
+    run = announce(recipe, root, run_id, trainer, verifies=verifies) if run_id and first else None
     if first:  # only after announcing, which excludes other trainings of this run
         root.mkdir(parents=True, exist_ok=True)
         write_recipe(recipe, root / RECIPE_FILE)
@@ -97,7 +101,8 @@ def train(
         samples.run = run
         trainer.add_callback(samples)
         trainer.add_callback(ending)  # before the next callback, which would report `finished`
-        trainer.add_callback(cusp.CuspCallback(run=run))
+        verifier = CommandVerifier(held_out, why_not, lambda: ending.asked)
+        trainer.add_callback(cusp.CuspCallback(run=run, verifier=verifier))
     for callback in callbacks:
         trainer.add_callback(callback)
 
@@ -112,6 +117,8 @@ def train(
         raise
     finally:
         ending.listen_no_more()
+        if held_out is not None:
+            held_out.close()
     return int(trainer.state.global_step)
 
 
@@ -154,15 +161,15 @@ def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, An
     }
 
 
-def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
-    """Return the attempt under which this training is streamed."""
+def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any, *, verifies: bool) -> cusp.Run:
+    """Return the attempt under which this training is streamed; `verifies`: by itself, between two steps."""
     run = cusp.init(
         recipe.run.project,
         recipe.run.name,
         recipe.model_dump(mode="json"),
         run_id=run_id,
         policy=recipe.run.policy,
-        metadata=run_metadata(recipe, trainer),
+        metadata=run_metadata(recipe, trainer, verifies=verifies),
         root=root,
         tags=list(recipe.run.tags),
         must_own=True,
@@ -172,7 +179,7 @@ def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
     return run
 
 
-def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
+def run_metadata(recipe: Recipe, trainer: Any, *, verifies: bool) -> RunMetadata:
     """Return the metadata for the detector and the cost figures."""
     from cusp.trl.arguments import described
     from trainer.training.rewards import reward_specs
@@ -182,6 +189,7 @@ def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
         gpu_hourly_usd=recipe.run.gpu_hourly_usd,
         recipe=True,
         evaluable=recipe.evaluation is not None,
+        verifies="training" if verifies else None,
     )
     # The trainer's own state holds defaults until the training begins.
     state = SimpleNamespace(max_steps=recipe.last_step)

@@ -22,7 +22,7 @@ from cusp.trl import orders
 from cusp.trl.attendance import distributed
 from cusp.trl.scores import Evaluate
 from cusp.trl.verifying import by_function, summary
-from cusp.trl.verifying.held_out import CannotVerify, Earlier, HeldOut, Scored
+from cusp.trl.verifying.held_out import CannotVerify, Earlier, HeldOut, Interrupted, Scored
 from cusp.trl.verifying.rounds import Known, Rounds, rounds
 from cusp.trl.verifying.together import score
 
@@ -67,8 +67,14 @@ _NONE_READY: tuple[UnderWay, ...] = ()
 class CommandVerifier:
     """Verifies in one training; on every rank, with the commands on rank 0 only."""
 
-    def __init__(self, held_out: HeldOut | None = None, why_not: str | None = None) -> None:
+    def __init__(
+        self,
+        held_out: HeldOut | None = None,
+        why_not: str | None = None,
+        interrupted: Interrupted = bool,
+    ) -> None:
         self._held_out, self._why_not = held_out, why_not or NOTHING_SCORES
+        self._interrupted = interrupted
         self._known: Known = {}
         self._under_way: UnderWay | None = None
         self._tried: set[str] = set()
@@ -113,7 +119,10 @@ class CommandVerifier:
         """Let the training score its problems with the weights after `step`; call it on all ranks."""
         asked, self._under_way = self._under_way, None
         plan = self._plan(asked, step) if asked is not None else None
-        interrupted = run.should_stop if run is not None else bool
+
+        def interrupted() -> bool:
+            return self._interrupted() or (run is not None and run.should_stop())
+
         self._carry_out(
             run, asked, step, "training", lambda: score(self._held_out, plan, interrupted)
         )

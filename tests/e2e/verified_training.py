@@ -1,0 +1,88 @@
+"""What each rank of a verified training runs: the trainer, which is asked to verify at certain steps.
+
+python -m [torch.distributed.run ... -m] tests.e2e.verified_training RUN_ID AT key=value ...
+
+AT is JSON: {"8": [4]} asks before step 8 ends for the checkpoint of step 4. With FAIL=rank:N the scoring fails on
+that rank; with FAIL=hang it hangs after the first round.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from transformers import TrainerCallback
+
+import cusp
+from trainer import train as program
+from trainer.evaluation import held_out
+from trainer.recipe_loader import load_recipe
+from trainer.training.distributed import exit_process
+
+
+class AskToVerify(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
+    """Before the named steps, asks the monitor for a verification and waits until it can begin."""
+
+    def __init__(self, url: str, at: Mapping[int, Sequence[int]]) -> None:
+        self.run: cusp.Run | None = None
+        self._url, self._at = url, dict(at)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        steps = self._at.pop(state.global_step + 1, None)
+        if steps is None or self.run is None:
+            return
+        self.run.settle()
+        order = {"stages": [4, 8], "alpha": 1e-9, "budget": 1_000}
+        body = {"kind": "verify", "steps": list(steps), "verify": order}
+        httpx.post(f"{self._url}/ask", json=body).raise_for_status()
+        until = time.monotonic() + 20
+        while not self.run.to_verify() and time.monotonic() < until:
+            assert self.run._sender is not None
+            self.run._sender.wake()
+            time.sleep(0.02)
+
+
+def fail(how: str) -> None:
+    """Break the scoring as asked."""
+    scores = held_out.SelectionSet.scores
+    calls: list[int] = []
+
+    def broken(self: Any, checkpoint: Path | None, places: range) -> Any:
+        calls.append(len(places))
+        if how == f"rank:{os.environ.get('RANK', '0')}" and len(calls) > 1:
+            raise RuntimeError("this device has left")
+        if how == "hang" and len(calls) > 1:
+            (Path(os.environ["CUSP_DIR"]) / "hangs").touch()
+            time.sleep(600)
+        return scores(self, checkpoint, places)
+
+    setattr(held_out.SelectionSet, "scores", broken)  # noqa: B010
+
+
+def main() -> None:
+    """Train, and print where it ended."""
+    run_id, at, *overrides = sys.argv[1:]
+    resume = "--resume" in overrides
+    asking = AskToVerify(
+        os.environ["CUSP_URL"], {int(step): of for step, of in json.loads(at).items()}
+    )
+    announce = program.announce
+
+    def announced(*args: Any, **kwargs: Any) -> cusp.Run:
+        asking.run = announce(*args, **kwargs)
+        return asking.run
+
+    setattr(program, "announce", announced)  # noqa: B010
+    fail(os.environ.get("FAIL", ""))
+    root = Path(os.environ["CUSP_DIR"]) / "runs" / run_id
+    recipe = load_recipe("tiny", [one for one in overrides if one != "--resume"])
+    program.train(recipe, root, run_id=run_id, resume=resume, callbacks=[asking])
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(exit_process(0))
