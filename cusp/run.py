@@ -24,7 +24,7 @@ from cusp.metrics import canonical, finite_only
 from cusp.process import excepthook, file_lock, forks
 from cusp.protocol.fields import MAX_STEP
 from cusp.protocol.messages import Command
-from cusp.protocol.run import RunStart
+from cusp.protocol.run import By, RunStart
 from cusp.run_config import text_of
 from cusp.transport import neighbours
 from cusp.transport.attempt import Attempt, load_leftover
@@ -221,7 +221,7 @@ class Run:
         step: int,
         scores: Mapping[int, Sequence[float | None]],
         *,
-        by: Literal["training", "function"],
+        by: By,
         completions: int,
         seconds: float,
     ) -> None:

@@ -22,7 +22,7 @@ from cusp.errors import CuspError, disk_full, print_error
 from cusp.ids import is_id, new_id
 from cusp.process import excepthook, parent
 from cusp.process.machine import usable
-from cusp.protocol.run import RunMetadata
+from cusp.protocol.run import By, RunMetadata
 from cusp.run_config import RECIPE_FILE
 from trainer import launch
 from trainer.recipe import Recipe
@@ -55,9 +55,8 @@ def train(
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback
 
-    from cusp.trl.verifying.verifier import CommandVerifier
     from trainer.evaluation.adapters import check_resumable
-    from trainer.evaluation.held_out import selection_of
+    from trainer.evaluation.selection_set import verifier_of
     from trainer.training.callbacks import ProgressCallback, SampleCallback, StopAtStep
     from trainer.training.data import training_set
     from trainer.training.data_order import go_on
@@ -90,20 +89,16 @@ def train(
     if start is not None:  # transformers would silently ignore an adapter that does not fit
         check_resumable(trainer.model, start)
 
-    held_out, why_not = selection_of(recipe, trainer, tokenizer)
-    verifies = held_out is not None
-    run = announce(recipe, root, run_id, trainer, verifies=verifies) if run_id and first else None
+    verifier = verifier_of(recipe, trainer, tokenizer, lambda: ending.asked)
+    run = announce(recipe, root, run_id, trainer, verifier.by(None)) if run_id and first else None
     if first:  # only after announcing, which excludes other trainings of this run
         root.mkdir(parents=True, exist_ok=True)
         write_recipe(recipe, root / RECIPE_FILE)
     ending = EndWhenAsked(run)
-    if run_id:
-        samples.run = run
-        trainer.add_callback(samples)
-        trainer.add_callback(ending)  # before the next callback, which would report `finished`
-        verifier = CommandVerifier(held_out, why_not, lambda: ending.asked)
-        trainer.add_callback(cusp.CuspCallback(run=run, verifier=verifier))
-    for callback in callbacks:
+    samples.run = run
+    # `ending` before the last one, which would report `finished`.
+    watching = [samples, ending, cusp.CuspCallback(run=run, verifier=verifier)] if run_id else []
+    for callback in (*watching, *callbacks):
         trainer.add_callback(callback)
 
     if start is not None:
@@ -117,8 +112,7 @@ def train(
         raise
     finally:
         ending.listen_no_more()
-        if held_out is not None:
-            held_out.close()
+        verifier.close()
     return int(trainer.state.global_step)
 
 
@@ -161,15 +155,17 @@ def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, An
     }
 
 
-def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any, *, verifies: bool) -> cusp.Run:
-    """Return the attempt under which this training is streamed; `verifies`: by itself, between two steps."""
+def announce(
+    recipe: Recipe, root: Path, run_id: str, trainer: Any, verifies: By | None
+) -> cusp.Run:
+    """Return the attempt under which this training is streamed."""
     run = cusp.init(
         recipe.run.project,
         recipe.run.name,
         recipe.model_dump(mode="json"),
         run_id=run_id,
         policy=recipe.run.policy,
-        metadata=run_metadata(recipe, trainer, verifies=verifies),
+        metadata=run_metadata(recipe, trainer, verifies),
         root=root,
         tags=list(recipe.run.tags),
         must_own=True,
@@ -179,7 +175,7 @@ def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any, *, verifies:
     return run
 
 
-def run_metadata(recipe: Recipe, trainer: Any, *, verifies: bool) -> RunMetadata:
+def run_metadata(recipe: Recipe, trainer: Any, verifies: By | None) -> RunMetadata:
     """Return the metadata for the detector and the cost figures."""
     from cusp.trl.arguments import described
     from trainer.training.rewards import reward_specs
@@ -189,7 +185,7 @@ def run_metadata(recipe: Recipe, trainer: Any, *, verifies: bool) -> RunMetadata
         gpu_hourly_usd=recipe.run.gpu_hourly_usd,
         recipe=True,
         evaluable=recipe.evaluation is not None,
-        verifies="training" if verifies else None,
+        verifies=verifies,
     )
     # The trainer's own state holds defaults until the training begins.
     state = SimpleNamespace(max_steps=recipe.last_step)

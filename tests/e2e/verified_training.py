@@ -19,7 +19,7 @@ from transformers import TrainerCallback
 
 import cusp
 from trainer import train as program
-from trainer.evaluation import held_out
+from trainer.evaluation import selection_set
 from trainer.recipe_loader import load_recipe
 from trainer.training.distributed import exit_process
 
@@ -48,7 +48,7 @@ class AskToVerify(TrainerCallback):  # type: ignore[misc]  # transformers ships 
 
 def fail(how: str) -> None:
     """Break the scoring as asked."""
-    scores = held_out.SelectionSet.scores
+    scores = selection_set.SelectionSet.scores
     calls: list[int] = []
 
     def broken(self: Any, checkpoint: Path | None, places: range) -> Any:
@@ -60,7 +60,7 @@ def fail(how: str) -> None:
             time.sleep(600)
         return scores(self, checkpoint, places)
 
-    setattr(held_out.SelectionSet, "scores", broken)  # noqa: B010
+    setattr(selection_set.SelectionSet, "scores", broken)  # noqa: B010
 
 
 def main() -> None:

@@ -27,6 +27,9 @@ class HeldOut(Protocol):
         The training is afterwards what it was before. One completion a problem.
         """
 
+    def close(self) -> None:
+        """End what scoring needed."""
+
 
 @dataclass(frozen=True)
 class Earlier:

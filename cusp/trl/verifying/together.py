@@ -19,7 +19,7 @@ log = logging.getLogger("cusp")
 
 
 @dataclass(frozen=True)
-class Failure:
+class NoScores:
     """Why a rank has no scores."""
 
     words: str
@@ -51,9 +51,9 @@ class Leader:
         """Return the first round, or None if there is none."""
         return self._next(None, [])
 
-    def go_on(self, done: Round, shares: list[list[Score] | Failure]) -> Round | None:
+    def go_on(self, done: Round, shares: list[list[Score] | NoScores]) -> Round | None:
         """Return the round after this one, or None at the end and after a failure."""
-        failed = [(rank, one) for rank, one in enumerate(shares) if isinstance(one, Failure)]
+        failed = [(rank, one) for rank, one in enumerate(shares) if isinstance(one, NoScores)]
         if failed:
             rank, failure = failed[0]
             where = f" on rank {rank}" if len(shares) > 1 else ""
@@ -87,7 +87,7 @@ class Leader:
         return None
 
 
-def _share(held_out: HeldOut | None, asked: Round) -> list[Score] | Failure:
+def _share(held_out: HeldOut | None, asked: Round) -> list[Score] | NoScores:
     """Return this rank's share of the scores: every `world`-th problem."""
     rank, world = _place()
     try:
@@ -97,10 +97,10 @@ def _share(held_out: HeldOut | None, asked: Round) -> list[Score] | Failure:
             places = range(asked.first + rank, asked.end, world)
             return held_out.scores(asked.checkpoint, places) if places else []
     except CannotVerify as error:
-        return Failure(str(error))
+        return NoScores(str(error))
     except Exception as error:
         log.exception("The held-out problems could not be scored; the training goes on")
-        return Failure(sentence(error))
+        return NoScores(sentence(error))
 
 
 def _merged(done: Round, shares: list[list[Score]]) -> list[Score]:
@@ -124,9 +124,9 @@ def _from_first(following: Round | None) -> Round | None:
     return box[0]
 
 
-def _gathered(share: list[Score] | Failure) -> list[list[Score] | Failure]:
+def _gathered(share: list[Score] | NoScores) -> list[list[Score] | NoScores]:
     if not distributed():
         return [share]
-    everyone: list[list[Score] | Failure] = [Failure("no answer")] * _place()[1]
+    everyone: list[list[Score] | NoScores] = [NoScores("no answer")] * _place()[1]
     torch.distributed.all_gather_object(everyone, share)
     return everyone

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -17,6 +16,7 @@ from cusp.checkpoints import manifest
 from cusp.process.excepthook import sentence
 from cusp.process.harmless import harmless
 from cusp.protocol.messages import Command, VerifyOrder
+from cusp.protocol.run import By
 from cusp.run import Run
 from cusp.trl import orders
 from cusp.trl.attendance import distributed
@@ -28,7 +28,6 @@ from cusp.trl.verifying.together import score
 
 log = logging.getLogger("cusp")
 
-By = Literal["training", "function"]
 MOST_KNOWN = 64  # checkpoints whose scores are remembered: some looks of a few checkpoints each
 NOTHING_SCORES = (
     "this training has no held-out problems to score: give CuspCallback or cusp.watch the function"
@@ -83,6 +82,11 @@ class CommandVerifier:
     def begin(self) -> None:
         """Reset for another training; scores of earlier checkpoints stay known."""
         self._under_way, self._awaits_save = None, False
+
+    def close(self) -> None:
+        """Let go what scores."""
+        if self._held_out is not None:
+            self._held_out.close()
 
     def by(self, evaluate: Evaluate | None) -> By | None:
         """Return who would verify."""

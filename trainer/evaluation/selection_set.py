@@ -9,6 +9,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from cusp.trl.verifying.held_out import Interrupted
+from cusp.trl.verifying.verifier import CommandVerifier
 from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.live_adapter import evaluating, weights_of
 from trainer.evaluation.tasks import TaskSpec, tasks_of
@@ -25,13 +27,15 @@ SHARDED = (
 )
 
 
-def cannot_verify(recipe: Recipe) -> str | None:
+def cannot_verify(recipe: Recipe, trainer: Any) -> str | None:
     """Return why a training of this recipe cannot verify itself, or None if it can."""
     if recipe.evaluation is None:
         return (
             "the recipe names no held-out problems; set `evaluation` in it, for example with"
             " kind: jsonl"
         )
+    if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled:
+        return SHARDED
     return WITH_VLLM if recipe.grpo.use_vllm else None
 
 
@@ -77,18 +81,16 @@ class SelectionSet:
             self._verifier.close()
 
 
-def selection_of(recipe: Recipe, trainer: Any, tokenizer: Any) -> tuple[SelectionSet | None, str]:
-    """Return what verifies in a training, or (None, why it cannot)."""
-    if why := cannot_verify(recipe):
-        return None, why
-    if getattr(trainer, "is_deepspeed_enabled", False) or getattr(
-        trainer, "is_fsdp_enabled", False
-    ):
-        return None, SHARDED
+def verifier_of(
+    recipe: Recipe, trainer: Any, tokenizer: Any, interrupted: Interrupted
+) -> CommandVerifier:
+    """Return what verifies in a training, or refuses to with the reason why it cannot."""
+    if why := cannot_verify(recipe, trainer):
+        return CommandVerifier(None, why)
     args = trainer.args
     at_once = args.per_device_train_batch_size * (args.steps_per_generation or 1)
     model = trainer.accelerator.unwrap_model(trainer.model)
     try:
-        return SelectionSet(recipe, model, tokenizer, at_once), ""
+        return CommandVerifier(SelectionSet(recipe, model, tokenizer, at_once), "", interrupted)
     except DataError as error:
-        return None, str(error)
+        return CommandVerifier(None, str(error))
