@@ -2,9 +2,15 @@
 
 import json
 import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
+from transformers import TrainerCallback
+
+from cusp import Run
 from cusp.ids import new_id
 
 Json = dict[str, Any]
@@ -96,3 +102,33 @@ class AskingMonitor:
                 pass
 
         return Handler
+
+
+class AskToVerify(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
+    """Before each of the named steps, asks for a verification against these steps and waits until it can begin."""
+
+    def __init__(
+        self, url: str, run_of: Callable[[], Run | None], at: Mapping[int, Sequence[int]]
+    ) -> None:
+        self._url, self._run_of, self._at = url, run_of, dict(at)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        steps, run = self._at.pop(state.global_step + 1, None), self._run_of()
+        if steps is None or run is None:
+            return
+        run.settle()
+        order = {"stages": [4, 8], "alpha": 1e-9, "budget": 1_000}
+        body = {"kind": "verify", "steps": list(steps), "verify": order}
+        answer = httpx.post(f"{self._url}/ask", json=body).raise_for_status()
+        heard(run, answer.json()["id"])
+
+
+def heard(run: Run, command_id: str) -> None:
+    """Wait until the training knows a command and its keeper has done what it could."""
+    until = time.monotonic() + 20
+    assert run._sender is not None
+    while command_id not in run.commands:
+        assert time.monotonic() < until, "the command never came"
+        run._sender.wake()
+        time.sleep(0.02)
+    run.settle()

@@ -10,40 +10,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-from transformers import TrainerCallback
-
 import cusp
+from tests.asking import AskToVerify
 from trainer import train as program
 from trainer.evaluation import selection_set
 from trainer.recipe_loader import load_recipe
 from trainer.training.distributed import exit_process
-
-
-class AskToVerify(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
-    """Before the named steps, asks the monitor for a verification and waits until it can begin."""
-
-    def __init__(self, url: str, at: Mapping[int, Sequence[int]]) -> None:
-        self.run: cusp.Run | None = None
-        self._url, self._at = url, dict(at)
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        steps = self._at.pop(state.global_step + 1, None)
-        if steps is None or self.run is None:
-            return
-        self.run.settle()
-        order = {"stages": [4, 8], "alpha": 1e-9, "budget": 1_000}
-        body = {"kind": "verify", "steps": list(steps), "verify": order}
-        httpx.post(f"{self._url}/ask", json=body).raise_for_status()
-        until = time.monotonic() + 20
-        while not self.run.to_verify() and time.monotonic() < until:
-            assert self.run._sender is not None
-            self.run._sender.wake()
-            time.sleep(0.02)
 
 
 def fail(how: str) -> None:
@@ -67,14 +42,14 @@ def main() -> None:
     """Train, and print where it ended."""
     run_id, at, *overrides = sys.argv[1:]
     resume = "--resume" in overrides
-    asking = AskToVerify(
-        os.environ["CUSP_URL"], {int(step): of for step, of in json.loads(at).items()}
-    )
+    runs: list[cusp.Run] = []
+    asked = {int(step): of for step, of in json.loads(at).items()}
+    asking = AskToVerify(os.environ["CUSP_URL"], lambda: runs[0] if runs else None, asked)
     announce = program.announce
 
     def announced(*args: Any, **kwargs: Any) -> cusp.Run:
-        asking.run = announce(*args, **kwargs)
-        return asking.run
+        runs.append(announce(*args, **kwargs))
+        return runs[0]
 
     setattr(program, "announce", announced)  # noqa: B010
     fail(os.environ.get("FAIL", ""))
