@@ -104,9 +104,12 @@ def _share(held_out: HeldOut | None, asked: Round) -> list[Score] | NoScores:
 
 
 def _merged(done: Round, shares: list[list[Score]]) -> list[Score]:
+    """Return the scores in the order of the problems; ValueError if a share has not one for each of its own."""
     merged: list[Score] = [None] * (done.end - done.first)
     for rank, share in enumerate(shares):
-        merged[rank :: len(shares)] = share
+        own = range(rank, len(merged), len(shares))
+        for place, value in zip(own, share, strict=True):
+            merged[place] = value
     return merged
 
 
