@@ -16,7 +16,10 @@ from safetensors.torch import load_file
 from cusp.ids import new_id
 from cusp.protocol.reading import read_message
 from tests.asking import AskingMonitor
+from tests.e2e.plain_trl import Bench
+from tests.e2e.script import Script
 from tests.small import SMALL
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 LENGTHS = ["grpo.max_steps=28", "grpo.save_steps=4"]
@@ -175,3 +178,35 @@ def test_a_training_that_is_killed_while_it_verifies_does_so_when_it_is_resumed(
     assert {one["step"] for one in pinned} == {4}
     plain = Trained(tmp_path / "plain", cache, monitor).end({})
     same(plain.state(28)["adapter"], asked.state(28)["adapter"])
+
+
+@pytest.mark.timeout(400)
+def test_a_function_is_called_on_rank_0_while_the_others_wait_and_both_stop_together(
+    tmp_path: Path, cache: Path, monitor: AskingMonitor
+) -> None:
+    Bench(cache)  # the base model, made before two processes want it
+    script = Script(monitor, tmp_path, cache)
+    two = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+
+    def is_there(step: int) -> bool:
+        return any(one["step"] == step for one in monitor.of("checkpoint"))
+
+    with script.going("evaluate", ["per_device_train_batch_size=6"], two) as process:
+        wait_until(lambda: is_there(10), 200)
+        asked = monitor.ask("verify", steps=[5, 10], verify={"alpha": 0.01})
+        wait_until(lambda: bool(monitor.of("verification")), 60)
+        monitor.ask("stop", reason="worse", steps=[10])
+        out, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors[-3000:]
+    (found,) = monitor.of("verification")
+    assert (found["command_id"], found["by"], found["completions"]) == (asked, "function", 120)
+    step = found["step"]
+    assert {of: sum(scores) for of, scores in found["scores"].items()} == {
+        "5": 40, "10": 40, str(step): 0,
+    }  # fmt: skip
+    assert is_there(step), "it saved in that step"
+    assert out.count("scores checkpoint-5-") == 1, "on one rank"
+    assert ": worse" in out
+    ended = {int((tmp_path / f"ended-{rank}").read_text()) for rank in (0, 1)}
+    assert len(ended) == 1
+    assert json.loads(out.splitlines()[-1])["kept"]["step"] == 10
