@@ -65,7 +65,9 @@ class CheckpointRegistry:
         self._weights_missed = False
         self._asked: set[int] = set()  # steps that this training itself asked to keep
         self._keeper = BackgroundThread()
-        self.kept_last: LocalCheckpoint | None = None
+        self._kept_in_order: dict[
+            int, Path
+        ] = {}  # by step, without those pinned for a verification
         self.saved_last: LocalCheckpoint | None = None
 
     def hold(self) -> None:
@@ -133,6 +135,12 @@ class CheckpointRegistry:
         """Delete the evicted checkpoints and end the background thread."""
         self._keeper.submit(partial(self._let_go, 0.0))
         self._keeper.close()
+
+    @property
+    def kept_last(self) -> LocalCheckpoint | None:
+        """The checkpoint that was kept last and not let go, or None."""
+        last = next(reversed(list(self._kept_in_order.items())), None)
+        return LocalCheckpoint(*last) if last is not None else None
 
     @property
     def _roots(self) -> list[Path]:
@@ -343,7 +351,8 @@ class CheckpointRegistry:
                     continue
                 self._know(record.manifest, target, "pinned")
                 if not for_now:
-                    self.kept_last = LocalCheckpoint(step, target)
+                    self._kept_in_order.pop(step, None)
+                    self._kept_in_order[step] = target
                 done = True
             if done:
                 return True
@@ -364,8 +373,7 @@ class CheckpointRegistry:
                 self._lost(left.manifest, left.path)
                 left = self._known.get(record.manifest.checkpoint_id)
         self.kept.pop(step, None)
-        if self.kept_last is not None and self.kept_last.step == step:
-            self.kept_last = None
+        self._kept_in_order.pop(step, None)
         return True
 
     def _pin_last(self) -> None:

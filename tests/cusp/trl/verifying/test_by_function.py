@@ -165,6 +165,28 @@ def test_a_checkpoint_that_is_not_there_is_named(
     assert refused["reason"] == ("no whole checkpoint of those named is on this box (steps: 3)")
 
 
+class Keep(TrainerCallback):  # type: ignore[misc]
+    """Before a step, the monitor keeps the checkpoints of two others, as for a worker that verifies."""
+
+    def __init__(self, training: Training, step: int, *kept: int) -> None:
+        self.training, self.step, self.kept = training, step, kept
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step + 1 == self.step and (run := self.training.run()) is not None:
+            for step in self.kept:
+                heard(run, self.training.monitor.ask("keep", steps=[step]))
+
+
+def test_what_the_monitor_has_kept_before_is_kept_again_when_it_lets_go_a_later_one(
+    training: Training, monitor: AskingMonitor
+) -> None:
+    training.train({}, Keep(training, 10, 8, 4), Release(training, 12, [4]))
+    run = training.run()
+    assert run is not None
+    assert run.kept is not None
+    assert (run.kept.step, set(run.kept_steps)) == (8, {8})
+
+
 class Release(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
     """Before a step, lets go what was pinned of these steps."""
 
