@@ -97,9 +97,9 @@ def train(
     ending = EndWhenAsked(run)
     samples.run = run
     # `ending` before the last one, which would report `finished`.
-    watching = [samples, ending, cusp.CuspCallback(run=run, verifier=verifier)] if run_id else []
-    for callback in (*watching, *callbacks):
-        trainer.add_callback(callback)
+    watching = [samples, ending, watching_callback(trainer, run, verifier)] if run_id else []
+    for added in (*watching, *callbacks):
+        trainer.add_callback(added)
 
     if start is not None:
         go_on(trainer, start)
@@ -114,6 +114,13 @@ def train(
         ending.listen_no_more()
         verifier.close()
     return int(trainer.state.global_step)
+
+
+def watching_callback(trainer: Any, run: cusp.Run | None, verifier: Any) -> cusp.CuspCallback:
+    """Return the callback that streams a training as `run` and verifies in it."""
+    callback = cusp.CuspCallback(run=run, verifier=verifier)
+    callback.reading.batches_of(trainer)
+    return callback
 
 
 def grpo_trainer(

@@ -136,7 +136,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         """Stream the metrics of this step, but not the summary at the end of a training."""
         if self._idle or self.run is None or not logs or "train_runtime" in logs:
             return
-        self.run.log(logs, state.global_step)
+        self.run.log({**logs, **self.reading.sums(logs)}, state.global_step)
         self.reading.point(self.run, logs, state.global_step)
 
     def on_save(
