@@ -108,16 +108,20 @@ class AskToVerify(TrainerCallback):  # type: ignore[misc]  # transformers ships 
     """Before each of the named steps, asks for a verification against these steps and waits until it can begin."""
 
     def __init__(
-        self, url: str, run_of: Callable[[], Run | None], at: Mapping[int, Sequence[int]]
+        self,
+        url: str,
+        run_of: Callable[[], Run | None],
+        at: Mapping[int, Sequence[int]],
+        stages: Sequence[int] = (4, 8),
     ) -> None:
-        self._url, self._run_of, self._at = url, run_of, dict(at)
+        self._url, self._run_of, self._at, self._stages = url, run_of, dict(at), list(stages)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         steps, run = self._at.pop(state.global_step + 1, None), self._run_of()
         if steps is None or run is None:
             return
         run.settle()
-        order = {"stages": [4, 8], "alpha": 1e-9, "budget": 1_000}
+        order = {"stages": self._stages, "alpha": 1e-9, "budget": 1_000}
         body = {"kind": "verify", "steps": list(steps), "verify": order}
         answer = httpx.post(f"{self._url}/ask", json=body).raise_for_status()
         heard(run, answer.json()["id"])

@@ -3,7 +3,7 @@
 python -m [torch.distributed.run ... -m] tests.e2e.verified_training RUN_ID AT key=value ...
 
 AT is JSON: {"8": [4]} asks before step 8 ends for the checkpoint of step 4. With FAIL=rank:N the scoring fails on
-that rank; with FAIL=hang it hangs after the first round.
+that rank; with FAIL=hang it hangs after the first round. STAGES are those of the verification.
 """
 
 import json
@@ -44,7 +44,9 @@ def main() -> None:
     resume = "--resume" in overrides
     runs: list[cusp.Run] = []
     asked = {int(step): of for step, of in json.loads(at).items()}
-    asking = AskToVerify(os.environ["CUSP_URL"], lambda: runs[0] if runs else None, asked)
+    stages = json.loads(os.environ.get("STAGES", "[4, 8]"))
+    url = os.environ["CUSP_URL"]
+    asking = AskToVerify(url, lambda: runs[0] if runs else None, asked, stages)
     announce = program.announce
 
     def announced(*args: Any, **kwargs: Any) -> cusp.Run:
