@@ -112,7 +112,7 @@ class AskToVerify(TrainerCallback):  # type: ignore[misc]  # transformers ships 
         url: str,
         run_of: Callable[[], Run | None],
         at: Mapping[int, Sequence[int]],
-        stages: Sequence[int] = (4, 8),
+        stages: Sequence[int] = (8,),
     ) -> None:
         self._url, self._run_of, self._at, self._stages = url, run_of, dict(at), list(stages)
 

@@ -44,7 +44,7 @@ def main() -> None:
     resume = "--resume" in overrides
     runs: list[cusp.Run] = []
     asked = {int(step): of for step, of in json.loads(at).items()}
-    stages = json.loads(os.environ.get("STAGES", "[4, 8]"))
+    stages = json.loads(os.environ.get("STAGES", "[8]"))
     url = os.environ["CUSP_URL"]
     asking = AskToVerify(url, lambda: runs[0] if runs else None, asked, stages)
     announce = program.announce

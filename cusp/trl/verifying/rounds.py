@@ -37,7 +37,7 @@ def stages(asked: Sequence[int], problems: int) -> list[int]:
 def rounds(
     step: int, earlier: Sequence[Earlier], order: VerifyOrder, problems: int, known: Known
 ) -> Rounds:
-    """Yield what to score until the test decides, the problems end or the budget is spent.
+    """Yield what to score until the test decides or is futile, the problems end or the budget is spent.
 
     `known` are scores of earlier checkpoints by hash, from the first problem on; new ones are added, so that a
     later verification scores only the weights of now. CannotVerify if the budget has no room for a stage.
@@ -62,7 +62,8 @@ def rounds(
                 have += yield Round(each.path, len(have), end)
         completions += cost
         compared = {each.step: known[each.sha256][:end] for each in earlier}
-        if sequential_test(now, compared, alpha=order.alpha).outcome != "undecided":
+        test = sequential_test(now, compared, alpha=order.alpha)
+        if test.outcome != "undecided" or test.futile:
             break
     found = {each.step: known[each.sha256][: len(now)] for each in earlier}
     return Scored({**found, step: now}, completions)

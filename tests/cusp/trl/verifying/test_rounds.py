@@ -72,10 +72,15 @@ def test_what_is_open_goes_through_all_stages_and_known_scores_are_not_asked_for
 
 
 def test_the_budget_ends_it_with_what_is_scored() -> None:
-    problems = Problems(lambda weights, place: place % 3 == 0)
+    problems = Problems(lambda weights, place: place % (4 if weights is None else 2) == 0)
     found = run(problems, order(budget=200, alpha=1e-12))
     assert found.completions == 192
     assert len(found.scores[87]) == 64
+
+
+def test_it_ends_where_more_problems_would_hardly_find_a_loss() -> None:
+    problems = Problems(lambda weights, place: place % 3 == 0)
+    assert run(problems, order(alpha=1e-12)).completions == 96
 
 
 def test_a_budget_without_room_for_the_first_stage_is_a_sentence() -> None:
