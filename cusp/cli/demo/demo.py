@@ -18,6 +18,7 @@ from cusp.cli.demo.processes import Child, Children, Tail, free_port, last_lines
 from cusp.cli.demo.summary import print_summary, summarised
 from cusp.cli.support.output import console
 from cusp.cli.support.requirements import need
+from cusp.cli.train import REBUILD_BASE
 from cusp.client import Client, ClientError
 from cusp.errors import CuspError
 from cusp.ids import new_id
@@ -80,6 +81,10 @@ def demo(
         typer.Option(help="URL of a monitor that runs already, instead of starting one."),
     ] = None,
     directory: Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR).")] = None,
+    rebuild_base: Annotated[
+        bool,
+        typer.Option("--rebuild-base", help="Train the base model here, not take the shipped one."),
+    ] = False,
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe value.")
     ] = None,
@@ -97,7 +102,8 @@ def demo(
     given = replace(given, directory=home, url=monitor.rstrip("/") if monitor else given.url)
     if json_file is not None:
         _check_writable(json_file)
-    recipe = _recipe(seed, no_stop=no_stop, healthy=healthy, overrides=override or [])
+    changes = [*([REBUILD_BASE] if rebuild_base else []), *(override or [])]
+    recipe = _recipe(seed, no_stop=no_stop, healthy=healthy, overrides=changes)
     run_id = new_id()
     try:
         with ExitStack() as stack:
