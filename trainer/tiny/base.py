@@ -21,8 +21,6 @@ from trainer.recipe import TinyModel
 from trainer.tiny import shipped, tokenizer
 from trainer.tiny.base_training import Progress, make_base
 
-__all__ = ["base_model", "cache_key"]
-
 WEIGHTS = "model.safetensors"
 
 
