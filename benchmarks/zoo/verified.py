@@ -78,25 +78,28 @@ def replayed(case: Case, preset: str = "default", samples: int = 1) -> Verified:
         if "accuracy_reward" in metrics:
             accuracy[step] = metrics["accuracy_reward"]
         saved = [Saved(str(at), at, "", "") for at in scores if 0 < at <= step]
-        if asked is None and (asked := verify.due(verdict, looks, saved, accuracy, policy)):
+        if asked is None:
+            asked = verify.due(verdict, looks, saved, accuracy, policy, max_steps=case.last)
+        if asked is not None and (not looks or looks[-1].state != "pending"):
             first = step if first is None else first
             looks.append(verify.PastLook(asked.step, asked.evidence, "pending"))
-        by = None
         if asked is not None and step in scores:
             looks[-1] = tested(asked, step, scores, verify.scored(looks), samples)
+            refuted = looks[-1].state == "not_worse" and asked.suspected
             asked = None
-            if looks[-1].state == "worse":
-                by = "held-out scores"
-            elif looks[-1].state == "not_worse":
+            if refuted:
                 detector.accept()
                 continue
+        by = "held-out scores" if (worse := verify.decisive(looks, verdict)) else None
         t = verdict.transition
         if verdict.phase == "collapsed" or (
             t and t.state == "confirmed" and not verify.holds(verdict, looks, policy)
         ):
             by = by or "signals"
         if by is not None:
-            chosen = keep_best.best_scored(looks, saved) or (before(t, saved) if t else None)
+            chosen = keep_best.best_scored(worse or looks, saved) or (
+                before(t, saved) if t else None
+            )
             kept = chosen.step if chosen else min(case.report)
             dated = (t.step, t.low, t.high) if t else (step, step, step)
             cpu = time.process_time() - begin
@@ -124,7 +127,7 @@ def tested(
         new = {now: stage} | {step: max(0, stage - len(known.get(step, ()))) for step in found}
         completions = samples * sum(new.values())
         test = sequential_test(scores[now][:stage], found, alpha=look.alpha)
-        if test.outcome != "undecided":
+        if test.outcome != "undecided" or test.futile:
             break
     longest = {step: max(found[step], known.get(step, ()), key=len) for step in found}
     return verify.answered(look, test.outcome, now, longest, completions)
