@@ -166,13 +166,23 @@ def test_a_program_that_is_no_monitor_is_said_not_to_be_one(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("transition", "kept", "status"),
-    [({"step": 57}, 20, 0), (None, None, 3), ({"step": 57}, None, 3), (None, 20, 3)],
+    ("transition", "kept", "error", "status"),
+    [
+        ({"step": 57}, 20, None, 0),
+        (None, None, None, 3),
+        ({"step": 57}, None, None, 3),
+        (None, 20, None, 3),
+        ({"step": 57}, 20, "the worker was gone", 4),
+    ],
 )
 def test_the_exit_status_says_what_happened(
-    transition: object, kept: int | None, status: int
+    transition: object, kept: int | None, error: str | None, status: int
 ) -> None:
-    result = {"transition": transition, "kept_checkpoint_step": kept}
+    result = {
+        "transition": transition,
+        "kept_checkpoint_step": kept,
+        "evaluation_error": error,
+    }
     assert demo_command.exit_status(result) == status
 
 
