@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from cusp.metrics import canonical, finite_only
 from cusp.process import excepthook, file_lock, forks
 from cusp.protocol.fields import MAX_STEP
 from cusp.protocol.messages import Command
-from cusp.protocol.run import RunStart
+from cusp.protocol.run import By, RunStart
 from cusp.run_config import text_of
 from cusp.transport import neighbours
 from cusp.transport.attempt import Attempt, load_leftover
@@ -35,6 +35,7 @@ from cusp.transport.spool import Spool
 log = logging.getLogger("cusp")
 
 FinalStatus = Literal["finished", "failed", "stopped"]
+_TOO_LATE = "the training ended before it could be carried out"
 
 
 class Run:
@@ -59,6 +60,7 @@ class Run:
         self.commands: dict[str, Command] = {}
         self._handled: set[str] = set()
         self._agreed: set[str] = set()
+        self._pinned_for: dict[str, list[int]] = {}  # steps pinned, by `verify` command
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock else []
         self._root_given = root is not None
@@ -204,6 +206,34 @@ class Run:
             found = [c for c in self.commands.values() if c.command_id not in self._handled]
         return sorted(found, key=lambda command: command.command_id)
 
+    def to_verify(self) -> list[tuple[Command, dict[int, Path]]]:
+        """Return the open `verify` commands whose checkpoints are pinned, with the folder of each by step."""
+        ready = [c for c in self.open_commands() if c.command_id in self._pinned_for]
+        kept = self.kept_steps
+        steps = [(command, self._pinned_for[command.command_id]) for command in ready]
+        return [
+            (command, {step: kept[step] for step in of if step in kept}) for command, of in steps
+        ]
+
+    def verified(
+        self,
+        command: Command,
+        step: int,
+        scores: Mapping[int, Sequence[float | None]],
+        *,
+        by: By,
+        completions: int,
+        seconds: float,
+    ) -> None:
+        """Send the held-out scores by step that a `verify` command asked for, and acknowledge it as done."""
+        if self._is_foreign():
+            return
+        named = {str(of): list(values) for of, values in scores.items()}
+        message = {"kind": "verification", "command_id": command.command_id, "step": step}
+        cost = {"completions": completions, "seconds": round(seconds, 3)}
+        self._send({**message, "by": by, "scores": named, **cost})
+        self.acknowledge(command, "done", step=step)
+
     def should_stop(self) -> bool:
         """Return whether a stop command is open; `finish()` acknowledges it."""
         return any(command.kind == "stop" for command in self.open_commands())
@@ -248,12 +278,16 @@ class Run:
         reached = last if last >= 0 else None
         try:
             for command in self.open_commands():
-                self.keep(command.steps)
+                if command.kind in ("stop", "keep", "save"):
+                    self.keep(command.steps)
             if self.should_stop():
                 self._shelf.pin_last()
             self._shelf.look_around()
             self.settle()
             for command in self.open_commands():
+                if command.kind in ("verify", "release"):
+                    self.acknowledge(command, "refused", reason=_TOO_LATE, step=reached)
+                    continue
                 self.acknowledge(command, "done", step=reached)
                 status = "stopped" if command.kind == "stop" and status == "finished" else status
                 reason = reason or command.reason or None
@@ -408,10 +442,26 @@ class Run:
         self._send({"kind": "ack", "command_id": command.command_id, "state": "delivered"})
         if command.kind == "keep":
             self._shelf.pin_all(command.steps, partial(self._kept, command))
+        elif command.kind == "verify":
+            self._shelf.pin_all(command.steps, partial(self._ready, command), for_now=True)
+        elif command.kind == "release":
+            self._shelf.release(command.steps, partial(self._released, command))
 
     def _kept(self, command: Command, missing: list[int]) -> None:
         if missing:
             reason = f"no complete checkpoint of step {missing[0]} on this box"
+            self.acknowledge(command, "refused", reason=reason)
+        else:
+            self.acknowledge(command, "done")
+
+    def _ready(self, command: Command, missing: list[int]) -> None:
+        self._pinned_for[command.command_id] = [s for s in command.steps if s not in missing]
+
+    def _released(self, command: Command, kept: list[int]) -> None:
+        if kept:
+            reason = (
+                f"step {kept[0]} stays kept: the training asked for it, or it cannot be deleted"
+            )
             self.acknowledge(command, "refused", reason=reason)
         else:
             self.acknowledge(command, "done")

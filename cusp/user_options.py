@@ -28,6 +28,13 @@ def checked_policy(policy: Policy | str | None) -> Policy | None:
     return Policy(action=policy)  # type: ignore[arg-type]
 
 
+def checked_evaluate(evaluate: Any) -> Any:
+    """Return the function or None; OptionError for anything that cannot be called."""
+    if evaluate is not None and not callable(evaluate):
+        raise OptionError(f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path")
+    return evaluate
+
+
 def checked_run(project: Any, name: Any, tags: Any, config: Any, metadata: Any) -> dict[str, Any]:
     """Return the arguments as a dict; OptionError for one of a wrong type."""
     for what, text in (("project", project), ("name", name)):

@@ -22,7 +22,7 @@ from cusp.errors import CuspError, disk_full, print_error
 from cusp.ids import is_id, new_id
 from cusp.process import excepthook, parent
 from cusp.process.machine import usable
-from cusp.protocol.run import RunMetadata
+from cusp.protocol.run import By, RunMetadata
 from cusp.run_config import RECIPE_FILE
 from trainer import launch
 from trainer.recipe import Recipe
@@ -56,6 +56,7 @@ def train(
     from transformers.trainer_callback import PrinterCallback
 
     from trainer.evaluation.adapters import check_resumable
+    from trainer.evaluation.selection_set import verifier_of
     from trainer.training.callbacks import ProgressCallback, SampleCallback, StopAtStep
     from trainer.training.data import training_set
     from trainer.training.data_order import go_on
@@ -88,18 +89,17 @@ def train(
     if start is not None:  # transformers would silently ignore an adapter that does not fit
         check_resumable(trainer.model, start)
 
-    run = announce(recipe, root, run_id, trainer) if run_id and first else None
+    verifier = verifier_of(recipe, trainer, tokenizer, lambda: ending.asked)
+    run = announce(recipe, root, run_id, trainer, verifier.by(None)) if run_id and first else None
     if first:  # only after announcing, which excludes other trainings of this run
         root.mkdir(parents=True, exist_ok=True)
         write_recipe(recipe, root / RECIPE_FILE)
     ending = EndWhenAsked(run)
-    if run_id:
-        samples.run = run
-        trainer.add_callback(samples)
-        trainer.add_callback(ending)  # before the next callback, which would report `finished`
-        trainer.add_callback(cusp.CuspCallback(run=run))
-    for callback in callbacks:
-        trainer.add_callback(callback)
+    samples.run = run
+    # `ending` before the last one, which would report `finished`.
+    watching = [samples, ending, watching_callback(trainer, run, verifier)] if run_id else []
+    for added in (*watching, *callbacks):
+        trainer.add_callback(added)
 
     if start is not None:
         go_on(trainer, start)
@@ -112,7 +112,15 @@ def train(
         raise
     finally:
         ending.listen_no_more()
+        verifier.close()
     return int(trainer.state.global_step)
+
+
+def watching_callback(trainer: Any, run: cusp.Run | None, verifier: Any) -> cusp.CuspCallback:
+    """Return the callback that streams a training as `run` and verifies in it."""
+    callback = cusp.CuspCallback(run=run, verifier=verifier)
+    callback.reading.batches_of(trainer)
+    return callback
 
 
 def grpo_trainer(
@@ -154,7 +162,9 @@ def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, An
     }
 
 
-def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
+def announce(
+    recipe: Recipe, root: Path, run_id: str, trainer: Any, verifies: By | None
+) -> cusp.Run:
     """Return the attempt under which this training is streamed."""
     run = cusp.init(
         recipe.run.project,
@@ -162,7 +172,7 @@ def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
         recipe.model_dump(mode="json"),
         run_id=run_id,
         policy=recipe.run.policy,
-        metadata=run_metadata(recipe, trainer),
+        metadata=run_metadata(recipe, trainer, verifies),
         root=root,
         tags=list(recipe.run.tags),
         must_own=True,
@@ -172,7 +182,7 @@ def announce(recipe: Recipe, root: Path, run_id: str, trainer: Any) -> cusp.Run:
     return run
 
 
-def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
+def run_metadata(recipe: Recipe, trainer: Any, verifies: By | None) -> RunMetadata:
     """Return the metadata for the detector and the cost figures."""
     from cusp.trl.arguments import described
     from trainer.training.rewards import reward_specs
@@ -182,6 +192,7 @@ def run_metadata(recipe: Recipe, trainer: Any) -> RunMetadata:
         gpu_hourly_usd=recipe.run.gpu_hourly_usd,
         recipe=True,
         evaluable=recipe.evaluation is not None,
+        verifies=verifies,
     )
     # The trainer's own state holds defaults until the training begins.
     state = SimpleNamespace(max_steps=recipe.last_step)

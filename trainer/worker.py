@@ -3,7 +3,7 @@
     CUSP_URL=http://monitor:8787 CUSP_TOKEN=... python -m trainer.worker
 
 `evaluate` jobs score a run's checkpoints (`jobs/evaluate.py`), `train` jobs resume a training
-(`jobs/train.py`).
+(`jobs/train.py`), `verify` jobs compare the newest checkpoint with earlier ones (`jobs/verify.py`).
 """
 
 import argparse
@@ -29,9 +29,10 @@ from trainer.jobs.evaluate import evaluate_run
 from trainer.jobs.run_folder import has_folder
 from trainer.jobs.sweep import Sweep
 from trainer.jobs.train import resume_training
+from trainer.jobs.verify import verify_run
 from trainer.train import silence_libraries
 
-KINDS = ("evaluate", "train")
+KINDS = ("evaluate", "train", "verify")
 Say = Callable[[str], None]
 
 
@@ -63,16 +64,17 @@ class Worker:
 
     def _claimed(self) -> Job | None:
         """Claim a job of a run whose folder is on this box, or None; other jobs are left to other boxes."""
-        waiting = [(job, run) for job, kind, run in self.monitor.waiting() if kind in KINDS]
-        here = {run for _, run in waiting if has_folder(self.directory, run)}
-        for job, run in waiting:
+        waiting = [one for one in self.monitor.waiting() if one[1] in KINDS]
+        here = {run for _, _, run in waiting if has_folder(self.directory, run)}
+        for job, _, run in waiting:
             if run not in here and job not in self._left:
                 self._left.add(job)
                 self.say(
                     f"job {job} waits: run {run} is not in {self.directory / 'runs'};"
                     " start a worker on the box that trained it, or set CUSP_DIR"
                 )
-        return self.monitor.claim(self.name, KINDS, sorted(here)) if here else None
+        kinds = {kind for _, kind, run in waiting if run in here}  # an older monitor knows not all
+        return self.monitor.claim(self.name, sorted(kinds), sorted(here)) if here else None
 
     def do(self, job: Job) -> bool:
         """Run one job; return whether it was ended here (a lost one is dropped)."""
@@ -102,6 +104,8 @@ class Worker:
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
         if job.kind == "train":
             return resume_training(self.directory, job, heartbeat, self.say)
+        if job.kind == "verify":
+            return verify_run(self.monitor, self.directory, job, heartbeat, self.say)
         return {"comparison": evaluate_run(self.monitor, self.directory, job, heartbeat, self.say)}
 
 

@@ -58,6 +58,13 @@ def pin(path: Path, into: Path) -> Path:
     return target
 
 
+def let_go(path: Path) -> None:
+    """Delete a pinned copy. It is renamed first, so that a crash never leaves half of one under its name."""
+    gone = path.with_name(f".{path.name}.gone.{os.getpid()}")
+    path.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def of_run(root: Path, run_id: str) -> list[tuple[Manifest, Path]]:
     """Return the manifests and paths of a run's kept checkpoints, by step."""
     found = paths.found_in(folder(root, run_id))

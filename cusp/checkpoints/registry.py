@@ -63,8 +63,11 @@ class CheckpointRegistry:
         self._leaving: dict[int, float] = {}  # monotonic time of eviction by step
         self._holds = False
         self._weights_missed = False
+        self._asked: set[int] = set()  # steps that this training itself asked to keep
         self._keeper = BackgroundThread()
-        self.kept_last: LocalCheckpoint | None = None
+        self._kept_in_order: dict[
+            int, Path
+        ] = {}  # by step, without those pinned for a verification
         self.saved_last: LocalCheckpoint | None = None
 
     def hold(self) -> None:
@@ -91,16 +94,34 @@ class CheckpointRegistry:
         self._keeper.submit(partial(self._register, path, step, part, saved))
 
     def pin(self, step: int) -> None:
-        """Pin the checkpoint of a step and announce it."""
+        """Pin the checkpoint of a step for good and announce it."""
+        self._asked.add(step)
         self._keeper.submit(partial(self._pin, step))
 
     def pin_last(self) -> None:
         """Pin the newest checkpoint if none was kept before, so that a stopped run keeps one."""
         self._keeper.submit(self._pin_last)
 
-    def pin_all(self, steps: list[int], then: Callable[[list[int]], None]) -> None:
-        """Pin the checkpoints of these steps, then call `then` with the steps that could not be pinned."""
-        self._keeper.submit(lambda: then([step for step in steps if not self._pin(step)]))
+    def pin_all(
+        self, steps: list[int], then: Callable[[list[int]], None], *, for_now: bool = False
+    ) -> None:
+        """Pin the checkpoints of these steps, then call `then` with the steps that could not be pinned.
+
+        With `for_now` (until a verification has its outcome) they do not count as kept last.
+        """
+
+        def work() -> None:
+            then([step for step in steps if not self._pin(step, for_now=for_now)])
+
+        self._keeper.submit(work)
+
+    def release(self, steps: list[int], then: Callable[[list[int]], None]) -> None:
+        """Delete the pinned copies of these steps, then call `then` with the steps that stay pinned.
+
+        Those that this training itself asked to keep stay. What is left of each is announced: another copy
+        as present, or that it is missing.
+        """
+        self._keeper.submit(lambda: then([step for step in steps if not self._release(step)]))
 
     def settle(self, timeout_s: float) -> bool:
         """Wait for the queued work; return whether it was done within the time."""
@@ -114,6 +135,12 @@ class CheckpointRegistry:
         """Delete the evicted checkpoints and end the background thread."""
         self._keeper.submit(partial(self._let_go, 0.0))
         self._keeper.close()
+
+    @property
+    def kept_last(self) -> LocalCheckpoint | None:
+        """The checkpoint that was kept last and not let go, or None."""
+        last = next(reversed(list(self._kept_in_order.items())), None)
+        return LocalCheckpoint(*last) if last is not None else None
 
     @property
     def _roots(self) -> list[Path]:
@@ -309,7 +336,7 @@ class CheckpointRegistry:
             rotation.drop(self._held, step)
         self._announce(record.manifest, record.path, state)
 
-    def _pin(self, step: int) -> bool:
+    def _pin(self, step: int, *, for_now: bool = False) -> bool:
         why, done = "no checkpoint of it is here", False
         for _ in range(2):  # the trainer may delete it meanwhile; the held copy remains
             self._look_around()
@@ -323,12 +350,31 @@ class CheckpointRegistry:
                         self._lost(record.manifest, record.path)
                     continue
                 self._know(record.manifest, target, "pinned")
-                self.kept_last = LocalCheckpoint(step, target)
+                if not for_now:
+                    self._kept_in_order.pop(step, None)
+                    self._kept_in_order[step] = target
                 done = True
             if done:
                 return True
         log.warning("Cusp could not keep the checkpoint of step %s: %s", step, why)
         return False
+
+    def _release(self, step: int) -> bool:
+        if step in self._asked:
+            return False
+        for record in [each for each in self._known.values() if each.manifest.step == step]:
+            left: Record | None = record
+            while left is not None and self._state(left.path) == "pinned":  # one for each root
+                try:
+                    pinning.let_go(left.path)
+                except OSError as error:
+                    log.warning("Cusp could not delete %s: %s", left.path, error)
+                    return False
+                self._lost(left.manifest, left.path)
+                left = self._known.get(record.manifest.checkpoint_id)
+        self.kept.pop(step, None)
+        self._kept_in_order.pop(step, None)
+        return True
 
     def _pin_last(self) -> None:
         if self.kept_last is None and self.saved_last is not None:

@@ -27,6 +27,9 @@ class RewardSpec(Wire):
     graded: StrictBool = False
 
 
+By = Literal["training", "function"]  # who scores held-out problems for a verification
+
+
 class Policy(Wire):
     """What the monitor may do by itself.
 
@@ -72,7 +75,7 @@ class RunMetadata(Wire):
     model_parameters: Step | None = None
     recipe: StrictBool | None = None
     evaluable: StrictBool | None = None
-    verifies: Literal["training", "function"] | None = None
+    verifies: By | None = None
 
 
 class RunStart(Wire):

@@ -39,7 +39,7 @@ _BY_SERIES = {series: role for role, series in SERIES.items()}
 _FUNCTIONS = frozenset({"reward", "rewards", "reward_func", "reward_funcs", "reward_components"})
 _APART = _set("eval evals evaluation val valid validation test testing dev heldout")
 _NO_SPACE = _set(
-    "profiling profile timing timings time perf performance system gradients parameters memory"
+    "profiling profile timing timings time perf performance system gradients parameters memory cusp"
 )
 _MEAN = frozenset({"mean", "avg", "average"})
 _SPREAD = _set(
@@ -120,7 +120,7 @@ def function_of(key: str) -> str | None:
 
 
 def is_apart(key: str) -> bool:
-    """Return whether the key is not a training mean: evaluation, spread, extreme or profiling time.
+    """Return whether the key is not a training mean: evaluation, spread, extreme, profiling time, a sum of ours.
 
     >>> [is_apart(key) for key in ("eval_rewards/format/mean", "reward_std", "rewards/x/std", "val/acc")]
     [True, True, True, True]

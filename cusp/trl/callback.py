@@ -1,7 +1,7 @@
 """`CuspCallback` for transformers and TRL trainers, on any number of ranks.
 
 Rank 0 talks to the monitor. A stop on rank 0 alone would hang the others, so at the end of every step rank 0
-broadcasts its orders as one small integer, and all ranks act in the same step.
+broadcasts its orders as one small integer (`orders.py`), and all ranks act in the same step.
 """
 
 import logging
@@ -19,22 +19,18 @@ from cusp.checkpoints.lineage import Lineage
 from cusp.errors import CuspError
 from cusp.process import excepthook
 from cusp.process.harmless import harmless
-from cusp.protocol.messages import Command
 from cusp.protocol.run import Policy, RunMetadata
 from cusp.run import Run
 from cusp.start import init
-from cusp.trl import train_call
+from cusp.trl import orders, train_call
 from cusp.trl.arguments import described, warnings_on
 from cusp.trl.attendance import Attendance, distributed
+from cusp.trl.orders import Orders
+from cusp.trl.scores import Evaluate
 from cusp.trl.trainer_reading import TrainerReading
+from cusp.trl.verifying.verifier import CommandVerifier
 
 log = logging.getLogger("cusp")
-
-_SAVE, _STOP, _STOP_AFTER_SAVE = 1, 2, 4
-_NOT_TOGETHER = (
-    "Cusp is not attached in every process of this training, so it cannot stop it or have it save: the"
-    " others would wait for ever. Attach it in all of them (without `if rank == 0`)."
-)
 
 
 class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
@@ -43,7 +39,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     Metrics, checkpoints and commands need no arguments; `project`, `name`, `policy` (or one of its actions),
     `config`, `tags`, `roles` and `metadata` (reward ranges, prices) add information that the trainer does not
     have. With `hold` the weights of checkpoints that `save_total_limit` deletes are held for a while
-    (docs/reference/retention.md). `cusp.watch(trainer)` creates one that also reads the trainer.
+    (docs/reference/retention.md). `evaluate(path)` returns a score from 0 to 1 for each of the same held-out
+    problems; it is called when the monitor has a suspicion to verify, which blocks the training, and at its
+    end. `cusp.watch(trainer)` creates a callback that also reads the trainer.
     """
 
     def __init__(
@@ -58,9 +56,13 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         tags: list[str] | None = None,
         run: Run | None = None,
         hold: bool = True,
+        evaluate: Evaluate | None = None,
+        verifier: CommandVerifier | None = None,
     ) -> None:
         self.run = run
         self.reading = TrainerReading(metadata or RunMetadata(), user_options.checked_roles(roles))
+        self.reading.evaluate = user_options.checked_evaluate(evaluate)
+        self._verifier = verifier or CommandVerifier()
         self._given: dict[str, Any] = {"project": project, "name": name, "tags": tags}
         self._given |= {"policy": user_options.checked_policy(policy), "config": config}
         self._hold = hold
@@ -68,8 +70,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._idle = False
         self._unregistered: int | None = None
         self._stop_after_save = False
-        self._proposed: list[Command] = []
-        self._agreed: set[str] = set()
+        self._orders = Orders()
         self._call: object | None = None  # the call of `train()` that the run is recorded for
         self._used = False
         train_call.watch()
@@ -83,7 +84,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         **kwargs: Any,
     ) -> None:
         """Announce the attempt, from rank 0; on an error the training goes on without Cusp."""
-        self._stop_after_save, self._proposed, self._agreed = False, [], set()
+        self._stop_after_save, self._orders = False, Orders()
+        self._verifier.begin()
         self._unregistered = self._attendance = None
         self.reading.begin()
         self._idle = _another_watches(self, state)
@@ -108,16 +110,19 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if self._idle:
             return
         self._register_late(args)
-        orders = self._agree(self._orders(), args)
-        if orders & _SAVE:
+        agreed = self._agreed(args)
+        if agreed & (orders.SAVE | orders.STOP | orders.VERIFY_SAVED):
             control.should_save = True
-        if orders & _STOP_AFTER_SAVE:
+        if agreed & orders.STOP_AFTER_SAVE:
             self._stop_after_save = True
-        if orders & _STOP:
-            control.should_save = True
+        if agreed & orders.STOP:
             control.should_training_stop = True
-        if orders and self.run is not None:
-            self._acknowledge_agreement(self.run, state.global_step)
+        if agreed and self.run is not None:
+            self._orders.acknowledge(self.run, state.global_step)
+        if agreed & orders.VERIFY:
+            self._verifier.at_step(self.run, state.global_step)
+        if agreed & orders.VERIFY_SAVED:
+            self._verifier.await_save()
 
     @harmless(None)
     def on_log(
@@ -131,7 +136,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         """Stream the metrics of this step, but not the summary at the end of a training."""
         if self._idle or self.run is None or not logs or "train_runtime" in logs:
             return
-        self.run.log(logs, state.global_step)
+        self.run.log({**logs, **self.reading.sums(logs)}, state.global_step)
         self.reading.point(self.run, logs, state.global_step)
 
     def on_save(
@@ -148,6 +153,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self._unregistered = state.global_step
         elif self.run is not None:
             self._saved(self.run, args, state.global_step)
+        saved = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        self._verifier.at_save(self.run, state.global_step, saved, self.reading.evaluate)
 
     @harmless(None)
     def on_train_end(
@@ -158,7 +165,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             return
         self._register_late(args)
         stopped = next((c for c in self.run.open_commands() if c.kind == "stop"), None)
-        if stopped and stopped.command_id not in self._agreed:
+        if stopped and stopped.command_id not in self._orders.agreed:
             reason = f"the training had already ended at step {state.global_step}"
             self.run.keep(stopped.steps)
             self.run.settle()
@@ -184,6 +191,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if self.run is None or self.run.finished:  # the same callback may serve several trainings
             metadata = described(args, state, model, self.reading.known(), dataloader)
             given = {**self._given, "name": self._given["name"] or _run_name(args)}
+            if metadata.verifies is None:
+                by = self._verifier.by(self.reading.evaluate)
+                metadata = metadata.model_copy(update={"verifies": by})
             if given["config"] is None:
                 given["config"] = args.to_sanitized_dict()
             goes_on = lineage.recorded(state.stateful_callbacks) if state.global_step > 0 else None
@@ -251,7 +261,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     def _saved(self, run: Run, args: TrainingArguments, step: int) -> None:
         run.checkpoint(Path(args.output_dir) / f"checkpoint-{step}", step)
         for command in run.open_commands():
-            if command.kind == "save" and command.command_id in self._agreed:
+            if command.kind == "save" and command.command_id in self._orders.agreed:
                 run.acknowledge(command, "done", step=step)
 
     def _register_late(self, args: TrainingArguments) -> None:
@@ -260,47 +270,14 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             step, self._unregistered = self._unregistered, None
             self._saved(self.run, args, step)
 
-    @harmless(0)
-    def _orders(self) -> int:
-        """Return the monitor's orders to rank 0 since the last step, as bits; 0 on every other rank."""
-        known = self.run.open_commands() if self.run is not None else []
-        self._proposed = [c for c in known if _bit(c) and c.command_id not in self._agreed]
-        orders = 0
-        for command in self._proposed:
-            orders |= _bit(command)
-        return orders
-
-    def _agree(self, orders: int, args: TrainingArguments) -> int:
-        """Return rank 0's orders on every rank: one broadcast of one integer."""
-        if not distributed():
-            return orders
+    def _agreed(self, args: TrainingArguments) -> int:
+        """Return rank 0's orders of this step on every rank, as bits; 0 where not all ranks can agree."""
+        verification = self._verifier.proposed(self.run, self.reading.evaluate)
+        proposed = self._orders.propose(self.run, verification)
         if not self._together():
-            self._refuse()
+            self._orders.refuse(self.run)
             return 0
-        shared = torch.tensor([orders], dtype=torch.int32, device=args.device)
-        torch.distributed.broadcast(shared, src=0)
-        return int(shared.item())
-
-    def _refuse(self) -> None:
-        """Refuse commands that need all ranks; keep the checkpoints that can be kept."""
-        for command in self._proposed:
-            if self.run is not None:
-                self.run.keep(command.steps)
-                self.run.acknowledge(command, "refused", reason=_NOT_TOGETHER)
-
-    @harmless(None)
-    def _acknowledge_agreement(self, run: Run, step: int) -> None:
-        for command in self._proposed:
-            self._agreed.add(command.command_id)
-            run.acknowledge(command, "agreed", step=step)
-
-
-def _bit(command: Command) -> int:
-    if command.kind == "save":
-        return _SAVE
-    if command.kind == "stop":
-        return _STOP_AFTER_SAVE if command.mode == "after_save" else _STOP
-    return 0
+        return self._orders.shared(proposed, args.device)
 
 
 def _another_watches(callback: CuspCallback, state: TrainerState) -> bool:

@@ -1,6 +1,7 @@
-"""Calls the user's `evaluate` on the kept and the last checkpoint after the training."""
+"""Calls the user's `evaluate` on a checkpoint: when a verification asks for it, and after the training."""
 
 import logging
+import numbers
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from cusp import terminal
 from cusp.checkpoints.registry import LocalCheckpoint
 from cusp.errors import CuspError
+from cusp.protocol.fields import MAX_PROBLEMS
 
 log = logging.getLogger("cusp")
 
@@ -21,7 +23,7 @@ class NotScores(CuspError, ValueError):
 def scores(
     evaluate: Evaluate, kept: LocalCheckpoint | None, last: LocalCheckpoint | None, world_size: int
 ) -> dict[int, list[float]]:
-    """Return {step: a score of 0 or 1 for each problem} of the two checkpoints, and print the means.
+    """Return {step: a score in [0, 1] for each problem} of the two checkpoints, and print the means.
 
     Nothing is sent to the monitor. With several processes `evaluate` is not called: the others would go on,
     and their next collective would wait for this process until it times out.
@@ -35,7 +37,7 @@ def scores(
     found = {}
     for place in {one.step: one for one in (kept, last) if one is not None}.values():
         try:
-            found[place.step] = _checked(evaluate(place.path))
+            found[place.step] = checked(evaluate(place.path))
         except Exception as error:
             log.error("evaluate(%r) failed: %s", str(place.path), error, exc_info=error)
     for step, values in sorted(found.items()):
@@ -46,8 +48,23 @@ def scores(
     return found
 
 
-def _checked(values: Any) -> list[float]:
-    found = [float(value) for value in values]
-    if not found or any(value not in (0.0, 1.0) for value in found):
-        raise NotScores(f"it must return a 0 or 1 for each problem, not {values!r:.80}")
-    return found
+def checked(values: Any) -> list[float]:
+    """Return the scores as numbers; NotScores for anything but a list of numbers in [0, 1].
+
+    A tuple, an array or a tensor of one dimension is taken as a list.
+
+    >>> checked([1, 0, 0.5])
+    [1.0, 0.0, 0.5]
+    """
+    given = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(given, list | tuple) or not given:
+        raise NotScores(f"it must return a list with a score for each problem, not {values!r:.80}")
+    if len(given) > MAX_PROBLEMS:
+        raise NotScores(f"it returned {len(given):,} scores; at most {MAX_PROBLEMS:,} are compared")
+    for place, value in enumerate(given):
+        if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
+            raise NotScores(
+                f"a score is a number from 0 to 1, such as 1 for right, and number {place} of its"
+                f" {len(given)} is {value!r:.80}"
+            )
+    return [float(value) for value in given]

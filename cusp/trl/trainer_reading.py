@@ -9,9 +9,12 @@ from cusp.process.harmless import harmless
 from cusp.protocol.messages import Command
 from cusp.protocol.run import RunMetadata
 from cusp.run import Run
+from cusp.trl.batch_sums import BatchSums
 from cusp.trl.reward_functions import rewards_read
 from cusp.trl.samples import Sampler
 from cusp.trl.scores import Evaluate, scores
+
+_NO_SUMS: Mapping[str, float] = {}
 
 
 class TrainerReading:
@@ -22,7 +25,8 @@ class TrainerReading:
         self._metadata = metadata.model_copy(update={"roles": dict(roles)}) if roles else metadata
         self._trainer: Callable[[], Any] = lambda: None
         self._sampler: Sampler | None = None
-        self._evaluate: Evaluate | None = None
+        self._sums: BatchSums | None = None
+        self.evaluate: Evaluate | None = None
         self._roles_said = False
 
     def of(
@@ -40,7 +44,12 @@ class TrainerReading:
         known = metadata or self._metadata
         self._metadata = known.model_copy(update={"roles": dict(roles)}) if roles else known
         self._sampler = Sampler(trainer, samples)
-        self._evaluate = evaluate or self._evaluate
+        self.batches_of(trainer)
+        self.evaluate = evaluate or self.evaluate
+
+    def batches_of(self, trainer: Any) -> None:
+        """Read the sums of each step off this trainer from now on (`batch_sums.py`)."""
+        self._sums = BatchSums(trainer)
 
     def known(self) -> RunMetadata:
         """Return the metadata known before the training begins: the user's, and the trainer's."""
@@ -50,6 +59,13 @@ class TrainerReading:
     def begin(self) -> None:
         """Reset for another training, of the same trainer or another."""
         self._roles_said = False
+
+    @harmless(_NO_SUMS)
+    def sums(self, logs: Mapping[str, object]) -> Mapping[str, float]:
+        """Return what else is known of the step: standard errors, and means without effects of the prompts."""
+        if self._sums is None or any(name.startswith("eval_") for name in logs):
+            return {}
+        return self._sums.of_step(logs)
 
     @harmless(None)
     def point(self, run: Run, logs: Mapping[str, object], step: int) -> None:
@@ -69,5 +85,5 @@ class TrainerReading:
             terminal.stopped(run, stop, state.global_step, state.max_steps)
         else:
             terminal.ended(run, state.global_step, state.max_steps, sent=sent)
-        if self._evaluate is not None:
-            self.scores = scores(self._evaluate, run.kept, run.last_checkpoint, world_size)
+        if self.evaluate is not None:
+            self.scores = scores(self.evaluate, run.kept, run.last_checkpoint, world_size)

@@ -58,8 +58,10 @@ def watch(
     Call it in every process, before `train()`. Reward functions, their weights and known ranges are read
     from the trainer. `roles` names the reward functions or logged keys of a role where the rules do not
     find them: `{"format": ["my_tags"]}`. `policy` is a `cusp.Policy` or one of "stop", "propose", "watch".
-    `evaluate(path)` returns a 0 or 1 for each problem; it is called on the kept and the last checkpoint
-    when a training of one process has ended, and its values stay in `.scores`. `samples` completions of a
+    `evaluate(path)` returns a score from 0 to 1 for each of the same held-out problems. It is called when the
+    monitor has a suspicion to verify, on the checkpoint saved then and on earlier ones, which blocks the
+    training, and on the kept and the last checkpoint when a training of one process has ended (its values stay
+    in `.scores`). `samples` completions of a
     logged step are sent, 0 for none. OptionError (a ValueError) for an invalid argument.
     """
     _check(trainer, samples, evaluate)
@@ -95,7 +97,4 @@ def _check(trainer: Any, samples: Any, evaluate: Any) -> None:
         raise user_options.OptionError(
             f"samples is {samples!r}; use a number from 0 to {MOST_A_STEP}"
         )
-    if evaluate is not None and not callable(evaluate):
-        raise user_options.OptionError(
-            f"evaluate is {evaluate!r:.80}; use a function of a checkpoint's path"
-        )
+    user_options.checked_evaluate(evaluate)

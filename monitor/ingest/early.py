@@ -9,7 +9,7 @@ from monitor.database.engine import Transaction
 from monitor.detector import Verdict
 from monitor.ingest.messages import BatchEffects, SeriesIds
 from monitor.ingest.portions import moments, verdict_at
-from monitor.policy import verify
+from monitor.policy import schedule
 from monitor.verdicts.encoding import from_json
 from monitor.verdicts.update import Followed
 
@@ -51,5 +51,5 @@ def may_look(run: Any, followed: Followed | None, touched: BatchEffects) -> bool
     """Return whether a verification may be due or have been answered, though nothing is suspected."""
     before, after = verdict_of(run), followed.verdict if followed else None
     reached = before.step if before else -1
-    crossed = after and verify.crosses(reached, after.step, run.metadata.get("max_steps"))
+    crossed = after and schedule.crosses(reached, after.step, run.metadata.get("max_steps"))
     return touched.answered or bool(crossed) or bool(followed and followed.worse)

@@ -7,29 +7,27 @@ weights of now alone.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 
 from cusp.protocol.run import Policy
-from cusp.verification.sequential import STAGES, Comparison, Outcome, Scores, alpha_of_look
+from cusp.verification.sequential import (
+    MOST_LOOKS,
+    STAGES,
+    Comparison,
+    Outcome,
+    Scores,
+    alpha_of_look,
+)
 from monitor.detector import Transition, Verdict
+from monitor.policy import schedule
 from monitor.policy.against import earlier, for_schedule, mean
 from monitor.policy.decide import Saved
 
-# Of a false `worse` in a whole run. What acts is two of them, unless the signals have confirmed: at most half of it.
-ALPHA = 0.12
-EARLIER = (
-    3  # checkpoints that the weights of now are compared with; a fourth gained nothing on the zoo
-)
+ALPHA = 0.05  # of a false `worse` in a run, shared alike by its looks; two of them act, or one and the signals
 AGAIN_STEPS = 20  # after an undecided look, times the looks in a row that were undecided
 AGAIN_GROWTH = 1.5  # of the evidence since an undecided look, after which weights of a few steps later are looked at
-ONCE_MORE_STEPS = (
-    10  # after `worse`: a dip heals, and on the zoo half of the healthy runs stopped were in one
-)
-SCHEDULE = (
-    0.5,
-    0.75,
-)  # of max_steps: what is never suspected is looked at, too (6 of 70 losing runs of the zoo)
-SCHEDULED_STAGES = STAGES[:2]
+ONCE_MORE_STEPS = 10  # after `worse`: of the zoo's healthy runs stopped, half were in a dip
 _SUSPECTED = frozenset(("turning", "past"))
 
 LookState = Literal["pending", "worse", "not_worse", "undecided", "unavailable", "superseded"]
@@ -41,7 +39,7 @@ class PastLook:
 
     `unavailable`: refused, expired or failed, of the attempt `attempt`. `superseded`: answered, of weights that a
     resumed attempt has left behind. `measured` is the step of the weights scored, `known` the scores of the earlier
-    checkpoints by step, `completions` those that were generated for it. `sure`: `worse` needs no second look.
+    checkpoints by step. `sure`: `worse` needs no second look. `number` is 0 for one that is not counted.
     """
 
     step: int
@@ -54,13 +52,15 @@ class PastLook:
     id: str = ""
     comparisons: tuple[Comparison, ...] = ()
     sure: bool = False
+    number: int = 1
 
 
 @dataclass(frozen=True)
 class Look:
     """A verification to ask for: look `number` of the run, with the error and completions it may take.
 
-    `suspected`: a transition is, which the outcome may refute.
+    `number` is 0 for one that is not counted (a person's, or a second one after `worse`); `suspected`: there is a
+    transition, which the outcome may refute.
     """
 
     number: int
@@ -99,9 +99,8 @@ def due(
         if decisive(looks, verdict) or at < _measured(last) + ONCE_MORE_STEPS:
             return None
         same = [one for one in saved if one.step in last.known]
-        return _look(
-            verdict, transition, looks, same, policy, at, STAGES, "once more after it was worse"
-        )
+        reason = "once more after it was worse"
+        return _look(verdict, transition, looks, same, policy, at, STAGES, reason, counted=False)
     if transition and verdict.phase in _SUSPECTED:
         if at <= transition.safe_step or not _wanted(verdict, looks):
             return None
@@ -113,15 +112,6 @@ def due(
     return _scheduled(verdict, looks, saved, accuracy, policy, at, max_steps)
 
 
-def crosses(before: int, after: int, max_steps: int | None) -> bool:
-    """Return whether the run passes a step at which a look is scheduled.
-
-    >>> crosses(99, 100, 200), crosses(100, 101, 200), crosses(1, 400, None)
-    (True, False, False)
-    """
-    return any(before < share * (max_steps or 0) <= after for share in SCHEDULE)
-
-
 def asked(
     verdict: Verdict | None,
     transition: Transition | None,
@@ -131,11 +121,16 @@ def asked(
     policy: Policy,
     now: int,
     reason: str,
+    *,
+    counted: bool = True,
 ) -> Look | None:
-    """Return a look at the weights of step `now`, as a person may ask for; None without a checkpoint or budget."""
+    """Return a look at the weights of step `now`; None without a checkpoint or budget.
+
+    A person's look is not `counted`: it has an error of its own.
+    """
     there = [one for one in saved if one.step < now]
     against = earlier(transition, there, accuracy, scored(looks))
-    return _look(verdict, transition, looks, against, policy, now, STAGES, reason)
+    return _look(verdict, transition, looks, against, policy, now, STAGES, reason, counted=counted)
 
 
 def _scheduled(
@@ -148,13 +143,12 @@ def _scheduled(
     max_steps: int | None,
 ) -> Look | None:
     """Return the look that is due at half and at three quarters of the run, if there was none since."""
-    marks = [share * (max_steps or 0) for share in SCHEDULE]
-    mark = max((one for one in marks if 0 < one <= verdict.step), default=None)
+    mark = schedule.mark(verdict.step, max_steps)
     if mark is None or any(one.step >= mark for one in looks if one.state != "superseded"):
         return None
     against = for_schedule([one for one in saved if one.step < now], accuracy, scored(looks), now)
     reason = f"scheduled at step {mark:.0f} of {max_steps}, without a suspicion"
-    return _look(verdict, None, looks, against, policy, now, SCHEDULED_STAGES, reason)
+    return _look(verdict, None, looks, against, policy, now, STAGES[:2], reason)
 
 
 def _look(
@@ -166,17 +160,19 @@ def _look(
     now: int,
     stages: Sequence[int],
     reason: str,
+    *,
+    counted: bool = True,
 ) -> Look | None:
     """Return the look with the error and the stages that are left to it; None if nothing is."""
     known = scored(looks)
     left = policy.verify_budget - sum(look.completions for look in looks)
     sets = 1 + sum(1 for one in against if one.step not in known)
     paid = tuple(stage for stage in stages if stage * sets <= left)
-    if not against or not paid:
+    number = 1 + counted_looks(looks) if counted else 0
+    if not against or not paid or number > MOST_LOOKS:
         return None
-    number = 1 + sum(look.state not in ("pending", "unavailable") for look in looks)
     step, evidence = (verdict.step, _evidence(verdict)) if verdict else (now, 0.0)
-    alpha, suspected = alpha_of_look(number, ALPHA), transition is not None
+    alpha, suspected = alpha_of_look(max(number, 1), ALPHA), transition is not None
     return Look(number, step, evidence, tuple(against), paid, alpha, left, reason, suspected)
 
 
@@ -184,7 +180,8 @@ def answered(
     look: Look, outcome: Outcome, measured: int, known: Mapping[int, Scores], completions: int
 ) -> PastLook:
     """Return the look once it is answered: weights of step `measured` against `known` scores of earlier ones."""
-    return PastLook(look.step, look.evidence, outcome, measured, completions, known)
+    number = look.number
+    return PastLook(look.step, look.evidence, outcome, measured, completions, known, number=number)
 
 
 def scored(looks: Iterable[PastLook]) -> dict[int, Scores]:
@@ -195,7 +192,8 @@ def scored(looks: Iterable[PastLook]) -> dict[int, Scores]:
 def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
     """Return whether a confirmed transition is not acted on, as a verification is under way or spoke against it.
 
-    One that cannot be verified (refused, expired, no budget left) is decided by the signals alone; a collapse always.
+    One that cannot be verified (refused, expired, no budget or look left) is decided by the signals alone; a collapse
+    always is.
     """
     if policy.verify == "off" or verdict.phase == "collapsed" or not looks:
         return False
@@ -203,7 +201,7 @@ def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
     if last.state in ("pending", "worse"):
         return True
     if last.state == "undecided":
-        return _affordable(looks, policy)
+        return _more(looks, policy)
     return last.state == "not_worse" and _refutes(last, verdict)
 
 
@@ -219,9 +217,9 @@ def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[Pas
         again = before and before.state == "worse" and _measured(before) < _measured(look)
         if look.state == "worse" and (look.sure or again):
             return answered[: number + 1]
-    transition = verdict.transition if verdict else None
-    confirmed = transition is not None and transition.state == "confirmed"
-    return answered if answered and answered[-1].state == "worse" and confirmed else ()
+    found = verdict.transition if verdict else None
+    sure = found is not None and found.state == "confirmed"
+    return answered if answered and answered[-1].state == "worse" and sure else ()
 
 
 def best(earlier: Mapping[int, Scores]) -> int:
@@ -287,13 +285,16 @@ def _refutes(look: PastLook, verdict: Verdict) -> bool:
 
 
 def _undecided(looks: Sequence[PastLook]) -> int:
-    count = 0
-    for look in reversed(looks):
-        if look.state != "undecided":
-            break
-        count += 1
-    return count
+    return sum(1 for _ in takewhile(lambda look: look.state == "undecided", reversed(looks)))
 
 
-def _affordable(looks: Sequence[PastLook], policy: Policy) -> bool:
+def counted_looks(looks: Iterable[PastLook]) -> int:
+    """Return how many looks have taken their share of the error."""
+    return sum(look.number > 0 and look.state not in ("pending", "unavailable") for look in looks)
+
+
+def _more(looks: Sequence[PastLook], policy: Policy) -> bool:
+    """Return whether another look can be had."""
+    if counted_looks(looks) >= MOST_LOOKS:
+        return False
     return policy.verify_budget - sum(look.completions for look in looks) >= STAGES[0]

@@ -27,6 +27,7 @@ def looks(rows: Sequence[Any], cuts: Mapping[int, int], now: float) -> list[Past
             id=row.id,
             comparisons=comparisons(row),
             sure=row.by == "eval",
+            number=row.number,
         )
         for row in rows
     ]

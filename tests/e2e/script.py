@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests.asking import AskingMonitor
 from tests.serving import Served
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,7 @@ Json = dict[str, Any]
 class Script:
     """The script as its own process, or processes."""
 
-    def __init__(self, served: Served, folder: Path, cache: Path) -> None:
+    def __init__(self, served: Served | AskingMonitor, folder: Path, cache: Path) -> None:
         (folder / "cache").symlink_to(cache)
         self.served, self.folder = served, folder
         self.environment = {"CUSP_URL": served.url, "CUSP_DIR": str(folder / "cusp")}

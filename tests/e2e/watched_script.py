@@ -2,13 +2,14 @@
 
 CUSP_URL=... python -m tests.e2e.watched_script FOLDER [how] [key=value ...]
 
-`how` says how Cusp is attached: watch (default), twice, callback, both, report_to,
-rank0 or rank1 (a callback on that one alone).
+`how` says how Cusp is attached: watch (default), twice, callback, both, report_to, evaluate (with a function that
+scores checkpoints), rank0 or rank1 (a callback on that one alone).
 """
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ def house_style(completions: list[Any], **columns: Any) -> list[float]:
     return [len(str(one)) / 100.0 for one in completions]
 
 
+def solved(path: Path) -> list[float]:
+    """Made-up scores of 40 problems: none with the checkpoint just saved, all with an earlier, pinned one."""
+    print(f"scores {path.name}", flush=True)
+    time.sleep(0.5)
+    return [float("pinned" in path.parts)] * 40
+
+
 def main(folder: str, how: str = "watch", *chosen: str) -> None:
     """Train, and print one JSON document of what the script sees afterwards."""
     arguments: dict[str, Any] = {"max_steps": 400, "save_steps": 5}
@@ -50,6 +58,8 @@ def main(folder: str, how: str = "watch", *chosen: str) -> None:
     if how in ("rank0", "rank1"):
         if how == f"rank{rank}":
             trainer.add_callback(cusp.CuspCallback())
+    elif how == "evaluate":
+        watched = cusp.watch(trainer, name="a script", evaluate=solved)
     elif how in ("watch", "twice", "both"):
         watched = cusp.watch(trainer, policy="propose", name="a script", tags=["told"])
         if how == "twice":

@@ -14,10 +14,15 @@ from cusp.checkpoints import manifest as manifest_checkpoints
 from cusp.checkpoints.manifest import CheckpointError
 from cusp.ids import new_id
 from tests.waiting import wait_until
+from trainer.evaluation.evaluate import rows_of
+from trainer.evaluation.generate_transformers import with_adapter
+from trainer.evaluation.selection_set import selection_set
 from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient
 from trainer.jobs.run_folder import verified
 from trainer.recipe import Recipe
 from trainer.train import train
+from trainer.training.model import load_base
+from trainer.verifiers import BoxedInteger
 from trainer.worker import Worker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and peft, not ours
@@ -163,6 +168,52 @@ def test_a_job_done_twice_posts_the_same_evaluations_without_scoring_again(
     )
     worker(monitor, cusp_dir, []).work(once=True)
     assert monitor.posted("/evaluations")[len(before) :] == before
+
+
+def verify_job(run_id: str, root: Path, **more: Any) -> dict[str, Any]:
+    """The newest checkpoint, of step 4, against that of step 2."""
+    candidates = job(run_id, root, (2, 4))["payload"]["candidates"]
+    payload = {"verification_id": new_id(), "step": 4, "candidates": candidates, **more}
+    order = {"stages": [4, 8], "alpha": 0.01, "budget": 1_000, **payload}
+    return {**job(run_id, root), "kind": "verify", "payload": order}
+
+
+def test_a_verification_scores_the_same_problems_of_each_checkpoint_and_only_once(
+    monitor: Monitor, trained: tuple[str, Path], small: Callable[..., Recipe], cusp_dir: Path
+) -> None:
+    monitor.jobs += [verify_job(*trained), verify_job(*trained, stages=[8], alpha=1e-9)]
+    assert worker(monitor, cusp_dir, []).work(exit_when_idle=True) == 2
+    first, second = [body["result"] for body in monitor.posted("/finish")]
+    assert set(first["scores"]) == set(second["scores"]) == {"2", "4"}
+    assert len(second["scores"]["4"]) == len(second["scores"]["2"]) == 8
+    done = len(first["scores"]["4"])
+    assert all(second["scores"][step][:done] == first["scores"][step] for step in ("2", "4"))
+    assert (first["completions"], second["completions"]) == (2 * done, 16 - 2 * done)
+    assert first["seconds"] > 0
+
+    base, tokenizer = load_base(small(), cusp_dir / "cache", lambda _: None)
+    model = with_adapter(base, trained[1] / "checkpoint-2")
+    task = selection_set(small())
+    alone, _ = rows_of(model, tokenizer, task, BoxedInteger(), seed=small().seed)
+    assert [row[2] for row in alone] == second["scores"]["2"]
+
+
+def test_a_verification_goes_on_without_a_changed_checkpoint_and_not_without_an_earlier_one(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path
+) -> None:
+    run_id, root = trained
+    order = verify_job(run_id, root)
+    gone = {**order["payload"]["candidates"][0], "step": 3, "sha256": "0" * 64}
+    three = [*order["payload"]["candidates"], gone]
+    monitor.jobs += [
+        {**order, "payload": {**order["payload"], "candidates": three}},
+        {**order, "payload": {**order["payload"], "candidates": three[1:]}},
+    ]
+    worker(monitor, cusp_dir, []).work(exit_when_idle=True)
+    whole, alone = monitor.posted("/finish")
+    assert set(whole["result"]["scores"]) == {"2", "4"}
+    assert alone["state"] == "failed"
+    assert "too few are whole on this box to compare step 4 with an earlier one" in alone["error"]
 
 
 def test_a_changed_checkpoint_is_left_out_and_named(

@@ -51,6 +51,20 @@ def evaluate(
     progress: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
     """Return the scores of a model on a task; equal arguments give equal rows."""
+    rows, completions = rows_of(model, tokenizer, task, verifier, seed=seed, progress=progress)
+    return summary(task, rows, completions)
+
+
+def rows_of(
+    model: Any,
+    tokenizer: Any,
+    task: TaskSpec,
+    verifier: Verifier,
+    *,
+    seed: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[list[Row], list[Completion]]:
+    """Return a row and a completion for each sample of each problem of a task, in order."""
     samples = range(task.sampling.samples_per_problem)
     asked = [(problem, sample) for problem in task.problems for sample in samples]
     prompts = {
@@ -72,7 +86,7 @@ def evaluate(
             asked, requests, completions, scores, strict=True
         )
     ]
-    return summary(task, rows, completions)
+    return rows, completions
 
 
 def summary(task: TaskSpec, rows: Sequence[Row], completions: Sequence[Completion]) -> Evaluation:

@@ -59,7 +59,7 @@ def with_adapter(base: Any, path: Path, base_id: str | None = None) -> Any:
     return model.merge_and_unload() if base.dtype == torch.float32 else model
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: what a model caches in it would not train any more
 def generate(
     model: Any,
     tokenizer: Any,
@@ -91,6 +91,7 @@ def _batch(
         attention_mask=inputs["attention_mask"],
         max_new_tokens=sampling.max_new_tokens,
         do_sample=False,
+        use_cache=True,  # a model in training may have it turned off
         logits_processor=_processors(requests, sampling, model.device),
         pad_token_id=tokenizer.pad_token_id,
     )

@@ -19,22 +19,28 @@ from cusp.errors import CuspError
 from cusp.protocol.fields import Id, Name, Step
 from trainer.evaluation.adapters import AdapterError
 from trainer.evaluation.comparison import ScoredCandidate, compare
-from trainer.evaluation.evaluate import Evaluation, evaluate, read_evaluation, write_evaluation
+from trainer.evaluation.evaluate import (
+    Evaluation,
+    evaluate,
+    read_evaluation,
+    rows_of,
+    write_evaluation,
+)
 from trainer.evaluation.tasks import TaskSpec, tasks_of
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
 from trainer.jobs.run_folder import local_recipe, look_at, verified
 from trainer.recipe import PretrainedModel, Recipe
-from trainer.verifiers import make_verifier
+from trainer.verifiers import Score, make_verifier
 
 Say = Callable[[str], None]
 
 
 class CandidateOrder(BaseModel):
-    """One candidate of an evaluate job; without a checkpoint id it is the base model."""
+    """One candidate of an evaluate or verify job; without a checkpoint id it is the base model."""
 
     model_config = ConfigDict(frozen=True)
     checkpoint_id: Id | None
-    roles: tuple[Name, ...]
+    roles: tuple[Name, ...] = ()
     step: Step
     path: str | None
     sha256: str | None
@@ -93,7 +99,7 @@ def _score_all(
         try:
             path = None
             if candidate.path is not None:  # the base model has none
-                path = _found(monitor, directory, job, candidate)
+                path = located(monitor, directory, job, candidate)
             both = [bench.score(path, candidate.sha256, task, report) for task in bench.tasks]
         except (manifest.CheckpointError, AdapterError) as error:
             left_out.append(f"Step {candidate.step} was left out: {error}.")
@@ -106,7 +112,7 @@ def _score_all(
     return scored, left_out
 
 
-def _found(monitor: MonitorClient, directory: Path, job: Job, candidate: CandidateOrder) -> Path:
+def located(monitor: MonitorClient, directory: Path, job: Job, candidate: CandidateOrder) -> Path:
     """Return the candidate's verified folder, else report to the monitor and raise CheckpointError."""
     fields = candidate.model_dump(include={"step", "path", "sha256"})
     root = paths.run_root(directory, job.run_id)
@@ -155,6 +161,22 @@ class Bench:
             )
             write_evaluation(found, file)
         return found
+
+    def part(
+        self, path: Path, task: TaskSpec, places: range, report: Callable[[], None]
+    ) -> list[Score]:
+        """Return the score of one completion for each of these problems, with the adapter in `path`."""
+        problems = tuple(task.problems[place] for place in places)
+        model = self._model(path)
+        rows, _ = rows_of(
+            model,
+            self._tokenizer,
+            dataclasses.replace(task, problems=problems),
+            self._verifier,
+            seed=self._seed,
+            progress=lambda _: report(),
+        )
+        return [row[2] for row in rows]
 
     def close(self) -> None:
         """Stop the verifier's processes."""

@@ -24,6 +24,11 @@ class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._ending = False
         self._before: Any = None
 
+    @property
+    def asked(self) -> bool:
+        """Whether SIGTERM came in this process."""
+        return self._asked.is_set()
+
     def on_train_begin(self, *arguments: Any, **kwargs: Any) -> None:
         """Install the signal handler, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():

@@ -26,7 +26,7 @@ from monitor.verdicts.encoding import from_json
 def asked_for(tx: Transaction, run_id: str, now: float, author: str, *, lost_after_s: float) -> Any:
     """Ask as a person and return the verification's row; one that is under way is returned as it is.
 
-    It is looked at with the error of the run's next look and may cost as much as the policy's budget again.
+    It has the error of one look beside those of the policy, and may cost as much as its budget again.
     Conflict says why it cannot be, QuotaExceeded that too much waits already.
     """
     run = run_or_404(tx, run_id, locked=True)
@@ -50,8 +50,9 @@ def asked_for(tx: Transaction, run_id: str, now: float, author: str, *, lost_aft
     policy = policy.model_copy(update={"verify_budget": policy.verify_budget + spent})
     at = weights_of(run, saved)
     transition = verdict.transition if verdict else None
+    reason = "asked by a person"
     found = verify.asked(
-        verdict, transition, past, saved, accuracy_of(tx, run), policy, at, "asked by a person"
+        verdict, transition, past, saved, accuracy_of(tx, run), policy, at, reason, counted=False
     )
     if found is None:
         raise Conflict(

@@ -30,9 +30,11 @@ def take(tx: Transaction, run: Any, attempt: Any, step: int, now: float) -> int 
     earlier = [one for one in found if one.step <= verdict.transition.step]
     if not earlier or found[-1].step != step or step <= verdict.transition.step:
         return None
-    looks = verifications.of_run(tx, run.id)
-    number = 1 + sum(row.outcome is not None for row in looks)
+    rows = verifications.of_run(tx, run.id)
+    number = 1 + sum(row.outcome is not None and row.number > 0 for row in rows)
     alpha = alpha_of_look(number, ALPHA)
+    if not alpha:
+        return None
     result = by_eval.compared(found[-1], earlier, alpha)
     if result.outcome == "undecided":
         return None  # the next evaluation comes by itself, and nothing is held up for it

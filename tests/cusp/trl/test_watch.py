@@ -191,7 +191,7 @@ def test_evaluate_is_called_on_the_last_checkpoint_and_an_error_in_it_costs_noth
     assert "solves 0.750 of 4 problems" in capsys.readouterr().out
 
     trainer = make()
-    watched = cusp.watch(trainer, evaluate=lambda path: [0.7])
+    watched = cusp.watch(trainer, evaluate=lambda path: [7])
     trainer.train()
     assert watched.scores == {}
     assert "failed" in caplog.text

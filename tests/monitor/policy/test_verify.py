@@ -143,16 +143,30 @@ def test_a_spent_budget_ends_the_looks() -> None:
     assert due(TURNING, look("undecided", at=40, completions=990)) is None
 
 
-def test_all_looks_of_a_run_share_one_error() -> None:
+def test_all_looks_of_a_run_share_one_error_and_there_is_none_after_the_fifth() -> None:
     looks: list[PastLook] = []
-    spent = 0.0
+    rich, spent = Policy(verify_budget=9999), 0.0
     for number in range(1, 6):
-        found = due(replace(TURNING, step=1000 * number), *looks, policy=Policy(verify_budget=9999))
+        found = due(replace(TURNING, step=1000 * number), *looks, policy=rich)
         assert found is not None
         assert found.number == number
         spent += found.alpha
         looks.append(look("undecided", at=1000 * number, completions=0))
-    assert spent < ALPHA
+    assert round(spent, 9) == ALPHA
+    assert due(replace(TURNING, step=9000), *looks, policy=rich) is None
+    assert not verify.holds(CONFIRMED, looks, rich), "the signals decide again"
+
+
+def test_a_second_look_after_worse_is_not_counted() -> None:
+    first = look("worse", known={50: [1.0] * 64})
+    again = due(replace(TURNING, step=80), first)
+    assert again is not None
+    assert (again.number, again.alpha) == (0, 0.01)
+    second = look("not_worse", at=80, number=0)
+    later = replace(TURNING, step=99, transition=replace(FOUND, seen_at_step=95))
+    third = due(later, first, second)
+    assert third is not None
+    assert third.number == 2
 
 
 def test_a_confirmed_transition_is_held_while_a_look_is_out_or_refuted_it() -> None:

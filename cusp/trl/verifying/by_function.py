@@ -1,0 +1,54 @@
+"""Verification by the user's function, called on saved checkpoints by rank 0."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from cusp.checkpoints import manifest
+from cusp.process.excepthook import sentence
+from cusp.trl.scores import Evaluate, NotScores, checked
+from cusp.trl.verifying.held_out import CannotVerify, Earlier, Scored
+from cusp.trl.verifying.random_state import random_state_kept
+from cusp.trl.verifying.rounds import Known
+
+log = logging.getLogger("cusp")
+
+
+def scored(
+    evaluate: Evaluate, step: int, now: Path, earlier: Sequence[Earlier], known: Known
+) -> Scored:
+    """Return the function's scores of the checkpoint in `now`, saved at `step`, and of the earlier ones.
+
+    `known` are its scores of earlier checkpoints by hash; new ones are added. CannotVerify if it raises, or
+    returns anything but a score in [0, 1] for each of the same problems; then all are asked for anew next time.
+    """
+    found, calls = {}, 0
+    for each in earlier:
+        if each.sha256 not in known:
+            known[each.sha256] = [*_called(evaluate, each.path)]
+            calls += 1
+        found[each.step] = known[each.sha256]
+    found[step] = [*_called(evaluate, now)]
+    lengths = {of: len(values) for of, values in found.items()}
+    if len(set(lengths.values())) > 1:
+        known.clear()
+        counts = ", ".join(f"{count} for step {of}" for of, count in sorted(lengths.items()))
+        raise CannotVerify(
+            f"evaluate= returned scores of {counts}; let it score the same problems in the same order"
+            " each time"
+        )
+    hashed = manifest.last_registered(now)
+    if hashed is not None and hashed.step == step:  # else it is asked for again as an earlier one
+        known[hashed.sha256] = found[step]
+    return Scored(found, (calls + 1) * lengths[step])
+
+
+def _called(evaluate: Evaluate, path: Path) -> list[float]:
+    try:
+        with random_state_kept():
+            return checked(evaluate(path))
+    except NotScores as error:
+        raise CannotVerify(f"evaluate= failed on {path.name}: {error}") from error
+    except Exception as error:  # the user's function may raise anything
+        log.error("evaluate(%r) failed: %s", str(path), error, exc_info=error)
+        raise CannotVerify(f"evaluate= failed on {path.name}: {sentence(error)}") from error

@@ -1,0 +1,96 @@
+"""A recipe's held-out selection set, scored by its training between two steps with its own model.
+
+One completion a problem, whatever the recipe's evaluation draws: for a number of completions the mean over
+problems has its least variance with as many problems as there are, and the verification compares per problem.
+Sample 0 of each problem has the seed that `evaluate` gives it, so the noise is the same each time.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from cusp.trl.verifying.held_out import Interrupted
+from cusp.trl.verifying.verifier import CommandVerifier
+from trainer.evaluation.evaluate import rows_of
+from trainer.evaluation.live_adapter import evaluating, weights_of
+from trainer.evaluation.tasks import TaskSpec, tasks_of
+from trainer.recipe import Recipe
+from trainer.training.data import DataError
+from trainer.verifiers import Score, Verifier, make_verifier
+
+WITH_VLLM = (
+    "this training generates with vLLM, and verifies itself only with transformers yet"
+    " (grpo.use_vllm=false); a worker can verify meanwhile"
+)
+SHARDED = (
+    "the training's weights are spread over its processes (DeepSpeed, FSDP); a worker can verify"
+)
+
+
+def cannot_verify(recipe: Recipe, trainer: Any) -> str | None:
+    """Return why a training of this recipe cannot verify itself, or None if it can."""
+    if recipe.evaluation is None:
+        return (
+            "the recipe names no held-out problems; set `evaluation` in it, for example with"
+            " kind: jsonl"
+        )
+    if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled:
+        return SHARDED
+    return WITH_VLLM if recipe.grpo.use_vllm else None
+
+
+def selection_set(recipe: Recipe) -> TaskSpec:
+    """Return the recipe's selection set with one completion a problem; DataError if there is none."""
+    return tasks_of(recipe, samples_per_problem=1)[0]
+
+
+class SelectionSet:
+    """Scores the selection set with the weights of a training or of its checkpoints, on one rank."""
+
+    def __init__(self, recipe: Recipe, model: Any, tokenizer: Any, most_at_once: int) -> None:
+        task = selection_set(recipe)
+        # As many sequences as the training itself generates at once find room beside the optimizer's state.
+        size = min(task.sampling.batch_size, most_at_once)
+        sampling = task.sampling.model_copy(update={"batch_size": size})
+        self._task = dataclasses.replace(task, sampling=sampling)
+        self._model, self._tokenizer, self._seed = model, tokenizer, recipe.seed
+        self._verifier: Verifier | None = None
+
+    @property
+    def problems(self) -> int:
+        """How many problems it has."""
+        return len(self._task.problems)
+
+    def scores(self, checkpoint: Path | None, places: range) -> list[Score]:
+        """Return the scores of the problems at these places with a checkpoint's weights, or those of now.
+
+        Parameters, gradients and modes of the model are afterwards what they were. Raises CheckpointError or
+        AdapterError if the checkpoint cannot be loaded.
+        """
+        if self._verifier is None:
+            self._verifier = make_verifier(self._task.verifier)
+        problems = tuple(self._task.problems[place] for place in places)
+        part = dataclasses.replace(self._task, problems=problems)
+        with evaluating(self._model), weights_of(self._model, checkpoint):
+            rows, _ = rows_of(self._model, self._tokenizer, part, self._verifier, seed=self._seed)
+        return [row[2] for row in rows]
+
+    def close(self) -> None:
+        """Stop the verifier's processes."""
+        if self._verifier is not None:
+            self._verifier.close()
+
+
+def verifier_of(
+    recipe: Recipe, trainer: Any, tokenizer: Any, interrupted: Interrupted
+) -> CommandVerifier:
+    """Return what verifies in a training, or refuses to with the reason why it cannot."""
+    if why := cannot_verify(recipe, trainer):
+        return CommandVerifier(None, why)
+    args = trainer.args
+    at_once = args.per_device_train_batch_size * (args.steps_per_generation or 1)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    try:
+        return CommandVerifier(SelectionSet(recipe, model, tokenizer, at_once), "", interrupted)
+    except DataError as error:
+        return CommandVerifier(None, str(error))
