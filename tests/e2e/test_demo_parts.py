@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cusp.cli.demo import demo as demo_command
-from cusp.cli.demo.processes import Children
+from cusp.cli.demo.processes import ChildEnded, Children
 from cusp.cli.support.output import console
 from tests.conftest import MonitorProcess
 from tests.waiting import wait_until
@@ -142,6 +142,15 @@ def test_a_port_taken_between_looking_and_listening_is_left_to_who_has_it(
         url = demo_command._own_monitor(console(), children, monitor_process.port, home)
         assert url != monitor_process.url
         children.check()
+
+
+def test_a_training_that_ends_well_while_others_are_looked_at_is_no_failure(tmp_path: Path) -> None:
+    with Children(demo_command._environment(tmp_path), tmp_path / "logs") as children:
+        child = children.start("the version", "--version")
+        child.process.wait(60)
+        children.check(apart_from=child)
+        with pytest.raises(ChildEnded, match="the version ended with status 0"):
+            children.check()
 
 
 def test_a_program_that_is_no_monitor_is_said_not_to_be_one(tmp_path: Path) -> None:

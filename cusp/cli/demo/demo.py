@@ -230,7 +230,7 @@ def _follow_training(parts: Demo, trainer: Child) -> None:
             parts.out.print(line, style="bold", markup=False)
         if ended:
             break
-        parts.children.check()
+        parts.children.check(apart_from=trainer)  # it may have ended well since it was asked
         if time.monotonic() - heard > SILENT_S:
             raise DemoFailed(
                 f"the monitor at {parts.client.url} has not answered for {SILENT_S:.0f} s; look at it"
