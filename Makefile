@@ -59,7 +59,7 @@ bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=-
 	$(BIN)/python -m benchmarks.detector.onset $(ARGS)
 	$(BIN)/python -m benchmarks.detector.real $(ARGS)
 	$(BIN)/python -m benchmarks.detector.tiny $(ARGS)
-	$(BIN)/python -m benchmarks.zoo.zoo score --all
+	$(BIN)/python -m benchmarks.zoo.zoo score --all --verify
 	$(BIN)/python -m benchmarks.detector.cost $(ARGS) --json .bench-cost.json
 	$(BIN)/python -m benchmarks.detector.baselines $(ARGS) --json .bench-baselines.json
 	$(BIN)/python -m benchmarks.detector.figures --baselines .bench-baselines.json --cost .bench-cost.json

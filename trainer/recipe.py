@@ -52,7 +52,11 @@ class TinyTraces(Section):
 
 
 class TinyModel(Section):
-    """The embedded base model, made on the spot and cached (`trainer/tiny/base.py`)."""
+    """The embedded base model, of 0.1 M parameters (`trainer/tiny/base.py`).
+
+    Its weights are shipped for the options of `tiny` and trained here for others, or with `rebuild`
+    (recipes stored before there was the key: trained, as the shipped weights are of other options).
+    """
 
     kind: Literal["tiny"]
     hidden_size: Count
@@ -65,6 +69,7 @@ class TinyModel(Section):
     sft_completion_tokens: Count
     traces: TinyTraces
     seed: int
+    rebuild: bool = False
 
 
 class PretrainedModel(Section):

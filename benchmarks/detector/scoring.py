@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from monitor.detector import Detector, RewardRange, RunShape, Sample, Transition
 from monitor.policy import candidates as candidates_policy
@@ -32,7 +33,8 @@ Points = Sequence[tuple[int, Mapping[str, float]]]
 class Case:
     """One run to judge: its points, and what is known to be true of it.
 
-    `selection` and `report` are held-out scores by checkpoint step (equal where there is one set).
+    `selection` and `report` are held-out scores by checkpoint step (equal where there is one set), and
+    `problems` the same ones by problem, where they were stored: set -> step -> array (problems, samples).
     """
 
     name: str
@@ -46,6 +48,7 @@ class Case:
     rewards: Mapping[str, RewardRange] = field(default_factory=dict)
     selection: Mapping[int, float] = field(default_factory=dict)
     report: Mapping[int, float] = field(default_factory=dict)
+    problems: Mapping[str, Mapping[int, npt.NDArray[np.bool_]]] = field(default_factory=dict)
 
     @property
     def last(self) -> int:

@@ -1,59 +1,84 @@
 """Was stopping right? The demo on several seeds, stopped and to the end, every checkpoint scored.
 
-python -m benchmarks.zoo.demo_seeds [--seeds 10] [--first 0] [--healthy] [--quick] [--json FILE] [--dir FOLDER]
+python -m benchmarks.zoo.demo_seeds [--seeds 10] [--first 0] [--cpu default,avx2] [--healthy] [--quick]
+                                    [--json FILE] [--dir FOLDER]
 
 For each seed two real runs of `cusp demo`: one as it is, one with `--no-stop`, which trains to the end
 and scores all checkpoints on the same held-out problems. All pass@1 are from the report set of the
 `--no-stop` run; its best checkpoint is the one with the highest pass@1 on the selection set.
-`--healthy` runs the control, where a stop is a false one. `--quick`: two seeds.
+`--cpu` runs each seed once for every named ATEN_CPU_CAPABILITY: other kernels round otherwise and so give
+another training from the same seed, as another machine does. `--healthy` runs the control, where a stop
+is a false one. `--quick`: two seeds. Runs whose summary is in the folder are not made again.
+
+A run is `right` when it was stopped and keeps a checkpoint within .05 of the best; of the control, when it
+was not stopped. All of these are counted, with their exact 95 % interval (Clopper and Pearson, 1934).
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import binomtest
+
 Json = dict[str, Any]
+NEAR = 0.05  # of the best checkpoint's pass@1, within which the kept one counts as right (issue 12)
+KEPT, NO_TRANSITION = 0, 3  # statuses of `cusp demo --exit`; any other is a failure
+CPUS = ("default", "avx2", "avx512", "own")
 COLUMNS = (
-    "seed", "transition", "seen = stop", "of", "kept step", "pass@1 kept", "chosen by evaluation",
-    "pass@1 chosen", "last", "pass@1 last", "best of all", "pass@1 best", "saved",
+    "seed", "cpu", "transition", "by", "stop", "of", "kept step", "pass@1 kept", "chosen by evaluation",
+    "pass@1 chosen", "last", "pass@1 last", "best of all", "pass@1 best", "right", "completions", "saved", "s",
 )  # fmt: skip
 
 
-def demo(folder: Path, *arguments: str) -> Json:
+def demo(folder: Path, cpu: str, *arguments: str) -> Json:
     """Return the summary of one `cusp demo`; its output goes to a log beside it."""
-    out = folder / f"{'_'.join(arguments).replace('--', '')}.json"
-    command = [sys.executable, "-m", "cusp", "demo", "--exit", "--json", str(out), *arguments]
-    with out.with_suffix(".log").open("w") as log:
-        status = subprocess.run(
-            [*command, "--dir", str(folder / "data")], stdout=log, stderr=log, check=False
-        )
-    if status.returncode:
-        sys.exit(f"the demo failed, see {out.with_suffix('.log')}")
+    out = folder / f"{cpu}_{'_'.join(arguments).replace('--', '')}.json"
+    if not out.exists():
+        part = out.with_suffix(".part")
+        command = [sys.executable, "-m", "cusp", "demo", "--exit", "--json", str(part), *arguments]
+        kernels = {} if cpu == "own" else {"ATEN_CPU_CAPABILITY": cpu}
+        with out.with_suffix(".log").open("w") as log:
+            status = subprocess.run(
+                [*command, "--port", "0", "--dir", str(folder / "data")],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **kernels},
+                check=False,
+            ).returncode
+        if status not in (KEPT, NO_TRANSITION):
+            sys.exit(f"the demo ended with {status}, see {out.with_suffix('.log')}")
+        part.replace(out)
     found: Json = json.loads(out.read_text())
     return found
 
 
-def row(seed: int, stopped: Json, whole: Json) -> Json:
+def row(seed: int, cpu: str, healthy: bool, stopped: Json, whole: Json) -> Json:
     """Return one line of the table."""
-    scores = {one["step"]: one for one in whole["candidates"]}
+    scores = {one["step"]: one["pass_at_1"] for one in whole["candidates"]}
     last = max(scores)
     comparison = whole["comparison"] or {}
     best = (comparison.get("best") or {"step": last})["step"]
-    kept, chosen = stopped["kept_checkpoint_step"], stopped["best_checkpoint_step"]
+    kept, stop = stopped["kept_checkpoint_step"], stopped["stopped_at_step"]
+    near = kept is not None and scores.get(kept, 0.0) >= scores[best] - NEAR
     return {
         "seed": seed,
+        "cpu": cpu,
         "transition": stopped["transition"],
-        "stopped_at_step": stopped["stopped_at_step"],
+        "stopped_at_step": stop,
         "max_steps": stopped["max_steps"],
         "kept": kept,
-        "chosen": chosen,
+        "chosen": stopped["best_checkpoint_step"],
         "last": last,
         "best": best,
-        "scores": {step: scores[step]["pass_at_1"] for step in scores},
+        "scores": scores,
+        "right": stop is None if healthy else stop is not None and near,
+        "completions": sum(one["completions"] for one in stopped["verifications"]),
         "saved_fraction": stopped["saved_fraction"],
         "seconds": stopped["seconds"]["total"],
     }
@@ -71,7 +96,9 @@ def cells(line: Json) -> list[str]:
     found = line["transition"]
     return [
         str(line["seed"]),
+        line["cpu"],
         f"{found['step']} [{found['low']}-{found['high']}]" if found else "none found",
+        found["confirmed_by"] if found else "–",
         text(line["stopped_at_step"]),
         str(line["max_steps"]),
         text(line["kept"]),
@@ -82,15 +109,18 @@ def cells(line: Json) -> list[str]:
         score(line["last"]),
         str(line["best"]),
         score(line["best"]),
+        "yes" if line["right"] else "no",
+        str(line["completions"]),
         f"{100 * line['saved_fraction']:.0f} %",
+        f"{line['seconds']:.0f}",
     ]
 
 
-def means(lines: list[Json]) -> str:
-    """Return the means over all seeds; a run that was not stopped keeps its last checkpoint."""
+def means(lines: Sequence[Json], healthy: bool) -> str:
+    """Return how many were right, and means over all runs; one not stopped keeps its last checkpoint."""
 
     def mean(name: str, instead: str) -> float:
-        steps = [line[name] if line[name] is not None else line[instead] for line in lines]
+        steps = [line[name] if line[name] in line["scores"] else line[instead] for line in lines]
         return sum(line["scores"][step] for line, step in zip(lines, steps, strict=True)) / len(
             lines
         )
@@ -99,36 +129,52 @@ def means(lines: list[Json]) -> str:
     last, best = mean("last", "last"), mean("best", "best")
     saved = sum(line["saved_fraction"] for line in lines) / len(lines)
     stopped = sum(line["stopped_at_step"] is not None for line in lines)
+    right = sum(line["right"] for line in lines)
+    share = binomtest(right, len(lines)).proportion_ci(method="exact")
+    wanted = "left alone" if healthy else f"stopped and kept within {NEAR} of the best"
     return (
-        f"{stopped} of {len(lines)} stopped. Mean pass@1: kept by the signals {kept:.3f}, chosen by the"
-        f" evaluation {chosen:.3f}, last {last:.3f}, best of all {best:.3f}. Regret: {best - kept:.3f},"
-        f" {best - chosen:.3f}, {best - last:.3f}. Steps saved: {100 * saved:.0f} %."
+        f"{right} of {len(lines)} {wanted} (95 % interval {share.low:.0%} to {share.high:.0%}); {stopped} stopped. Mean"
+        f" pass@1: kept {kept:.3f}, chosen by the evaluation {chosen:.3f}, last {last:.3f}, best of all"
+        f" {best:.3f}. Regret: {best - kept:.3f}, {best - chosen:.3f}, {best - last:.3f}. Steps saved:"
+        f" {100 * saved:.0f} %."
     )
 
 
-def main() -> None:
-    """Run the seeds, print the table as Markdown after each."""
+def arguments() -> argparse.Namespace:
+    """Return the command line's."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument(
+        "--cpu", default="own", help=f"kernels to run with, separated by commas: {', '.join(CPUS)}"
+    )
     parser.add_argument("--healthy", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "cusp-demo-seeds")
     given = parser.parse_args()
+    given.cpu = given.cpu.split(",")
+    if unknown := set(given.cpu) - set(CPUS):
+        parser.error(f"--cpu {min(unknown)!r} is none of {', '.join(CPUS)}")
+    return given
+
+
+def main() -> None:
+    """Run the seeds, print the table as Markdown row by row."""
+    given = arguments()
     given.dir.mkdir(parents=True, exist_ok=True)
     control = ["--healthy"] if given.healthy else []
-    lines = []
+    lines: list[Json] = []
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS), flush=True)
     for seed in range(given.first, given.first + (2 if given.quick else given.seeds)):
-        arguments = [*control, "--seed", str(seed)]
-        lines.append(
-            row(seed, demo(given.dir, *arguments), demo(given.dir, "--no-stop", *arguments))
-        )
-        print("| " + " | ".join(cells(lines[-1])) + " |", flush=True)
-        if given.json:
-            given.json.write_text(json.dumps(lines, indent=1) + "\n")
-    print("\n" + means(lines))
+        for cpu in given.cpu:
+            asked = [*control, "--seed", str(seed)]
+            stopped, whole = (demo(given.dir, cpu, *more, *asked) for more in ([], ["--no-stop"]))
+            lines.append(row(seed, cpu, given.healthy, stopped, whole))
+            print("| " + " | ".join(cells(lines[-1])) + " |", flush=True)
+            if given.json:
+                given.json.write_text(json.dumps(lines, indent=1) + "\n")
+    print("\n" + means(lines, given.healthy))
 
 
 if __name__ == "__main__":

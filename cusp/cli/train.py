@@ -9,6 +9,8 @@ from cusp.cli.serve import Dir, with_options
 from cusp.cli.support.output import console
 from cusp.cli.support.requirements import need
 
+REBUILD_BASE = "model.rebuild=true"
+
 
 def train(
     recipe: Annotated[
@@ -27,6 +29,12 @@ def train(
         int | None,
         typer.Option(min=1, help="Processes that share the batch; default: one a visible GPU."),
     ] = None,
+    rebuild_base: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild-base", help="Train the base model of `tiny` here, not the shipped."
+        ),
+    ] = False,
 ) -> None:
     """Train a recipe here with TRL GRPO-LoRA, streamed to the monitor.
 
@@ -37,7 +45,8 @@ def train(
     from trainer.train import check
     from trainer.train import main as train_main
 
-    arguments = [recipe, *(overrides or [])] if recipe else []
+    changes = [*(overrides or []), *([REBUILD_BASE] if rebuild_base else [])]
+    arguments = [recipe, *changes] if recipe else changes
     arguments += ["--run-id", run_id] if run_id else []
     arguments += ["--resume"] if resume else []
     arguments += ["--from", start_from] if start_from else []

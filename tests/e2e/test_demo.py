@@ -47,6 +47,15 @@ def test_the_demo_reaches_its_summary_and_says_when_there_was_no_transition(tmp_
     assert found["comparison"]["reference"]["step"] == 20
     assert found["saved_fraction"] == 0
     assert found["seconds"]["total"] > 0
+    assert found["evaluation_error"] is None
+    first_lines = (
+        "starting the monitor",
+        "Dashboard: ",
+        "starting the training",
+        "base model: training",
+    )
+    places = [result.stdout.index(line) for line in first_lines]
+    assert places == sorted(places)
     assert found["url"].endswith(found["run_id"])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cusp.cli.demo import demo as demo_command
-from cusp.cli.demo.processes import Children
+from cusp.cli.demo.processes import ChildEnded, Children
 from cusp.cli.support.output import console
 from tests.conftest import MonitorProcess
 from tests.waiting import wait_until
@@ -144,6 +144,15 @@ def test_a_port_taken_between_looking_and_listening_is_left_to_who_has_it(
         children.check()
 
 
+def test_a_training_that_ends_well_while_others_are_looked_at_is_no_failure(tmp_path: Path) -> None:
+    with Children(demo_command._environment(tmp_path), tmp_path / "logs") as children:
+        child = children.start("the version", "--version")
+        child.process.wait(60)
+        children.check(apart_from=child)
+        with pytest.raises(ChildEnded, match="the version ended with status 0"):
+            children.check()
+
+
 def test_a_program_that_is_no_monitor_is_said_not_to_be_one(tmp_path: Path) -> None:
     page = subprocess.Popen(
         [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
@@ -166,13 +175,23 @@ def test_a_program_that_is_no_monitor_is_said_not_to_be_one(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("transition", "kept", "status"),
-    [({"step": 57}, 20, 0), (None, None, 3), ({"step": 57}, None, 3), (None, 20, 3)],
+    ("transition", "kept", "error", "status"),
+    [
+        ({"step": 57}, 20, None, 0),
+        (None, None, None, 3),
+        ({"step": 57}, None, None, 3),
+        (None, 20, None, 3),
+        ({"step": 57}, 20, "the worker was gone", 4),
+    ],
 )
 def test_the_exit_status_says_what_happened(
-    transition: object, kept: int | None, status: int
+    transition: object, kept: int | None, error: str | None, status: int
 ) -> None:
-    result = {"transition": transition, "kept_checkpoint_step": kept}
+    result = {
+        "transition": transition,
+        "kept_checkpoint_step": kept,
+        "evaluation_error": error,
+    }
     assert demo_command.exit_status(result) == status
 
 

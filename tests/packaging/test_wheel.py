@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -46,6 +47,13 @@ def without_extras(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     python = str(place / "bin" / "python")
     run([sys.executable, "-m", "pip", "--python", python, "install", "-q", str(wheel)])
     return place / "bin" / "cusp"
+
+
+def test_the_wheel_holds_recipes_and_the_weights_they_start_from(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as held:
+        sizes = {each.filename: each.file_size for each in held.infolist()}
+    for name in ("recipes/tiny.yaml", "tiny/base.safetensors"):
+        assert sizes[f"trainer/{name}"] == (ROOT / "trainer" / name).stat().st_size
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from cusp.cli.demo.processes import Child, Children, Tail, free_port, last_lines
 from cusp.cli.demo.summary import print_summary, summarised
 from cusp.cli.support.output import console
 from cusp.cli.support.requirements import need
+from cusp.cli.train import REBUILD_BASE
 from cusp.client import Client, ClientError
 from cusp.errors import CuspError
 from cusp.ids import new_id
@@ -35,6 +36,9 @@ POLL_S = 0.5
 Json = dict[str, Any]
 NO_TRANSITION, FAILED, INTERRUPTED = 3, 4, 130  # exit statuses (docs/reference/demo.md)
 SILENT_S = 60.0
+QUIET_S = (
+    5.0  # without a line before the training is there, after which one says that it is starting
+)
 _ADDRESS = re.compile(r" at (http://\S+) ")
 
 
@@ -80,6 +84,10 @@ def demo(
         typer.Option(help="URL of a monitor that runs already, instead of starting one."),
     ] = None,
     directory: Annotated[Path | None, typer.Option("--dir", help="Data folder (CUSP_DIR).")] = None,
+    rebuild_base: Annotated[
+        bool,
+        typer.Option("--rebuild-base", help="Train the base model here, not take the shipped one."),
+    ] = False,
     override: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe value.")
     ] = None,
@@ -97,7 +105,8 @@ def demo(
     given = replace(given, directory=home, url=monitor.rstrip("/") if monitor else given.url)
     if json_file is not None:
         _check_writable(json_file)
-    recipe = _recipe(seed, no_stop=no_stop, healthy=healthy, overrides=override or [])
+    changes = [*([REBUILD_BASE] if rebuild_base else []), *(override or [])]
+    recipe = _recipe(seed, no_stop=no_stop, healthy=healthy, overrides=changes)
     run_id = new_id()
     try:
         with ExitStack() as stack:
@@ -105,6 +114,7 @@ def demo(
             out.print(HEALTHY if healthy else CONDITIONS)
             started = time.monotonic()
             if monitor is None:
+                out.print("starting the monitor")
                 given = replace(given, url=_own_monitor(out, children, port, home), public_url=None)
             client = stack.enter_context(Client(given))
             parts = Demo(out, client, children, run_id, {})
@@ -124,6 +134,8 @@ def demo(
 
 def exit_status(result: Json) -> int:
     """Return the exit status for `--exit`: 0 if a transition was found and a checkpoint kept."""
+    if result["evaluation_error"]:
+        return FAILED
     kept = result["transition"] and result["kept_checkpoint_step"] is not None
     return 0 if kept else NO_TRANSITION
 
@@ -159,11 +171,12 @@ def _play(parts: Demo, recipe: list[str], started: float) -> Json:
     where = {"CUSP_URL": parts.client.url}
     trainer = parts.children.start("the training", "train", *recipe, *told, **where)
     parts.children.start("the worker", "worker", **where)
+    parts.out.print("starting the training: PyTorch, transformers and TRL are imported")
     _follow_training(parts, trainer)
     parts.children.drop(trainer)
-    _follow_evaluation(parts)
+    failed = _follow_evaluation(parts)
     parts.seconds["total"] = round(time.monotonic() - started, 1)
-    return summarised(parts.client, parts.run_id, parts.seconds)
+    return summarised(parts.client, parts.run_id, parts.seconds, failed)
 
 
 def _own_monitor(out: Console, children: Children, port: int, home: Path) -> str:
@@ -195,25 +208,29 @@ def _who(port: int) -> str:
 
 def _follow_training(parts: Demo, trainer: Child) -> None:
     """Print the trainer's lines and the monitor's news until the training has ended."""
-    begun = heard = time.monotonic()
+    begun = heard = said = time.monotonic()
     announced = 0.0
     tail, news = Tail(trainer.log), News()
     while True:
         ended = trainer.ended
         for line in tail.lines():
             parts.out.print(f"  {line}", markup=False)
+            said = time.monotonic()
+        if not announced and time.monotonic() - said > QUIET_S:
+            said = time.monotonic()
+            parts.out.print(f"  the training is starting ({said - begun:.0f} s)")
         run = _run(parts)
         if run or parts.client.ready():
             heard = time.monotonic()
         if run and not announced:
             announced = time.monotonic()
-            parts.seconds["base_model"] = round(announced - begun, 1)
+            parts.seconds["start"] = round(announced - begun, 1)
             parts.out.print(f"Run page: [bold]{parts.client.page_url}/runs/{parts.run_id}[/]")
         for line in news.of(run):
             parts.out.print(line, style="bold", markup=False)
         if ended:
             break
-        parts.children.check()
+        parts.children.check(apart_from=trainer)  # it may have ended well since it was asked
         if time.monotonic() - heard > SILENT_S:
             raise DemoFailed(
                 f"the monitor at {parts.client.url} has not answered for {SILENT_S:.0f} s; look at it"
@@ -224,27 +241,26 @@ def _follow_training(parts: Demo, trainer: Child) -> None:
     parts.seconds["training"] = round(time.monotonic() - announced, 1)
 
 
-def _follow_evaluation(parts: Demo) -> None:
-    """Print the progress of the candidates' evaluation until its job has ended."""
+def _follow_evaluation(parts: Demo) -> str | None:
+    """Print the progress of the candidates' evaluation until its job has ended; return why it failed."""
     begun, shown = time.monotonic(), ""
     while True:
         parts.children.check()
         jobs = parts.client.get("/jobs", run_id=parts.run_id)["jobs"]
-        if not jobs:
+        job = next((one for one in jobs if one["kind"] == "evaluate"), None)
+        if job is None:
             parts.out.print("no checkpoint was saved, so there is nothing to evaluate")
-            return
-        job = jobs[0]
+            return None
         progress = job["progress"] or {}
         line = f"  evaluating {progress.get('done', 0)} of {progress.get('total', '?')}"
         if progress and line != shown:
             parts.out.print(f"{line}: {progress['text']}", markup=False)
             shown = line
-        if job["state"] == "failed":
-            raise DemoFailed(f"the evaluation failed: {job['error']}")
-        if job["state"] == "done":
+        if job["state"] in ("done", "failed"):
             break
         time.sleep(POLL_S)
     parts.seconds["evaluation"] = round(time.monotonic() - begun, 1)
+    return str(job["error"]) if job["state"] == "failed" else None
 
 
 def _recipe(seed: int, *, no_stop: bool, healthy: bool, overrides: list[str]) -> list[str]:

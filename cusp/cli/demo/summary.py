@@ -11,16 +11,25 @@ from cusp.client import Client
 Json = dict[str, Any]
 
 
-def summarised(client: Client, run_id: str, seconds: dict[str, float]) -> Json:
+def summarised(
+    client: Client, run_id: str, seconds: dict[str, float], evaluation_error: str | None = None
+) -> Json:
     """Return the summary of an ended run; scores are those of the report set."""
     run = client.get(f"/runs/{run_id}")
     scores = client.get(f"/runs/{run_id}/evaluations")
+    looks = client.get(f"/runs/{run_id}/verifications")["verifications"]
+    found = summary(run, scores, looks)
+    place = {"run_id": run_id, "url": f"{client.page_url}/runs/{run_id}"}
+    return {**place, **found, "evaluation_error": evaluation_error, "seconds": seconds}
+
+
+def summary(run: Json, scores: Json, looks: list[Json]) -> Json:
+    """Return the summary of what the monitor has: a run, its evaluations, its verifications (newest first)."""
+    verifications = [_verification(one) for one in reversed(looks)]
     stopped = run["status"] == "stopped"
     kept = run["checkpoints"].get("pre-transition")
     best = run["checkpoints"].get("best")
     return {
-        "run_id": run_id,
-        "url": f"{client.page_url}/runs/{run_id}",
         "name": run["name"],
         "status": run["status"],
         "phase": run["phase"],
@@ -28,7 +37,8 @@ def summarised(client: Client, run_id: str, seconds: dict[str, float]) -> Json:
         "max_steps": run["max_steps"],
         "last_step": run["step"],
         "stopped_at_step": run["step"] if stopped else None,
-        "transition": _transition(run),
+        "transition": _transition(run, verifications),
+        "verifications": verifications,
         "kept_checkpoint_step": kept["step"] if kept else None,
         "best_checkpoint_step": best["step"] if best else None,
         "candidates": [
@@ -38,7 +48,6 @@ def summarised(client: Client, run_id: str, seconds: dict[str, float]) -> Json:
         "saved_fraction": run["saved_fraction"] or 0.0,
         "elapsed_s": run["elapsed_s"],
         "spent_usd": run["spent_usd"],
-        "seconds": seconds,
     }
 
 
@@ -46,16 +55,14 @@ def print_summary(out: Console, result: Json) -> None:
     """Print the summary for a person."""
     out.print()
     out.rule("[bold]Cusp summary", align="left")
-    found = result["transition"]
-    if found is None:
-        out.print(f"No format phase transition was confirmed. {result['words']}")
-    else:
-        out.print(
-            f"Transition at step [bold]{found['step']}[/] (likely {found['low']}-{found['high']}),"
-            f" seen at step {found['seen_at_step']}."
-        )
+    out.print(_found(result))
+    for one in result["verifications"]:
+        out.print(_look(one), markup=False)
     out.print(_ending(result))
-    out.print(_table(result))
+    if result["evaluation_error"]:
+        out.print(f"The evaluation failed: {result['evaluation_error']}", markup=False)
+    if result["candidates"]:
+        out.print(_table(result))
     comparison = result["comparison"] or {}
     if comparison.get("reason"):
         out.print(comparison["reason"])
@@ -65,11 +72,56 @@ def print_summary(out: Console, result: Json) -> None:
     out.print(f"Page: [bold]{result['url']}[/]")
 
 
-def _transition(run: Json) -> Json | None:
+def _transition(run: Json, verifications: list[Json]) -> Json | None:
+    """Return the transition that the signals confirmed, or that held-out scores bore out; else None."""
     found = run["transition"]
-    if not found or found["state"] != "confirmed":
+    if not found:
         return None
-    return {key: found[key] for key in ("step", "low", "high", "safe_step", "seen_at_step")}
+    verified = any(one["outcome"] == "worse" for one in verifications)
+    if found["state"] != "confirmed" and not (verified and run["status"] == "stopped"):
+        return None
+    keys = ("step", "low", "high", "safe_step", "seen_at_step")
+    by = "signals" if found["state"] == "confirmed" else "held-out scores"
+    return {**{key: found[key] for key in keys}, "confirmed_by": by}
+
+
+def _verification(one: Json) -> Json:
+    means = {each["step"]: each["mean"] for each in one["scored"]}
+    return {
+        "step": one["measured_step"] if one["measured_step"] is not None else one["step"],
+        "outcome": one["state"],
+        "compared": [{**each, "score": means.get(each["step"])} for each in one["comparisons"]],
+        "completions": one["completions"],
+        "seconds": one["seconds"],
+    }
+
+
+def _found(result: Json) -> str:
+    """Return the sentence on the transition; one that was only suspected is not called one."""
+    found = result["transition"]
+    if found is not None:
+        place = f"step [bold]{found['step']}[/] (likely {found['low']}-{found['high']})"
+        if found["confirmed_by"] == "signals":
+            return f"Transition at {place}, seen at step {found['seen_at_step']}."
+        return f"Transition suspected at {place}, and borne out by held-out scores."
+    if result["stopped_at_step"] is not None:
+        return (
+            "The signals confirmed no transition; the run was stopped all the same, as said below."
+        )
+    return f"No format phase transition was confirmed. {result['words']}"
+
+
+def _look(one: Json) -> str:
+    """Return the line of one verification: the greatest difference to an earlier checkpoint."""
+    compared = one["compared"]
+    if not compared:
+        return f"Verification at step {one['step']}: {one['outcome'].replace('_', ' ')}."
+    most = min(compared, key=lambda each: float(each["difference"]))
+    return (
+        f"Verification at step {one['step']}, {most['problems']} held-out problems: {most['difference']:+.2f}"
+        f" [{most['low']:+.2f}, {most['high']:+.2f}] against step {most['step']}:"
+        f" {one['outcome'].replace('_', ' ')}."
+    )
 
 
 def _candidate(one: Json) -> Json:

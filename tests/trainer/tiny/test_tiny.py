@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerFast
 from trainer.recipe import Recipe, TinyModel
 from trainer.recipe_loader import load_recipe
 from trainer.tiny import tokenizer
-from trainer.tiny.base import base_model, cache_key, make_base
+from trainer.tiny.base import base_model, cache_key
+from trainer.tiny.base_training import make_base
 from trainer.tiny.problems import Addition, draw, split_of, tiny_problems
 from trainer.tiny.teacher_traces import TraceStyle, write_trace
 
