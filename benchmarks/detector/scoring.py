@@ -55,7 +55,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one method did with one case; `safe` = keep the last checkpoint at or before it."""
+    """What one method did with one case; `safe` = keep the last checkpoint at or before it.
+
+    `watch` is the first step with a suspicion, `suspicions` the steps at which one arose, each after
+    none was in force: how often a verification would be asked for.
+    """
 
     stop: int | None = None
     step: int | None = None
@@ -65,6 +69,7 @@ class Outcome:
     watch: int | None = None
     points: int = 0
     seconds: float = 0.0
+    suspicions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,16 +89,36 @@ def cusp(case: Case, preset: str = "default") -> Outcome:
         completion_limit_tokens=case.completion_limit,
         rewards=case.rewards,
     )
-    detector, watch, begin = Detector(shape, preset), None, time.process_time()
+    detector, begin = Detector(shape, preset), time.process_time()
+    arose: list[int] = []
+    suspected = False
     for seen, (step, metrics) in enumerate(case.points, 1):
         verdict = detector.update(Sample(step, metrics))
         t = verdict.transition
-        if t and watch is None:
-            watch = step
+        if t and not suspected:
+            arose.append(step)
+        suspected = t is not None
         if (t and t.state == "confirmed") or verdict.phase == "collapsed":
             dated = (t.step, t.low, t.high, t.safe_step) if t else (step, step, step, step)
-            return Outcome(step, *dated, watch, seen, time.process_time() - begin)
-    return Outcome(watch=watch, points=len(case.points), seconds=time.process_time() - begin)
+            first, used = arose[0] if arose else None, time.process_time() - begin
+            return Outcome(step, *dated, first, seen, used, tuple(arose))
+    return Outcome(
+        watch=arose[0] if arose else None,
+        points=len(case.points),
+        seconds=time.process_time() - begin,
+        suspicions=tuple(arose),
+    )
+
+
+def suspected_at(case: Case, outcome: Outcome) -> int | None:
+    """Return the first suspicion of a positive run that is not too early; a stop is one, too.
+
+    One that arose more than EARLY steps before the truth and never lapsed is none.
+    """
+    found = [*outcome.suspicions, *([] if outcome.stop is None else [outcome.stop])]
+    return min(
+        (s for s in found if case.truth is not None and s >= case.truth - EARLY), default=None
+    )
 
 
 def is_early(case: Case, outcome: Outcome) -> bool:

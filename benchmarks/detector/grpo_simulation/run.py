@@ -27,6 +27,7 @@ from monitor.detector import RewardRange
 VERSION = (
     1  # part of every seed: a change of the model makes other runs, never the same under one name
 )
+KINDS_OF_CASES = {"steady": "null", "hard": "hard", "positive": "positive"}  # words of scoring.py
 CHECKPOINTS = 25  # a run; divides all lengths
 
 
@@ -96,7 +97,7 @@ class Run:
         return Case(
             f"{self.kind.name}_{self.seed}",
             self.points(logging_steps),
-            self.kind.group,
+            KINDS_OF_CASES[self.kind.group],
             self.truth,
             completions=setting.completions * logging_steps,
             completion_limit=int(setting.limit),
