@@ -32,6 +32,7 @@ Points = Sequence[tuple[int, Mapping[str, float]]]
 class Case:
     """One run to judge: its points, and what is known to be true of it.
 
+    `completions` are those behind one point, `group` those of one prompt.
     `selection` and `report` are held-out scores by checkpoint step (equal where there is one set).
     """
 
@@ -42,6 +43,7 @@ class Case:
     labels: tuple[float, ...] = ()
     tolerance: float = 10.0
     completions: int | None = None
+    group: int | None = None
     completion_limit: int | None = None
     rewards: Mapping[str, RewardRange] = field(default_factory=dict)
     selection: Mapping[int, float] = field(default_factory=dict)
@@ -190,12 +192,13 @@ def candidates(case: Case, outcome: Outcome) -> list[int]:
 def regret(case: Case, outcome: Outcome) -> Regret:
     """Return what following `outcome` cost.
 
-    By the signals a run that is not stopped keeps its last checkpoint. With the evaluation the best
+    By the signals a run that is not stopped keeps its last checkpoint, or the one a method names.
+    With the evaluation the best
     on the selection set of the candidates is kept, stopped or not (see `candidates`).
     """
     report, last = case.report, max(case.report)
     best = max(report.values())
-    safe = last if outcome.stop is None or outcome.safe is None else outcome.safe
+    safe = last if outcome.safe is None else outcome.safe
     chosen = max(candidates(case, outcome), key=lambda s: (case.selection[s], s))
     saved = 0.0 if outcome.stop is None else 1 - outcome.stop / case.last
     return Regret(
@@ -222,9 +225,9 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def synthetic_table(named: Named, cases: Sequence[Case]) -> str:
+def synthetic_table(named: Named, cases: Sequence[Case], hard: str = "data shift stopped") -> str:
     """Return the table for cases with known truth: kinds `null`, `hard` and `positive`."""
-    head = ("method", "null runs stopped", "false stops per 1,000 steps", "data shift stopped",
+    head = ("method", "null runs stopped", "false stops per 1,000 steps", hard,
             "detected", "early", "delay 50 %", "delay 90 %", "date error 50 %", "us a step")  # fmt: skip
     return markdown(head, [_synthetic_row(name, cases, found) for name, found in named])
 

@@ -100,6 +100,7 @@ class Run:
             KINDS_OF_CASES[self.kind.group],
             self.truth,
             completions=setting.completions * logging_steps,
+            group=setting.group,
             completion_limit=int(setting.limit),
             rewards=rewards,
             selection={c: float(self.answers(c, 128).mean()) for c in self.checkpoints},
