@@ -47,17 +47,20 @@ def accuracy(case: Case, start: float = math.nan) -> Course:
 
 
 def truncation(case: Case, risen: float = 0.0) -> Course:
-    """Evidence: the median share of cut completions of the last 20 points, over .15; dated where it was least.
+    """Evidence: the median share of cut completions of the last 20 points, over .15; dated in the middle of the least.
 
     `risen`: it must also be up by so much from its least so far.
     """
     begin, least, at = time.process_time(), np.inf, 0
     said: list[Said] = []
     for i, median in enumerate(_medians(case)):
+        if not np.isfinite(median):
+            said.append((0.0, 0))
+            continue
         if median <= least:
-            least, at = median, i
+            least, at = median, i - RECENT // 2  # the middle of its window
         evidence = median / CUT if not risen else min(median / CUT, (median - least) / risen)
-        said.append((float(evidence), at) if np.isfinite(median) else (0.0, 0))
+        said.append((float(evidence), at))
     return Course(heights(said), time.process_time() - begin, len(case.points))
 
 
