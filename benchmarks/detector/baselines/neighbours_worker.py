@@ -16,6 +16,8 @@ The change-point packages read format, length and accuracy in noise units:
 """
 
 import contextlib
+import importlib
+import importlib.metadata
 import io
 import json
 import sys
@@ -140,6 +142,8 @@ def _scaled(asked: dict) -> np.ndarray:
 
 METHODS = {"rldoctor": rldoctor, "rlprobe": rlprobe, "rlwatch": rlwatch,
            "focus-cpt": focus, "skchange": skchange}  # fmt: skip
+MODULES = {"rldoctor": "rl_doctor", "rlprobe": "rlprobe", "rlwatch": "rlwatch",
+           "focus-cpt": "focus_cpt", "skchange": "skchange"}  # fmt: skip
 
 
 def main() -> None:
@@ -157,12 +161,12 @@ def main() -> None:
 
 
 def _installed() -> list[str]:
-    from importlib.metadata import PackageNotFoundError, version
-
+    """Return `name version` of each package that is there and can be imported."""
     there = []
-    for name in METHODS:
-        with contextlib.suppress(PackageNotFoundError):
-            there.append(f"{name} {version(name)}")
+    for name, module in MODULES.items():
+        with contextlib.suppress(ImportError), contextlib.redirect_stdout(io.StringIO()):
+            importlib.import_module(module)
+            there.append(f"{name} {importlib.metadata.version(name)}")
     return there
 
 

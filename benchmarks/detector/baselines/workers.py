@@ -132,7 +132,7 @@ def available() -> tuple[list[Baseline], list[str]]:
     if interpreter(OTAVA):
         there.add("Otava")
     missing = [
-        f"{b.name} is left out: it is not installed ("
+        f"{b.name} is left out: it is not installed or cannot be imported ("
         + (f"{OTAVA} names no interpreter)" if b.name == "Otava" else "make bench-detectors-env)")
         for b in ALL
         if b.name not in there
