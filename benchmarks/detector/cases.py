@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from monitor.detector import RewardRange
 
 Points = Sequence[tuple[int, Mapping[str, float]]]
@@ -13,7 +16,8 @@ class Case:
     """One run to judge: its points, and what is known to be true of it.
 
     `completions` are those behind one point, `group` those of one prompt.
-    `selection` and `report` are held-out scores by checkpoint step (equal where there is one set).
+    `selection` and `report` are held-out scores by checkpoint step (equal where there is one set), and
+    `problems` the same ones by problem, where they were stored: set -> step -> array (problems, samples).
     """
 
     name: str
@@ -28,6 +32,7 @@ class Case:
     rewards: Mapping[str, RewardRange] = field(default_factory=dict)
     selection: Mapping[int, float] = field(default_factory=dict)
     report: Mapping[int, float] = field(default_factory=dict)
+    problems: Mapping[str, Mapping[int, npt.NDArray[np.bool_]]] = field(default_factory=dict)
 
     @property
     def last(self) -> int:
