@@ -45,7 +45,8 @@ class Outcome:
     """What one method did with one case; `safe` = keep the last checkpoint at or before it.
 
     `watch` is the first step with a suspicion, `suspicions` the steps at which one arose, each after
-    none was in force: how often a verification would be asked for.
+    none was in force: how often a verification would be asked for. `completions` are those generated
+    to verify.
     """
 
     stop: int | None = None
@@ -57,3 +58,4 @@ class Outcome:
     points: int = 0
     seconds: float = 0.0
     suspicions: tuple[int, ...] = ()
+    completions: int = 0

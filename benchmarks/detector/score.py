@@ -32,10 +32,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from benchmarks.detector import scoring, simulated
+from benchmarks.detector import scoring
 from benchmarks.detector.baselines import grounds
+from benchmarks.detector.cases import Case, Outcome
 from benchmarks.detector.grpo_simulation import KINDS
-from benchmarks.detector.scoring import Case, Outcome
+from benchmarks.detector.simulated.rows import all_judged
+from benchmarks.detector.simulated.tables import tables
 from benchmarks.zoo import zoo
 
 GROUNDS = ("simulated", "synthetic", "zoo", "real")
@@ -157,11 +159,9 @@ def scored(name: str, make: Make, on: list[str], quick: bool) -> dict[str, Any]:
 def _simulated(
     judges: Mapping[str, Callable[[Case], Outcome]], counts: tuple[int, int]
 ) -> dict[str, Any]:
-    rows = {
-        who: simulated.all_judged(KINDS, BASE, counts, [1], judge) for who, judge in judges.items()
-    }
+    rows = {who: all_judged(KINDS, BASE, counts, [1], judge) for who, judge in judges.items()}
     for who, part in rows.items():
-        print(f"\n## {who} on simulated GRPO runs\n\n{simulated.tables(part)}", flush=True)
+        print(f"\n## {who} on simulated GRPO runs\n\n{tables(part)}", flush=True)
     return {who: [asdict(row) for row in part] for who, part in rows.items()}
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.detector import simulated
 from benchmarks.detector.cases import Case, Outcome
 from benchmarks.detector.grpo_simulation import batch, make, oracle
 from benchmarks.detector.grpo_simulation.setting import visits
+from benchmarks.detector.simulated import rows, tables
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_healthy_run_has_no_oracle() -> None:
 # ------------------------------------------------------------------- the table's arithmetic
 
 
-def stops_at(step: int) -> simulated.Judge:
+def stops_at(step: int) -> rows.Judge:
     """Return a judge that suspects 5 steps before it stops, at a fixed step."""
 
     def judge(case: Case) -> Outcome:
@@ -78,8 +78,8 @@ def stops_at(step: int) -> simulated.Judge:
 
 
 def test_a_stop_before_the_truth_is_a_false_one_and_no_detection() -> None:
-    row = simulated.judged(("drop_strong_450", 1, 1), stops_at(300))
-    n = simulated.numbers([row])
+    row = rows.judged(("drop_strong_450", 1, 1), stops_at(300))
+    n = tables.numbers([row])
     assert (row.early, row.suspected, n.stops, n.stopped, n.suspected) == (True, None, 1, 0.0, 0.0)
     assert n.rate == pytest.approx(1000 / 300)
 
@@ -87,20 +87,20 @@ def test_a_stop_before_the_truth_is_a_false_one_and_no_detection() -> None:
 def test_a_stop_after_the_truth_is_counted_from_it_and_only_the_steps_before_are_healthy_ones() -> (
     None
 ):
-    row = simulated.judged(("drop_strong_450", 1, 1), stops_at(470))
+    row = rows.judged(("drop_strong_450", 1, 1), stops_at(470))
     assert (row.suspected, row.delay, row.stop_delay, row.early) == (465, 15, 20, False)
-    assert simulated.numbers([row]).stops == 0
-    assert simulated._healthy_steps(row) == 430
+    assert tables.numbers([row]).stops == 0
+    assert tables._healthy_steps(row) == 430
 
 
 def test_a_suspicion_shortly_before_the_truth_has_no_negative_delay() -> None:
-    row = simulated.judged(("drop_strong_450", 1, 1), stops_at(445))
+    row = rows.judged(("drop_strong_450", 1, 1), stops_at(445))
     assert (row.suspected, row.delay) == (440, 0)
 
 
 def test_the_interval_of_a_rate_is_the_exact_one_of_a_poisson_count() -> None:
-    assert simulated.interval(0, 1.0) == (0.0, pytest.approx(3.689, abs=1e-3))
-    assert simulated.interval(10, 1.0) == (
+    assert tables.interval(0, 1.0) == (0.0, pytest.approx(3.689, abs=1e-3))
+    assert tables.interval(10, 1.0) == (
         pytest.approx(4.795, abs=1e-3),
         pytest.approx(18.390, abs=1e-3),
     )
@@ -108,7 +108,7 @@ def test_the_interval_of_a_rate_is_the_exact_one_of_a_poisson_count() -> None:
 
 def test_before_and_now_stand_in_one_cell() -> None:
     kinds = ["drop_strong_450"]
-    now, before = ([simulated.judged((k, 1, 1), stops_at(at)) for k in kinds] for at in (470, 480))
-    table = simulated.tables(now, before)
+    now, before = ([rows.judged((k, 1, 1), stops_at(at)) for k in kinds] for at in (470, 480))
+    table = tables.tables(now, before)
     assert "25 -> 15" in table
     assert "30 -> 20" in table
