@@ -134,3 +134,19 @@ def test_answers_to_held_out_problems_follow_their_probabilities() -> None:
     assert np.abs(drawn - chance).max() < 0.2
     assert drawn.mean() == pytest.approx(chance.mean(), abs=0.01)
     assert run.held_out(475).mean() < chance.mean()
+
+
+def test_odd_data_lower_the_metrics_and_not_the_held_out_score() -> None:
+    run = make("odd_data", 1)
+    inside = run.state.odd > 0
+    assert 10 <= inside.sum() <= 180
+    format_ = run.steps["format_reward"]
+    first = int(np.argmax(inside))
+    assert format_[inside].mean() < format_[first - 50 : first].mean() - 0.05
+    assert run.held_out(first + 5).mean() == pytest.approx(run.held_out(first - 5).mean(), abs=0.03)
+
+
+def test_a_dip_lowers_the_held_out_score_until_it_heals() -> None:
+    run = make("dips", 1)
+    scores = np.array([run.held_out(step).mean() for step in range(700, 2001, 5)])
+    assert scores.min() < scores[-1] - 0.02

@@ -24,10 +24,10 @@ def logged(
     """Return the metrics of every step by canonical name; `which` are the problems, (steps, prompts)."""
     shape = (*which.shape, setting.group)
     logs = rng.standard_normal(shape, dtype=np.float32) * setting.within_sd
-    logs += (state.length[:, None] + problems.length[which])[..., None]
+    logs += (state.batch_length[:, None] + problems.length[which])[..., None]
     cut = logs >= np.log(setting.limit)
     tokens = np.exp(np.minimum(logs, np.log(setting.limit)))
-    shaken = state.format + state.shake * rng.standard_normal(len(which))
+    shaken = state.batch_format + state.shake * rng.standard_normal(len(which))
     form = _reward(rng, shape, shaken[:, None] + problems.format[which], setting.format_levels)
     ability = (state.skill - state.harder)[:, None] - problems.difficulty[which]
     right = _reward(rng, shape, ability, setting.accuracy_levels)

@@ -101,6 +101,8 @@ def troubled(rng: Rng, kind: Kind, state: State) -> State:
     """Return the state of a healthy run with what befalls it: harder stretches, dips that heal."""
     if kind.name == "harder":
         return _harder(rng, state)
+    if kind.name == "odd_data":
+        return _odd_data(rng, state)
     return _dips(rng, state) if kind.name == "dips" else state
 
 
@@ -119,8 +121,17 @@ def _harder(rng: Rng, state: State) -> State:
     return state
 
 
+def _odd_data(rng: Rng, state: State) -> State:
+    """Return 1 to 3 stretches of 10 to 60 steps of odd problems; the policy is as good as before in them."""
+    steps = np.arange(1, len(state.format) + 1, dtype=float)
+    for begin in rng.uniform(0.35, 0.95, rng.integers(1, 4)) * len(steps):
+        there = (steps > begin) & (steps <= begin + rng.uniform(10, 60))
+        state = state.plus(odd=rng.uniform(0.5, 1.5) * there, harder=rng.uniform(0.5, 1.5) * there)
+    return state
+
+
 def _dips(rng: Rng, state: State) -> State:
-    """Return 1 to 3 transients of the policy, each healed after 10 to 60 steps."""
+    """Return 1 to 3 transients of the policy, each healed after 10 to 60 steps; held-out skill dips, too."""
     steps = np.arange(1, len(state.format) + 1, dtype=float)
     for begin in rng.uniform(0.35, 0.95, rng.integers(1, 4)) * len(steps):
         u = (steps - begin) / rng.uniform(10, 60)
@@ -239,7 +250,7 @@ KINDS = {
     for kind in (
         *(Kind(name, "steady") for name in ("steady", "growing", "saturated", "noformat")),
         Kind("tina_steady", "steady", 875),
-        *(Kind(name, "hard") for name in ("harder", "wander", "dips")),
+        *(Kind(name, "hard") for name in ("harder", "wander", "dips", "odd_data")),
         *_positives(),
         Kind("cap_450", "positive", 1000, 450, change=_to_cap),
         Kind("hack_450", "positive", 1000, 450, change=_hack),

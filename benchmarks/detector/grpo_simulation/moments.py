@@ -71,12 +71,12 @@ def _completion(
 ) -> tuple[Array, Array]:
     """Return first (steps, problems, 4) and second (.., 4, 4) moments of one completion's metrics."""
     spread, top = setting.within_sd, np.log(setting.limit)
-    length = state.length[at][:, None] + problems.length
+    length = state.batch_length[at][:, None] + problems.length
     edge = (top - length) / spread
     whole = ndtr(edge)
     ended = np.exp(length + spread**2 / 2) * ndtr(edge - spread)  # E[tokens; not cut]
     ended_squared = np.exp(2 * length + 2 * spread**2) * ndtr(edge - 2 * spread)
-    form = expit((state.format[at] + jump)[:, None] + problems.format)
+    form = expit((state.batch_format[at] + jump)[:, None] + problems.format)
     right = expit((state.skill[at] - state.harder[at])[:, None] - problems.difficulty)
     form_squared = form**2 + form * (1 - form) / setting.format_levels
     right_squared = right**2 + right * (1 - right) / setting.accuracy_levels

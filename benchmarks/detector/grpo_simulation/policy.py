@@ -22,6 +22,8 @@ class State:
     length         log of the median answer's tokens
     entropy        log of the nats a token
     harder         logit that the problems of the step are harder than those of the set
+    odd            what the step's problems, not the policy, take from the format's logit; a fifth of it
+                   is added to the log length
     shake          sd (logit) by which the format of whole steps jumps
     copies         share of completions that repeat the first one of their group
     gap            logit that held-out skill lies below `skill`
@@ -32,9 +34,20 @@ class State:
     length: Array
     entropy: Array
     harder: Array
+    odd: Array
     shake: Array
     copies: Array
     gap: Array
+
+    @property
+    def batch_format(self) -> Array:
+        """The format logit of the step's own problems."""
+        return self.format - self.odd
+
+    @property
+    def batch_length(self) -> Array:
+        """The log length of the step's own problems."""
+        return self.length + self.odd / 5
 
     def plus(self, **changes: Array) -> "State":
         """Return the state with something added to some of its parts."""
@@ -114,6 +127,7 @@ def learnt(rng: np.random.Generator, setting: Setting, course: Course, steps: in
         length=np.log(course.start_length * course.shorter**risen) + longer + waves[2],
         entropy=np.log(rng.uniform(0.2, 0.8)) - rng.uniform(0.3, 1.2) * done + waves[3],
         harder=calm,
+        odd=calm,
         shake=calm,
         copies=calm,
         gap=calm,
