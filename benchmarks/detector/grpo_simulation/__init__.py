@@ -9,7 +9,7 @@ Nothing in it comes from the detector. Every step has prompts with a latent diff
 tendency to break the format, groups of completions, binary or graded rewards, a token limit that cuts
 answers and with them format and accuracy, epochs over a finite set of problems, and a policy whose
 state follows a learning rate with warm-up and cosine (setting.py, policy.py, batch.py). Kinds of runs
-are in kinds.py: `steady` and `hard` ones are healthy, `positive` ones have a transition. oracle.py
+are in kinds.py: `steady`, `hard` and `odd` ones are healthy, `positive` ones have a transition. oracle.py
 says when somebody who knows all but the time could have seen it.
 """
 

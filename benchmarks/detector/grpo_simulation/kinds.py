@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.detector.grpo_simulation.policy import Course, State, drawn_course
 from benchmarks.detector.grpo_simulation.setting import LENGTHS, Array, Setting
 
-Group = Literal["steady", "hard", "positive"]
+Group = Literal["steady", "hard", "odd", "positive"]  # all but the last are healthy
 Rng = np.random.Generator
 Change = Callable[[Rng, Setting, State, Array], State]  # the steps since the truth, 0 before
 SIZES = {"mild": 0.5, "medium": 1.0, "strong": 2.0}
@@ -250,7 +250,10 @@ KINDS = {
     for kind in (
         *(Kind(name, "steady") for name in ("steady", "growing", "saturated", "noformat")),
         Kind("tina_steady", "steady", 875),
-        *(Kind(name, "hard") for name in ("harder", "wander", "dips", "odd_data")),
+        *(Kind(name, "hard") for name in ("harder", "wander", "dips")),
+        Kind(
+            "odd_data", "odd"
+        ),  # beside the kinds: what only a look at held-out problems can tell
         *_positives(),
         Kind("cap_450", "positive", 1000, 450, change=_to_cap),
         Kind("hack_450", "positive", 1000, 450, change=_hack),

@@ -27,7 +27,12 @@ from monitor.detector import RewardRange
 VERSION = (
     1  # part of every seed: a change of the model makes other runs, never the same under one name
 )
-KINDS_OF_CASES = {"steady": "null", "hard": "hard", "positive": "positive"}  # words of scoring.py
+KINDS_OF_CASES = {
+    "steady": "null",
+    "hard": "hard",
+    "odd": "hard",
+    "positive": "positive",
+}  # words of scoring.py
 CHECKPOINTS = 25  # a run; divides all lengths
 
 
