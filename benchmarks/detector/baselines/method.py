@@ -14,6 +14,9 @@ WARM = 30  # points before any baseline may speak
 Said = tuple[float, int]  # evidence now, index of the last point before the change
 
 
+LOGGED = ("simulated", "real", "tiny", "zoo")  # grounds that log more than format and length
+
+
 class Method(Protocol):
     """One method on one run: goodness in [0, 1] and stabilised values of each metric, point by point."""
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.detector.baselines.method import Baseline, Course, columns
+from benchmarks.detector.baselines.method import LOGGED, Baseline, Course, columns
 from benchmarks.detector.scoring import Case
 
 HERE = Path(__file__).resolve().parent
@@ -120,9 +120,9 @@ ALL = (
     Baseline("Otava", otava, 3.0, "p 0.001"),
     Baseline("focus-cpt", _by("focus-cpt"), 20.0, "threshold 20, its README's"),
     Baseline("skchange", _by("skchange"), 1e-9, "any bad change, SeededBinarySegmentation()"),
-    Baseline("rldoctor", _by("rldoctor"), 1.0, "halt_on critical", calibrated=False),
-    Baseline("rlprobe", _by("rlprobe"), 1.0, "halt=True", calibrated=False),
-    Baseline("rlwatch", _by("rlwatch"), 1.0, "critical alert", calibrated=False),
+    Baseline("rldoctor", _by("rldoctor"), 1.0, "halt_on critical", calibrated=False, grounds=LOGGED),
+    Baseline("rlprobe", _by("rlprobe"), 1.0, "halt=True", calibrated=False, grounds=LOGGED),
+    Baseline("rlwatch", _by("rlwatch"), 1.0, "critical alert", calibrated=False, grounds=LOGGED),
 )  # fmt: skip
 
 
