@@ -13,6 +13,7 @@ from benchmarks.detector.baselines.evidence import bad, noise
 from benchmarks.detector.baselines.habits import Patience
 from benchmarks.detector.baselines.method import Course, calibrated, heights, online, outcome
 from benchmarks.detector.baselines.workers import ALL, available, installed
+from benchmarks.detector.cases import Case
 from benchmarks.detector.grpo_simulation import make
 from tests.benchmarks.cases import case
 
@@ -90,15 +91,14 @@ def test_change_point_methods_date_a_fall_and_leave_a_rise_alone(method: type) -
     rng = np.random.default_rng(0)
     wobble = 0.02 * rng.standard_normal(401)
 
-    def format_(t: int, sign: int) -> float:
-        return 0.6 + sign * 0.25 * (t > 200) + float(wobble[t])
-
-    fall, rise = (
-        case(
-            400, format_reward=lambda t, s=s: format_(t, s), completion_length=lambda t: 100 + t % 3
+    def run(sign: int) -> Case:
+        return case(
+            400,
+            format_reward=lambda t: 0.6 + sign * 0.25 * (t > 200) + float(wobble[t]),
+            completion_length=lambda t: 100 + t % 3,
         )
-        for s in (-1, 1)
-    )
+
+    fall, rise = run(-1), run(1)
     stop = outcome(fall, online(method)(fall), 200)
     assert stop.stop is not None
     assert 200 < stop.stop < 240
@@ -122,7 +122,7 @@ def test_noise_is_free_of_a_trend_and_a_change_for_the_better_is_no_evidence() -
     x = rng.standard_normal((400, 1)) + 5 * np.arange(400)[:, None]
     assert noise(x)[0] == pytest.approx(1, rel=0.15)
     down = np.concatenate([np.ones(50), np.zeros(50)])[:, None]
-    assert bad(down, 0, 50, 100, 7) == (pytest.approx(25), 7 + 49)
+    assert bad(down, 0, 50, 100, 7) == pytest.approx((25, 7 + 49))
     assert bad(-down, 0, 50, 100, 0)[0] == 0
 
 
