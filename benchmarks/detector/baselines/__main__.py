@@ -156,8 +156,8 @@ def main() -> None:
         print(f"\n### {name}: {len(cases)} runs\n\n{table(named, cases)}", flush=True)
         found[name] = json.loads(scoring.as_json(cases, dict(named)))
     print("\n".join(missing))
-    if workers.installed():
-        print("Packages of others: " + ", ".join(workers.installed()))
+    if workers.versions():
+        print("Packages of others: " + ", ".join(workers.versions()))
     if given.json:
         given.json.write_text(json.dumps(found))
 

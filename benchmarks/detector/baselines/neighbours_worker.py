@@ -160,14 +160,19 @@ def main() -> None:
         print(json.dumps(said), file=answers, flush=True)
 
 
-def _installed() -> list[str]:
-    """Return `name version` of each package that is there and can be imported."""
-    there = []
+def _installed() -> dict[str, str]:
+    """Return for each package `name version` if it can be imported, else the reason why not."""
+    found = {}
     for name, module in MODULES.items():
-        with contextlib.suppress(ImportError), contextlib.redirect_stdout(io.StringIO()):
-            importlib.import_module(module)
-            there.append(f"{name} {importlib.metadata.version(name)}")
-    return there
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                importlib.import_module(module)
+            found[name] = f"{name} {importlib.metadata.version(name)}"
+        except ImportError as error:
+            found[name] = (
+                f"{type(error.__context__ or error).__name__}: {error.__context__ or error}"
+            )
+    return found
 
 
 if __name__ == "__main__":

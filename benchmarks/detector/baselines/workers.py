@@ -105,11 +105,17 @@ def _as_trl(metrics: Any) -> dict[str, float]:
 
 
 @cache
-def installed() -> tuple[str, ...]:
-    """Return the packages of the neighbours' environment, `name version`; none without one."""
+def installed() -> dict[str, str]:
+    """Return for each package of the neighbours' environment `name version`, or why it cannot be imported."""
     if interpreter(NEIGHBOURS) is None:
-        return ()
-    return tuple(asked(NEIGHBOURS, "neighbours_worker.py", {"method": "?"}))
+        return {}
+    found: dict[str, str] = asked(NEIGHBOURS, "neighbours_worker.py", {"method": "?"})
+    return found
+
+
+def versions() -> list[str]:
+    """Return the packages that can be used, `name version`."""
+    return [said for name, said in installed().items() if said.startswith(f"{name} ")]
 
 
 def _by(method: str) -> Callable[[Case], Course]:
@@ -128,12 +134,13 @@ ALL = (
 
 def available() -> tuple[list[Baseline], list[str]]:
     """Return the methods that can run here, and a sentence for each that cannot."""
-    there = {name.rsplit(" ", 1)[0] for name in installed()}
+    there = {name.rsplit(" ", 1)[0] for name in versions()}
     if interpreter(OTAVA):
         there.add("Otava")
+    why = {"Otava": f"{OTAVA} names no interpreter"}
     missing = [
-        f"{b.name} is left out: it is not installed or cannot be imported ("
-        + (f"{OTAVA} names no interpreter)" if b.name == "Otava" else "make bench-detectors-env)")
+        f"{b.name} is left out: "
+        + (why | installed()).get(b.name, "it is not installed (make bench-detectors-env)")
         for b in ALL
         if b.name not in there
     ]
