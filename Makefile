@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env setup demo serve test test-lower soak check bench bench-detector bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
+.PHONY: help env setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,6 +55,7 @@ check: setup  ## Lint, types, import rules, schema against migrations
 	$(BIN)/python -m tests.migrations.check
 
 bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=--quick: minutes)
+	$(BIN)/python -m benchmarks.detector.simulated $(ARGS)
 	$(BIN)/python -m benchmarks.detector.synthetic $(ARGS)
 	$(BIN)/python -m benchmarks.detector.onset $(ARGS)
 	$(BIN)/python -m benchmarks.detector.real $(ARGS)
@@ -63,6 +64,9 @@ bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=-
 	$(BIN)/python -m benchmarks.detector.cost $(ARGS) --json .bench-cost.json
 	$(BIN)/python -m benchmarks.detector.baselines $(ARGS) --json .bench-baselines.json
 	$(BIN)/python -m benchmarks.detector.figures --baselines .bench-baselines.json --cost .bench-cost.json
+
+bench-detectors-env: setup  ## The environment of other people's monitors, for bench-detector
+	$(BIN)/python -m benchmarks.detector.baselines.workers
 
 bench-peers-env: setup  ## The environments of trackio, mlflow, wandb, TensorBoard and aim, in .bench-peers
 	$(BIN)/python -m benchmarks.peers.peers

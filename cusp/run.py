@@ -35,6 +35,7 @@ from cusp.transport.spool import Spool
 log = logging.getLogger("cusp")
 
 FinalStatus = Literal["finished", "failed", "stopped"]
+_NOT_AT_THE_END = ("verify", "release")
 _TOO_LATE = "the training ended before it could be carried out"
 
 
@@ -277,15 +278,9 @@ class Run:
         last = self._last_step if step is None else step
         reached = last if last >= 0 else None
         try:
+            self._pin_what_is_asked()
             for command in self.open_commands():
-                if command.kind in ("stop", "keep", "save"):
-                    self.keep(command.steps)
-            if self.should_stop():
-                self._shelf.pin_last()
-            self._shelf.look_around()
-            self.settle()
-            for command in self.open_commands():
-                if command.kind in ("verify", "release"):
+                if command.kind in _NOT_AT_THE_END:
                     self.acknowledge(command, "refused", reason=_TOO_LATE, step=reached)
                     continue
                 self.acknowledge(command, "done", step=reached)
@@ -296,6 +291,15 @@ class Run:
             self._send({**end, "at": time.time()})
             sent = self._close(drain_s) and self._spool.dropped == 0
         return sent
+
+    def _pin_what_is_asked(self) -> None:
+        for command in self.open_commands():
+            if command.kind not in _NOT_AT_THE_END:
+                self.keep(command.steps)
+        if self.should_stop():
+            self._shelf.pin_last()
+        self._shelf.look_around()
+        self.settle()
 
     @property
     def finished(self) -> bool:

@@ -16,58 +16,16 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from monitor.detector import Detector, RewardRange, RunShape, Sample, Transition
+from benchmarks.detector.cases import Case, Outcome
+from monitor.detector import Detector, RunShape, Sample, Transition
 from monitor.policy import candidates as candidates_policy
 from monitor.policy.decide import Saved
 
 EARLY = 20
-Points = Sequence[tuple[int, Mapping[str, float]]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One run to judge: its points, and what is known to be true of it.
-
-    `selection` and `report` are held-out scores by checkpoint step (equal where there is one set), and
-    `problems` the same ones by problem, where they were stored: set -> step -> array (problems, samples).
-    """
-
-    name: str
-    points: Points
-    kind: str = ""
-    truth: int | None = None
-    labels: tuple[float, ...] = ()
-    tolerance: float = 10.0
-    completions: int | None = None
-    completion_limit: int | None = None
-    rewards: Mapping[str, RewardRange] = field(default_factory=dict)
-    selection: Mapping[int, float] = field(default_factory=dict)
-    report: Mapping[int, float] = field(default_factory=dict)
-    problems: Mapping[str, Mapping[int, npt.NDArray[np.bool_]]] = field(default_factory=dict)
-
-    @property
-    def last(self) -> int:
-        """The last step."""
-        return self.points[-1][0]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one method did with one case; `safe` = keep the last checkpoint at or before it."""
-
-    stop: int | None = None
-    step: int | None = None
-    low: int | None = None
-    high: int | None = None
-    safe: int | None = None
-    watch: int | None = None
-    points: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,16 +45,36 @@ def cusp(case: Case, preset: str = "default") -> Outcome:
         completion_limit_tokens=case.completion_limit,
         rewards=case.rewards,
     )
-    detector, watch, begin = Detector(shape, preset), None, time.process_time()
+    detector, begin = Detector(shape, preset), time.process_time()
+    arose: list[int] = []
+    suspected = False
     for seen, (step, metrics) in enumerate(case.points, 1):
         verdict = detector.update(Sample(step, metrics))
         t = verdict.transition
-        if t and watch is None:
-            watch = step
+        if t and not suspected:
+            arose.append(step)
+        suspected = t is not None
         if (t and t.state == "confirmed") or verdict.phase == "collapsed":
             dated = (t.step, t.low, t.high, t.safe_step) if t else (step, step, step, step)
-            return Outcome(step, *dated, watch, seen, time.process_time() - begin)
-    return Outcome(watch=watch, points=len(case.points), seconds=time.process_time() - begin)
+            first, used = arose[0] if arose else None, time.process_time() - begin
+            return Outcome(step, *dated, first, seen, used, tuple(arose))
+    return Outcome(
+        watch=arose[0] if arose else None,
+        points=len(case.points),
+        seconds=time.process_time() - begin,
+        suspicions=tuple(arose),
+    )
+
+
+def suspected_at(case: Case, outcome: Outcome) -> int | None:
+    """Return the first suspicion of a positive run that is not too early; a stop is one, too.
+
+    One that arose more than EARLY steps before the truth and never lapsed is none.
+    """
+    found = [*outcome.suspicions, *([] if outcome.stop is None else [outcome.stop])]
+    return min(
+        (s for s in found if case.truth is not None and s >= case.truth - EARLY), default=None
+    )
 
 
 def is_early(case: Case, outcome: Outcome) -> bool:
@@ -168,12 +146,13 @@ def candidates(case: Case, outcome: Outcome) -> list[int]:
 def regret(case: Case, outcome: Outcome) -> Regret:
     """Return what following `outcome` cost.
 
-    By the signals a run that is not stopped keeps its last checkpoint. With the evaluation the best
+    By the signals a run that is not stopped keeps its last checkpoint, or the one a method names.
+    With the evaluation the best
     on the selection set of the candidates is kept, stopped or not (see `candidates`).
     """
     report, last = case.report, max(case.report)
     best = max(report.values())
-    safe = last if outcome.stop is None or outcome.safe is None else outcome.safe
+    safe = last if outcome.safe is None else outcome.safe
     chosen = max(candidates(case, outcome), key=lambda s: (case.selection[s], s))
     saved = 0.0 if outcome.stop is None else 1 - outcome.stop / case.last
     return Regret(
@@ -200,9 +179,9 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def synthetic_table(named: Named, cases: Sequence[Case]) -> str:
+def synthetic_table(named: Named, cases: Sequence[Case], hard: str = "data shift stopped") -> str:
     """Return the table for cases with known truth: kinds `null`, `hard` and `positive`."""
-    head = ("method", "null runs stopped", "false stops per 1,000 steps", "data shift stopped",
+    head = ("method", "null runs stopped", "false stops per 1,000 steps", hard,
             "detected", "early", "delay 50 %", "delay 90 %", "date error 50 %", "us a step")  # fmt: skip
     return markdown(head, [_synthetic_row(name, cases, found) for name, found in named])
 

@@ -189,11 +189,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         root = Path(args.output_dir).absolute()
         again = self._ended_unseen()
         if self.run is None or self.run.finished:  # the same callback may serve several trainings
-            metadata = described(args, state, model, self.reading.known(), dataloader)
+            known = self._verifier.announced(self.reading.known(), self.reading.evaluate)
+            metadata = described(args, state, model, known, dataloader)
             given = {**self._given, "name": self._given["name"] or _run_name(args)}
-            if metadata.verifies is None:
-                by = self._verifier.by(self.reading.evaluate)
-                metadata = metadata.model_copy(update={"verifies": by})
             if given["config"] is None:
                 given["config"] = args.to_sanitized_dict()
             goes_on = lineage.recorded(state.stateful_callbacks) if state.global_step > 0 else None

@@ -16,7 +16,7 @@ from cusp.checkpoints import manifest
 from cusp.process.excepthook import sentence
 from cusp.process.harmless import harmless
 from cusp.protocol.messages import Command, VerifyOrder
-from cusp.protocol.run import By
+from cusp.protocol.run import By, RunMetadata
 from cusp.run import Run
 from cusp.trl import orders
 from cusp.trl.attendance import distributed
@@ -93,6 +93,11 @@ class CommandVerifier:
         if self._held_out is not None:
             return "training"
         return "function" if evaluate is not None else None
+
+    def announced(self, metadata: RunMetadata, evaluate: Evaluate | None) -> RunMetadata:
+        """Return the metadata with who verifies, unless the user told it."""
+        by = metadata.verifies or self.by(evaluate)
+        return metadata.model_copy(update={"verifies": by})
 
     def proposed(self, run: Run | None, evaluate: Evaluate | None) -> tuple[Command, int] | None:
         """Return the next `verify` command that can be carried out, with the bit of its order."""

@@ -1,4 +1,4 @@
-"""Apache Otava for baselines.py, in an environment of its own (it pins another numpy than Cusp).
+"""Apache Otava, in an environment of its own (it pins another numpy than Cusp).
 
     python3.11 -m venv /tmp/otava && /tmp/otava/bin/pip install apache-otava==0.8.0
     CUSP_OTAVA_PYTHON=/tmp/otava/bin/python python -m benchmarks.detector.baselines --methods Otava

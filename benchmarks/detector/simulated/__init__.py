@@ -1,0 +1,1 @@
+"""Scores a detector on the second generator (`__main__.py`)."""
