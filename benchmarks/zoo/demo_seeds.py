@@ -10,8 +10,9 @@ and scores all checkpoints on the same held-out problems. All pass@1 are from th
 another training from the same seed, as another machine does. `--healthy` runs the control, where a stop
 is a false one. `--quick`: two seeds. Runs whose summary is in the folder are not made again.
 
-A run is `right` when it was stopped and keeps a checkpoint within .05 of the best; of the control, when it
-was not stopped. All of these are counted, with their exact 95 % interval (Clopper and Pearson, 1934).
+A run is `right` when it was stopped and ends with a checkpoint within .05 of the best: the one that its evaluation
+chose, else the one kept at the stop (counted beside it). A run of the control is right when it was not
+stopped. The share has its exact 95 % interval (Clopper and Pearson, 1934).
 """
 
 import argparse
@@ -65,7 +66,12 @@ def row(seed: int, cpu: str, healthy: bool, stopped: Json, whole: Json) -> Json:
     comparison = whole["comparison"] or {}
     best = (comparison.get("best") or {"step": last})["step"]
     kept, stop = stopped["kept_checkpoint_step"], stopped["stopped_at_step"]
-    near = kept is not None and scores.get(kept, 0.0) >= scores[best] - NEAR
+    chosen = stopped["best_checkpoint_step"]
+
+    def near(step: int | None) -> bool:
+        """Whether a run stopped with this checkpoint is near the best."""
+        return stop is not None and step in scores and scores[step] >= scores[best] - NEAR
+
     return {
         "seed": seed,
         "cpu": cpu,
@@ -73,11 +79,12 @@ def row(seed: int, cpu: str, healthy: bool, stopped: Json, whole: Json) -> Json:
         "stopped_at_step": stop,
         "max_steps": stopped["max_steps"],
         "kept": kept,
-        "chosen": stopped["best_checkpoint_step"],
+        "chosen": chosen,
         "last": last,
         "best": best,
         "scores": scores,
-        "right": stop is None if healthy else stop is not None and near,
+        "kept_near": near(kept),
+        "right": stop is None if healthy else near(kept if chosen is None else chosen),
         "completions": sum(one["completions"] for one in stopped["verifications"]),
         "saved_fraction": stopped["saved_fraction"],
         "seconds": stopped["seconds"]["total"],
@@ -131,7 +138,12 @@ def means(lines: Sequence[Json], healthy: bool) -> str:
     stopped = sum(line["stopped_at_step"] is not None for line in lines)
     right = sum(line["right"] for line in lines)
     share = binomtest(right, len(lines)).proportion_ci(method="exact")
-    wanted = "left alone" if healthy else f"stopped and kept within {NEAR} of the best"
+    near = sum(line["kept_near"] for line in lines)
+    wanted = (
+        "left alone"
+        if healthy
+        else f"stopped with a checkpoint within {NEAR} of the best ({near} by the kept one)"
+    )
     return (
         f"{right} of {len(lines)} {wanted} (95 % interval {share.low:.0%} to {share.high:.0%}); {stopped} stopped. Mean"
         f" pass@1: kept {kept:.3f}, chosen by the evaluation {chosen:.3f}, last {last:.3f}, best of all"
