@@ -76,11 +76,10 @@ def none_seen(
     return said
 
 
-def too_few(step: int, points: int, needed: int, since: int | None) -> str:
-    """Return the sentence that more points are needed; `since` is the step of the last data change."""
+def too_few(step: int, points: int, needed: int, since: str) -> str:
+    """Return the sentence that more points are needed; `since` says since when they are counted, or ""."""
     counted = "1 point" if points == 1 else f"{points} points"
-    fresh = f" since the data changed at step {since}" if since is not None else ""
-    return f"{counted}{fresh} by step {step}; {needed} are needed to say anything of a transition."
+    return f"{counted}{since} by step {step}; {needed} are needed to say anything of a transition."
 
 
 def cautions(step: int, metrics: Mapping[str, float]) -> str:

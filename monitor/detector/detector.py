@@ -14,7 +14,7 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -23,6 +23,7 @@ from monitor.detector.collapse import CollapseWatch, Failure
 from monitor.detector.explain import change, sources, why_not_armed
 from monitor.detector.format_rise import Crossing, FormatLevel, RiseWatch
 from monitor.detector.presets import PRESETS
+from monitor.detector.scan.contrast import LEAST_POINTS
 from monitor.detector.scan.dating import DatedChange, dated_change
 from monitor.detector.scan.gates import open_gates
 from monitor.detector.scan.scan import ROWS, Scan, StepEvidence
@@ -43,8 +44,9 @@ from monitor.detector.types import (
 _LEAST_POINTS = 24  # by judgement; the gates wait as long
 _DIES_OUT = 0.5  # of `watch`; by judgement
 _SUSPECT = 0.5  # of `confirm`; of 9 dated turns in real logs, two reached 17 and 22 of 33 and faded
-_MOST_FADED = 8  # kept change points, to bound a verdict; by judgement
+_MOST_CLOSED = 8  # kept change points, to bound a verdict; by judgement
 _LONG = 64.0  # points after a change from which on `confirm` itself is enough; decision 0008
+_OF_A_CHANGE: tuple[Kind, ...] = ("length_turn", "destabilisation", "collapse")
 _QUIET = tuple(
     Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
     for metric in METRICS
@@ -69,13 +71,11 @@ class Detector:
         self._collapsed = False
         self._best_seen = 0.0
         self._suspected: tuple[ChangePoint, ...] = ()
-        self._faded: tuple[ChangePoint, ...] = ()
+        self._closed: tuple[ChangePoint, ...] = ()  # faded and refuted
         self._sentence, self._said_at = "", 0
         self._changed_at: int | None = None  # the first step after the last boundary
-        self._restart()
-
-    def _restart(self) -> None:
-        self._scan = Scan(self._shape, self._preset.confirm)
+        self._accepted: int | None = None  # the step of the last acceptance since then
+        self._scan = Scan(shape, self._preset.confirm)
         self._level = FormatLevel()
         self._rise = RiseWatch()
         self._collapse = CollapseWatch()
@@ -83,10 +83,38 @@ class Detector:
         self._moment: StepEvidence | None = None
 
     def boundary(self) -> None:
-        """Restart the scan at a change of the data. Confirmed findings stay."""
+        """Compare with nothing before a change of the data. Confirmed findings stay."""
         self._drop_provisional()
-        self._restart()
+        self._compare_from_now(new_data=True)
+        self._collapse = CollapseWatch()
         self._changed_at = None if self._last_step is None else self._last_step + 1
+        self._accepted = None
+
+    def accept(self) -> None:
+        """Take the present level as harmless: held-out scores found the weights not worse.
+
+        What was suspected or confirmed is recorded as `refuted`, and only a change after this point
+        counts from now on. Noise, open gates and the level of format are kept: a new change needs
+        points on either side of it (16 in a log of every step), and nothing else.
+        """
+        said = f" Held-out scores at step {self._now} did not show that the weights are worse."
+        if self._transition or self._collapsed:
+            refuted = tuple(self._found[kind] for kind in _OF_A_CHANGE if kind in self._found)
+        else:
+            refuted = self._suspected
+        self._close(refuted, "refuted", said)
+        self._best_seen, self._suspected = 0.0, ()
+        self._transition = None
+        self._forget_change()
+        if self._collapsed:
+            self._collapsed = False
+            self._collapse = CollapseWatch()
+        self._compare_from_now(new_data=False)
+        self._accepted = self._last_step
+
+    def _compare_from_now(self, *, new_data: bool) -> None:
+        self._scan.compare_from_now(new_data=new_data)
+        self._moment = None
 
     def update(self, sample: Sample) -> Verdict:
         """Add the next sample and return the verdict after it.
@@ -112,7 +140,7 @@ class Detector:
 
     def _look(self) -> StepEvidence | None:
         """Return the present evidence; while it is low the scan is read at every second point only."""
-        if self._scan.size < _LEAST_POINTS * self._scan.point_weight:
+        if self._scan.compared < min(self._needed_points, _LEAST_POINTS * self._scan.point_weight):
             return None
         last, quiet = self._moment, self._preset.watch * _DIES_OUT
         if (
@@ -123,6 +151,16 @@ class Detector:
         ):
             return last
         return self._scan.best()
+
+    @property
+    def _needed_points(self) -> int:
+        """Points without which nothing can be said: 24 of a run, later on one side and the other of a change."""
+        restarted = self._scan.compared < self._scan.size
+        return LEAST_POINTS + self._scan.least if restarted else _LEAST_POINTS
+
+    @property
+    def _too_few(self) -> bool:
+        return self._scan.compared < self._needed_points
 
     def _judge(self, moment: StepEvidence | None) -> None:
         score = moment.score if moment else 0.0
@@ -167,8 +205,11 @@ class Detector:
             f" The evidence reached {self._best_seen:.0f} of {self._preset.confirm:.0f} and had died"
             f" out by step {self._now}."
         )
-        new = (replace(one, state="faded", words=one.words + gone) for one in self._suspected)
-        self._faded = (*self._faded, *new)[-_MOST_FADED:]
+        self._close(self._suspected, "faded", gone)
+
+    def _close(self, changes: Iterable[ChangePoint], state: State, said: str) -> None:
+        new = (replace(one, state=state, words=one.words + said) for one in changes)
+        self._closed = (*self._closed, *new)[-_MOST_CLOSED:]
 
     def _drop_provisional(self) -> None:
         self._best_seen, self._suspected = 0.0, ()
@@ -177,8 +218,9 @@ class Detector:
             self._forget_change()
 
     def _forget_change(self) -> None:
-        for kind in ("length_turn", "destabilisation"):
-            self._found.pop(kind, None)
+        for kind in _OF_A_CHANGE:
+            if kind != "collapse" or not self._collapsed:
+                self._found.pop(kind, None)
 
     def _date(self, state: State, moment: StepEvidence | None) -> None:
         if dated := dated_change(self._scan, self._now, state):
@@ -272,7 +314,7 @@ class Detector:
         if self._transition:
             return "past" if self._transition.state == "confirmed" else "turning"
         # Where format is not measured its gate never opens, and the phase stays unknown.
-        if self._scan.size < _LEAST_POINTS or self._scan.armed[FORMAT] is None:
+        if self._scan.armed[FORMAT] is None or (self._too_few and not self._accepted):
             return "warming_up"
         return "adapted" if self._level.settled(self._scan.size) else "adapting"
 
@@ -286,7 +328,7 @@ class Detector:
             self._preset.watch,
             self._preset.confirm,
             tuple(self._evidence(row, moment) for row in range(ROWS)),
-            (*self._faded, *self._found.values()),
+            (*self._closed, *self._found.values()),
             self._transition,
             self._words(phase, score, metrics),
         )
@@ -312,8 +354,12 @@ class Detector:
             return self._found["collapse"].words
         if phase in ("past", "turning"):
             return f"{self._sentence}{self._since_said(score)}"
-        if self._scan.size < _LEAST_POINTS:
-            said = too_few(self._now, self._scan.size, _LEAST_POINTS, self._changed_at)
+        if self._too_few:
+            since = self._changed_at
+            what = f" since the data changed at step {since}" if since is not None else ""
+            if self._accepted:
+                what = f" since the held-out scores of step {self._accepted}"
+            said = too_few(self._now, self._scan.compared, self._needed_points, what)
         else:
             high_at = None
             if phase in ("adapting", "adapted"):

@@ -6,7 +6,7 @@ from typing import Literal
 
 Phase = Literal["warming_up", "adapting", "adapted", "turning", "past", "collapsed"]
 Kind = Literal["onset", "saturation", "length_turn", "destabilisation", "collapse"]
-State = Literal["provisional", "confirmed", "faded"]
+State = Literal["provisional", "confirmed", "faded", "refuted"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Evidence:
 class ChangePoint:
     """A dated change: `step` is the last step before it, `[low, high]` its 95 % interval.
 
-    `faded`: it was suspected and died out again, without consequences.
+    `faded`: it was suspected and died out again, without consequences. `refuted`: held-out scores did not
+    show that the weights were worse (`Detector.accept`).
     """
 
     kind: Kind

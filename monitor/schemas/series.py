@@ -15,7 +15,7 @@ class ChangePoint(Shape):
     step: int
     low: int
     high: int
-    state: Literal["provisional", "confirmed", "faded", "revised", "dismissed"]
+    state: Literal["provisional", "confirmed", "faded", "refuted", "revised", "dismissed"]
     seen_at_step: int
     words: str
     evidence: dict[str, float]

@@ -121,6 +121,7 @@ class Scan:
         self._start_sums = np.full((3, ROWS, 1), np.array(_NEVER)[:, None, None])
         self._next_noise = 12
         self.settled_from = 0
+        self._compared_from = 0
         self.point_weight = EVERY_STEP
 
     @property
@@ -132,6 +133,22 @@ class Scan:
     def least(self) -> int:
         """Minimum number of points after a change."""
         return int(LEAST_POINTS * self.point_weight)
+
+    @property
+    def compared(self) -> int:
+        """Number of points since `compare_from_now`."""
+        return self.size - self._compared_from
+
+    def compare_from_now(self, *, new_data: bool) -> None:
+        """Start every reference stretch at the next point. Noise and gates stay.
+
+        Values of new data are not clipped to the level of the old ones, which would look like a ramp.
+        """
+        for reading in self.readings:
+            if new_data:
+                reading.forget_level()
+        self._compared_from = self.size
+        self._fits = [Isotonic(metric.bad) for metric in METRICS]
 
     def add(self, step: int, raws: list[float | None]) -> None:
         """Add the raw values of one step, one per metric (None = not measured)."""
@@ -167,7 +184,8 @@ class Scan:
         for point in range(self.history.first, self.size):
             before, after = self.mark(row, point), self.mark(row, point + 1)
             if after.measured > before.measured:
-                self._fits[row].add(before, after.measured, after.total)
+                if point >= self._compared_from:
+                    self._fits[row].add(before, after.measured, after.total)
                 self._good_fits[row].add(before, after.measured, after.total)
 
     def _fit(self, row: int, before: Position) -> None:

@@ -67,6 +67,10 @@ class MetricSignal:
         self._reach = _CLIP_SIGMAS * max(noise.point, self.scale.floor) if noise else math.inf
         return [self.read(raw) for raw in raws]
 
+    def forget_level(self) -> None:
+        """Clip the next values to none of those so far."""
+        self._sorted, self._order = [], []
+
     def _clip(self, value: float) -> float:
         if len(self._order) < 16:
             return value

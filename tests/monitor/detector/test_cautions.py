@@ -128,7 +128,7 @@ def test_just_after_a_boundary_it_says_since_when_it_counts() -> None:
     verdict = detector.update(run[100])
     assert verdict.phase == "warming_up"
     assert verdict.words.startswith(
-        "1 point since the data changed at step 101 by step 101; 24 are"
+        "1 point since the data changed at step 101 by step 101; 16 are"
     )
     later = [detector.update(sample) for sample in run[101:]][-1]
     assert later.words.startswith("By step 130 no transition is seen")

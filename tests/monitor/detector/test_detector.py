@@ -291,7 +291,7 @@ def test_a_boundary_restarts_the_scan_but_keeps_what_is_confirmed() -> None:
     for sample in samples(**shifted)[:195]:
         detector.update(sample)
     detector.boundary()
-    assert all(detector.update(s).transition is None for s in samples(**shifted)[240:])
+    assert all(detector.update(s).transition is None for s in samples(**shifted)[260:])
 
     detector = Detector(SHAPE)
     for sample in samples(**shifted):
