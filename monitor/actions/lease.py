@@ -8,6 +8,7 @@ from monitor.actions.record import record
 from monitor.actions.verify import answer
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict
+from monitor.runs import looks
 from monitor.store import checkpoints, jobs, runs
 from monitor.store.scores import evaluations
 
@@ -97,6 +98,13 @@ def give_up(tx: Transaction, job: Any, now: float) -> None:
     if jobs.give_up_one(tx, job.id, now):  # before the run's row, as workers' requests do
         record(tx, "job.changed", job.run_id, now)
         _tell_ended(tx, job, now, "its worker was lost again and again", None)
+
+
+def end_unclaimed(tx: Transaction, job: Any, now: float) -> None:
+    """Fail a verification that no worker took in time: the signals have decided, and its weights are old."""
+    before = now - looks.UNCLAIMED_S
+    if jobs.end_unclaimed(tx, job, before, now, "no worker with a free device took it"):
+        record(tx, "job.ended", job.run_id, now)
 
 
 def _point_best(tx: Transaction, run_id: str, now: float, comparison: Json | None) -> None:

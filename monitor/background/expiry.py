@@ -10,6 +10,7 @@ from typing import Any
 from monitor.actions import lease
 from monitor.actions.record import record
 from monitor.database.engine import Database, Transaction
+from monitor.runs import looks
 from monitor.store import commands, jobs, runs
 from monitor.store.access import idempotency
 
@@ -47,6 +48,7 @@ def expire_overdue(database: Database, now: float) -> None:
     with database.read() as tx:
         late_commands = sorted({row.run_id for row in commands.overdue(tx, now)})
         late_jobs = jobs.overdue(tx, now)
+        unclaimed = jobs.unclaimed(tx, "verify", now - looks.UNCLAIMED_S)
         forgotten = idempotency.has_older(tx, now)
     for run_id in late_commands:
         with database.write() as tx:
@@ -54,6 +56,9 @@ def expire_overdue(database: Database, now: float) -> None:
     for job in late_jobs:
         with database.write() as tx:
             lease.give_up(tx, job, now)
+    for job in unclaimed:
+        with database.write() as tx:
+            lease.end_unclaimed(tx, job, now)
     if forgotten:
         with database.write() as tx:
             idempotency.forget_older(tx, now)

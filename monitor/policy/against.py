@@ -40,10 +40,13 @@ def earlier(
 def for_schedule(
     saved: Sequence[Saved], accuracy: Mapping[int, float], known: Mapping[int, Scores], now: int
 ) -> list[Saved]:
-    """Return those of a look without a suspicion: accuracy peak, best known score, half of now; two of them."""
+    """Return those of a look without a suspicion: the first, accuracy peak, best known score, half of now; two of them.
+
+    The first: on the zoo it finds 3 of 70 losing runs more than half of now, runs that fall before either look.
+    """
     newest = {one.step: one for one in saved}
     steps = sorted(newest)
-    wanted = [accuracy_peak(steps, accuracy), _best_known(newest, known)]
+    wanted = [*steps[:1], accuracy_peak(steps, accuracy), _best_known(newest, known)]
     wanted += _halves(steps, now) if steps else ()
     chosen = list(dict.fromkeys(step for step in wanted if step is not None))[:SCHEDULED]
     return [newest[step] for step in sorted(chosen)]

@@ -99,6 +99,27 @@ def give_up_one(connection: Connection, job_id: str, now: float) -> bool:
     return ended.rowcount == 1
 
 
+def unclaimed(connection: Connection, kind: str, before: float) -> Sequence[Row[Any]]:
+    """Return the jobs of a kind that have waited since before this time."""
+    return connection.execute(select(jobs).where(*_unclaimed(kind, before))).all()
+
+
+def end_unclaimed(
+    connection: Connection, job: Row[Any], before: float, now: float, error: str
+) -> bool:
+    """Fail a job that still waits; return whether it did."""
+    ended = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job.id, *_unclaimed(job.kind, before))
+        .values(state="failed", finished_at=now, error=error)
+    )
+    return ended.rowcount == 1
+
+
+def _unclaimed(kind: str, before: float) -> list[ColumnElement[bool]]:
+    return [jobs.c.kind == kind, jobs.c.state == "queued", jobs.c.created_at < before]
+
+
 def _given_up(now: float) -> list[ColumnElement[bool]]:
     last = jobs.c.attempts >= MOST_ATTEMPTS
     return [jobs.c.state == "leased", jobs.c.lease_until < now, last]

@@ -106,7 +106,7 @@ def test_a_run_that_is_never_suspected_is_looked_at_at_half_and_at_three_quarter
     found = scheduled(100)
     assert found is not None
     assert not found.suspected
-    assert (steps(found), found.stages) == ([20, 50], (32, 64))
+    assert (steps(found), found.stages) == ([10, 50], (32, 64))
     assert scheduled(120, look("undecided", at=100)) is None
     assert scheduled(150, look("undecided", at=100)) is not None
     assert scheduled(150, look("not_worse", at=152)) is None, "it was looked at since"

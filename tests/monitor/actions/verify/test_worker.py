@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from monitor.background.expiry import expire_overdue
 from tests.conftest import Clock
 from tests.messages import Json, Trainer
 from tests.monitor.actions.verify.test_verification import (
@@ -96,6 +97,10 @@ def test_a_job_that_nobody_claims_holds_a_transition_up_for_two_minutes(
         "failed",
         "no worker with a free device took it",
     )
+    expire_overdue(api.app.state.service.database, clock.now)  # type: ignore[attr-defined]
+    claim = api.post("/api/v1/jobs/claim", json={"worker": "late", "kinds": ["verify"]})
+    assert claim.status_code == 204, "nobody scores what is decided"
+    assert verifications(trainer)[0]["state"] == "failed"
 
 
 @pytest.mark.parametrize("result", [{}, {"scores": {"1": [1.0]}}])
