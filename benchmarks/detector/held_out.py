@@ -16,13 +16,20 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom, norm
 
-from cusp.verification.sequential import BETA, MARGIN, STAGES, alpha_of_look, sequential_test
+from cusp.verification.sequential import (
+    BETA,
+    MARGIN,
+    MOST_LOOKS,
+    STAGES,
+    alpha_of_look,
+    sequential_test,
+)
 from monitor.policy.verify import ALPHA
 
 EARLIER = (0.65, 0.62, 0.58)
 NOW = (0.72, 0.65, 0.60, 0.55, 0.50, 0.45, 0.40)
 SPREAD = 1.6  # by judgement: MATH-500 of a 1.5B model has about such a U-shape
-LOOKS = 6
+LOOKS = MOST_LOOKS
 
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 Test = Callable[[Scores, Sequence[Scores], float], str]

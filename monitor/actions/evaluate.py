@@ -15,7 +15,7 @@ from monitor.policy import availability, candidates
 from monitor.policy.candidates import Candidate
 from monitor.policy.decide import Saved
 from monitor.roles.stored_series import watched
-from monitor.store import jobs, runs, verdicts
+from monitor.store import checkpoints, jobs, runs, verdicts
 from monitor.verdicts.encoding import confirmed, from_json
 
 
@@ -90,7 +90,16 @@ def _candidates(
     series = watched(tx, runs.get(tx, run_id), cuts)
     name = "accuracy_reward"
     accuracy = {step: metrics[name] for step, metrics in series.items() if name in metrics}
-    return candidates.candidates(transition, saved, accuracy, which)
+    return candidates.candidates(transition, saved, accuracy, which, _kept(tx, run_id, transition))
+
+
+def _kept(tx: Transaction, run_id: str, transition: Transition | None) -> int | None:
+    """Return the step of the checkpoint that the policy kept, which held-out scores may have chosen."""
+    run = runs.get(tx, run_id)
+    if transition is None and (run is None or run.status != "stopped"):
+        return None  # kept before a resume that made the transition undone
+    found = checkpoints.with_aliases(tx, run_id).aliases.get("pre-transition")
+    return found.step if found else None
 
 
 def _queue(

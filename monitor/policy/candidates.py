@@ -24,12 +24,13 @@ def candidates(
     saved: Sequence[Saved],
     accuracy: Mapping[int, float],
     evaluate: str = "candidates",
+    kept: int | None = None,
 ) -> list[Candidate]:
     """Return the checkpoints to score by step, the base model first; chosen before any score is known.
 
-    With a transition: the one before it, its neighbours, the accuracy peak, the last. Without: the last and
-    the accuracy peak. A ladder fills the widest gaps between them until there are eight with the base model
-    (decision 0006); it is denser early, where the policy changes fastest. `all`: every checkpoint.
+    With a transition: the one before it (the one that was `kept`, if any), its neighbours, the accuracy peak, the
+    last. Without: the last and the accuracy peak. A ladder fills the widest gaps between them until there are eight
+    with the base model (decision 0006); it is denser early, where the policy changes fastest. `all`: every checkpoint.
     """
     newest = {one.step: one for one in saved}  # a resumed attempt's checkpoint replaces the older
     steps = sorted(newest)
@@ -39,7 +40,9 @@ def candidates(
         if step is not None:
             roles.setdefault(step, []).append(role)
 
-    chosen = before(transition, saved) if transition else None
+    chosen = newest.get(kept) if kept is not None else None
+    if chosen is None and transition:
+        chosen = before(transition, saved)
     anchor = steps.index(chosen.step) if chosen else len(steps)
     if chosen:
         add(chosen.step, "pre-transition")

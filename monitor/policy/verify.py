@@ -6,7 +6,7 @@ weights of now alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Literal
 
@@ -25,6 +25,7 @@ from monitor.policy.against import earlier, for_schedule, mean
 from monitor.policy.decide import Saved
 
 ALPHA = 0.05  # of a false `worse` in a run, shared alike by its looks; two of them act, or one and the signals
+ONCE_MORE_ALPHA = 0.2  # of the second look after `worse`: the first has the error, this asks whether a dip has healed
 AGAIN_STEPS = 20  # after an undecided look, times the looks in a row that were undecided
 AGAIN_GROWTH = 1.5  # of the evidence since an undecided look, after which weights of a few steps later are looked at
 ONCE_MORE_STEPS = 10  # after `worse`: of the zoo's healthy runs stopped, half were in a dip
@@ -37,9 +38,9 @@ LookState = Literal["pending", "worse", "not_worse", "undecided", "unavailable",
 class PastLook:
     """A look that was asked for at `step` with this evidence, and what became of it.
 
-    `unavailable`: refused, expired or failed, of the attempt `attempt`. `superseded`: answered, of weights that a
-    resumed attempt has left behind. `measured` is the step of the weights scored, `known` the scores of the earlier
-    checkpoints by step. `sure`: `worse` needs no second look. `number` is 0 for one that is not counted.
+    `unavailable`: refused, expired or failed, of the attempt `attempt`. `superseded`: of weights that a resumed attempt
+    has left behind. `measured`: the step of the weights scored, `known`: scores of the earlier checkpoints by step,
+    `sure`: `worse` needs no second look, `number`: 0 for one that is not counted.
     """
 
     step: int
@@ -100,7 +101,8 @@ def due(
             return None
         same = [one for one in saved if one.step in last.known]
         reason = "once more after it was worse"
-        return _look(verdict, transition, looks, same, policy, at, STAGES, reason, counted=False)
+        again = _look(verdict, transition, looks, same, policy, at, STAGES, reason, counted=False)
+        return again and replace(again, alpha=ONCE_MORE_ALPHA)
     if transition and verdict.phase in _SUSPECTED:
         if at <= transition.safe_step or not _wanted(verdict, looks):
             return None
@@ -217,8 +219,7 @@ def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[Pas
         again = before and before.state == "worse" and _measured(before) < _measured(look)
         if look.state == "worse" and (look.sure or again):
             return answered[: number + 1]
-    found = verdict.transition if verdict else None
-    sure = found is not None and found.state == "confirmed"
+    sure = bool(verdict and verdict.transition and verdict.transition.state == "confirmed")
     return answered if answered and answered[-1].state == "worse" and sure else ()
 
 
@@ -252,9 +253,8 @@ def said(compared: Comparison) -> str:
 
 def _free(last: PastLook | None, attempt: str) -> bool:
     """Return whether the last look is no reason to ask for none: not pending, nor in vain of this attempt."""
-    if last is None:
-        return True
-    return last.state != "pending" and (last.state != "unavailable" or last.attempt != attempt)
+    in_vain = last is not None and last.state == "unavailable" and last.attempt == attempt
+    return not in_vain and (last is None or last.state != "pending")
 
 
 def _wanted(verdict: Verdict, looks: Sequence[PastLook]) -> bool:

@@ -98,6 +98,12 @@ def test_candidates_are_the_kept_one_its_neighbours_a_ladder_the_last_and_the_ba
     assert reference_step(found) == 50
 
 
+def test_a_checkpoint_that_held_out_scores_chose_is_the_one_to_compare_with() -> None:
+    found = candidates(FOUND, saved(*range(10, 90, 10)), {}, kept=30)
+    assert reference_step(found) == 30
+    assert [one.step for one in found if "before" in one.roles] == [20]
+
+
 def test_there_are_at_most_eight_candidates_and_they_stand_closer_early() -> None:
     steps = range(10, 1010, 10)
     for transition in (None, FOUND):

@@ -161,7 +161,7 @@ def test_a_second_look_after_worse_is_not_counted() -> None:
     first = look("worse", known={50: [1.0] * 64})
     again = due(replace(TURNING, step=80), first)
     assert again is not None
-    assert (again.number, again.alpha) == (0, 0.01)
+    assert (again.number, again.alpha) == (0, verify.ONCE_MORE_ALPHA)
     second = look("not_worse", at=80, number=0)
     later = replace(TURNING, step=99, transition=replace(FOUND, seen_at_step=95))
     third = due(later, first, second)

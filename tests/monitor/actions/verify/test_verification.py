@@ -11,7 +11,6 @@ from cusp.ids import new_id
 from monitor.app import create_app
 from monitor.background.expiry import expire_overdue
 from monitor.settings import MonitorConfig
-from monitor.store import deletion
 from monitor.webhooks.ssrf import allowed_networks
 from tests.conftest import Clock
 from tests.messages import Json, Trainer, checkpoint, point, status, transition
@@ -426,16 +425,3 @@ def test_a_webhook_hears_the_outcome_once(database_url: str) -> None:
     told = json.loads(rows[0])["data"]
     assert (told["outcome"], told["step"]) == ("worse", command["step"])
     assert "worse than an earlier checkpoint" in told["words"]
-
-
-def test_a_purge_takes_verifications_along(api: TestClient) -> None:
-    trainer = verifying(api, policy={"evaluate": "none"})
-    command = suspected(trainer)
-    trainer.send(scores(command, WRONG, RIGHT), status("finished"))
-    api.delete(f"/api/v1/runs/{trainer.run_id}?confirm_promoted=true").raise_for_status()
-    assert api.post(f"/api/v1/runs/{trainer.run_id}/purge").status_code == 202
-    service = api.app.state.service  # type: ignore[attr-defined]
-    with service.database.write() as tx:
-        while deletion.remove_some(tx, trainer.run_id, 1_000, 0.0):
-            pass
-        assert tx.execute(text("SELECT count(*) FROM verifications")).scalar() == 0
