@@ -39,6 +39,12 @@ def read(path: Path) -> list[Sample]:
     return samples
 
 
+def held_out(path: Path) -> dict[int, float]:
+    """Return the held-out pass@1 of one run's checkpoints by step."""
+    found = json.loads(path.with_suffix(".summary.json").read_text())["eval"]
+    return {one["step"]: one["acc"] for one in found}
+
+
 def judge(path: Path, preset: str) -> dict[str, object]:
     """Return what the detector says of one run and what following it would cost."""
     samples = read(path)
@@ -51,10 +57,7 @@ def judge(path: Path, preset: str) -> dict[str, object]:
         if verdict.transition and verdict.transition.state == "confirmed":
             stop, stopped = sample.step, verdict
             break
-    scores = {
-        e["step"]: e["acc"]
-        for e in json.loads(path.with_suffix(".summary.json").read_text())["eval"]
-    }
+    scores = held_out(path)
     best = max(scores.values())
     transition = stopped.transition if stopped else None
     safe = transition.safe_step if transition else max(scores)

@@ -6,12 +6,11 @@ is called steady, healthy or rising here, and each sentence names its step.
 
 from collections.abc import Mapping, Sequence
 
+from monitor.detector import constants
 from monitor.detector.explain import joined
 from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH, METRICS, measured
 
 LOOKED_AT = (FORMAT, ACCURACY, LENGTH, ENTROPY)
-# Points without a value after which a metric counts as no longer measured; by judgement.
-LATELY = 24
 # Levels from which a fact is mentioned, by judgement: they change a sentence, never a verdict.
 _CUT = 0.5  # share of clipped completions
 _NO_ENTROPY = 0.02  # nats
@@ -40,9 +39,9 @@ class LastMeasured:
                 self._at[row] = (self._points, step)
 
     def ended_at(self, row: int) -> int | None:
-        """Return the last step of a metric not measured for `LATELY` points, else None."""
+        """Return the last step of a metric not measured for `constants.LEVEL` points, else None."""
         point, step = self._at.get(row, (self._points, 0))
-        return step if self._points - point >= LATELY else None
+        return step if self._points - point >= constants.LEVEL else None
 
     def anything(self) -> bool:
         """Return whether any metric of `LOOKED_AT` was ever measured."""

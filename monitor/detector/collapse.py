@@ -12,19 +12,8 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from monitor.detector import constants
 from monitor.detector.signal.metrics import ACCURACY, ENTROPY, FORMAT, LENGTH
-
-# By judgement (doc, "Hard collapse"), as are the numbers in the rules below, except `_CHANCE`. Without all of
-# these rules the zoo's results are the same.
-_GONE = 0.05  # share of a reward's range
-_CHANCE = 16.0  # -ln of the probability of such a row: ln(1e7) = 16.1
-_SLOW = 0.03  # least smoothing rate of the usual level of a reward and of entropy
-_POINTS = 6
-_SMOOTH = 0.1  # least smoothing rate of length, and the rate of entropy
-_AT_LIMIT = 0.95  # share of clipped completions, or of the token limit
-_NO_ENTROPY = 0.01  # nats
-_NO_ENTROPY_SHARE = 0.02  # of the usual entropy
-_LONG = 8  # points
 
 
 @dataclass
@@ -38,19 +27,19 @@ class _Reward:
     def add(self, share: float) -> None:
         """Add one value; a row of lost points lowers the level only once it is over."""
         self.seen += 1
-        if share <= _GONE:
+        if share <= constants.GONE:
             self.gone_points += 1
             return
-        rate = max(_SLOW, 1 / self.seen)
+        rate = max(constants.USUAL, 1 / self.seen)
         self.level *= (1 - rate) ** self.gone_points
         self.level += rate * (share - self.level)
         self.gone_points = 0
 
     def gone(self) -> bool:
-        """Return whether this many lost points in a row are less likely than exp(-_CHANCE)."""
+        """Return whether this many lost points in a row are less likely than exp(-constants.CHANCE)."""
         if self.level < 0.2 or self.seen < 32 or self.gone_points < 4:
             return False
-        return -self.gone_points * math.log1p(-min(self.level, 0.97)) >= _CHANCE
+        return -self.gone_points * math.log1p(-min(self.level, 0.97)) >= constants.CHANCE
 
 
 class Failure(NamedTuple):
@@ -84,15 +73,19 @@ class CollapseWatch:
     smooth_entropy: float = 0.0
     usual_entropy: float = 0.0
     vanished: int = 0
+    least: float = constants.COLLAPSE
+    long: float = constants.DEAD
 
     def add(
         self,
         values: list[float | None],
         clipped_ratio: float | None,
         limit_tokens: int | None,
+        point_weight: float = 1.0,
     ) -> Failure | None:
         """Add a point: shares of format and accuracy, length in tokens, entropy in nats."""
         self.points += 1
+        self.least, self.long = constants.COLLAPSE * point_weight, constants.DEAD * point_weight
         if (share := values[FORMAT]) is not None:
             self.format.add(share)
         if (share := values[ACCURACY]) is not None:
@@ -106,26 +99,30 @@ class CollapseWatch:
     def _add_length(self, length: float, clipped: float | None, limit: int | None) -> None:
         full = clipped if clipped is not None else (length / limit if limit else 0.0)
         self.was_short = self.was_short or full < 0.5
-        self.at_limit = self.at_limit + 1 if full >= _AT_LIMIT else 0
+        self.at_limit = self.at_limit + 1 if full >= constants.AT_LIMIT else 0
         short = length <= max(2.0, 0.1 * self.length)
         self.near_zero = self.near_zero + 1 if short and self.length > 8 else 0
         if not short or not self.length:
-            self.length += max(_SMOOTH, 1 / self.points) * (length - self.length)
+            self.length += max(constants.RECENT, 1 / self.points) * (length - self.length)
 
     def _add_entropy(self, entropy: float) -> None:
         first = self.smooth_entropy == 0.0
         self.smooth_entropy = (
-            entropy if first else self.smooth_entropy + _SMOOTH * (entropy - self.smooth_entropy)
+            entropy
+            if first
+            else self.smooth_entropy + constants.RECENT * (entropy - self.smooth_entropy)
         )
-        if self.points >= 8:
+        if self.points >= constants.DEAD:
             self.low_entropy = min(self.low_entropy, self.smooth_entropy)
-        high = entropy > max(1.5, 5 * self.low_entropy)
+        high = entropy > max(constants.EXPLODED, constants.EXPLODED_TIMES * self.low_entropy)
         self.exploded = self.exploded + 1 if high else 0
-        if entropy < min(_NO_ENTROPY, _NO_ENTROPY_SHARE * self.usual_entropy):
+        if entropy < min(constants.NO_ENTROPY, constants.NO_ENTROPY_SHARE * self.usual_entropy):
             self.vanished += 1
         else:
             self.vanished = 0
-            self.usual_entropy += max(_SLOW, 1 / self.points) * (entropy - self.usual_entropy)
+            self.usual_entropy += max(constants.USUAL, 1 / self.points) * (
+                entropy - self.usual_entropy
+            )
 
     def _failure(self) -> Failure | None:
         named = (("format", self.format), ("accuracy", self.accuracy))
@@ -136,10 +133,10 @@ class CollapseWatch:
             verb = "are" if len(gone) > 1 else "is"
             words = f"{' and '.join(gone)} {verb} gone (below 5 % for {points} points)"
             return Failure(words, points)
-        if gone and self.at_limit >= _POINTS and self.was_short:
+        if gone and self.at_limit >= self.least and self.was_short:
             words = f"{gone[0]} is gone and length is at its limit for {self.at_limit} points"
             return Failure(words, self.at_limit)
-        if gone and self.near_zero >= _POINTS:
+        if gone and self.near_zero >= self.least:
             words = f"{gone[0]} is gone and length is near zero for {self.near_zero} points"
             return Failure(words, self.near_zero)
         return self._extinct() or self._odd_entropy()
@@ -147,7 +144,7 @@ class CollapseWatch:
     def _extinct(self) -> Failure | None:
         """Return the failure of a format once seen, though never learnt, with length near zero, or None."""
         points = min(self.near_zero, self.format.gone_points)
-        if points < _LONG or self.format.level <= 0:
+        if points < self.long or self.format.level <= 0:
             return None
         return Failure(
             f"length is near zero and the format is not there for {points} points", points
@@ -155,10 +152,13 @@ class CollapseWatch:
 
     def _odd_entropy(self) -> Failure | None:
         usual, now = self.usual_entropy, self.smooth_entropy
-        if self.exploded >= _POINTS:
+        if self.exploded >= self.least:
             words = f"entropy exploded to {now:.2f} nats from {self.low_entropy:.2f}"
             return Failure(words, self.exploded)
-        if self.vanished >= _LONG:
-            words = f"entropy vanished: {usual:.2f} nats before, below {_NO_ENTROPY} for {self.vanished} points"
+        if self.vanished >= self.long:
+            words = (
+                f"entropy vanished: {usual:.2f} nats before, below {constants.NO_ENTROPY} for"
+                f" {self.vanished} points"
+            )
             return Failure(words, self.vanished)
         return None

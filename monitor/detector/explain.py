@@ -1,8 +1,14 @@
 """Text about changes and evidence, with numbers, for people."""
 
-from monitor.detector.scan.scan import StepEvidence
+from monitor.detector.scan.scan import Scan, StepEvidence
 from monitor.detector.signal.metrics import ENTROPY, FORMAT, LENGTH, METRICS
 from monitor.detector.signal.transform import MetricSignal
+from monitor.detector.types import Evidence
+
+_QUIET = tuple(
+    Evidence(metric.name, 0.0, 0.0, True, f"{metric.label} shows no change for the worse")
+    for metric in METRICS
+)
 
 
 def amount(row: int, value: float) -> str:
@@ -57,3 +63,26 @@ def why_not_armed(row: int, reading: MetricSignal, *, has_format: bool) -> str:
     if row == ENTROPY and has_format:
         return f"{label} is not compared before the format reward has risen"
     return f"{label} has {reading.count} points so far; 16 are needed"
+
+
+def evidence_of(
+    row: int, moment: StepEvidence | None, scan: Scan, ended_at: int | None, at_limit: int
+) -> Evidence:
+    """Return one metric's evidence with its words.
+
+    `ended_at` is the last step of a metric that is not measured any more, `at_limit` the number of points
+    for which length has been at its limit.
+    """
+    name, reading, armed = METRICS[row].name, scan.readings[row], scan.armed[row] is not None
+    if moment and moment.z[row] > 0:
+        words = change(row, moment, reading)
+        if row == LENGTH and at_limit:
+            words += f", at its limit for {at_limit} points"
+        return Evidence(name, moment.parts[row], moment.z[row], armed, words)
+    if armed and ended_at is not None:
+        words = f"{METRICS[row].label} was last measured at step {ended_at}"
+        return Evidence(name, 0.0, 0.0, True, words)
+    if armed:
+        return _QUIET[row]
+    words = why_not_armed(row, reading, has_format=scan.readings[FORMAT].count > 0)
+    return Evidence(name, 0.0, 0.0, False, words)

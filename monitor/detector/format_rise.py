@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detector.signal.history import REMEMBERED, Array
+from monitor.detector import constants
+from monitor.detector.signal.history import Array
 from monitor.detector.signal.noise import noise_of
 
 # Scales of the logistic function in points; one of width w takes 4.4 w from 10 to 90 % (17-29 steps in real
@@ -21,14 +22,8 @@ from monitor.detector.signal.noise import noise_of
 _WIDTHS = np.array([0.3, 1.0, 2.0, 3.5, 5.5, 8.5, 13.0, 20.0, 30.0, 45.0, 70.0, 100.0])
 _TO_NINETY_PERCENT = float(np.log(9.0))  # logit(0.9), in widths
 _LEAST_SIDE = 4  # measured points before and after the middle; by judgement
-_LEAST_WAIT = 8  # points between two fits; by judgement
-_LEAST_POINTS = 16  # by judgement
-_LIKELY = 13.0  # noise variances; 100 and 98 % of intervals hold the truth (decision 0007)
 _STEEPEST = 50.0  # bounds the exponent: exp(50) is finite, and the sigmoid is 0 or 1 there
 _BLOCK = 64  # the FFT's length is a multiple of this, which is fast
-_SMOOTH = 0.12  # by judgement
-_NEW_HIGH = 0.08  # radians of the arcsine-root scale; study, part 4
-_QUIET_POINTS = 24  # by judgement
 
 
 class Crossing(NamedTuple):
@@ -55,7 +50,7 @@ class RiseWatch:
     """Remembers the rewards of a run and schedules the fits that date their rise."""
 
     def __init__(self) -> None:
-        self._rewards: deque[float] = deque(maxlen=REMEMBERED)
+        self._rewards: deque[float] = deque(maxlen=constants.REMEMBERED)
         self._size = 0
         self._seen_at = 0
         self._next = 0
@@ -77,7 +72,7 @@ class RiseWatch:
         if not ended and (self._size < self._next or (self._last and not again)):
             return None
         self._seen_at = self._seen_at or self._size
-        self._next = self._size + max(over or self._size - self._seen_at, _LEAST_WAIT)
+        self._next = self._size + max(over or self._size - self._seen_at, constants.SIDE)
         rise = self._in_memory()
         self._last = rise or self._last
         return rise
@@ -103,7 +98,7 @@ def rise_in(rewards: Array) -> Rise | None:
     True
     """
     measured = np.isfinite(rewards)
-    if measured.sum() < _LEAST_POINTS:
+    if measured.sum() < constants.FEW:
         return None
     gain, slope, base = _fits(np.where(measured, rewards, 0.0), measured.astype(np.float64))
     gain[slope <= 0] = 0.0
@@ -116,7 +111,7 @@ def rise_in(rewards: Array) -> Rise | None:
     left = (rewards - slope[width, middle] * shape)[measured]
     noise = noise_of(left)
     variance = max(float(left.var()), noise.long_run**2 if noise else 0.0, 1e-9 * base)
-    likely = gain >= gain.max() - _LIKELY * variance
+    likely = gain >= gain.max() - constants.INTERVAL_DROP * variance
     middles = np.broadcast_to(np.arange(len(rewards), dtype=np.float64), gain.shape)
     ends = middles + 0.5 + _TO_NINETY_PERCENT * _WIDTHS[:, None]
     best = (width, middle)
@@ -185,13 +180,23 @@ class FormatLevel:
         self.value: float | None = None
         self.high = -math.inf
         self.high_at = 0
+        self._highs: list[tuple[float, int]] = []
 
     def add(self, index: int, value: float, unit: float) -> None:
         """Add one value; a new high must exceed the last one by 0.08 `unit`."""
-        self.value = value if self.value is None else self.value + _SMOOTH * (value - self.value)
-        if self.value > self.high + _NEW_HIGH * unit:
+        self.value = (
+            value if self.value is None else self.value + constants.SMOOTH * (value - self.value)
+        )
+        if self.value > self.high + constants.NEW_HIGH * unit:
             self.high, self.high_at = self.value, index
+            near = self.high - constants.NEAR_HIGH * unit
+            self._highs = [*(one for one in self._highs if one[0] >= near), (self.high, index)]
+
+    @property
+    def near_high_at(self) -> int:
+        """The point since which the level has been near its maximum: small later highs do not move it."""
+        return self._highs[0][1] if self._highs else 0
 
     def settled(self, size: int) -> bool:
         """Return whether there was no new high for 24 points and an eighth of the time before it."""
-        return size - self.high_at >= max(_QUIET_POINTS, self.high_at // 8)
+        return size - self.high_at >= max(constants.LEVEL, self.high_at // 8)

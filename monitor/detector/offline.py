@@ -77,8 +77,8 @@ def _row(samples: Sequence[Sample], name: str) -> Array:
 def _standardised(name: str, row: Array, shape: RunShape) -> Array:
     """Return the metric in units of its noise, gaps filled with the last value."""
     scale = Scale(next(metric for metric in METRICS if metric.name == name), shape)
-    if any(scale.leaves_range(value) for value in row if math.isfinite(value)):
-        scale.linear = True
+    for value in row[np.isfinite(row)]:
+        scale.learn_range(float(value))
     values = np.array([scale.forward(value) if math.isfinite(value) else math.nan for value in row])
     seen = np.isfinite(values)
     noise = noise_of(values[seen])

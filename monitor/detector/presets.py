@@ -22,7 +22,12 @@ def _study(stopped: int, nulls: int, seeds: str) -> str:
 
 
 PRESETS: Mapping[str, Preset] = {
-    "default": Preset(21.0, 33.0, 0.0026, _study(5, 960, "4000000")),
+    "default": Preset(
+        16.0,
+        36.0,
+        0.0026,
+        _study(5, 960, "4000000"),
+    ),
     "cautious": Preset(26.0, 44.0, 0.0010, _study(0, 240, "300000") + "; rate: half a run assumed"),
     "eager": Preset(18.0, 31.0, 0.0063, _study(3, 240, "300000")),
 }

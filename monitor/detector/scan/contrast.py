@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from monitor.detector import constants
 from monitor.detector.signal.history import Array
-
-LEAST_POINTS = 8  # on either side of a candidate; study, part 4
 
 
 class Sums(NamedTuple):
@@ -53,22 +52,22 @@ class Contrast(NamedTuple):
     difference: Array
 
 
-def step_contrast(sums: Sums, sigma: Array, bad: Array, least: int = LEAST_POINTS) -> Contrast:
+def step_contrast(sums: Sums, sigma: Array, bad: Array, least: int = constants.SIDE) -> Contrast:
     """Return the contrast for a jump at each candidate; `sigma` and `bad` have shape (metrics, 1).
 
     Candidates with fewer than 8 measured points before them or `least` after them get 0.
     """
     before, after = sums.at[:2] - sums.start[:2], sums.now[:2] - sums.at[:2]
-    ok = (before[0] >= LEAST_POINTS) & (after[0] >= least)
+    ok = (before[0] >= constants.SIDE) & (after[0] >= least)
     n1, n2 = np.maximum(before[0], 1.0), np.maximum(after[0], 1.0)
     difference = ok * (after[1] / n2 - before[1] / n1) * bad
     return Contrast(difference / (sigma * np.sqrt(1 / n1 + 1 / n2)), difference)
 
 
-def ramp_contrast(sums: Sums, sigma: Array, bad: Array, least: int = LEAST_POINTS) -> Contrast:
+def ramp_contrast(sums: Sums, sigma: Array, bad: Array, least: int = constants.SIDE) -> Contrast:
     """Return the contrast for a ramp that begins at each candidate (same arguments)."""
     before, after = sums.at[0] - sums.start[0], sums.now[0] - sums.at[0]
-    ok = (before >= LEAST_POINTS) & (after >= least)
+    ok = (before >= constants.SIDE) & (after >= least)
     n2, whole = np.where(ok, after, 1.0), np.where(ok, before + after, 2.0)
     height = n2 * (n2 + 1) / 2
     power = n2 * (n2 + 1) * (2 * n2 + 1) / 6 - height * height / whole

@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from monitor.detector import constants
 from monitor.detector.explain import change, joined
-from monitor.detector.scan.scan import ROWS, Scan, StepEvidence
+from monitor.detector.scan.scan import Scan, StepEvidence
+from monitor.detector.scan.state import ROWS
 from monitor.detector.signal.metrics import ACCURACY, LENGTH, METRICS
 from monitor.detector.types import ChangePoint, Kind, State, Transition
 
-_LEAST_TURN_Z = 3.0  # by judgement
-_WITNESS_Z = 3.0  # 2.5 to 3.3 give the same regret on the zoo (decision 0006)
 _SPEAK_FOR: Mapping[Kind, tuple[int, ...]] = {
     "length_turn": (LENGTH,),
     "destabilisation": tuple(row for row in range(ROWS) if row != LENGTH),
@@ -51,19 +51,21 @@ def dated_change(scan: Scan, now: int, state: State) -> DatedChange | None:
 
 
 def _kinds(moment: StepEvidence, evidence: Mapping[str, float]) -> list[Kind]:
-    kinds: list[Kind] = ["length_turn"] if moment.z[LENGTH] >= _LEAST_TURN_Z else []
+    kinds: list[Kind] = ["length_turn"] if moment.z[LENGTH] >= constants.TURN_Z else []
     if len(evidence) > 1 or not kinds:
         kinds.append("destabilisation")
     return kinds
 
 
 def _accuracy_fell(scan: Scan, moment: StepEvidence) -> float:
-    """Return the point before accuracy itself began to fall; infinity if its z is below `_WITNESS_Z`.
+    """Return the point before accuracy itself began to fall; infinity if its z is below `constants.DATED_BY`.
 
     Accuracy often sinks before format breaks, and a checkpoint is kept for its accuracy.
     """
-    own = scan.date((ACCURACY,)) if moment.z[ACCURACY] >= _WITNESS_Z else None
-    return own.safe if own else math.inf
+    own = scan.date((ACCURACY,))
+    if own is None or own.moment.z[ACCURACY] < constants.DATED_BY:
+        return math.inf
+    return own.safe
 
 
 def _since(scan: Scan, moment: StepEvidence, found: Transition) -> str:

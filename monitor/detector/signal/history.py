@@ -7,14 +7,14 @@ measured points before it: count N, total C, and total weighted by position D (f
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detector import constants
+
 Array = NDArray[np.float64]
-WINDOW = 512  # points in which a change is searched; study, part 4
-REMEMBERED = 3 * WINDOW  # points on which it is dated; by judgement
-_CAPACITY = 4 * WINDOW  # a quarter is dropped at once, so that appending stays O(1)
+_CAPACITY = 4 * constants.WINDOW  # a quarter is dropped at once, so that appending stays O(1)
 
 
 class History:
-    """The last points of `rows` metrics, at least REMEMBERED of them, in constant memory.
+    """The last points of `rows` metrics, at least constants.REMEMBERED of them, in constant memory.
 
     >>> history = History(1)
     >>> for value in (1.0, float("nan"), 3.0):
@@ -49,10 +49,10 @@ class History:
         self.size += 1
 
     def _forget(self) -> None:
-        gone = _CAPACITY - REMEMBERED
-        self.values[:, :REMEMBERED] = self.values[:, gone:]
-        self.values[:, REMEMBERED:] = np.nan
-        self._sums[:, :, : REMEMBERED + 1] = self._sums[:, :, gone:]
+        gone = _CAPACITY - constants.REMEMBERED
+        self.values[:, : constants.REMEMBERED] = self.values[:, gone:]
+        self.values[:, constants.REMEMBERED :] = np.nan
+        self._sums[:, :, : constants.REMEMBERED + 1] = self._sums[:, :, gone:]
         del self._steps[:gone]
         self.first += gone
 

@@ -11,14 +11,14 @@ from typing import Literal
 
 import numpy as np
 
+from monitor.detector import constants
 from monitor.detector.signal.history import Array
 from monitor.detector.types import RewardRange, RunShape
 
-FORMAT, ACCURACY, LENGTH, ENTROPY, VOLATILITY = range(5)
-COMPLETIONS_IF_UNKNOWN = 64  # a low noise floor; study, part 6
+FORMAT, ACCURACY, LENGTH, ENTROPY, TRUNCATION, VOLATILITY = range(6)
 HALF_PI = math.pi / 2
-_SPREAD_OFFSET = 0.3  # study, part 4
 _MOST = 1e30  # clips larger values, so that sums of squares stay finite
+_ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _LEAST_RANGE = 1e-9  # guards the division by a range
 
 
@@ -36,7 +36,7 @@ def measured(metrics: Mapping[str, float], name: str) -> float | None:
 
 @dataclass(frozen=True)
 class Metric:
-    """One row of the scan. `effect` and `floor` are in transformed units (radians or logs)."""
+    """One row of the scan; `bad` is the sign of its bad direction."""
 
     name: str
     label: str
@@ -44,16 +44,15 @@ class Metric:
     unit: str
     kind: Literal["share", "log", "spread"]
     bad: int
-    effect: float
 
 
-# `effect`: 0.06 rad (5 points of a share), 4 % and 0.3 from the study, part 4; 0.25 (28 %) by judgement.
 METRICS = (
-    Metric("format_reward", "format reward", "format", "", "share", -1, 0.06),
-    Metric("accuracy_reward", "accuracy reward", "accuracy", "", "share", -1, 0.06),
-    Metric("completion_length", "completion length", "length", " tokens", "log", 1, 0.04),
-    Metric("entropy", "entropy", "entropy", " nats", "log", 1, 0.25),
-    Metric("format_volatility", "format volatility", "volatility", "", "spread", 1, 0.3),
+    Metric("format_reward", "format reward", "format", "", "share", -1),
+    Metric("accuracy_reward", "accuracy reward", "accuracy", "", "share", -1),
+    Metric("completion_length", "completion length", "length", " tokens", "log", 1),
+    Metric("entropy", "entropy", "entropy", " nats", "log", 1),
+    Metric("clipped_ratio", "truncated share", "truncation", "", "share", 1),
+    Metric("format_volatility", "format volatility", "volatility", "", "spread", 1),
 )
 BAD = tuple(float(metric.bad) for metric in METRICS)
 
@@ -63,6 +62,16 @@ def _telling(declared: RewardRange | None) -> RewardRange | None:
     if declared is None or max(abs(declared.low), abs(declared.high)) > _MOST:
         return None
     return declared if declared.high - declared.low >= _LEAST_RANGE else None
+
+
+def _round_up(value: float) -> float:
+    """Return the next round number from a positive value on.
+
+    >>> _round_up(0.9), _round_up(2.0), _round_up(37.5)
+    (1.0, 2.0, 40.0)
+    """
+    power = 10.0 ** math.floor(math.log10(max(value, 1.0)))
+    return next(power * one for one in _ROUND if power * one >= value * (1 - 1e-9))
 
 
 class Scale:
@@ -75,30 +84,51 @@ class Scale:
 
     def __init__(self, metric: Metric, shape: RunShape) -> None:
         self.metric = metric
-        self.count = shape.completions_per_point or COMPLETIONS_IF_UNKNOWN
+        self.count = shape.completions_per_point or constants.COMPLETIONS_IF_UNKNOWN
         declared = _telling(shape.rewards.get(metric.name))
         self.known = declared is not None
         self.range = declared or RewardRange()
         self.linear = declared is not None and (declared.low < 0 or declared.graded)
+        self.guessed = False
         self.least, self.greatest = math.inf, -math.inf
 
-    def leaves_range(self, raw: float) -> bool:
-        """Return whether `raw` shows that the assumed range [0, 1] is wrong (then: linear)."""
-        return (
-            self.metric.kind == "share"
-            and not self.known
-            and not self.linear
-            and not -1e-9 <= raw <= 1 + 1e-9
+    def learn_range(self, raw: float) -> bool:
+        """Widen a range that was not told if `raw` lies outside it; return whether it was changed.
+
+        The new end is the next round number (1, 1.5, 2, 3, 4, 5, 6, 8 or 10 times a power of ten).
+        """
+        if self.known or self.metric.kind != "share":
+            return False
+        if self.range.low - 1e-9 <= raw <= self.range.high + 1e-9:
+            return False
+        low = min(self.range.low, -_round_up(-raw) if raw < 0 else 0.0)
+        self.range = RewardRange(low, max(self.range.high, _round_up(raw)))
+        self.guessed = True
+        return True
+
+    def learn_ceiling(self, raws: Array) -> bool:
+        """Take the greatest value for the end of a range that was not told if the reward sits there.
+
+        `raws` are the last values. Returns whether the range was changed.
+        """
+        if self.known or self.metric.kind != "share" or not self.greatest > self.range.low:
+            return False
+        sits = float(raws.mean()) - self.range.low > constants.AT_CEILING * (
+            self.greatest - self.range.low
         )
+        if not sits or self.greatest > constants.AT_CEILING * self.range.high:
+            return False
+        self.range = RewardRange(self.range.low, self.greatest)
+        return True
 
     def forward(self, raw: float) -> float:
         """Return the transformed value."""
         if self.metric.kind == "log":
             return math.log(max(raw, 1e-6 if self.metric.unit == " nats" else 1.0))
         if self.metric.kind == "spread":
-            return math.log(_SPREAD_OFFSET + raw)
+            return math.log(constants.SPREAD_OFFSET + raw)
+        self.least, self.greatest = min(self.least, raw), max(self.greatest, raw)
         if self.linear:
-            self.least, self.greatest = min(self.least, raw), max(self.greatest, raw)
             return raw
         # 3/8 and 3/4 are Anscombe's (1948), for the variance near 0 and 1.
         width = (self.range.high - self.range.low) or 1.0
@@ -110,7 +140,7 @@ class Scale:
         if self.metric.kind == "log":
             return math.exp(value)
         if self.metric.kind == "spread":
-            return max(math.exp(value) - _SPREAD_OFFSET, 0.0)
+            return max(math.exp(value) - constants.SPREAD_OFFSET, 0.0)
         if self.linear:
             return value
         share = (math.sin(value) ** 2 * (self.count + 0.75) - 0.375) / self.count
@@ -126,16 +156,23 @@ class Scale:
     @property
     def effect(self) -> float:
         """The minimum difference that counts, in transformed units."""
-        return self.metric.effect * self.unit
+        if self.metric.kind == "log":
+            tokens = self.metric.unit == " tokens"
+            return constants.LENGTH_EFFECT if tokens else constants.ENTROPY_EFFECT
+        if self.metric.kind == "spread":
+            return constants.VOLATILITY_EFFECT
+        return constants.SHARE_EFFECT * self.unit
 
     @property
     def floor(self) -> float:
-        """The minimum noise sd of one point, in transformed units: study, part 4; 0.02 by judgement."""
+        """The minimum noise sd of one point, in transformed units."""
         if self.metric.kind == "log":
-            return 0.008 if self.metric.unit == " tokens" else 0.02
+            tokens = self.metric.unit == " tokens"
+            return constants.FLOOR_LENGTH if tokens else constants.FLOOR_ENTROPY
         if self.metric.kind == "spread":
-            return 0.65
-        return 0.45 / math.sqrt(self.count + 0.75) * self.unit * (0.5 if self.linear else 1.0)
+            return constants.FLOOR_VOLATILITY
+        graded = constants.FLOOR_GRADED if self.linear or self.guessed else 1.0
+        return graded * constants.FLOOR / math.sqrt(self.count + 0.75) * self.unit
 
     def shares(self, values: Array) -> Array:
         """Return transformed values as shares of the range: least 0, greatest 1."""

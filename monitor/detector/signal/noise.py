@@ -1,8 +1,9 @@
 """Noise estimate of a metric, robust to trend, outliers and autocorrelation.
 
 Second differences of block means remove any smooth trend; overlapping blocks of 1, 4, 16 and 32 points
-capture noise that is correlated in time (the greatest estimate counts); medians ignore outliers. The result
-is a long-run standard deviation: that of means, scaled to one point.
+capture noise that is correlated in time (the greatest estimate counts, extrapolated where it still grows);
+medians and trimmed means keep outliers and steep rises out. The result is a long-run standard deviation: that
+of means, scaled to one point.
 """
 
 import math
@@ -10,13 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from monitor.detector import constants
 from monitor.detector.signal.history import Array
 
-# Study, part 4; with blocks of 1 alone 4 of the zoo's 51 healthy runs are stopped.
-BLOCKS = (1, 4, 16, 32)
-_LEAST_BLOCKS = 11  # by judgement
-_LEAST_PAIRS = 24  # by judgement
 _TO_SIGMA = 1.4826  # sd of a normal variable over its median absolute deviation
+_KEPT_TO_SIGMA = 1.943  # sd of a normal variable over the mean of the smallest 75 % of its sizes
 _MEAN_TO_SIGMA = 1.2533  # sd of a normal variable over its mean absolute deviation, sqrt(pi / 2)
 
 
@@ -37,34 +36,28 @@ def noise_of(values: Array) -> Noise | None:
     if len(values) < 12:
         return None
     total = np.concatenate(([0.0], np.cumsum(values)))
-    point = best = previous = 0.0
-    for block in BLOCKS:
-        count = len(values) // block
-        if count < (10 if block == 1 else _LEAST_BLOCKS):
-            break
-        sigma = _from_blocks(total, block, count)
-        if block == 1:
-            point = best = sigma
-        else:
-            # Estimates that still grow with the block are extrapolated; cap of 1.6 by the study's prototype.
-            growth = min(max(sigma / max(previous, 1e-12), 1.0), 1.6)
-            best = max(best, sigma * math.sqrt(growth))
-        previous = sigma
-    return Noise(point, best)
+    blocks = [b for b in constants.BLOCKS if len(values) // b >= constants.LEAST_BLOCKS]
+    sigmas = [_from_blocks(total, block) for block in blocks]
+    growth = sigmas[-1] / max(sigmas[-2], 1e-12) if len(sigmas) > 1 else 1.0
+    missing = len(constants.BLOCKS) - len(sigmas)
+    further = min(max(growth, 1.0), constants.GROWTH) ** (0.5 * (1 + missing))
+    return Noise(sigmas[0], max(sigmas[-1] * further, *sigmas))
 
 
-def _from_blocks(total: Array, block: int, count: int) -> float:
-    # sqrt(block / 6): a second difference of block means has variance 6 sigma^2 / block. 0.6 and 24 are from
-    # the study's prototype; 0.8 is by judgement, for a sparse reward, whose median is 0.
-    size = np.abs(_bends(total, block))
-    mean = _MEAN_TO_SIGMA * float(size.mean())
-    if block > 1 and count < 24:
-        return mean * math.sqrt(block / 6)
-    ordered = np.sort(size)
-    middle = float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    typical = _TO_SIGMA * middle
-    sparse = 0.8 * math.sqrt(float(np.mean(size * size))) if block == 1 else 0.0
-    return max(typical, 0.6 * mean, sparse) * math.sqrt(block / 6)
+def _from_blocks(total: Array, block: int) -> float:
+    """Return the noise that second differences of block means show, scaled to one point.
+
+    Their variance is 6 sigma^2 / block. Of few blocks the smallest three quarters of the differences count,
+    which keeps a steep rise out: the mean of all was 6 to 10 times too great for 512 points after one.
+    """
+    size = np.sort(np.abs(_bends(total, block)))
+    if block > 1:
+        kept = size[: math.ceil(constants.KEPT * len(size))]
+        return _KEPT_TO_SIGMA * float(kept.mean()) * math.sqrt(block / 6)
+    typical = _TO_SIGMA * float(size[(len(size) - 1) // 2] + size[len(size) // 2]) / 2
+    heavy = constants.HEAVY * _MEAN_TO_SIGMA * float(size.mean())
+    sparse = constants.SPARSE * math.sqrt(float(np.mean(size * size)))
+    return max(typical, heavy, sparse) * math.sqrt(block / 6)
 
 
 def _bends(total: Array, block: int) -> Array:
@@ -88,6 +81,6 @@ def correlation(values: Array, bad: Array) -> Array:
     together = seen.astype(np.float64)
     counts, agreed = together @ together.T, signs @ signs.T
     alike = np.sin(np.pi / 2 * agreed / np.maximum(counts, 1.0))  # from signs: robust to outliers
-    result: Array = np.where(counts >= _LEAST_PAIRS, np.maximum(alike, 0.0), 0.0)
+    result: Array = np.where(counts >= constants.LEVEL, np.maximum(alike, 0.0), 0.0)
     np.fill_diagonal(result, 1.0)
     return result

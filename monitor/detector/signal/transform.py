@@ -5,18 +5,13 @@ from bisect import bisect_left, insort
 
 import numpy as np
 
+from monitor.detector import constants
 from monitor.detector.signal.history import Array
 from monitor.detector.signal.metrics import Metric, Scale
 from monitor.detector.signal.noise import noise_of
 from monitor.detector.types import RunShape
 
-_MEDIAN_OF = 33  # points; study, part 4
-_CLIP_SIGMAS = 3.0  # study, part 4; unclipped, one of the zoo's 51 healthy runs is stopped
-_YOUNG_POINTS = 64.0  # study, part 4; without it 3 of the zoo's 51 healthy runs are stopped
-_LEAST_SETTLED = 24  # points; by judgement
 EVERY_STEP = 1.0
-# (steps a point, share of all minimum numbers of points): one point averages several steps. By judgement.
-_COARSE, _COARSEST = (4.0, 0.75), (8.0, 0.5)
 
 
 class MetricSignal:
@@ -54,17 +49,13 @@ class MetricSignal:
         """Distance of the last value from the one before it, in units of twice the minimum noise."""
         return None if self._moved is None else self._moved / (2 * self.scale.floor)
 
-    def make_linear(self, values: list[float]) -> list[float]:
-        """Switch to the linear scale; return earlier results of `read` on it."""
-        raws = [self.raw(value) if math.isfinite(value) else math.nan for value in values]
-        self.scale.linear = True
+    def read_again(self, raws: list[float | None]) -> list[float]:
+        """Return the results of `read` for earlier values, on the scale's new range."""
         self.origin, self.count = None, 0
         self._sorted, self._order = [], []
-        seen = np.array([raw for raw in raws if math.isfinite(raw)])
-        if len(seen):
-            self.scale.least, self.scale.greatest = float(seen.min()), float(seen.max())
-        noise = noise_of(seen)
-        self._reach = _CLIP_SIGMAS * max(noise.point, self.scale.floor) if noise else math.inf
+        seen = [self.scale.forward(raw) for raw in raws if raw is not None and math.isfinite(raw)]
+        noise = noise_of(np.array(seen))
+        self._reach = constants.CLIP * max(noise.point, self.scale.floor) if noise else math.inf
         return [self.read(raw) for raw in raws]
 
     def forget_level(self) -> None:
@@ -72,7 +63,7 @@ class MetricSignal:
         self._sorted, self._order = [], []
 
     def _clip(self, value: float) -> float:
-        if len(self._order) < 16:
+        if len(self._order) < constants.FEW:
             return value
         middle = self._sorted[len(self._sorted) // 2]
         return min(max(value, middle - self._reach), middle + self._reach)
@@ -80,35 +71,30 @@ class MetricSignal:
     def _remember(self, value: float) -> None:
         insort(self._sorted, value)
         self._order.append(value)
-        if len(self._order) > _MEDIAN_OF:
+        if len(self._order) > constants.MEDIAN_OF:
             self._sorted.pop(bisect_left(self._sorted, self._order.pop(0)))
 
     def learn_noise(self, values: Array, settled: Array) -> None:
         """Estimate the noise from the recent values, or from the settled ones if that is less.
 
-        A steep rise looks like noise to blocks of points; the settled values follow it.
+        `settled` are those since format came near its high: no rise enters them.
         """
         noise = noise_of(values)
         if noise is None:
             return
         floor = self.scale.floor
-        self._reach = _CLIP_SIGMAS * max(noise.point, floor)
-        self.sigma = max(noise.long_run, floor) * self._young_factor(self.count)
-        if (
-            self.point_weight < EVERY_STEP
-            and _LEAST_SETTLED * self.point_weight <= len(settled) < len(values)
-            and (less := noise_of(settled))
+        self._reach = constants.CLIP * max(noise.point, floor)
+        self.sigma = max(noise.long_run, floor) * _young(self.count, constants.YOUNG)
+        if constants.SETTLED * self.point_weight <= len(settled) < len(values) and (
+            less := noise_of(settled)
         ):
-            quiet = max(less.long_run, floor) * self._young_factor(len(settled))
-            self.sigma = min(self.sigma, quiet)
-
-    def _young_factor(self, points: int) -> float:
-        return math.sqrt(1 + _YOUNG_POINTS / points)
+            quiet = max(less.long_run, floor) * _young(len(settled), constants.YOUNG)
+            self.sigma = min(self.sigma, max(quiet, constants.SETTLED_LEAST * self.sigma))
 
     def young(self) -> float:
-        """Return the factor from the z of a young run to the less strict one of a gate (24 for 64)."""
+        """Return the factor from the z of a young run to the less strict one of a gate."""
         n = max(self.count, 1)
-        return math.sqrt((1 + _YOUNG_POINTS / n) / (1 + 24 / n))
+        return _young(n, constants.YOUNG) / _young(n, constants.YOUNG_GATE)
 
     def raw(self, value: float) -> float:
         """Return the raw value of a result of `read`."""
@@ -119,13 +105,18 @@ class MetricSignal:
         return self.scale.share(value + (self.origin or 0.0))
 
 
+def _young(points: int, half: float) -> float:
+    """Return the factor by which the noise is inflated as long as it is badly known."""
+    return math.sqrt(1 + half / points)
+
+
 def point_weight(steps_per_point: float) -> float:
     """Return the factor on all minimum numbers of points for this logging interval.
 
     >>> point_weight(1.0), point_weight(5.0), point_weight(10.0)
     (1.0, 0.75, 0.5)
     """
-    for least, share in (_COARSEST, _COARSE):
+    for least, share in constants.COARSE:
         if steps_per_point >= least:
             return share
     return EVERY_STEP

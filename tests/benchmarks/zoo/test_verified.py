@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.detector.scoring import Case
+from benchmarks.detector.cases import Case
 from benchmarks.zoo import verified
 from cusp.verification.sequential import STAGES
 from monitor.policy import verify

@@ -31,7 +31,7 @@ def test_format_and_accuracy_gone_is_a_collapse_with_a_confirmed_transition() ->
     verdict = next(v for v in verdicts if v.phase == "collapsed")
     stop = stop_of(verdicts)
     assert stop is not None
-    assert stop.step - AT <= 12
+    assert stop.step - AT <= 16
     assert verdict.step - AT <= 40
     assert verdict.transition
     assert verdict.transition.state == "confirmed"
