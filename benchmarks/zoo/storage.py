@@ -120,7 +120,7 @@ def write(file: Path, rows: Sequence[Mapping[str, Any]], scored: Problems) -> No
 def write_problems(file: Path, scored: Problems) -> None:
     """Write scores by problem: the same steps and problems in every set's arrays."""
     steps = sorted(scored[SPLITS[0]])
-    arrays: dict[str, npt.NDArray[Any]] = {"steps": np.array(steps, dtype=np.int32)}
+    arrays: dict[str, Any] = {"steps": np.array(steps, dtype=np.int32)}
     for split in SPLITS:
         bits = np.stack([scored[split][step] for step in steps])
         arrays[split] = np.packbits(bits.reshape(-1))
