@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from scipy.stats import binomtest
 
 Json = dict[str, Any]
@@ -128,9 +129,8 @@ def means(lines: Sequence[Json], healthy: bool) -> str:
 
     def mean(name: str, instead: str) -> float:
         steps = [line[name] if line[name] in line["scores"] else line[instead] for line in lines]
-        return sum(line["scores"][step] for line, step in zip(lines, steps, strict=True)) / len(
-            lines
-        )
+        scores = [line["scores"][step] for line, step in zip(lines, steps, strict=True)]
+        return float(np.mean(scores))
 
     kept, chosen = mean("kept", "last"), mean("chosen", "last")
     last, best = mean("last", "last"), mean("best", "best")

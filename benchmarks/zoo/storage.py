@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.detector import scoring
+from benchmarks.detector.cases import Case
 from benchmarks.zoo.variants import RUNS
 from cusp.metrics import canonical
 
@@ -52,14 +52,14 @@ def current() -> str:
     return "head32" if enough else "head16"
 
 
-def load(zoo: str | None = None) -> list[scoring.Case]:
+def load(zoo: str | None = None) -> list[Case]:
     """Return the runs of a zoo (default: `current()`) as cases for the shared scoring."""
     folder = ZOOS[zoo or current()]
     files = [folder / f"{run.name}.csv.gz" for run in RUNS]
     return [read(file) for file in files if file.exists()]
 
 
-def read(file: Path) -> scoring.Case:
+def read(file: Path) -> Case:
     """Return one run of the zoo."""
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(file.read_bytes()).decode())))
     points = [
@@ -73,7 +73,7 @@ def read(file: Path) -> scoring.Case:
     lost = max(report.values()) - report[max(report)]
     label = "lost" if lost >= LOST else "healthy" if lost < HEALTHY else "between"
     batch = 24 if file.name.startswith("small_batch") else 48
-    return scoring.Case(
+    return Case(
         file.name.removesuffix(".csv.gz"), points, label, completions=batch, completion_limit=64,
         selection=selection, report=report, problems=problems(file),
     )  # fmt: skip
@@ -120,7 +120,7 @@ def write(file: Path, rows: Sequence[Mapping[str, Any]], scored: Problems) -> No
 def write_problems(file: Path, scored: Problems) -> None:
     """Write scores by problem: the same steps and problems in every set's arrays."""
     steps = sorted(scored[SPLITS[0]])
-    arrays: dict[str, npt.NDArray[Any]] = {"steps": np.array(steps, dtype=np.int32)}
+    arrays: dict[str, Any] = {"steps": np.array(steps, dtype=np.int32)}
     for split in SPLITS:
         bits = np.stack([scored[split][step] for step in steps])
         arrays[split] = np.packbits(bits.reshape(-1))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.detector import scoring
-from benchmarks.detector.scoring import Case, Outcome
+from benchmarks.detector.cases import Case, Outcome
 from cusp.protocol.run import Policy
 from cusp.verification.sequential import Scores, sequential_test
 from monitor.detector import Detector, RunShape, Sample

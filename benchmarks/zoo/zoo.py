@@ -32,6 +32,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.detector import scoring
+from benchmarks.detector.cases import Case, Outcome
 from benchmarks.zoo import storage, verified
 from benchmarks.zoo.making import collect, make
 from benchmarks.zoo.storage import ZOO, ZOOS, load, read
@@ -61,9 +62,7 @@ def score(zoo: str, preset: str, json_file: Path | None, every: bool, verify: bo
         json_file.write_text(scoring.as_json(cases, methods))
 
 
-def score_verified(
-    cases: list[scoring.Case], preset: str, every: bool
-) -> dict[str, list[scoring.Outcome]]:
+def score_verified(cases: list[Case], preset: str, every: bool) -> dict[str, list[Outcome]]:
     """Print the table of suspect, verify, act; return the outcomes by method."""
     if drawn := sum(not case.problems for case in cases):
         print(

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.detector import scoring
 from benchmarks.detector.cases import Case
 from benchmarks.zoo import verified
 from cusp.verification.sequential import STAGES
@@ -61,12 +62,13 @@ def test_scores_that_fell_stop_the_run_and_the_best_scored_checkpoint_is_kept() 
     assert "stopped at" in verified.line(run, found)
 
 
-def test_scores_that_did_not_fall_let_the_run_go_on_although_the_signals_turned() -> None:
-    found = verified.replayed(case(worse=False))
-    assert found.looks
+def test_scores_that_did_not_fall_hold_back_the_signals() -> None:
+    run = case(worse=False)
+    found, alone = verified.replayed(run), scoring.cusp(run)
+    assert alone.stop is not None
     assert {look.state for look in found.looks} <= {"not_worse", "undecided"}
-    assert found.by == "end"
-    assert found.kept is None
+    assert found.by != "held-out scores"
+    assert found.outcome.stop is None or found.outcome.stop > alone.stop + 20
 
 
 def test_a_look_uses_the_first_problems_and_counts_each_completion_once() -> None:
