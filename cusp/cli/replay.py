@@ -1,41 +1,65 @@
 """`cusp replay`: runs the detector and the policy over the log of a finished training."""
 
-import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.text import Text
 
-from cusp.cli.support.output import console, dash, print_table
+from cusp.cli.support.replay_options import (
+    BadOption,
+    checkpoint_steps,
+    preset_name,
+    reward_range,
+    reward_weight,
+    told_roles,
+)
+from cusp.cli.support.replay_text import show
 from cusp.cli.support.requirements import need
-from cusp.errors import CuspError
-from cusp.roles.assign import SERIES, RoleError, check_roles, describe
+from cusp.roles.assign import RoleError, check_roles
 from cusp.roles.rules import function_of
 
 if TYPE_CHECKING:
     from monitor.detector import RewardRange, RunShape
+    from monitor.replay.readers.checkpoint_scores import CheckpointScores
     from monitor.replay.readers.logs import Log
     from monitor.replay.replay import Replay
 
-WIDTH = 60
-LOOK = {
-    "warming_up": ("░", "bright_black"),
-    "adapting": ("▒", "blue"),
-    "adapted": ("▓", "green"),
-    "turning": ("▚", "yellow"),
-    "past": ("█", "magenta"),
-    "collapsed": ("█", "red"),
-}
 EMPTY = 2  # the exit status when a file could not be read
 
 
-class BadOption(CuspError, ValueError):
-    """An option has an invalid value; the message says what to give."""
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...",
+        help="trainer_state.json, CSV, JSONL, a notebook, a console's output; or a run's folder.",
+    ),
+]
+
+
+Rewards = Annotated[
+    list[str] | None,
+    typer.Option(help="The range of a reward, NAME=LOW:HIGH, :graded after it if in between."),
+]
+
+
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(help="Which logged keys are what, ROLE=KEY[,KEY...]; may be repeated."),
+]
+
+
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(help="The weight of a reward function in training, FUNCTION=NUMBER."),
+]
+
+
+HeldOutScores = Annotated[
+    Path | None,
+    typer.Option(help="CSV of held-out scores (step, problem, score): replays verifications."),
+]
 
 
 @dataclass(frozen=True)
@@ -50,16 +74,11 @@ class Options:
     boundaries: Sequence[int]
     table: int | None
     logging_steps: int | None
+    held_out: "CheckpointScores | None"
 
 
 def replay(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="trainer_state.json, CSV, JSONL, a notebook, a console's output; or a run's folder.",
-        ),
-    ],
+    files: Files,
     save_steps: Annotated[
         int | None, typer.Option(min=1, help="A checkpoint was saved every N steps.")
     ] = None,
@@ -70,18 +89,9 @@ def replay(
     completions: Annotated[
         int | None, typer.Option(min=1, help="Completions behind one logged point.")
     ] = None,
-    reward: Annotated[
-        list[str] | None,
-        typer.Option(help="The range of a reward, NAME=LOW:HIGH, :graded after it if in between."),
-    ] = None,
-    role: Annotated[
-        list[str] | None,
-        typer.Option(help="Which logged keys are what, ROLE=KEY[,KEY...]; may be repeated."),
-    ] = None,
-    weight: Annotated[
-        list[str] | None,
-        typer.Option(help="The weight of a reward function in training, FUNCTION=NUMBER."),
-    ] = None,
+    reward: Rewards = None,
+    role: Roles = None,
+    weight: Weights = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Most tokens a completion may have.")
     ] = None,
@@ -94,6 +104,7 @@ def replay(
     logging_steps: Annotated[
         int | None, typer.Option(min=1, help="Steps between two printed rows that name no step.")
     ] = None,
+    held_out: HeldOutScores = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document a file, each on a line.")
     ] = False,
@@ -109,23 +120,24 @@ def replay(
     from monitor.detector import RunShape
 
     options = Options(
-        preset=_preset(preset),
-        saved=_steps(checkpoints, save_steps),
+        preset=preset_name(preset),
+        saved=checkpoint_steps(checkpoints, save_steps),
         shape=RunShape(
             completions_per_point=completions,
-            rewards=dict(map(_range, reward or ())),
+            rewards=dict(map(reward_range, reward or ())),
             completion_limit_tokens=limit,
             save_steps=save_steps,
         ),
-        roles=_roles(role or ()),
-        weights=dict(map(_weight, weight or ())),
+        roles=told_roles(role or ()),
+        weights=dict(map(reward_weight, weight or ())),
         boundaries=boundary or (),
         table=table,
         logging_steps=logging_steps,
+        held_out=_held_out(held_out, files),
     )
     done = list(_replayed(files, options, as_json=as_json))
     if not as_json:
-        _show(done)
+        show(done)
     if html is not None and done:
         _write(html, done)
     if len(done) < len(files):
@@ -176,88 +188,24 @@ def _replayed_one(file: Path, options: Options) -> "tuple[Replay, list[str]]":
         boundaries=options.boundaries,
         roles=options.roles,
         weights=options.weights,
+        held_out=options.held_out,
     )
-    return found, [*log.notes, *_idle(log, found, shape.rewards, options.weights)]
+    missing = options.held_out.notes if options.held_out else ()
+    return found, [*log.notes, *missing, *_idle(log, found, shape.rewards, options.weights)]
 
 
-def _preset(name: str) -> str:
-    """Return the name of a preset; BadOption for one that there is not."""
-    from monitor.detector import PRESETS
+def _held_out(file: Path | None, logs: Sequence[Path]) -> "CheckpointScores | None":
+    """Return the held-out scores of the only log."""
+    from monitor.replay.readers.checkpoint_scores import read_scores
 
-    if name not in PRESETS:
-        raise BadOption(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return name
-
-
-def _steps(checkpoints: str | None, save_steps: int | None) -> list[int] | None:
-    if checkpoints is None:
+    if file is None:
         return None
-    if save_steps is not None:
-        raise BadOption("--save-steps and --checkpoints say the same twice; give one of them")
-    try:
-        return [int(part) for part in checkpoints.split(",") if part.strip()]
-    except ValueError:
+    if len(logs) > 1:
         raise BadOption(
-            f"--checkpoints {checkpoints!r} is no list of steps; give it as 50,100,150"
-        ) from None
-
-
-def _range(text: str) -> "tuple[str, RewardRange]":
-    """Return name and range of `NAME=LOW:HIGH` or `NAME=LOW:HIGH:graded`; a role is replaced by its series.
-
-    >>> _range("accuracy=0:2")
-    ('accuracy_reward', RewardRange(low=0.0, high=2.0, graded=False))
-    >>> _range("rewards/my_tags/mean=0:2")[0]
-    'my_tags'
-    """
-    from monitor.detector import RewardRange
-
-    found = re.fullmatch(r"([^=]+)=([^:]+):([^:]+)(:graded)?", text)
-    try:
-        name, low, high, graded = found.groups() if found else ("", "", "", None)
-        span = RewardRange(float(low), float(high), graded=graded is not None)
-        if not -math.inf < span.low < span.high < math.inf:
-            raise ValueError
-    except ValueError:
-        raise BadOption(
-            f"--reward {text!r} is no range; give it as format_reward=0:1 or accuracy=-1:1:graded"
-        ) from None
-    return SERIES.get(name) or function_of(name) or name, span
-
-
-def _roles(texts: Iterable[str]) -> dict[str, list[str]]:
-    """Return the roles in `ROLE=KEY[,KEY...]` options; repeated roles are merged.
-
-    >>> _roles(["format=rewards/a,rewards/b", "length=n_tokens", "format=c"])
-    {'format': ['rewards/a', 'rewards/b', 'c'], 'length': ['n_tokens']}
-    """
-    told: dict[str, list[str]] = {}
-    for text in texts:
-        name, sign, keys = text.partition("=")
-        if not sign or not name.strip():
-            raise RoleError(
-                f"--role {text!r} tells no role; give it as format=KEY or format=KEY,KEY"
-            )
-        said = [key.strip() for key in keys.split(",") if key.strip()]
-        told.setdefault(name.strip(), []).extend(said)
-    check_roles(told)
-    return told
-
-
-def _weight(text: str) -> tuple[str, float]:
-    """Return function and weight of `FUNCTION=NUMBER`; the function's logged key is accepted, too.
-
-    >>> _weight("my_tags=2"), _weight("rewards/my_tags/mean=2")
-    (('my_tags', 2.0), ('my_tags', 2.0))
-    """
-    name, _, number = text.partition("=")
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = math.nan
-    if not name or not math.isfinite(weight):
-        raise RoleError(f"--weight {text!r} is no weight; give it as soft_format_reward_func=0.5")
-    return function_of(name) or name, weight
+            f"--held-out {file} holds the scores of one run, and {len(logs)} files are given; give its log"
+            " alone"
+        )
+    return read_scores(file)
 
 
 def _idle(
@@ -285,104 +233,6 @@ def _line(value: dict[str, Any]) -> str:
     import json
 
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _show(done: list[tuple[str, "Replay"]]) -> None:
-    if len(done) == 1:
-        _details(*done[0])
-    elif done:
-        _overview(done)
-
-
-def _overview(done: list[tuple[str, "Replay"]]) -> None:
-    rows: list[list[str | Text]] = [
-        [
-            _short(name),
-            str(len(found.samples)),
-            Text.from_markup(_colored(found.verdict.phase)),
-            _interval(found),
-            dash(found.stop_step),
-            dash(found.keep_step),
-            _strip(found, 30),
-        ]
-        for name, found in done
-    ]
-    columns = ["file", "steps", "phase", "transition", "stop", "keep", "phases over the steps"]
-    print_table("", columns, rows, give_up=["phases over the steps", "steps"])
-    stopped = sum(found.stop_step is not None for _, found in done)
-    console().print(
-        f"\n{stopped} of {len(done)} would have been stopped. ? = not confirmed. One file alone is"
-        " shown in detail; --html draws them.",
-        style="bright_black",
-    )
-
-
-def _details(name: str, found: "Replay") -> None:
-    from monitor.replay.page import keep_words
-
-    out = console()
-    out.print(f"[bold]{escape(name)}[/]  {len(found.samples)} logged steps")
-    out.print(f"{escape(found.verdict.words)}\n")
-    out.print(f"  [bright_black]phase[/]       {_colored(found.verdict.phase)}")
-    out.print(f"  [bright_black]transition[/]  {_interval(found)}")
-    out.print(f"  [bright_black]stop[/]        {_stop(found)}")
-    out.print(f"  [bright_black]keep[/]        {keep_words(found)}")
-    for number, sentence in enumerate(describe(found.roles.assignment)):
-        title = "" if number else "roles"
-        out.print(f"  [bright_black]{title:11}[/] {escape(sentence)}")
-    out.print()
-    out.print(Text("  ") + _strip(found, WIDTH))
-    for span in found.phases:
-        mark, color = LOOK[span.phase]
-        steps = f"{span.from_step}–{span.to_step}"
-        out.print(f"  [{color}]{mark}[/] {span.phase.replace('_', ' '):12} {steps}")
-    for point in found.change_points:
-        out.print(
-            f"\n  [bold]{point.kind.replace('_', ' ')}[/] at step {point.step} (likely {point.low}–"
-            f"{point.high}), {point.state}, seen at step {point.seen_at_step}\n  {escape(point.words)}"
-        )
-    if found.opinion and found.transition:
-        agrees = found.opinion.agrees(found.transition.low, found.transition.high)
-        out.print(
-            f"\n  [bright_black]second opinion (ruptures): {'a' if agrees else 'no'} change inside"
-            f" the interval; changes after {_listed(found.opinion.change_steps)}[/]"
-        )
-
-
-def _listed(steps: Iterable[int]) -> str:
-    return ", ".join(str(step) for step in steps) or "no step"
-
-
-def _colored(phase: str) -> str:
-    return f"[{LOOK[phase][1]}]{phase.replace('_', ' ')}[/]"
-
-
-def _interval(found: "Replay") -> str:
-    t = found.transition
-    if t is None:
-        return "–"
-    return f"{t.step} ({t.low}–{t.high}){'?' if t.state == 'provisional' else ''}"
-
-
-def _stop(found: "Replay") -> str:
-    if found.stop_step is None:
-        return "not stopped"
-    last = found.verdict.step
-    spared = 100 * (last - found.stop_step) / last if last else 0
-    return f"after step {found.stop_step} of {last} ({spared:.0f} % of the steps spared)"
-
-
-def _strip(found: "Replay", width: int) -> Text:
-    """Return the phases as a bar, each cell an equal share of the logged steps."""
-    count, bar = len(found.verdicts), Text()
-    for cell in range(width):
-        mark, color = LOOK[found.verdicts[cell * count // width].phase]
-        bar.append(mark, style=color)
-    return bar
-
-
-def _short(name: str, width: int = 46) -> str:
-    return name if len(name) <= width else f"…{name[1 - width :]}"
 
 
 def _write(html: Path, done: list[tuple[str, "Replay"]]) -> None:
