@@ -32,7 +32,8 @@ def test_one_file_gives_one_json_object(tmp_path: Path) -> None:
     done = run(file, "--json", "--save-steps", 20)
     assert done.exit_code == 0
     found = json.loads(done.stdout)
-    assert (found["file"], found["steps"], found["keep_step"]) == (str(file), 260, 140)
+    assert (found["file"], found["steps"]) == (str(file), 260)
+    assert found["keep_step"] in (120, 140)  # the last saved ones before the transition at 150
 
 
 def test_several_files_give_one_object_a_line_and_a_bad_one_does_not_stop_the_rest(

@@ -11,7 +11,7 @@ from monitor.replay.replay import Replay, as_json, replay
 from tests.monitor.replay.held_out import SAVED, falling, scores
 from tests.monitor.replay.logs import TRANSITION, healthy_run, turning_run
 
-HALF = (5, 70, 75)  # checkpoints that lack every other problem
+HALF = range(5, 101, 5)  # checkpoints that lack every other problem
 HARMLESS = scores({step: 0.4 if step < TRANSITION else 0.9 for step in SAVED})
 
 
@@ -39,15 +39,16 @@ def test_none_is_asked_for_without_suspicion_or_checkpoint(signals: Replay) -> N
 
 
 def test_worse_scores_stop_the_run_and_the_best_earlier_checkpoint_is_kept() -> None:
-    level = {step: 0.7 if step <= TRANSITION - 10 else 0.3 for step in SAVED}
-    found = replay(turning_run(), held_out=scores({**level, 70: 0.9}))
+    told = scores({step: 0.4 + step / 400 if step < TRANSITION - 10 else 0.2 for step in SAVED})
+    found = replay(turning_run(), held_out=told)
     look = found.looks[-1]
     assert look.outcome == "worse"
     assert look.measured == max(step for step in SAVED if step <= look.step)
     assert all(compared.step < look.measured for compared in look.compared)
     assert found.stop_step is not None
     assert look.step <= found.stop_step <= TRANSITION + 20
-    assert found.keep_step == 70  # the best of those compared
+    means = {one.step: sum(told.scores[one.step]) for one in look.compared}  # type: ignore[arg-type]
+    assert found.keep_step == max(means, key=lambda step: means[step])
     assert found.transition is not None
     assert found.transition.state == "confirmed"
     assert found.verdict.phase == "past"
@@ -77,7 +78,7 @@ def test_scores_that_are_not_worse_refute_and_the_run_goes_on(signals: Replay) -
     found = replay(turning_run(), held_out=HARMLESS)
     assert found.looks[0].outcome == "not_worse"
     assert found.looks[0].step == signals.verify_step
-    assert any(point.state == "refuted" for point in found.change_points)
+    assert found.looks[0].refutes
     assert found.stop_step is None
     assert found.keep_step is None
 

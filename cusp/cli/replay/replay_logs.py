@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cusp.cli.support.replay_options import (
+from cusp.cli.replay.options import (
     BadOption,
     checkpoint_steps,
     preset_name,
@@ -15,7 +15,7 @@ from cusp.cli.support.replay_options import (
     reward_weight,
     told_roles,
 )
-from cusp.cli.support.replay_text import show
+from cusp.cli.replay.text import show
 from cusp.cli.support.requirements import need
 from cusp.roles.assign import RoleError, check_roles
 from cusp.roles.rules import function_of
