@@ -58,6 +58,8 @@ bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=-
 	$(BIN)/python -m benchmarks.detector.simulated $(ARGS)
 	$(BIN)/python -m benchmarks.detector.synthetic $(ARGS)
 	$(BIN)/python -m benchmarks.detector.onset $(ARGS)
+	$(BIN)/python -m benchmarks.detector.segmentation $(ARGS)
+	$(BIN)/python -m benchmarks.detector.segmentation --simulated $(ARGS)
 	$(BIN)/python -m benchmarks.detector.real $(ARGS)
 	$(BIN)/python -m benchmarks.detector.tiny $(ARGS)
 	$(BIN)/python -m benchmarks.zoo.zoo score --all --verify

@@ -109,11 +109,15 @@ def run_page(
     audit: Records = (),
     jobs: Records = (),
     samples: Records = (),
+    segments: Records = (),
     verifications: Record | None = None,
     cursor: int | str = 0,
     database: str = "",
 ) -> str:
-    """Return the page of one run; live updates continue from `cursor` of the database with this id."""
+    """Return the page of one run; live updates continue from `cursor` of the database with this id.
+
+    `segments` are those of a run that is over (monitor/detector/offline.py).
+    """
     data = {
         "verdicts": verdicts,
         "checkpoints": checkpoints,
@@ -134,7 +138,8 @@ def run_page(
         cursor=cursor,
         database=database,
         charts_words=descriptions.charts(series, run, verdicts),
-        figure=figures.run_figures(series, verdicts, marked),
+        figure=figures.run_figures(series, verdicts, marked, segments),
+        segments=segments,
         others=figures.other_figures(series),
         blank=figures.blank_figure(),
         config_text=json.dumps(dict(run.get("config") or {}), indent=2, default=str),

@@ -10,7 +10,6 @@ import typer
 from cusp.cli import (
     checkpoints,
     jobs,
-    replay,
     runs,
     serve,
     show,
@@ -21,6 +20,7 @@ from cusp.cli import (
     webhooks,
 )
 from cusp.cli.demo import demo
+from cusp.cli.replay import replay_logs
 from cusp.errors import DEBUG, CuspError, disk_full, print_error
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ for command in (
     train.train,
     train.worker,
     sync.sync,
-    replay.replay,
+    replay_logs.replay,
     show.show,
     show.stop,
     verify.verify,

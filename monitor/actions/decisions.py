@@ -76,7 +76,7 @@ def _act(
     new = standing.new(verdict, saved)
     if new and verdict and (transition := confirmed(verdict.transition)):
         opinion = agreement(tx, run, transition)
-        new = [replace(d, reason=f"{d.reason} {opinion}") for d in new]
+        new = [replace(d, reason=f"{d.reason} {opinion}".rstrip()) for d in new]
     _carry_out(tx, run.id, now, new, running=run.status == "running")
 
 

@@ -17,6 +17,7 @@ from monitor.errors import NotFound
 from monitor.schemas import access, checkpoint, evaluation, verification
 from monitor.schemas import series as series_schema
 from monitor.schemas.run_data import RunData
+from monitor.verdicts.second_opinion import segments
 from webui import assets, pages
 
 router = APIRouter(include_in_schema=False)
@@ -73,6 +74,7 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
         series = series_schema.series(data.series, data.numbers)
         shown = service.detailed_of(data, _PARTS_SHOWN)
         rest = {name: made(data, service.clock()) for name, made in _DATA.items()}
+        rest["segments"] = segments(data.run, data.series, data.names)
     return pages.run_page(
         shown, series=series, cursor=data.run.cursor, database=data.run.database_id, **rest
     )

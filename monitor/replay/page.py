@@ -10,7 +10,9 @@ from markupsafe import Markup
 
 from cusp.roles.assign import describe
 from monitor.detector import Transition
+from monitor.policy.verify import said
 from monitor.replay.replay import Replay, series, verdict_columns
+from monitor.replay.verified import ReplayedLook
 from webui import assets, format
 from webui.charts import figures
 from webui.templating import environment
@@ -33,18 +35,26 @@ def page(replays: Sequence[tuple[str, Replay]]) -> str:
 def _section(name: str, found: Replay) -> dict[str, Any]:
     columns, run = verdict_columns(found.verdicts), run_record(found)
     metrics = series(found.samples, found.roles)
+    segments = found.opinion.records()
     marked = figures.marks(run, _flags(found.keep_step), [], columns)
     return {
         "name": name,
         "replay": found,
         "safe_words": keep_words(found),
         "role_words": describe(found.roles.assignment),
-        "figure": _inert(figures.run_figures(metrics, columns, marked)),
+        "figure": _inert(figures.run_figures(metrics, columns, marked, segments)),
+        "segments": segments,
+        "looks": [_look(one) for one in found.looks],
         "others": [
             _inert(one) for one in figures.other_figures(metrics) if len(one["data"][1]["x"]) > 1
         ],
         "title": format.phase(found.verdict.phase),
     }
+
+
+def _look(look: ReplayedLook) -> dict[str, Any]:
+    outcome = look.outcome.replace("_", " ")
+    return {**vars(look), "outcome": outcome, "compared": [said(one) for one in look.compared]}
 
 
 def run_record(found: Replay) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Replays the detector over the samples of a finished log. Pure."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from cusp.protocol.run import Policy
 from cusp.roles.assign import describe, formula
 from monitor.detector import (
     ChangePoint,
@@ -16,6 +18,8 @@ from monitor.detector import (
     Verdict,
     second_opinion,
 )
+from monitor.replay.readers.checkpoint_scores import CheckpointScores
+from monitor.replay.verified import Course, Follower, ReplayedLook
 from monitor.roles.ranges import ranges
 from monitor.roles.role_series import RoleSeries, role_series
 
@@ -33,10 +37,12 @@ class PhaseSpan:
 class Replay:
     """Result for one log.
 
-    `transition` is the current one at the end; it is provisional while `stop_step` is None. `stop_step` is
-    the step after which Cusp would have stopped the run: the transition was confirmed, or the run
-    collapsed. `keep_step` is the last checkpoint at or before the last safe step; None without a
-    transition, without a checkpoint that early, or if the checkpoints are unknown.
+    `transition` is the current one at the end; it is provisional while `stop_step` is None. `verify_step` is the
+    first step at which a verification would have been asked for; `looks` are those answered by held-out scores.
+    `stop_step` is the step after which Cusp would have stopped the run: the transition was confirmed, held-out
+    scores were worse, or the run collapsed. `keep_step` is the best of the checkpoints that were compared, else
+    the last checkpoint at or before the last safe step; None without a transition, without a checkpoint that
+    early, or if the checkpoints are unknown.
     """
 
     samples: tuple[Sample, ...]
@@ -46,7 +52,9 @@ class Replay:
     transition: Transition | None
     stop_step: int | None
     keep_step: int | None
-    opinion: Segmentation | None
+    opinion: Segmentation
+    verify_step: int | None = None
+    looks: tuple[ReplayedLook, ...] = ()
     roles: RoleSeries = field(default_factory=lambda: role_series((), {}))
 
     @property
@@ -64,13 +72,15 @@ def replay(
     boundaries: Iterable[int] = (),
     roles: Mapping[str, Sequence[str]] | None = None,
     weights: Mapping[str, float] | None = None,
+    held_out: CheckpointScores | None = None,
 ) -> Replay:
     """Return the detector's result for `samples` (at least one, steps increasing, values as logged).
 
     `roles` and `weights` are the user's (cusp.roles.assign); the ranges in `shape.rewards` are by function
-    name, logged key or role series. Checkpoints are the given steps, else every `shape.save_steps`, else
-    unknown. The scan restarts at each of the `boundaries`, the first steps of other data. ValueError for an
-    unknown preset or no samples.
+    name, logged key or role series. Checkpoints are the given steps, else those with `held_out` scores, else
+    every `shape.save_steps`, else unknown. The scan restarts at each of the `boundaries`, the first steps of
+    other data. `held_out` answers verifications; the weights of a step are its newest checkpoint with scores.
+    ValueError for an unknown preset or no samples.
     """
     if not samples:
         raise ValueError("there are no samples to replay; give at least one logged step")
@@ -81,35 +91,57 @@ def replay(
     )
     shape = dataclasses.replace(shape, rewards=ranges(found.assignment, shape.rewards))
     seen = [Sample(s.step, found.shown(s.metrics)) for s in samples]
-    verdicts = tuple(_verdicts(seen, Detector(shape, preset), sorted(boundaries)))
-    last = verdicts[-1]
-    safe = _safe_step(last)
+    steps = _steps(checkpoints, held_out)
+    fresh, saved = partial(Detector, shape, preset), _saved(steps, shape)
+    follower = Follower(fresh, sorted(boundaries), saved, held_out, Policy(), shape.max_steps)
+    followed = follower.follow(seen)
+    return _result(seen, followed, _kept(followed, steps, shape), shape, found)
+
+
+def _result(
+    samples: Sequence[Sample],
+    followed: Course,
+    keep_step: int | None,
+    shape: RunShape,
+    roles: RoleSeries,
+) -> Replay:
+    last = followed.verdicts[-1]
     return Replay(
-        samples=tuple(seen),
-        verdicts=verdicts,
-        phases=phase_spans(verdicts),
+        samples=tuple(samples),
+        verdicts=tuple(followed.verdicts),
+        phases=phase_spans(followed.verdicts),
         change_points=tuple(sorted(last.change_points, key=lambda point: point.step)),
         transition=last.transition,
-        stop_step=next((v.step for v in verdicts if _is_stop(v)), None),
-        keep_step=None if safe is None else kept(safe, checkpoints, shape.save_steps),
-        opinion=second_opinion(seen, shape) if last.transition else None,
-        roles=found,
+        stop_step=followed.stop_step,
+        keep_step=keep_step,
+        opinion=second_opinion(samples, shape),
+        verify_step=followed.verify_step,
+        looks=tuple(followed.looks),
+        roles=roles,
     )
 
 
-def _verdicts(
-    samples: Sequence[Sample], detector: Detector, boundaries: list[int]
-) -> Iterator[Verdict]:
-    for sample in samples:
-        while boundaries and boundaries[0] <= sample.step:
-            detector.boundary()
-            boundaries = boundaries[1:]
-        yield detector.update(sample)
+def _steps(
+    checkpoints: Iterable[int] | None, held_out: CheckpointScores | None
+) -> list[int] | None:
+    if checkpoints is not None:
+        return sorted(checkpoints)
+    return sorted(held_out.scores) if held_out else None
 
 
-def _is_stop(verdict: Verdict) -> bool:
-    t = verdict.transition
-    return verdict.phase == "collapsed" or (t is not None and t.state == "confirmed")
+def _saved(steps: Sequence[int] | None, shape: RunShape) -> Callable[[int], Sequence[int]]:
+    """Return a function from a step to the checkpoints there are by then; unknown ones are at hand from step 0 on."""
+    if steps is not None:
+        return lambda now: [step for step in steps if step <= now]
+    every = shape.save_steps
+    return lambda now: range(every, now + 1, every) if every else [0]
+
+
+def _kept(followed: Course, steps: Sequence[int] | None, shape: RunShape) -> int | None:
+    if followed.keep is not None:
+        return followed.keep
+    safe = _safe_step(followed.verdicts[-1])
+    return None if safe is None else kept(safe, steps, shape.save_steps)
 
 
 def _safe_step(verdict: Verdict) -> int | None:
@@ -151,16 +183,29 @@ def as_json(file: str, found: Replay) -> dict[str, Any]:
         "steps": len(found.samples),
         "phase": found.verdict.phase,
         "transition": {"step": t.step, "low": t.low, "high": t.high} if t else None,
+        "verify_step": found.verify_step,
         "stop_step": found.stop_step,
         "keep_step": found.keep_step,
         "change_points": [_change_point(point) for point in found.change_points],
         "phases": [vars(span) for span in found.phases],
+        "verifications": [_verification(look) for look in found.looks],
+        "segments": found.opinion.records(),
         "words": found.verdict.words,
         "roles": {
             "made_of": {role: formula(ms) for role, ms in found.roles.assignment.members.items()},
             "unrecognised": list(found.roles.assignment.unrecognised),
             "words": describe(found.roles.assignment),
         },
+    }
+
+
+def _verification(look: ReplayedLook) -> dict[str, Any]:
+    return {
+        "step": look.step,
+        "measured_step": look.measured,
+        "outcome": look.outcome,
+        "compared": [vars(one) for one in look.compared],
+        "completions": look.completions,
     }
 
 

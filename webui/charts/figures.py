@@ -12,13 +12,22 @@ from webui.charts.layout import CONFIG, Json, Record, axes, base_layout, titles
 from webui.charts.traces import metric_traces
 
 
-def run_figures(series: Iterable[Record], verdicts: Record | None, marked: Record) -> Json:
-    """Format reward, completion length, accuracy and evidence over one x axis; `marked` are their `marks`."""
+def run_figures(
+    series: Iterable[Record],
+    verdicts: Record | None,
+    marked: Record,
+    segments: Iterable[Record] = (),
+) -> Json:
+    """Format reward, completion length, accuracy and evidence over one x axis.
+
+    `marked` are their `marks`, `segments` the stretches of constant trend of a run that is over.
+    """
     known = lines.by_name(series)
     third = third_metric(known)
     rows = (("format_reward", "y"), ("completion_length", "y2"), (third, "y3"))
     weight = lines.weight_for(max((len(one["steps"]) for one in known.values()), default=0))
     data = [t for name, axis in rows for t in metric_traces(name, known.get(name), axis, weight)]
+    data += traces.segment_traces(segments, dict(rows))
     data += traces.evidence_traces(verdicts) + marked["traces"]
     layout = base_layout() | axes(overlays.levels(verdicts))
     layout["shapes"] = overlays.bands(verdicts) + marked["shapes"]

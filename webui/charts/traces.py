@@ -1,6 +1,6 @@
 """Traces of the charts: metrics, evidence, checkpoint flags, held-out scores."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from webui import format
@@ -95,6 +95,34 @@ def metric_traces(
         trace("values", label, x, y, {**thin, **hover}),
         trace("average", f"{label}, average", x, [average[i] for i in drawn], thick),
     ]
+
+
+def segment_traces(segments: Iterable[Record], axes: Mapping[str, str]) -> list[Json]:
+    """Return the trends of the segments as dotted lines, one trace for each metric of `axes`."""
+    found = list(segments)
+    parts = {name: [one for one in found if name in one["ends"]] for name in axes}
+    return [_segment_trace(name, axes[name], part) for name, part in parts.items() if part]
+
+
+def _segment_trace(name: str, axis: str, segments: Iterable[Record]) -> Json:
+    points = [
+        point
+        for one in segments
+        for point in zip(
+            (one["from_step"], one["to_step"], None), (*one["ends"][name], None), strict=True
+        )
+    ][:-1]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"{format.charted(format.metric(name))}, segments",
+        "meta": {"role": "segments", "metric": name},
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
+        "yaxis": axis,
+        "line": {"color": "@ink", "width": 1.6, "dash": "dot"},
+        "hoverinfo": "skip",
+    }
 
 
 def flag_role(checkpoint: Record) -> str:

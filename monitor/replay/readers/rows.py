@@ -74,9 +74,18 @@ def is_evaluation(name: str) -> bool:
     return _EVAL.match(name) is not None or name.startswith(("val-core/", "val-aux/"))
 
 
+def _is_told(value: object) -> bool:
+    """Return whether a cell says something: not empty, None or NaN."""
+    text = "" if value is None else str(value).strip().lower()
+    return text not in ("", "nan", "none", "null")
+
+
 def training_part(row: Row) -> Row | None:
-    """Return the row without evaluation values; None if nothing is left."""
-    if _SUMMARY & row.values.keys():
+    """Return the row without evaluation values; None if nothing is left.
+
+    A table of a whole `log_history` has the summary's columns in every row, empty in all but the last.
+    """
+    if any(_is_told(row.values[name]) for name in _SUMMARY & row.values.keys()):
         return None
     kept = {name: value for name, value in row.values.items() if not is_evaluation(name)}
     if len(kept) == len(row.values):

@@ -9,7 +9,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cusp.cli.app import app
-from tests.monitor.replay.logs import SHARED, TRL, healthy_run, turning_run, write_csv, write_state
+from tests.monitor.replay.held_out import falling, scores, write_scores
+from tests.monitor.replay.logs import (
+    SHARED,
+    TRANSITION,
+    TRL,
+    healthy_run,
+    turning_run,
+    write_csv,
+    write_state,
+)
 
 RASBT = SHARED / "rasbt__7-6-plus-format-reward.csv"
 
@@ -44,7 +53,39 @@ def test_the_table_says_step_stop_and_checkpoint(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "checkpoint 100" in done.stdout  # save_steps comes from the file
     assert "after step" in done.stdout
-    assert "second opinion" in done.stdout
+    assert "segments of the whole log" in done.stdout
+    assert "verification would have been asked for first at step" in done.stdout
+
+
+def test_held_out_scores_are_replayed_and_shown(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "a.csv", turning_run(), TRL)
+    told = scores(falling(TRANSITION))
+    csv_file = write_scores(tmp_path / "scores.csv", told)
+    found = json.loads(run(file, "--json", "--held-out", csv_file).stdout)
+    assert found["verifications"][-1]["outcome"] == "worse"
+    last = found["verifications"][-1]["step"]
+    assert last <= found["stop_step"] <= last + 5
+    shown = run(file, "--held-out", csv_file).stdout
+    assert f"verification at step {last}" in shown
+    assert "95 % interval" in " ".join(shown.split())
+
+
+def test_problems_that_are_missing_are_a_note(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "a.csv", turning_run(), TRL)
+    csv_file = tmp_path / "scores.csv"
+    csv_file.write_text("step,problem,score\n10,a,1\n10,b,0\n20,a,1\n")
+    notes = json.loads(run(file, "--json", "--held-out", csv_file).stdout)["notes"]
+    assert any("checkpoint 20 has scores of 1 of 2 problems" in note for note in notes)
+
+
+def test_held_out_scores_are_of_one_log_and_wrong_ones_are_said(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "a.csv", turning_run(), TRL)
+    csv_file = tmp_path / "scores.csv"
+    csv_file.write_text("step,problem,score\n10,a,2\n")
+    two = run(file, file, "--held-out", csv_file)
+    assert "holds the scores of one run, and 2 files are given" in str(two.exception)
+    bad = run(file, "--held-out", csv_file)
+    assert "line 2: score '2' is not between 0 and 1" in str(bad.exception)
 
 
 def test_a_reward_of_another_scale_is_judged_alike_once_its_range_is_told(tmp_path: Path) -> None:
@@ -93,7 +134,7 @@ def test_a_range_or_weight_of_nothing_is_said(tmp_path: Path) -> None:
 def test_a_boundary_starts_the_scan_again(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "a.csv", turning_run())
     assert json.loads(run(file, "--json").stdout)["stop_step"] is not None
-    told = [part for step in range(140, 261, 20) for part in ("--boundary", step)]
+    told = [part for step in range(140, 261, 10) for part in ("--boundary", step)]
     assert json.loads(run(file, "--json", *told).stdout)["stop_step"] is None
 
 

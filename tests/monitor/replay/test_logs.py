@@ -43,6 +43,17 @@ def test_rows_of_one_step_are_merged_and_the_later_value_counts(tmp_path: Path) 
     assert (three.step, dict(three.metrics)) == (3, {"format_reward": 0.75, "loss": 1.5})
 
 
+def test_a_table_of_a_whole_log_history_loses_the_summary_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    rows = "1,0.1,,\n2,0.2,nan,\n3,0.3,None,\n3,,91.5,0.4\n"
+    file.write_text(f"step,format_reward,train_runtime,train_loss\n{rows}")
+    log = read_log(file)
+    assert [dict(one.metrics) for one in log.samples] == [
+        {"format_reward": value} for value in (0.1, 0.2, 0.3)
+    ]
+    assert log.notes == ("1 row of an evaluation or a summary is no step of the training",)
+
+
 def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text('{"step": 1, "entropy": NaN, "format_reward": 1}\n\n{"step": 2, "kl": null}\n')

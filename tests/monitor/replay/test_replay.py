@@ -87,7 +87,8 @@ def test_series_are_columns_by_name() -> None:
 
 def test_the_page_loads_nothing_and_a_hostile_file_name_is_text() -> None:
     hostile = "</script><script>alert(1)</script>.csv"
-    text = page([(hostile, replay(turning_run(), RunShape(save_steps=20)))])
+    found = replay(turning_run(), RunShape(save_steps=20))
+    text = page([(hostile, found)])
     assert hostile not in text
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text
     assert "default-src 'none'" in text

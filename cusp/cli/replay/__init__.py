@@ -1,0 +1,1 @@
+"""`cusp replay`: the command, its options, what it prints."""
