@@ -1,7 +1,8 @@
 """How often is a healthy run stopped, how soon is a transition seen, against a bound that knows all?
 
     python -m benchmarks.detector.simulated [--quick] [--base SEED] [--runs N] [--healthy N]
-        [--every 1 5 10 25] [--kinds NAME...] [--jobs N] [--json FILE] [--before FILE]
+        [--every 1 5 10 25] [--kinds NAME...] [--verify] [--jobs N]
+        [--json FILE] [--before FILE]
 
 Runs of the second generator (grpo_simulation: how GRPO makes its numbers). Seeds from 500000 are this
 script's held-out ones; develop with another --base. A row is a kind of run, or several pooled:
@@ -12,6 +13,7 @@ script's held-out ones; develop with another --base. A row is a kind of run, or 
   delay            median steps from the truth to the suspicion, and to the stop; never: more than half are not
   oracle           median delay of a CUSUM that knows everything but the time (grpo_simulation/oracle.py)
   ratio            median delay of suspicion / median delay of the oracle
+`--verify` replays suspect, verify, act, with answers to held-out problems drawn from the true skill.
 `--before` takes the JSON of an earlier detector on the same seeds and shows its numbers as `before -> now`.
 """
 
@@ -22,9 +24,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.detector import scoring
-from benchmarks.detector.grpo_simulation import KINDS
+from benchmarks.detector.grpo_simulation import KINDS, Run
+from benchmarks.detector.simulated import verify
 from benchmarks.detector.simulated.rows import all_judged, read
-from benchmarks.detector.simulated.tables import bars, tables
+from benchmarks.detector.simulated.tables import BARS, VERIFIED, bars, tables
 
 
 def main() -> None:
@@ -43,6 +46,7 @@ def main() -> None:
         "--kinds", nargs="*", choices=list(KINDS), metavar="KIND", help="only these"
     )
     parser.add_argument("--preset", default="default")
+    parser.add_argument("--verify", action="store_true", help="suspect, verify, act (verify.py)")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--before", type=Path, help="JSON of an earlier detector, same seeds")
@@ -50,12 +54,13 @@ def main() -> None:
     counts, every = (given.runs, given.healthy), given.every
     if given.quick:
         counts, every = (4, 4), [1, 10]
-    judge = partial(scoring.cusp, preset=given.preset)
-    rows = all_judged(given.kinds or KINDS, given.base, counts, every, judge, given.jobs)
+    judge = partial(verify.judge if given.verify else scoring.cusp, preset=given.preset)
+    as_case = verify.as_case if given.verify else Run.case
+    rows = all_judged(given.kinds or KINDS, given.base, counts, every, judge, given.jobs, as_case)
     before = read(given.before) if given.before else []
     wanted = {(r.kind, r.seed, r.every) for r in rows}
     print(tables(rows, [r for r in before if (r.kind, r.seed, r.every) in wanted]))
-    print(bars(rows))
+    print(bars(rows, VERIFIED if given.verify else BARS))
     us = 1e6 * sum(r.seconds for r in rows) / max(sum(r.points for r in rows), 1)
     print(f"\n{us:.0f} us a point")
     if given.json:

@@ -1,7 +1,7 @@
 """Tables and bars of the simulated runs: pooled by kind, before and now in one cell."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.stats import chi2
@@ -10,7 +10,9 @@ from benchmarks.detector import scoring
 from benchmarks.detector.grpo_simulation import KINDS
 from benchmarks.detector.simulated.rows import Row
 
-BARS = {"steady": 0.02, "hard": 0.1}  # false stops per 1,000 steps, signals alone
+# Most false stops per 1,000 steps: by signals alone, and verified (issue "The verdict").
+BARS = {"steady": 0.02, "hard": 0.1}
+VERIFIED = {"steady": 0.01, "hard": 0.01}
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,10 @@ def _steps(value: float) -> str:
     return "never" if math.isinf(value) else f"{value:.0f}"
 
 
-def bars(rows: Sequence[Row]) -> str:
+def bars(rows: Sequence[Row], most: Mapping[str, float] = BARS) -> str:
     """Return whether the bars of the issue are met at logging_steps 1, a line each."""
     fine, lines, groups = [row for row in rows if row.every == 1], [], pools()
-    for group, bar in BARS.items():
+    for group, bar in most.items():
         if part := [r for r in fine if r.kind in groups[f"all {group}"]]:
             n = numbers(part)
             lines.append((n.rate <= bar, f"false stops in {group} runs {n.rate:.3f} (bar {bar})"))
