@@ -163,7 +163,7 @@ class VerifyOrder(Wire):
 
     stages: list[Positive] = []
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    budget: Positive = 1_000
+    budget: Positive = 1_500
 
 
 class Command(Wire):

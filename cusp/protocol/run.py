@@ -43,7 +43,7 @@ class Policy(Wire):
     preset: Name = "default"
     evaluate: Literal["candidates", "all", "none"] = "candidates"
     verify: Literal["auto", "off"] = "auto"
-    verify_budget: Positive = 1_000
+    verify_budget: Positive = 1_500
 
 
 class RunMetadata(Wire):

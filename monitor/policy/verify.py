@@ -202,9 +202,9 @@ def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
     last = looks[-1]
     if last.state in ("pending", "worse"):
         return True
-    if last.state == "undecided":
-        return _more(looks, policy)
-    return last.state == "not_worse" and _refutes(last, verdict)
+    if last.state == "undecided" and _more(looks, policy):
+        return True
+    return last.state in ("undecided", "not_worse") and _refutes(last, verdict)
 
 
 def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[PastLook]:

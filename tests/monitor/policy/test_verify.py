@@ -132,7 +132,7 @@ def test_what_could_not_be_verified_is_asked_again_of_another_attempt_only() -> 
 
 def test_known_scores_cost_nothing_and_the_best_of_them_stays_a_candidate() -> None:
     known = {10: [1.0] * 32, 20: [0.0] * 32, 60: [0.0] * 32}
-    found = due(replace(TURNING, step=90), look("undecided", known=known, completions=850))
+    found = due(replace(TURNING, step=90), look("undecided", known=known, completions=1350))
     assert found
     assert 10 in steps(found)
     assert found.stages == (32, 64)  # of 150 completions that are left; only step 50 is new
@@ -140,7 +140,7 @@ def test_known_scores_cost_nothing_and_the_best_of_them_stays_a_candidate() -> N
 
 
 def test_a_spent_budget_ends_the_looks() -> None:
-    assert due(TURNING, look("undecided", at=40, completions=990)) is None
+    assert due(TURNING, look("undecided", at=40, completions=1490)) is None
 
 
 def test_all_looks_of_a_run_share_one_error_and_there_is_none_after_the_fifth() -> None:
@@ -154,7 +154,9 @@ def test_all_looks_of_a_run_share_one_error_and_there_is_none_after_the_fifth() 
         looks.append(look("undecided", at=1000 * number, completions=0))
     assert round(spent, 9) == ALPHA
     assert due(replace(TURNING, step=9000), *looks, policy=rich) is None
-    assert not verify.holds(CONFIRMED, looks, rich), "the signals decide again"
+    assert verify.holds(CONFIRMED, looks, rich), "it was looked at and not found worse"
+    later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=9000))
+    assert not verify.holds(later, looks, rich), "the signals decide on what was never looked at"
 
 
 def test_a_second_look_after_worse_is_not_counted() -> None:
@@ -180,10 +182,10 @@ def test_signals_alone_decide_where_nothing_can_verify() -> None:
     policy = Policy()
     assert not verify.holds(CONFIRMED, [], policy)
     assert not verify.holds(CONFIRMED, [look("unavailable")], policy)
-    assert not verify.holds(CONFIRMED, [look("undecided", completions=1000)], policy)
     assert not verify.holds(CONFIRMED, [look("pending")], Policy(verify="off"))
     later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=90))
     assert not verify.holds(later, [look("not_worse")], policy)
+    assert not verify.holds(later, [look("undecided", completions=1500)], policy)
 
 
 def test_a_collapse_is_never_held() -> None:
