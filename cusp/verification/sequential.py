@@ -15,6 +15,7 @@ none of them is better than now by a standard error.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import NormalDist, fmean, stdev
 from typing import Literal
 
@@ -137,10 +138,11 @@ def _greatest_mean(capitals: Sequence[Sequence[float]]) -> float:
 
 
 def _z(losses: Sequence[float | None]) -> float:
-    """Return the mean loss in standard errors."""
+    """Return the mean loss in standard errors, infinite for a loss that is the same on every problem."""
     found = [loss for loss in losses if loss is not None]
+    mean = fmean(found) if found else 0.0
     spread = stdev(found) if len(found) > 1 else 0.0
-    return fmean(found) * len(found) ** 0.5 / spread if spread else 0.0
+    return mean * len(found) ** 0.5 / spread if spread else inf * mean if mean else 0.0
 
 
 def _comparison(step: int, losses: Sequence[float | None]) -> Comparison:

@@ -9,6 +9,8 @@ from monitor.policy.against import mean
 from monitor.policy.decide import Decision, Saved
 from monitor.policy.verify import PastLook, best, common, said, scored
 
+LEAST_PROBLEMS = 16  # half of the first stage; means over fewer say little beside those over 128
+
 
 def decided(looks: Sequence[PastLook], saved: Sequence[Saved], policy: Policy) -> list[Decision]:
     """Return what follows from looks of which the last found the weights worse for certain: keep the best, stop."""
@@ -74,5 +76,8 @@ def _scored_best(looks: Sequence[PastLook], saved: Sequence[Saved], chosen: Save
 
 
 def _all_scores(looks: Sequence[PastLook]) -> dict[int, Scores]:
-    """Return the scores of all looks whose weights are not left behind."""
-    return scored(look for look in looks if look.state != "superseded")
+    """Return the scores of all looks whose weights are not left behind, but for those of too few problems."""
+    found = scored(look for look in looks if look.state != "superseded")
+    decided = {step: sum(one is not None for one in scores) for step, scores in found.items()}
+    least = max(1, min(LEAST_PROBLEMS, max(decided.values(), default=0)))
+    return {step: scores for step, scores in found.items() if decided[step] >= least}

@@ -40,7 +40,8 @@ class PastLook:
 
     `unavailable`: refused, expired or failed, of the attempt `attempt`. `superseded`: of weights that a resumed attempt
     has left behind. `measured`: the step of the weights scored, `known`: scores of the earlier checkpoints by step,
-    `sure`: `worse` needs no second look, `number`: 0 for one that is not counted.
+    `sure`: `worse` needs no second look, `number`: 0 for one that is not counted, `suspected`: it was asked for because
+    of a transition, `by_person`: it has a budget of its own.
     """
 
     step: int
@@ -54,6 +55,8 @@ class PastLook:
     comparisons: tuple[Comparison, ...] = ()
     sure: bool = False
     number: int = 1
+    suspected: bool = True
+    by_person: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,9 +170,12 @@ def _look(
 ) -> Look | None:
     """Return the look with the error and the stages that are left to it; None if nothing is."""
     known = scored(looks)
-    left = policy.verify_budget - sum(look.completions for look in looks)
-    sets = 1 + sum(1 for one in against if one.step not in known)
-    paid = tuple(stage for stage in stages if stage * sets <= left)
+    left = policy.verify_budget - _spent(looks)
+    new = [one for one in against if one.step not in known]
+    while new and stages[0] * (1 + len(new)) > left:  # what was scored before costs nothing
+        new.pop()
+    against = [one for one in against if one.step in known or one in new]
+    paid = tuple(stage for stage in stages if stage * (1 + len(new)) <= left)
     number = 1 + counted_looks(looks) if counted else 0
     if not against or not paid or number > MOST_LOOKS:
         return None
@@ -182,8 +188,16 @@ def answered(
     look: Look, outcome: Outcome, measured: int, known: Mapping[int, Scores], completions: int
 ) -> PastLook:
     """Return the look once it is answered: weights of step `measured` against `known` scores of earlier ones."""
-    number = look.number
-    return PastLook(look.step, look.evidence, outcome, measured, completions, known, number=number)
+    return PastLook(
+        look.step,
+        look.evidence,
+        outcome,
+        measured,
+        completions,
+        known,
+        number=look.number,
+        suspected=look.suspected,
+    )
 
 
 def scored(looks: Iterable[PastLook]) -> dict[int, Scores]:
@@ -202,8 +216,9 @@ def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
     last = looks[-1]
     if last.state in ("pending", "worse"):
         return True
-    if last.state == "undecided" and _more(looks, policy):
-        return True
+    waits = verdict.step < _measured(last) + _next_look(looks)
+    if last.state == "undecided" and waits and _more(looks, policy):
+        return True  # another look comes
     return last.state in ("undecided", "not_worse") and _refutes(last, verdict)
 
 
@@ -264,7 +279,7 @@ def _wanted(verdict: Verdict, looks: Sequence[PastLook]) -> bool:
         since = verdict.step - _measured(last)
         grown = verdict.score >= AGAIN_GROWTH * last.evidence
         confirmed = last.evidence < verdict.confirm <= _evidence(verdict)
-        return since > 0 and (grown or confirmed or since >= AGAIN_STEPS * _undecided(looks))
+        return since > 0 and (grown or confirmed or since >= _next_look(looks))
     return last is None or last.state != "not_worse" or not _refutes(last, verdict)
 
 
@@ -279,9 +294,12 @@ def _evidence(verdict: Verdict) -> float:
 
 
 def _refutes(look: PastLook, verdict: Verdict) -> bool:
-    """Return whether the verdict's transition was seen by the step whose weights were found not worse."""
+    """Return whether the verdict's transition was seen by the step whose weights were not found worse.
+
+    A look without a suspicion says nothing of one that came before its answer.
+    """
     seen = verdict.transition.seen_at_step if verdict.transition else verdict.step
-    return look.measured is not None and seen <= look.measured
+    return look.measured is not None and seen <= (look.measured if look.suspected else look.step)
 
 
 def _undecided(looks: Sequence[PastLook]) -> int:
@@ -293,8 +311,16 @@ def counted_looks(looks: Iterable[PastLook]) -> int:
     return sum(look.number > 0 and look.state not in ("pending", "unavailable") for look in looks)
 
 
+def _next_look(looks: Sequence[PastLook]) -> int:
+    """Return after how many steps the next look is due, after undecided ones in a row."""
+    return AGAIN_STEPS * _undecided(looks)
+
+
+def _spent(looks: Iterable[PastLook]) -> int:
+    """Return the completions that the policy's own looks have cost."""
+    return sum(look.completions for look in looks if not look.by_person)
+
+
 def _more(looks: Sequence[PastLook], policy: Policy) -> bool:
-    """Return whether another look can be had."""
-    if counted_looks(looks) >= MOST_LOOKS:
-        return False
-    return policy.verify_budget - sum(look.completions for look in looks) >= STAGES[0]
+    """Return whether error and completions are left for another look."""
+    return counted_looks(looks) < MOST_LOOKS and policy.verify_budget - _spent(looks) >= STAGES[0]

@@ -5,6 +5,7 @@ from typing import Any
 
 from cusp.verification.sequential import Comparison
 from monitor.policy.verify import LookState, PastLook
+from monitor.store.deletion import POLICY
 
 PINS = "verification"  # the author of commands that pin candidates for a worker, and let them go
 # Until a free worker, which asks every few seconds, has claimed the job; then none is there.
@@ -28,6 +29,8 @@ def looks(rows: Sequence[Any], cuts: Mapping[int, int], now: float) -> list[Past
             comparisons=comparisons(row),
             sure=row.by == "eval",
             number=row.number,
+            suspected=row.suspected,
+            by_person=row.author != POLICY,
         )
         for row in rows
     ]

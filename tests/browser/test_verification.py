@@ -37,7 +37,7 @@ def test_a_person_has_the_weights_of_now_verified_and_sees_what_follows(
         verified(trainer, command, FEW, RIGHT)
         expect(section.locator("[data-verification]")).to_have_attribute("data-state", "worse")
         expect(section).to_contain_text("scored once more some steps later")
-        expect(section).to_contain_text("256 of at most 1,000 completions")
+        expect(section).to_contain_text("256 of at most 1,500 completions")
         expect(section.locator("tbody tr")).to_have_count(3)
         expect(section).to_contain_text("−75.0")
 

@@ -188,6 +188,39 @@ def test_signals_alone_decide_where_nothing_can_verify() -> None:
     assert not verify.holds(later, [look("undecided", completions=1500)], policy)
 
 
+def test_a_transition_that_no_look_has_seen_is_held_only_until_the_next_look_is_due() -> None:
+    later = replace(
+        CONFIRMED, step=80, transition=replace(FOUND, state="confirmed", seen_at_step=75)
+    )
+    assert verify.holds(later, [look("undecided", measured=70)], Policy())
+    assert not verify.holds(replace(later, step=90), [look("undecided", measured=70)], Policy())
+
+
+def test_a_look_without_a_suspicion_refutes_none_that_came_before_its_answer() -> None:
+    asked = look("not_worse", at=60, measured=72, suspected=False)
+    seen = replace(TURNING, transition=replace(FOUND, seen_at_step=66))
+    assert not verify.holds(replace(seen, phase="past"), [asked], Policy())
+    assert due(seen, asked) is not None
+    assert due(seen, replace(asked, suspected=True)) is None
+
+
+def test_a_persons_look_costs_the_policy_nothing() -> None:
+    assert due(TURNING, look("undecided", at=40, completions=1490, by_person=True)) is not None
+
+
+def test_what_a_look_cannot_pay_for_is_left_out_of_it() -> None:
+    found = due(
+        replace(TURNING, step=90), look("undecided", known={10: [1.0] * 32}, completions=1460)
+    )
+    assert found is not None
+    assert (steps(found), found.stages) == ([10], (32,))
+
+
+def test_a_checkpoint_without_scores_is_not_the_best() -> None:
+    mixed = look("undecided", known={20: [1.0] * 32, 40: [None] * 32, 50: [0.5]})
+    assert keep_best.best_scored([mixed], SAVED) == SAVED[1]
+
+
 def test_a_collapse_is_never_held() -> None:
     collapsed = replace(CONFIRMED, phase="collapsed")
     assert not verify.holds(collapsed, [look("pending")], Policy())
