@@ -118,7 +118,7 @@ def test_worse_keeps_the_best_earlier_checkpoint_and_stops_once_the_signals_conf
     assert "on 64 problems" in kinds["stop"]["reason"]
     run = trainer.get()
     assert run["checkpoints"]["pre-transition"]["step"] == command["steps"][-1]
-    found = verifications(trainer)[0]
+    found = verifications(trainer)[-1]
     assert found["state"] == "worse"
     assert "is kept, and the run was told to stop" in found["followed"]
     assert (found["completions"], found["seconds"]) == (256, 2.5)
@@ -220,14 +220,14 @@ def test_a_released_checkpoint_is_what_the_trainer_says_it_is(api: TestClient) -
 def test_undecided_looks_again_and_holds_meanwhile(api: TestClient) -> None:
     trainer = verifying(api)
     command = suspected(trainer)
-    mixed = ([1.0, 0.0] * 32, [0.0, 1.0] * 32)
-    trainer.send(scores(command, *mixed))
+    now, earlier = [0.0, 0.0, 1.0, *[1.0] * 13] * 4, [1.0, 1.0, 0.0, *[1.0] * 13] * 4
+    trainer.send(scores(command, now, earlier))
     trainer.ack({"command_id": command["command_id"]}, "done")
     assert verifications(trainer)[0]["state"] == "undecided"
     told = train(trainer, command["step"] + 1, command["step"] + 30)
     assert [one["kind"] for one in told] == ["verify"]
     assert told[0]["verify"]["alpha"] == pytest.approx(0.01)
-    assert told[0]["verify"]["budget"] == 1000 - 256
+    assert told[0]["verify"]["budget"] == 1500 - 256
 
 
 def test_where_the_trainer_refuses_the_signals_decide(api: TestClient) -> None:
