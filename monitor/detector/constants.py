@@ -13,6 +13,9 @@ FEW = 16  # before a metric is compared, clipped or fitted; by judgement
 LEVEL = 24  # that make a level; with no least, evidence flickered at each short dip of the study's tiny runs
 # without a new high of format, to take the noise from; 24: wander stops 3 of 4 test runs
 SETTLED = 64
+SETTLED_COARSE = (
+    24  # in logs of every 4th step or less; with 64 sharp rises were found 1.6 to 2 times later
+)
 ESTABLISHED = 64  # of a high format that was never seen to rise; study, part 4
 WINDOW = 512  # in which a change is searched; study, part 4
 REMEMBERED = 3 * WINDOW  # on which it is dated; by judgement

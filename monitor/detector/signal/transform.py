@@ -85,11 +85,14 @@ class MetricSignal:
         floor = self.scale.floor
         self._reach = constants.CLIP * max(noise.point, floor)
         self.sigma = max(noise.long_run, floor) * _young(self.count, constants.YOUNG)
-        if constants.SETTLED * self.point_weight <= len(settled) < len(values) and (
-            less := noise_of(settled)
-        ):
+        coarse = (
+            self.point_weight < EVERY_STEP
+        )  # a point averages steps, so there is less wander to mistake
+        least = constants.SETTLED_COARSE * self.point_weight if coarse else constants.SETTLED
+        if least <= len(settled) < len(values) and (less := noise_of(settled)):
             quiet = max(less.long_run, floor) * _young(len(settled), constants.YOUNG)
-            self.sigma = min(self.sigma, max(quiet, constants.SETTLED_LEAST * self.sigma))
+            bound = 0.0 if coarse else constants.SETTLED_LEAST * self.sigma
+            self.sigma = min(self.sigma, max(quiet, bound))
 
     def young(self) -> float:
         """Return the factor from the z of a young run to the less strict one of a gate."""
