@@ -112,9 +112,11 @@ class Standing:
     """What has been decided and verified on a run, and what became of it: read once a batch."""
 
     def __init__(self, tx: Transaction, run: Any, now: float) -> None:
-        self._run, self._policy = run, Policy.model_validate(run.policy)
+        self._tx, self._run, self._policy = tx, run, Policy.model_validate(run.policy)
         self._attempts = runs.attempts_of(tx, run.id)
-        self._known = {(row.finding, row.kind) for row in verdicts_table.decisions_of(tx, run.id)}
+        decided = verdicts_table.decisions_of(tx, run.id)
+        self._known = {(row.finding, row.kind) for row in decided}
+        self._decided_at = {row.finding: row.created_at for row in decided}
         asked = commands.of_run(tx, run.id)
         self._lapsed = commands.lapsed(asked, POLICY, self._attempts[-1].started_at)
         self._not_kept = commands.not_kept(asked, POLICY)
@@ -123,8 +125,16 @@ class Standing:
         self._looks = looks(rows, runs.cuts(self._attempts), now)
 
     def worse(self, verdict: Verdict | None) -> Sequence[PastLook]:
-        """Return the looks that found the weights worse for certain, () if none did."""
-        return verify.decisive(self._looks, verdict)
+        """Return the looks that found the weights worse for certain, () if none did.
+
+        Once decided on, one that says it again is no new finding, unless it had healed in between.
+        """
+        found = verify.decisive(self._looks, verdict)
+        for count, look in enumerate(found, 1):
+            healed = any(one.state == "not_worse" for one in found[count:])
+            if _finding_of(look) in self._decided_at and not healed:
+                return found[:count]
+        return found
 
     def due(
         self, verdict: Verdict, saved: Sequence[Saved], accuracy: Mapping[int, float]
@@ -158,15 +168,47 @@ class Standing:
         return [one for one in found if (one.finding, one.kind) not in self._known]
 
     def _found(self, verdict: Verdict | None, saved: Sequence[Saved]) -> list[Decision]:
-        if worse := self.worse(verdict):
-            return keep_best.decided(worse, saved, self._policy)
-        if verdict is None or verdict.transition is None:
-            return []
-        if verify.holds(verdict, self._looks, self._policy):
+        worse = self.worse(verdict)
+        found = keep_best.decided(worse, saved, self._policy) if worse else []
+        new = any((one.finding, one.kind) not in self._known for one in found)
+        if new or verdict is None or verdict.transition is None:
+            return found
+        if worse and not self._later(verdict, verdict.transition, worse):
+            return found
+        if not worse and verify.holds(verdict, self._looks, self._policy):
             return []
         seen_by = runs.owner(self._attempts, verdict.transition.seen_at_step)
-        found = decide.decide(verdict, saved, self._policy, seen_by)
-        return keep_best.keeping_best(found, self._looks, saved)
+        signals = decide.decide(verdict, saved, self._policy, seen_by)
+        return [*found, *keep_best.keeping_best(signals, self._looks, saved)]
+
+    def _later(self, verdict: Verdict, transition: Transition, worse: Sequence[PastLook]) -> bool:
+        """Return whether the run has changed or collapsed since what the decided look found.
+
+        A look that is decisive by the signals alone was decided with this transition, if that was seen by then.
+        """
+        look = worse[-1]
+        since = look.step if look.measured is None else look.measured
+        if not verify.decisive(worse, None) and not self._seen_since(transition, look):
+            since = transition.seen_at_step
+        if verdict.phase == "collapsed" and self._collapsed_at() > since:
+            return True
+        return self._looks[-1].state != "pending" and transition.step > since
+
+    def _collapsed_at(self) -> int:
+        """Return the step at which the latest collapse was seen, -1 without one."""
+        found = verdicts_table.change_points_of(self._tx, self._run.id)
+        return max((row.seen_at_step for row in found if row.kind == "collapse"), default=-1)
+
+    def _seen_since(self, transition: Transition, look: PastLook) -> bool:
+        """Return whether an attempt has seen the transition that began after the look was decided on."""
+        by = runs.owner(self._attempts, transition.seen_at_step)
+        began = next(one.started_at for one in self._attempts if one.id == by)
+        return bool(self._decided_at.get(_finding_of(look), began) < began)
+
+
+def _finding_of(look: PastLook) -> str:
+    """Return the finding of decisions by a look, as `keep_best` names it."""
+    return f"verification {look.id}"
 
 
 def _tell(

@@ -101,9 +101,9 @@ def give_up(tx: Transaction, job: Any, now: float) -> None:
 
 
 def end_unclaimed(tx: Transaction, job: Any, now: float) -> None:
-    """Fail a verification that no worker took in time: the signals have decided, and its weights are old."""
-    before = now - looks.UNCLAIMED_S
-    if jobs.end_unclaimed(tx, job, before, now, "no worker with a free device took it"):
+    """Fail a verification that no worker took in time, or that lost its worker: the signals decide."""
+    before, why = now - looks.UNCLAIMED_S, looks.abandoned(job.state) or ""
+    if jobs.end_unclaimed(tx, job, before, now, why):
         record(tx, "job.ended", job.run_id, now)
 
 

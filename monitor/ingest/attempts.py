@@ -24,7 +24,9 @@ def changed_from(
     the earlier ones do not count any more. `attempt` is its row before the batch.
     """
     cut = cuts[attempt.key]
-    changed = [step for step in touched.changed if step < cut]
+    changed = [step for step in (touched.watched_from, touched.boundary_from) if step < cut]
+    if touched.refuted_from - 1 < cut:  # the step of the weights that were scored
+        changed.append(touched.refuted_from)
     if attempt.first_step is None or touched.first_step < attempt.first_step:
         earlier = [
             one for one in attempts if one.place < attempt.place and one.last_step is not None

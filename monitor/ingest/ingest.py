@@ -210,12 +210,14 @@ class Ingest:
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
         )
         if new:
-            if early := decided_early(tx, run, attempt, new, followed, touched, numbers, now):
+            look = may_look(tx, run, followed, touched, now)
+            if early := decided_early(
+                tx, run, attempt, new, followed, touched, numbers, now, look=look
+            ):
                 raise SplitHere(skip + early)
             if touched.end is not None:
                 liveness.tell_ended(tx, run_id, attempt, touched.end, now)
             verdict = followed.verdict if followed else verdict_of(run)
-            look = may_look(run, followed, touched)
             decisions.carry_out(tx, run_id, verdict, now, ended=touched.ended, look=look)
         elif heard.run:
             changes.add_all(tx, run_id, [], heard.run)

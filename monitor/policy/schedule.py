@@ -11,12 +11,3 @@ def mark(step: int, max_steps: int | None) -> float | None:
     """
     marks = [share * (max_steps or 0) for share in SCHEDULE]
     return max((one for one in marks if 0 < one <= step), default=None)
-
-
-def crosses(before: int, after: int, max_steps: int | None) -> bool:
-    """Return whether the run passes a step at which a look is scheduled.
-
-    >>> crosses(99, 100, 200), crosses(100, 101, 200), crosses(1, 400, None)
-    (True, False, False)
-    """
-    return any(before < share * (max_steps or 0) <= after for share in SCHEDULE)

@@ -29,5 +29,15 @@ def kept(
                 if step in by_step:
                     return by_step[step]
     named = [row for row in there if row.id == aliases.get(_ALIAS)]
-    pinned = [row for row in there if row.pinned]
+    held = _held(commands)
+    pinned = [row for row in there if row.pinned and row.step not in held]
     return (named or pinned or [None])[-1]
+
+
+def _held(commands: Sequence[Any]) -> set[int]:
+    """Return the steps that verifications hold; none once a stop was done, which may have pinned one of them."""
+    if any(row.kind == "stop" and row.state == "done" for row in commands):
+        return set()
+    return {
+        step for row in commands if row.author == PINS and row.kind == "keep" for step in row.steps
+    }

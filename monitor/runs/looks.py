@@ -8,10 +8,15 @@ from monitor.policy.verify import LookState, PastLook
 from monitor.store.deletion import POLICY
 
 PINS = "verification"  # the author of commands that pin candidates for a worker, and let them go
-# Until a free worker, which asks every few seconds, has claimed the job; then none is there.
+# Until a free worker, which asks every few seconds, has claimed the job, or claimed it anew after the lease of one
+# that was lost; then none is there.
 UNCLAIMED_S = 120.0
-_PENDING = ("open", "delivered", "agreed", "leased")
-_FAILED = {"done": "it was done without scores", "queued": "no worker with a free device took it"}
+_PENDING = ("open", "delivered", "agreed")
+_FAILED = {
+    "done": "it was done without scores",
+    "queued": "no worker with a free device took it",
+    "leased": "its worker was lost, and no other one took it",
+}
 
 
 def looks(rows: Sequence[Any], cuts: Mapping[int, int], now: float) -> list[PastLook]:
@@ -42,18 +47,29 @@ def state(row: Any, cuts: Mapping[int, int], now: float) -> LookState:
         there = row.measured_step < cuts.get(row.attempt_key, 0)
         outcome: LookState = row.outcome if there else "superseded"
         return outcome
-    asked = row.command_state or row.job_state
-    waits = asked in _PENDING or (asked == "queued" and now - row.created_at <= UNCLAIMED_S)
-    return "pending" if waits else "unavailable"
+    return "pending" if _waits(row, now) else "unavailable"
 
 
 def progress(row: Any, now: float) -> tuple[str, str | None]:
     """Return how far an unanswered verification is, a command's or job's state, and why it ended."""
     asked = row.command_state or row.job_state
-    if asked == "queued" and now - row.created_at <= UNCLAIMED_S:
+    if _waits(row, now):
         return asked, None
-    reason = row.state_reason or row.error or _FAILED.get(asked)
-    return ("failed" if asked in _FAILED else asked), reason if asked not in _PENDING else None
+    reason = row.state_reason or row.error or abandoned(asked)
+    return ("failed" if asked in _FAILED else asked), reason
+
+
+def abandoned(job_state: str) -> str | None:
+    """Return why a job that is still in this state brings no scores any more, None in another state."""
+    return _FAILED.get(job_state)
+
+
+def _waits(row: Any, now: float) -> bool:
+    """Return whether scores may still come from the command or job."""
+    if row.command_state is not None:
+        return row.command_state in _PENDING
+    since = row.created_at if row.job_state == "queued" else row.lease_until
+    return row.job_state in ("queued", "leased") and now - since <= UNCLAIMED_S
 
 
 def verifier_of(row: Any) -> str:

@@ -153,7 +153,20 @@ def _followed(data: RunData, row: Any, state: str) -> str | None:
         said.append("the run was told to stop")
     if "propose" in kinds:
         said.append("to stop the run was proposed to a person")
+    if not said and _decided_before(data, row):
+        return "Nothing anew: it bears out what was decided before."
     words = ", and ".join(said) or (
         "the same checkpoints are scored once more some steps later: a dip heals. The signals may confirm it before"
     )
     return f"{words[0].upper()}{words[1:]}."
+
+
+def _decided_before(data: RunData, row: Any) -> bool:
+    """Return whether an earlier verification was decided on, and none since found that it has healed."""
+    cuts, decided = runs.cuts(data.attempts), {one.finding for one in data.decisions}
+    for one in reversed([each for each in data.verifications if each.id < row.id]):
+        if looks.state(one, cuts, row.created_at) in ("not_worse", "superseded"):
+            return False
+        if f"verification {one.id}" in decided:
+            return True
+    return False

@@ -11,7 +11,7 @@ late, that it did stop or that it refused knows better: its word replaces the co
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 
 from cusp.ids import new_id
 from monitor.database.schema import commands
@@ -22,8 +22,10 @@ _ORDER = {"open": 0, "delivered": 1, "agreed": 2, "expired": 3, "done": 4, "refu
 # Seconds until a command is agreed on, and again from there until it is done. `after_save` waits for
 # the trainer's own next save, which may be hours away.
 DEADLINE_S = {"graceful": 3_600.0, "after_save": 86_400.0}
-# A verification that no trainer takes holds a confirmed transition up: until it is delivered.
-UNHEARD_S = 600.0
+# A verification holds a confirmed transition up, so it has less: from when it is asked for until it is delivered, from
+# there until all ranks agree at the end of a step, and from there until it is done. That takes a few minutes for 512
+# completions (128 problems for now and three earlier checkpoints) of 3,000 tokens.
+VERIFY_DEADLINE_S = {"open": 600.0, "delivered": 600.0, "agreed": 1_800.0}
 
 # Built once: SQLAlchemy takes longer to build a statement than to run one that it knows.
 _PENDING = (
@@ -124,19 +126,24 @@ def expires_at(row: Any) -> float | None:
     """Return when a pending command expires (UTC seconds), or None once it has ended."""
     if row.state not in PENDING:
         return None
-    unheard = row.kind == "verify" and row.state == "open"
-    allowed = UNHEARD_S if unheard else DEADLINE_S[row.mode]
-    return float((row.agreed_at or row.created_at) + allowed)
+    if row.kind == "verify":
+        since = row.agreed_at or row.delivered_at or row.created_at
+        return float(since + VERIFY_DEADLINE_S[row.state])
+    return float((row.agreed_at or row.created_at) + DEADLINE_S[row.mode])
 
 
 def overdue(connection: Connection, now: float) -> Sequence[Row[Any]]:
     """Return the pending commands whose deadline has passed, oldest first."""
-    unheard = and_(commands.c.kind == "verify", commands.c.state == "open")
-    allowed = case((unheard, UNHEARD_S), else_=case(DEADLINE_S, value=commands.c.mode))
-    since = func.coalesce(commands.c.agreed_at, commands.c.created_at)
-    late = since + allowed < now
+    agreed, created, verify = (
+        commands.c.agreed_at,
+        commands.c.created_at,
+        commands.c.kind == "verify",
+    )
+    plain = func.coalesce(agreed, created) + case(DEADLINE_S, value=commands.c.mode)
+    sooner = func.coalesce(agreed, commands.c.delivered_at, created)
+    late = case((verify, sooner + case(VERIFY_DEADLINE_S, value=commands.c.state)), else_=plain)
     return connection.execute(
-        select(commands).where(commands.c.state.in_(PENDING), late).order_by(commands.c.id)
+        select(commands).where(commands.c.state.in_(PENDING), late < now).order_by(commands.c.id)
     ).all()
 
 

@@ -100,7 +100,7 @@ def give_up_one(connection: Connection, job_id: str, now: float) -> bool:
 
 
 def unclaimed(connection: Connection, kind: str, before: float) -> Sequence[Row[Any]]:
-    """Return the jobs of a kind that have waited since before this time."""
+    """Return the jobs of a kind that have waited since before this time, for a first worker or for another one."""
     return connection.execute(select(jobs).where(*_unclaimed(kind, before))).all()
 
 
@@ -117,7 +117,9 @@ def end_unclaimed(
 
 
 def _unclaimed(kind: str, before: float) -> list[ColumnElement[bool]]:
-    return [jobs.c.kind == kind, jobs.c.state == "queued", jobs.c.created_at < before]
+    queued = and_(jobs.c.state == "queued", jobs.c.created_at < before)
+    lost = and_(jobs.c.state == "leased", jobs.c.lease_until < before)
+    return [jobs.c.kind == kind, or_(queued, lost)]
 
 
 def _given_up(now: float) -> list[ColumnElement[bool]]:

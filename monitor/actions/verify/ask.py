@@ -1,6 +1,5 @@
 """Asking for a verification: of the training itself, else of a worker. Its candidates are pinned at once."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from cusp.ids import new_id
@@ -10,6 +9,7 @@ from monitor.actions import quotas
 from monitor.actions.promote import usable_checkpoints
 from monitor.actions.record import record
 from monitor.actions.require import run_or_404
+from monitor.actions.verify import release
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict
 from monitor.policy import availability, verify
@@ -96,7 +96,7 @@ def ask(tx: Transaction, run: Any, look: Look, now: float, author: str) -> Any:
         evidence=look.evidence,
         suspected=look.suspected,
         candidates=steps,
-        kept_before=_kept_before(tx, run.id, steps),
+        kept_before=_kept_before(tx, run.id),
         stages=list(look.stages),
         alpha=look.alpha,
         budget=look.budget,
@@ -117,9 +117,10 @@ def _order(
             tx, run.id, now, kind="verify", reason=look.reason, author=author, steps=steps
         )
         return {"command_id": given.id}
-    reason = "candidates of a verification, held until it is done"
-    commands.add(tx, run.id, now, kind="keep", reason=reason, author=PINS, steps=steps)
     newest = max(usable_checkpoints(tx, run.id), key=lambda one: (one.step, one.id))
+    reason = "checkpoints of a verification, held until it is done"
+    held = [*steps, newest.step]
+    commands.add(tx, run.id, now, kind="keep", reason=reason, author=PINS, steps=held)
     payload = {
         "verification_id": verification_id,
         "step": newest.step,
@@ -141,10 +142,7 @@ def _named(saved: Saved) -> dict[str, Any]:
     }
 
 
-def _kept_before(tx: Transaction, run_id: str, steps: Sequence[int]) -> list[int]:
-    """Return those of the steps that are pinned although no verification asked for it."""
-    ours: set[int] = set()
-    for row in verifications.of_run(tx, run_id):
-        ours |= set(row.candidates) - set(row.kept_before)
-    pinned = {row.step for row in checkpoints.of_run(tx, run_id) if row.pinned}
-    return sorted(pinned.intersection(steps) - ours)
+def _kept_before(tx: Transaction, run_id: str) -> list[int]:
+    """Return the steps that are pinned although no verification asked for it."""
+    kept = {row.step for row in checkpoints.of_run(tx, run_id) if row.pinned}
+    return sorted(kept - release.pinned(tx, run_id))

@@ -20,11 +20,18 @@ def let_go(tx: Transaction, run_id: str, now: float) -> None:
     record(tx, "verification.released", run_id, now)
 
 
+def pinned(tx: Transaction, run_id: str) -> set[int]:
+    """Return the steps that verifications pinned: candidates, and the weights of now that a worker scores."""
+    found: set[int] = set()
+    for row in verifications.of_run(tx, run_id):
+        now = [] if row.payload is None else [row.payload["step"]]
+        found |= {*row.candidates, *now} - set(row.kept_before)
+    return found
+
+
 def releasable(tx: Transaction, run_id: str) -> list[int]:
     """Return the steps that are held by verifications alone."""
-    held: set[int] = set()
-    for row in verifications.of_run(tx, run_id):
-        held |= set(row.candidates) - set(row.kept_before)
+    held = pinned(tx, run_id)
     asked = commands.of_run(tx, run_id)
     kept = {
         step

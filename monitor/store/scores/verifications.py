@@ -19,6 +19,8 @@ _WITH_STATE = (
         jobs.c.state.label("job_state"),
         jobs.c.error,
         jobs.c.worker,
+        jobs.c.lease_until,
+        jobs.c.payload,
     )
     .outerjoin(commands, commands.c.id == verifications.c.command_id)
     .outerjoin(jobs, jobs.c.id == verifications.c.job_id)

@@ -1,6 +1,7 @@
 """Suspect, verify, act: what the monitor asks of a trainer, and what follows from its scores."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from cusp.ids import new_id
 from monitor.app import create_app
 from monitor.background.expiry import expire_overdue
 from monitor.settings import MonitorConfig
+from monitor.store.verdicts import decisions_of
 from monitor.webhooks.ssrf import allowed_networks
 from tests.conftest import Clock
 from tests.messages import Json, Trainer, checkpoint, point, status, transition
@@ -21,6 +23,10 @@ METADATA = {"verifies": "training", "max_steps": 400}
 
 def verifying(api: TestClient, **start: Any) -> Trainer:
     return Trainer(api, **{"metadata": METADATA, **start})
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def suspected(trainer: Trainer) -> Json:
@@ -155,6 +161,67 @@ def test_worse_twice_is_acted_on_as_the_policy_says_though_nothing_is_suspected(
     assert ("propose" in proposed) == (action == "propose")
 
 
+def decided(trainer: Trainer) -> list[tuple[str, str]]:
+    """Return the kinds of the run's decisions, each with the kind of what was found, oldest first."""
+    with trainer.api.app.state.service.database.read() as tx:  # type: ignore[attr-defined]
+        rows = sorted(decisions_of(tx, trainer.run_id), key=lambda row: str(row.id))
+    return [(row.kind, row.finding.split()[0]) for row in rows]
+
+
+@pytest.mark.parametrize(("action", "more"), [("propose", ["propose"]), ("watch", [])])
+def test_a_transition_after_the_weights_that_were_worse_is_acted_on_too(
+    api: TestClient, action: str, more: list[str]
+) -> None:
+    trainer = verifying(api, policy={"action": action})
+    worse_twice(api, trainer)
+    train(trainer, 56, 120)
+    assert trainer.get()["transition"]["step"] > 55
+    kinds = ["keep", *more]
+    assert decided(trainer) == [
+        (kind, found) for found in ("verification", "transition") for kind in kinds
+    ]
+
+
+def test_a_stop_that_was_refused_leaves_a_later_transition_to_be_acted_on(api: TestClient) -> None:
+    trainer = verifying(api)
+    for command in worse_twice(api, trainer):
+        trainer.ack(command, "refused", reason="not now")
+    assert "stop" in {one["kind"] for one in train(trainer, 56, 120)}
+    assert ("stop", "transition") in decided(trainer)
+
+
+def test_a_collapse_after_the_weights_that_were_worse_is_acted_on_too(api: TestClient) -> None:
+    trainer = verifying(api, policy={"action": "propose"})
+    command = suspected(trainer)
+    trainer.send(scores(command, WRONG, RIGHT))
+    trainer.ack({"command_id": command["command_id"]}, "done", step=command["step"])
+    for told in train(trainer, command["step"] + 1, 90):
+        trainer.ack({"command_id": told["command_id"]}, "refused", reason="not now")
+    once = [("keep", "verification"), ("propose", "verification")]
+    assert decided(trainer) == once, "the signals that made it certain are no second finding"
+    gone = {"format_reward": 0.0, "accuracy_reward": 0.0, "completion_length": 60.0, "entropy": 1.3}
+    for step in range(91, 160):
+        trainer.send(point(step, **gone))
+    assert trainer.get()["phase"] == "collapsed"
+    assert decided(trainer) == [*once, ("keep", "transition"), ("propose", "transition")]
+
+
+def test_a_second_look_that_bears_a_decision_out_decides_nothing_anew(api: TestClient) -> None:
+    trainer = verifying(api, policy={"action": "propose"})
+    command = suspected(trainer)
+    trainer.send(scores(command, WRONG, RIGHT))
+    trainer.ack({"command_id": command["command_id"]}, "done", step=command["step"])
+    told = train(trainer, command["step"] + 1, 100)
+    second = next(one for one in told if one["kind"] == "verify")
+    once = [("keep", "verification"), ("propose", "verification")]
+    assert decided(trainer) == once, "the signals confirmed while it was under way"
+    verified(trainer, {**second, "step": 100}, WRONG, RIGHT)
+    train(trainer, 101, 120)
+    assert decided(trainer) == once
+    assert verifications(trainer)[0]["state"] == "worse"
+    assert "bears out what was decided before" in verifications(trainer)[0]["followed"]
+
+
 def test_a_dip_that_heals_is_left_alone(api: TestClient) -> None:
     trainer = verifying(api)
     train(trainer, 1, 45)
@@ -174,6 +241,29 @@ def test_a_run_that_nobody_suspects_is_looked_at_on_schedule(api: TestClient) ->
     trainer.send(*messages_at(41))
     found = verifications(trainer)[0]
     assert (found["state"], found["followed"]) == ("not_worse", "Nothing: nothing was suspected.")
+
+
+def test_a_scheduled_look_waits_for_the_first_checkpoint(api: TestClient) -> None:
+    trainer = verifying(api, metadata={**METADATA, "max_steps": 80})
+    for step in range(1, 45):
+        assert trainer.send(messages_at(step)[0])["commands"] == []
+    trainer.send(messages_at(45)[0], checkpoint(45))
+    (look,) = trainer.send(messages_at(46)[0])["commands"]
+    assert (look["kind"], look["steps"]) == ("verify", [45])
+    verified(trainer, {**look, "step": 46}, RIGHT, WRONG)
+    told = {one["kind"] for one in train(trainer, 47, 58)}
+    assert told <= {"release"}, "once"
+
+
+def test_a_scheduled_look_waits_for_the_one_that_is_under_way(api: TestClient) -> None:
+    trainer = verifying(api, metadata={**METADATA, "max_steps": 80})
+    train(trainer, 1, 35)
+    api.post(f"/api/v1/runs/{trainer.run_id}/verifications", json={}).raise_for_status()
+    (first,) = train(trainer, 36, 44)
+    verified(trainer, {**first, "step": 44}, RIGHT, WRONG)
+    told = [one for one in train(trainer, 45, 46) if one["kind"] == "verify"]
+    assert [one["verify"]["stages"] for one in told] == [[32, 64]]
+    assert verifications(trainer)[0]["reason"].startswith("scheduled at step 40 of 80")
 
 
 def test_not_worse_refutes_and_lets_the_candidates_go(api: TestClient) -> None:
@@ -251,6 +341,28 @@ def test_where_no_trainer_takes_it_the_signals_decide_after_a_while(
     told = train(trainer, 101, 102)
     assert {one["kind"] for one in told} == {"keep", "stop"}
     assert verifications(trainer)[0]["state"] == "expired"
+
+
+@pytest.mark.parametrize(
+    ("state", "allowed_s"), [("delivered", 600), ("agreed", 1_800)], ids=["delivered", "agreed"]
+)
+def test_a_trainer_that_heard_it_and_does_not_act_holds_a_transition_up_for_a_while(
+    api: TestClient, clock: Clock, state: str, allowed_s: int
+) -> None:
+    trainer = verifying(api)
+    command = suspected(trainer)
+    clock.now += 500
+    trainer.ack({"command_id": command["command_id"]}, state, step=command["step"])
+    train(trainer, command["step"] + 1, 100)
+    clock.now += allowed_s - 1
+    expire_overdue(api.app.state.service.database, clock.now)  # type: ignore[attr-defined]
+    assert [one["kind"] for one in train(trainer, 101, 102)] == ["verify"]
+    (asked,) = trainer.get()["commands"]
+    clock.now += 2
+    assert seconds(asked["expires_at"]) == pytest.approx(clock.now - 1)
+    expire_overdue(api.app.state.service.database, clock.now)  # type: ignore[attr-defined]
+    assert verifications(trainer)[0]["state"] == "expired"
+    assert {one["kind"] for one in train(trainer, 103, 104)} == {"keep", "stop"}
 
 
 def test_a_policy_without_verification_acts_by_the_signals(api: TestClient) -> None:
