@@ -431,7 +431,12 @@ class Run:
             self._sender.ship_also(folder)
 
     def _receive_all(self, named: list[Command]) -> None:
-        for command in named:
+        with (
+            self._lock
+        ):  # all are known before one is carried out: a release looks at the later ones
+            new = {c.command_id: c for c in named if c.command_id not in self.commands}
+            self.commands.update(new)
+        for command in new.values():
             self._receive(command)
         with self._lock:
             known = {command.command_id for command in named} | self._agreed
@@ -439,17 +444,22 @@ class Run:
                 del self.commands[gone]  # closed by the monitor, most likely expired
 
     def _receive(self, command: Command) -> None:
-        with self._lock:
-            if command.command_id in self.commands:
-                return
-            self.commands[command.command_id] = command
         self._send({"kind": "ack", "command_id": command.command_id, "state": "delivered"})
         if command.kind == "keep":
             self._shelf.pin_all(command.steps, partial(self._kept, command))
         elif command.kind == "verify":
             self._shelf.pin_all(command.steps, partial(self._ready, command), for_now=True)
         elif command.kind == "release":
-            self._shelf.release(command.steps, partial(self._released, command))
+            self._shelf.release(
+                partial(self._left_to_release, command), partial(self._released, command)
+            )
+
+    def _left_to_release(self, release: Command) -> list[int]:
+        """Return the steps to let go: without those that a later keep, stop or verify names."""
+        with self._lock:
+            later = [c for c in self.commands.values() if c.command_id > release.command_id]
+        wanted = {step for c in later if c.kind != "release" for step in c.steps}
+        return [step for step in release.steps if step not in wanted]
 
     def _kept(self, command: Command, missing: list[int]) -> None:
         if missing:

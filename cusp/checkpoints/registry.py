@@ -115,13 +115,14 @@ class CheckpointRegistry:
 
         self._keeper.submit(work)
 
-    def release(self, steps: list[int], then: Callable[[list[int]], None]) -> None:
+    def release(self, steps: Callable[[], list[int]], then: Callable[[list[int]], None]) -> None:
         """Delete the pinned copies of these steps, then call `then` with the steps that stay pinned.
 
-        Those that this training itself asked to keep stay. What is left of each is announced: another copy
+        `steps` is called once it is their turn: what is wanted by then is not among them. Those that this
+        training itself asked to keep stay. What is left of each is announced: another copy
         as present, or that it is missing.
         """
-        self._keeper.submit(lambda: then([step for step in steps if not self._release(step)]))
+        self._keeper.submit(lambda: then([step for step in steps() if not self._release(step)]))
 
     def settle(self, timeout_s: float) -> bool:
         """Wait for the queued work; return whether it was done within the time."""
