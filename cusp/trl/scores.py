@@ -38,7 +38,7 @@ def scores(
     for place in {one.step: one for one in (kept, last) if one is not None}.values():
         try:
             found[place.step] = checked(evaluate(place.path))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.error("evaluate(%r) failed: %s", str(place.path), error, exc_info=error)
     for step, values in sorted(found.items()):
         is_kept = kept is not None and kept.step == step

@@ -49,6 +49,6 @@ def _called(evaluate: Evaluate, path: Path) -> list[float]:
             return checked(evaluate(path))
     except NotScores as error:
         raise CannotVerify(f"evaluate= failed on {path.name}: {error}") from error
-    except Exception as error:  # the user's function may raise anything
+    except (Exception, SystemExit) as error:  # the user's function may raise anything
         log.error("evaluate(%r) failed: %s", str(path), error, exc_info=error)
         raise CannotVerify(f"evaluate= failed on {path.name}: {sentence(error)}") from error

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,10 @@ def broken(path: Path) -> list[int]:
     raise RuntimeError("no room on the device")
 
 
+def leaves(path: Path) -> list[int]:
+    sys.exit("a script's way to end")
+
+
 def shorter(path: Path) -> list[int]:
     return [1] * (20 if "checkpoint-4" in path.name else 19)
 
@@ -130,6 +135,7 @@ def shorter(path: Path) -> list[int]:
     [
         (broken, "failed on checkpoint-4-"),
         (broken, "RuntimeError: no room on the device"),
+        (leaves, "SystemExit: a script's way to end"),
         (shorter, "returned scores of 20 for step 4, 19 for step 6"),
         (lambda path: [0, 1.5], "number 1 of its 2 is 1.5"),
         (lambda path: [float("nan")], "number 0 of its 1 is nan"),
