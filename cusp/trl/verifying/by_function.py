@@ -13,6 +13,26 @@ from cusp.trl.verifying.rounds import Known
 
 log = logging.getLogger("cusp")
 
+SHARDED = (
+    "evaluate= is called on one process only, and the weights of this training are spread over {processes}"
+    " ({kind}): what it starts on the device could wait for the others for ever; a worker can verify"
+)
+
+
+def why_not() -> str | None:
+    """Return why the user's function cannot be called in this training, or None if it can.
+
+    Where the weights are sharded, a forward or a collective of rank 0 alone blocks all ranks.
+    """
+    from accelerate import PartialState  # type: ignore[import-untyped]
+    from accelerate.utils import DistributedType  # type: ignore[import-untyped]
+
+    state = PartialState()
+    sharded = (DistributedType.DEEPSPEED, DistributedType.FSDP, DistributedType.MEGATRON_LM)
+    if state.num_processes < 2 or state.distributed_type not in sharded:
+        return None
+    return SHARDED.format(processes=state.num_processes, kind=state.distributed_type.value)
+
 
 def scored(
     evaluate: Evaluate, step: int, now: Path, earlier: Sequence[Earlier], known: Known

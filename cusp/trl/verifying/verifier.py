@@ -89,10 +89,10 @@ class CommandVerifier:
             self._held_out.close()
 
     def by(self, evaluate: Evaluate | None) -> By | None:
-        """Return who would verify."""
+        """Return who would verify, or None if nobody in this training can."""
         if self._held_out is not None:
             return "training"
-        return "function" if evaluate is not None else None
+        return "function" if evaluate is not None and by_function.why_not() is None else None
 
     def announced(self, metadata: RunMetadata, evaluate: Evaluate | None) -> RunMetadata:
         """Return the metadata with who verifies, unless the user told it."""
@@ -120,8 +120,10 @@ class CommandVerifier:
             if by is not None and pinned:
                 return (UnderWay(command, pinned),)
             steps = ", ".join(map(str, command.steps)) or "none"
-            none = f"no whole checkpoint of those named is on this box (steps: {steps})"
-            self._refuse(run, command, self._why_not if by is None else none)
+            why = f"no whole checkpoint of those named is on this box (steps: {steps})"
+            if by is None:
+                why = (by_function.why_not() if evaluate is not None else None) or self._why_not
+            self._refuse(run, command, why)
         return ()
 
     def at_step(self, run: Run | None, step: int) -> None:
