@@ -41,10 +41,14 @@ def hear(run: cusp.Run, *named: Command) -> None:
     assert run.settle()
 
 
-def answers(run: cusp.Run, asked: Command) -> list[dict[str, Any]]:
+def sent(run: cusp.Run, kind: str) -> list[dict[str, Any]]:
     files = sorted((run.home / "attempts" / run.attempt_id).glob("spool-*"))
     found = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    acks = [each for each in found if each.get("command_id") == asked.command_id]
+    return [each for each in found if each["kind"] == kind]
+
+
+def answers(run: cusp.Run, asked: Command) -> list[dict[str, Any]]:
+    acks = [each for each in sent(run, "ack") if each["command_id"] == asked.command_id]
     return [each for each in acks if each["state"] != "delivered"]
 
 

@@ -75,6 +75,7 @@ class CommandVerifier:
         self._held_out, self._why_not = held_out, why_not or NOTHING_SCORES
         self._interrupted = interrupted
         self._known: Known = {}
+        self._known_of: Evaluate | None = None  # the function whose scores those are
         self._under_way: UnderWay | None = None
         self._tried: set[str] = set()
         self._awaits_save = False
@@ -112,7 +113,7 @@ class CommandVerifier:
     def _ready(self, run: Run | None, evaluate: Evaluate | None) -> tuple[UnderWay, ...]:
         """Return the first `verify` command that can be carried out; refuse those that never can be."""
         by = self.by(evaluate)
-        if run is None:
+        if run is None or run.should_stop():  # also one that waits for its save
             return ()
         for command, pinned in run.to_verify():
             if command.command_id in self._tried:
@@ -204,6 +205,9 @@ class CommandVerifier:
     ) -> Scored | None:
         if asked is None or evaluate is None:
             return None
+        if evaluate is not self._known_of:  # its problems may be others
+            self._known.clear()
+            self._known_of = evaluate
         return by_function.scored(evaluate, step, saved, asked.earlier(step), self._known)
 
     def _refuse(self, run: Run, command: Command, why: str) -> None:

@@ -10,7 +10,7 @@ from accelerate.utils import DistributedType  # type: ignore[import-untyped]
 import cusp
 from cusp.protocol.run import RunMetadata
 from cusp.trl.verifying.verifier import CommandVerifier
-from tests.cusp.test_commands import answers, command, hear, save
+from tests.cusp.test_commands import answers, command, hear, save, sent
 
 
 @pytest.fixture
@@ -65,3 +65,26 @@ def test_it_is_called_where_a_process_has_the_whole_weights(
     proposed = verifier.proposed(run, right)
     assert proposed is not None
     assert proposed[0] == asked
+
+
+def test_nothing_is_taken_on_while_a_stop_waits(run: cusp.Run) -> None:
+    verifier = CommandVerifier()
+    save(run, 4)
+    hear(run, command("verify", 4), command("stop"))
+    assert verifier.proposed(run, right) is None
+
+
+def test_another_function_scores_the_earlier_checkpoints_anew(run: cusp.Run) -> None:
+    def harder(path: Path) -> list[float]:
+        return [0.0]
+
+    verifier = CommandVerifier()
+    saved = {step: save(run, step) for step in (4, 6, 8)}
+    first, second = command("verify", 4), command("verify", 4)
+    for asked, step, evaluate in ((first, 6, right), (second, 8, harder)):
+        hear(run, asked)
+        assert verifier.proposed(run, evaluate) is not None
+        verifier.await_save()
+        verifier.at_save(run, step, saved[step], evaluate)
+    scores = [each["scores"] for each in sent(run, "verification")]
+    assert scores == [{"4": [1.0], "6": [1.0]}, {"4": [0.0], "8": [0.0]}]
