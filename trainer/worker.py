@@ -36,6 +36,10 @@ KINDS = ("evaluate", "train", "verify")
 Say = Callable[[str], None]
 
 
+class NotHere(CuspError, ValueError):
+    """The run of a claimed job has no folder on this box; the message names it."""
+
+
 @dataclasses.dataclass
 class Worker:
     """Claims and runs jobs until `stopping` is set."""
@@ -102,6 +106,8 @@ class Worker:
             return None, f"{excepthook.sentence(error)} (the worker's log has the traceback)"
 
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
+        if not has_folder(self.directory, job.run_id):  # a path below, and named by the network
+            raise NotHere(f"run {job.run_id!r:.80} is not in {self.directory / 'runs'} on this box")
         if job.kind == "train":
             return resume_training(self.directory, job, heartbeat, self.say)
         if job.kind == "verify":

@@ -10,9 +10,14 @@ from cusp.cli.support.output import AsJson, console, print_json, print_table
 from cusp.cli.support.run_lookup import find
 from cusp.cli.support.verifications import Record, compared, state_words
 from cusp.client import Client
+from cusp.errors import CuspError
 
 _UNDER_WAY = ("open", "delivered", "agreed", "queued", "leased")
 _EVERY_S = 1.0
+
+
+class Gone(CuspError, LookupError):
+    """The verification that was asked for is not known any more; the message says what to do."""
 
 
 def verify(
@@ -48,4 +53,10 @@ def verify(
 
 def _again(client: Client, run_id: str, verification_id: str) -> Record:
     found = client.get(f"/runs/{run_id}/verifications")["verifications"]
-    return next(dict(one) for one in found if one["id"] == verification_id)
+    asked = next((dict(one) for one in found if one["id"] == verification_id), None)
+    if asked is None:
+        raise Gone(
+            f"verification {verification_id} is no longer among those of run {run_id}; look with"
+            f" `cusp show {run_id}`"
+        )
+    return asked

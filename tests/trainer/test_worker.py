@@ -271,6 +271,19 @@ def test_a_job_of_a_run_that_is_not_on_this_box_is_left_to_others_and_said_once(
     assert "start a worker on the box that trained it, or set CUSP_DIR" in sentence
 
 
+@pytest.mark.parametrize("kind", ["evaluate", "train", "verify"])
+def test_a_claimed_job_of_another_run_than_was_asked_for_never_becomes_a_path(
+    monitor: Monitor, cusp_dir: Path, kind: str
+) -> None:
+    outside = Job(new_id(), kind, "../elsewhere", {}, "t", 1, lease_s=60)
+    (cusp_dir / "runs").mkdir(parents=True)
+    (cusp_dir / "elsewhere").mkdir()
+    worker(monitor, cusp_dir, []).do(outside)
+    (finish,) = monitor.posted("/finish")
+    assert finish["state"] == "failed"
+    assert "run '../elsewhere' is not in" in finish["error"]
+
+
 def test_a_run_without_a_recipe_fails_in_a_sentence(monitor: Monitor, cusp_dir: Path) -> None:
     run_id = new_id()
     (cusp_dir / "runs" / run_id).mkdir(parents=True)

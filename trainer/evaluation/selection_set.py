@@ -9,13 +9,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from cusp.errors import CuspError
 from cusp.trl.verifying.held_out import Interrupted
 from cusp.trl.verifying.verifier import CommandVerifier
 from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.live_adapter import evaluating, weights_of
 from trainer.evaluation.tasks import TaskSpec, tasks_of
 from trainer.recipe import Recipe
-from trainer.training.data import DataError
 from trainer.verifiers import Score, Verifier, make_verifier
 
 WITH_VLLM = (
@@ -92,5 +92,5 @@ def verifier_of(
     model = trainer.accelerator.unwrap_model(trainer.model)
     try:
         return CommandVerifier(SelectionSet(recipe, model, tokenizer, at_once), "", interrupted)
-    except DataError as error:
+    except CuspError as error:  # its problems, or a verifier that is not installed
         return CommandVerifier(None, str(error))

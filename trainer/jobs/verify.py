@@ -6,6 +6,7 @@ problems and seeds too; scores stay on disk, so that a later job scores only the
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,7 +147,7 @@ class ProblemScores:
     def _write(self, weights: Earlier, found: list[Score]) -> None:
         file = self._file(weights)
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
+        part = file.with_suffix(f".{os.getpid()}.part")  # two workers may share the box
         part.write_bytes(_SCORES.dump_json(found))
         part.replace(file)
 
