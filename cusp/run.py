@@ -19,7 +19,8 @@ from typing import Any, Literal, get_args
 from cusp import settings
 from cusp.checkpoints import lineage, paths
 from cusp.checkpoints.manifest import Manifest
-from cusp.checkpoints.registry import CheckpointRegistry, LocalCheckpoint
+from cusp.checkpoints.pinning import NoRoomError
+from cusp.checkpoints.registry import CheckpointRegistry, Failures, LocalCheckpoint
 from cusp.metrics import canonical, finite_only
 from cusp.process import excepthook, file_lock, forks
 from cusp.protocol.fields import MAX_STEP
@@ -448,7 +449,7 @@ class Run:
         if command.kind == "keep":
             self._shelf.pin_all(command.steps, partial(self._kept, command))
         elif command.kind == "verify":
-            self._shelf.pin_all(command.steps, partial(self._ready, command), for_now=True)
+            self._shelf.pin_for_now(command.steps, partial(self._ready, command))
         elif command.kind == "release":
             self._shelf.release(
                 partial(self._left_to_release, command), partial(self._released, command)
@@ -461,14 +462,18 @@ class Run:
         wanted = {step for c in later if c.kind != "release" for step in c.steps}
         return [step for step in release.steps if step not in wanted]
 
-    def _kept(self, command: Command, missing: list[int]) -> None:
+    def _kept(self, command: Command, missing: Failures) -> None:
         if missing:
-            reason = f"no complete checkpoint of step {missing[0]} on this box"
+            reason = f"no complete checkpoint of step {next(iter(missing))} on this box"
             self.acknowledge(command, "refused", reason=reason)
         else:
             self.acknowledge(command, "done")
 
-    def _ready(self, command: Command, missing: list[int]) -> None:
+    def _ready(self, command: Command, missing: Failures) -> None:
+        no_room = [str(why) for why in missing.values() if isinstance(why, NoRoomError)]
+        if no_room and missing.keys() >= set(command.steps):
+            self.acknowledge(command, "refused", reason=no_room[0])
+            return
         self._pinned_for[command.command_id] = [s for s in command.steps if s not in missing]
 
     def _released(self, command: Command, kept: list[int]) -> None:

@@ -24,6 +24,10 @@ PINNED = "pinned"
 _READ_ONLY = 0o444
 
 
+class NoRoomError(CheckpointError):
+    """The disk has not the room that is to be left beside a copy; the message names the sizes."""
+
+
 def folder(root: Path, run_id: str) -> Path:
     """Return the folder of a run's kept checkpoints below its root."""
     return root / PINNED / run_id
@@ -35,17 +39,20 @@ def place(path: Path, into: Path) -> Path:
     return into / f"checkpoint-{manifest.step}-{manifest.sha256[:16]}"
 
 
-def pin(path: Path, into: Path) -> Path:
+def pin(path: Path, into: Path, *, leave: int = 0) -> Path:
     """Copy and verify a complete checkpoint below `into` and return the copy's path; idempotent.
 
     Files and folders are fsynced and the manifest comes last, so a crash leaves either nothing or a
     complete copy. Raises CheckpointError when a file does not match the manifest, OSError when it
-    cannot be written. On a full disk it falls back to hard links and logs a warning.
+    cannot be written. On a full disk it falls back to hard links and logs a warning. With `leave`, NoRoomError
+    unless there is room for the copy and that many more of its size.
     """
     target = place(path, into)
     if target == path or _is_whole(target):
         manifest_checkpoints.verify(target)
         return target
+    if leave:
+        _check_room(path, into, leave)
     part = into / f".{target.name}.{os.getpid()}"
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -58,11 +65,39 @@ def pin(path: Path, into: Path) -> Path:
     return target
 
 
+def _check_room(path: Path, into: Path, leave: int) -> None:
+    manifest = manifest_checkpoints.read_manifest(path)
+    there = next(each for each in (into, *into.parents) if each.exists())
+    free, needed = shutil.disk_usage(there).free, (1 + leave) * manifest.bytes
+    if free < needed:
+        raise NoRoomError(
+            f"the disk of {there} has {free / 2**30:.2f} GiB left, and a copy of the checkpoint of step"
+            f" {manifest.step} beside the next saves takes {needed / 2**30:.2f} GiB: make room"
+        )
+
+
 def let_go(path: Path) -> None:
     """Delete a pinned copy. It is renamed first, so that a crash never leaves half of one under its name."""
     gone = path.with_name(f".{path.name}.gone.{os.getpid()}")
     path.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def note_asked(place: Path, step: int) -> None:
+    """Note beside a kept checkpoint that the training itself asked to keep that step."""
+    try:
+        _asked_note(place.parent, step).touch()
+    except OSError as error:
+        log.warning("Cusp could not note that step %s is to stay: %s", step, error)
+
+
+def is_asked(root: Path, run_id: str, step: int) -> bool:
+    """Return whether an attempt of the run asked to keep this step below `root`."""
+    return _asked_note(folder(root, run_id), step).exists()
+
+
+def _asked_note(into: Path, step: int) -> Path:
+    return into / f".asked-{step}"
 
 
 def of_run(root: Path, run_id: str) -> list[tuple[Manifest, Path]]:

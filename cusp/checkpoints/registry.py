@@ -19,9 +19,13 @@ log = logging.getLogger("cusp")
 # Grace period between announcing the eviction of a held checkpoint and deleting it: a command to keep it
 # may already be on its way.
 GRACE_S = 30.0
+# Checkpoints that the disk must have room for beside a copy for a verification: a trainer that rotates
+# writes the next one before it deletes an older one.
+ROOM_FOR_SAVES = 2
 LONGEST_PATH = 1_000  # the monitor's limit
 
 Send = Callable[[Mapping[str, object]], None]
+Failures = dict[int, Exception]  # by step
 TellOther = Callable[[Manifest, Path], None]
 
 
@@ -63,7 +67,7 @@ class CheckpointRegistry:
         self._leaving: dict[int, float] = {}  # monotonic time of eviction by step
         self._holds = False
         self._weights_missed = False
-        self._asked: set[int] = set()  # steps that this training itself asked to keep
+        self._asked: set[int] = set()  # steps that this attempt itself asked to keep
         self._keeper = BackgroundThread()
         self._kept_in_order: dict[
             int, Path
@@ -102,18 +106,22 @@ class CheckpointRegistry:
         """Pin the newest checkpoint if none was kept before, so that a stopped run keeps one."""
         self._keeper.submit(self._pin_last)
 
-    def pin_all(
-        self, steps: list[int], then: Callable[[list[int]], None], *, for_now: bool = False
-    ) -> None:
-        """Pin the checkpoints of these steps, then call `then` with the steps that could not be pinned.
+    def pin_all(self, steps: list[int], then: Callable[[Failures], None]) -> None:
+        """Pin the checkpoints of these steps, then call `then` with the error by step that was not pinned."""
+        failed: Failures = {}
+        for step in steps:
+            self._keeper.submit(partial(self._pin, step, failed))
+        self._keeper.submit(partial(then, failed))
 
-        With `for_now` (until a verification has its outcome) they do not count as kept last.
+    def pin_for_now(self, steps: list[int], then: Callable[[Failures], None]) -> None:
+        """Pin as `pin_all` does until a verification has its outcome; all other work goes before each.
+
+        They do not count as kept last. NoRoomError where the disk would have no room for the next saves.
         """
-
-        def work() -> None:
-            then([step for step in steps if not self._pin(step, for_now=for_now)])
-
-        self._keeper.submit(work)
+        failed: Failures = {}
+        for step in steps:
+            self._keeper.submit(partial(self._pin, step, failed, for_now=True), later=True)
+        self._keeper.submit(partial(then, failed), later=True)
 
     def release(self, steps: Callable[[], list[int]], then: Callable[[list[int]], None]) -> None:
         """Delete the pinned copies of these steps, then call `then` with the steps that stay pinned.
@@ -122,7 +130,9 @@ class CheckpointRegistry:
         training itself asked to keep stay. What is left of each is announced: another copy
         as present, or that it is missing.
         """
-        self._keeper.submit(lambda: then([step for step in steps() if not self._release(step)]))
+        self._keeper.submit(
+            lambda: then([step for step in steps() if not self._release(step)]), later=True
+        )
 
     def settle(self, timeout_s: float) -> bool:
         """Wait for the queued work; return whether it was done within the time."""
@@ -337,16 +347,21 @@ class CheckpointRegistry:
             rotation.drop(self._held, step)
         self._announce(record.manifest, record.path, state)
 
-    def _pin(self, step: int, *, for_now: bool = False) -> bool:
-        why, done = "no checkpoint of it is here", False
+    def _pin(self, step: int, failed: Failures | None = None, *, for_now: bool = False) -> None:
+        """Pin the checkpoint of a step; what fails is logged and added to `failed`."""
+        why: Exception = CheckpointError("no checkpoint of it is here")
+        done = False
+        into = pinning.folder(self.root, self.run_id)
         for _ in range(2):  # the trainer may delete it meanwhile; the held copy remains
             self._look_around()
             self._brought_back(step)
             for record in [each for each in self._known.values() if each.manifest.step == step]:
                 try:
-                    target = pinning.pin(record.path, pinning.folder(self.root, self.run_id))
+                    target = pinning.pin(record.path, into, leave=ROOM_FOR_SAVES if for_now else 0)
+                    if step in self._asked:
+                        pinning.note_asked(target, step)
                 except (ValueError, OSError) as error:
-                    why = str(error)
+                    why = error
                     if not self._is_whole(record):
                         self._lost(record.manifest, record.path)
                     continue
@@ -356,12 +371,14 @@ class CheckpointRegistry:
                     self._kept_in_order[step] = target
                 done = True
             if done:
-                return True
+                return
         log.warning("Cusp could not keep the checkpoint of step %s: %s", step, why)
-        return False
+        if failed is not None:
+            failed[step] = why
 
     def _release(self, step: int) -> bool:
-        if step in self._asked:
+        asked = any(pinning.is_asked(root, self.run_id, step) for root in self._roots)
+        if asked or step in self._asked:
             return False
         for record in [each for each in self._known.values() if each.manifest.step == step]:
             left: Record | None = record
@@ -379,6 +396,7 @@ class CheckpointRegistry:
 
     def _pin_last(self) -> None:
         if self.kept_last is None and self.saved_last is not None:
+            self._asked.add(self.saved_last.step)
             self._pin(self.saved_last.step)
 
     def _know(self, manifest: Manifest, path: Path, state: State) -> None:

@@ -1,4 +1,4 @@
-"""One background thread for slow disk work (hashing, pinning), first in, first out.
+"""One background thread for slow disk work (hashing, pinning), first in, first out; some of it can wait.
 
 A daemon thread with a queue rather than an executor: executors refuse work while the interpreter runs its
 exit handlers.
@@ -18,33 +18,44 @@ class BackgroundThread:
 
     def __init__(self) -> None:
         self._process = os.getpid()  # a forked child has the queue without the thread
-        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._later: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()  # as many as there is work
         self._thread = threading.Thread(target=self._run, name="cusp-keeper", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[], object]) -> None:
-        """Queue a callable; does nothing in a forked child."""
+    def submit(self, work: Callable[[], object], *, later: bool = False) -> None:
+        """Queue a callable, with `later` behind all other work; does nothing in a forked child."""
         if os.getpid() == self._process:
-            self._work.put(work)
+            (self._later if later else self._work).put(work)
+            self._turns.put(None)
 
     def settle(self, timeout_s: float) -> bool:
         """Wait for everything submitted so far; return whether it was done within the time."""
         if os.getpid() != self._process:
             return True
         done = threading.Event()
-        self._work.put(done.set)
+        self.submit(done.set, later=True)
         return done.wait(timeout_s)
 
     def close(self) -> None:
         """End the thread after the queued work; wait briefly."""
         if os.getpid() != self._process:
             return
-        self._work.put(None)
+        self._later.put(None)
+        self._turns.put(None)
         self._thread.join(2.0)
 
     def _run(self) -> None:
-        while work := self._work.get():
+        while work := self._next():
             try:
                 work()
             except Exception:  # later work must still be done, and the training is not affected
                 log.exception("Cusp failed at a checkpoint; please report this")
+
+    def _next(self) -> Callable[[], object] | None:
+        self._turns.get()
+        try:
+            return self._work.get_nowait()
+        except queue.Empty:
+            return self._later.get_nowait()

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -68,3 +70,59 @@ def test_a_release_lets_go_only_what_no_later_command_of_the_same_reply_names(
     assert all(each["state"] == "done" for each in answers(run, wanted))
     hear(run, command("release", 40))
     assert run.kept_steps == {}
+
+
+def test_what_the_training_kept_is_not_released_by_a_later_attempt(run: cusp.Run) -> None:
+    save(run, 40), save(run, 50)
+    run.keep([40])
+    run.finish()
+    again = cusp.init("p", "n", run_id=run.id, must_own=True)
+    hear(again, command("verify", 40, 50))
+    release = command("release", 40, 50)
+    hear(again, release)
+    assert set(again.kept_steps) == {40}
+    (refused,) = answers(again, release)
+    assert "step 40 stays kept" in refused["reason"]
+    again.finish()
+
+
+def test_what_a_stop_kept_as_it_named_none_stays_too(run: cusp.Run) -> None:
+    save(run, 40)
+    hear(run, command("stop"))
+    run.finish()
+    again = cusp.init("p", "n", run_id=run.id, must_own=True)
+    hear(again, command("verify", 40), command("release", 40))
+    assert set(again.kept_steps) == {40}
+    again.finish()
+
+
+def test_a_verification_is_refused_where_the_next_saves_would_have_no_room(
+    run: cusp.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 7 * 40
+    save(run, 40)
+    assert run.settle()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * size - 1))
+    asked, wanted = command("verify", 40), command("keep", 40)
+    hear(run, asked)
+    (refused,) = answers(run, asked)
+    assert refused["state"] == "refused"
+    assert "a copy of the checkpoint of step 40 beside the next saves takes" in refused["reason"]
+    assert run.kept_steps == {}
+    hear(run, wanted)
+    assert [each["state"] for each in answers(run, wanted)] == ["done"], "a keep is no trial"
+    hear(run, asked := command("verify", 40))
+    assert run.to_verify() == [(asked, run.kept_steps)], "pinned already"
+
+
+def test_a_keep_goes_before_what_waits_to_be_verified(run: cusp.Run) -> None:
+    for step in (10, 20, 30, 40):
+        save(run, step)
+    assert run.settle()
+    go_on = threading.Event()
+    run._shelf._keeper.submit(lambda: go_on.wait(10))
+    run._receive_all([command("verify", 10, 20, 30), command("keep", 40)])
+    go_on.set()
+    assert run.settle()
+    pinned = [each["step"] for each in sent(run, "checkpoint") if each["state"] == "pinned"]
+    assert pinned == [40, 10, 20, 30]
