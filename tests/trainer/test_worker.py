@@ -276,8 +276,8 @@ def test_a_claimed_job_of_another_run_than_was_asked_for_never_becomes_a_path(
     monitor: Monitor, cusp_dir: Path, kind: str
 ) -> None:
     outside = Job(new_id(), kind, "../elsewhere", {}, "t", 1, lease_s=60)
-    (cusp_dir / "runs").mkdir(parents=True)
-    (cusp_dir / "elsewhere").mkdir()
+    for name in ("runs", "elsewhere"):
+        (cusp_dir / name).mkdir(parents=True, exist_ok=True)
     worker(monitor, cusp_dir, []).do(outside)
     (finish,) = monitor.posted("/finish")
     assert finish["state"] == "failed"
