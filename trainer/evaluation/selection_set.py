@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cusp.errors import CuspError
-from cusp.trl.verifying.held_out import Interrupted
+from cusp.trl.verifying.held_out import CannotVerify, Interrupted
 from cusp.trl.verifying.verifier import CommandVerifier
 from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.live_adapter import evaluating, weights_of
@@ -47,13 +47,21 @@ def selection_set(recipe: Recipe) -> TaskSpec:
 class SelectionSet:
     """Scores the selection set with the weights of a training or of its checkpoints, on one rank."""
 
-    def __init__(self, recipe: Recipe, model: Any, tokenizer: Any, most_at_once: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Any,
+        tokenizer: Any,
+        most_at_once: int,
+        interrupted: Interrupted = bool,
+    ) -> None:
         task = selection_set(recipe)
         # As many sequences as the training itself generates at once find room beside the optimizer's state.
         size = min(task.sampling.batch_size, most_at_once)
         sampling = task.sampling.model_copy(update={"batch_size": size})
         self._task = dataclasses.replace(task, sampling=sampling)
         self._model, self._tokenizer, self._seed = model, tokenizer, recipe.seed
+        self._interrupted = interrupted
         self._verifier: Verifier | None = None
 
     @property
@@ -65,15 +73,27 @@ class SelectionSet:
         """Return the scores of the problems at these places with a checkpoint's weights, or those of now.
 
         Parameters, gradients and modes of the model are afterwards what they were. Raises CheckpointError or
-        AdapterError if the checkpoint cannot be loaded.
+        AdapterError if the checkpoint cannot be loaded, CannotVerify after a batch if this process was asked to end.
         """
         if self._verifier is None:
             self._verifier = make_verifier(self._task.verifier)
         problems = tuple(self._task.problems[place] for place in places)
         part = dataclasses.replace(self._task, problems=problems)
         with evaluating(self._model), weights_of(self._model, checkpoint):
-            rows, _ = rows_of(self._model, self._tokenizer, part, self._verifier, seed=self._seed)
+            rows, _ = rows_of(
+                self._model,
+                self._tokenizer,
+                part,
+                self._verifier,
+                seed=self._seed,
+                progress=self._look_up,
+            )
         return [row[2] for row in rows]
+
+    def _look_up(self, done: int) -> None:
+        """Raise CannotVerify once SIGTERM came: a batch takes seconds, a round minutes, and SIGKILL follows."""
+        if self._interrupted():
+            raise CannotVerify("the training was asked to end meanwhile")
 
     def close(self) -> None:
         """Stop the verifier's processes."""
@@ -91,6 +111,7 @@ def verifier_of(
     at_once = args.per_device_train_batch_size * (args.steps_per_generation or 1)
     model = trainer.accelerator.unwrap_model(trainer.model)
     try:
-        return CommandVerifier(SelectionSet(recipe, model, tokenizer, at_once), "", interrupted)
+        held_out = SelectionSet(recipe, model, tokenizer, at_once, interrupted)
+        return CommandVerifier(held_out, "", interrupted)
     except CuspError as error:  # its problems, or a verifier that is not installed
         return CommandVerifier(None, str(error))

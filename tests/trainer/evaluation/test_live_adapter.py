@@ -11,6 +11,7 @@ from transformers import GenerationConfig
 
 from cusp.checkpoints import manifest
 from cusp.checkpoints.manifest import CheckpointError
+from cusp.trl.verifying.held_out import CannotVerify
 from trainer.evaluation.adapters import AdapterError
 from trainer.evaluation.live_adapter import evaluating, weights_of
 from trainer.evaluation.selection_set import SelectionSet, verifier_of
@@ -167,3 +168,23 @@ def test_a_training_that_cannot_verify_says_why(
     verifier = verifier_of(recipe, trainer or Whole(), None, bool)
     assert verifier.by(None) is None
     assert said in verifier._why_not
+
+
+def test_a_round_is_left_within_it_once_the_training_is_asked_to_end(
+    small: Callable[..., Recipe], live: tuple[Any, Any], saved: Path
+) -> None:
+    model, tokenizer = live
+    looks: list[bool] = []
+
+    def interrupted() -> bool:
+        looks.append(len(looks) == 1)
+        return looks[-1]
+
+    held_out = SelectionSet(small(), model, tokenizer, 2, interrupted)
+    before = parts(model)
+    with pytest.raises(CannotVerify, match="asked to end meanwhile"):
+        held_out.scores(saved, range(8))
+    held_out.close()
+    assert looks == [False, True], "after two of its four batches"
+    check_same(before["data"], parts(model)["data"])
+    check_same(before["modes"], parts(model)["modes"])
