@@ -28,8 +28,9 @@ from trainer.evaluation.evaluate import (
 )
 from trainer.evaluation.tasks import TaskSpec, tasks_of
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
-from trainer.jobs.run_folder import local_recipe, look_at, verified
+from trainer.jobs.run_folder import local_recipe, lock_of, look_at, verified
 from trainer.recipe import PretrainedModel, Recipe
+from trainer.training.hardware import device_for, free_memory
 from trainer.verifiers import Score, make_verifier
 
 Say = Callable[[str], None]
@@ -68,7 +69,9 @@ def evaluate_run(
     root = paths.run_root(directory, job.run_id)
     recipe = local_recipe(root)
     tasks = tasks_of(recipe, order.samples_per_problem)
-    bench = Bench(recipe, tasks, order.seed, directory / "cache", say)
+    bench = Bench(
+        recipe, tasks, order.seed, directory / "cache", lock_of(directory, job.run_id), say
+    )
     try:
         scored, left_out = _score_all(monitor, job, order, directory, bench, heartbeat, say)
     finally:
@@ -133,9 +136,15 @@ class Bench:
     """
 
     def __init__(
-        self, recipe: Recipe, tasks: Sequence[TaskSpec], seed: int, cache: Path, say: Say
+        self,
+        recipe: Recipe,
+        tasks: Sequence[TaskSpec],
+        seed: int,
+        cache: Path,
+        lock: Path,
+        say: Say,
     ) -> None:
-        self.tasks = tasks
+        self.tasks, self._lock = tasks, lock
         self._recipe, self._seed, self._cache, self._say = recipe, seed, cache, say
         self._verifier = make_verifier(tasks[0].verifier)
         self._base: Any = None
@@ -179,8 +188,10 @@ class Bench:
         return [row[2] for row in rows]
 
     def close(self) -> None:
-        """Stop the verifier's processes."""
+        """Stop the verifier's processes and let the models go."""
         self._verifier.close()
+        self._base, self._loaded = None, (None, None)
+        free_memory()
 
     def _key(self, sha256: str | None, task: TaskSpec) -> str:
         base = self._recipe.model.model_dump(mode="json")
@@ -194,14 +205,14 @@ class Bench:
         from trainer.training.model import load_base
 
         if self._base is None:
-            self._base, self._tokenizer = load_base(self._recipe, self._cache, self._say)
-            self._base.to("cuda" if torch.cuda.is_available() else "cpu")
-            self._loaded = (None, self._base)
+            base, self._tokenizer = load_base(self._recipe, self._cache, self._say)
+            has_gpu = torch.cuda.is_available()
+            base.to(device_for(base.num_parameters(), self._lock, has_gpu=has_gpu))
+            self._base, self._loaded = base, (None, base)
         if self._loaded[0] != path:
-            self._loaded = (
-                path,
-                with_adapter(self._base, path, self._base_id) if path else self._base,
-            )
+            self._loaded = (None, self._base)  # the former copy goes before the next one is made
+            if path is not None:
+                self._loaded = (path, with_adapter(self._base, path, self._base_id))
         return self._loaded[1]
 
 

@@ -23,6 +23,11 @@ def has_folder(directory: Path, run_id: str) -> bool:
     return is_id(run_id) and (directory / "runs" / run_id).is_dir()
 
 
+def lock_of(directory: Path, run_id: str) -> Path:
+    """Return the lock that a process holds while it trains the run on this box."""
+    return directory / "runs" / run_id / "lock"
+
+
 def local_recipe(root: Path) -> Recipe:
     """Return the recipe in the run's folder; RecipeError when there is none."""
     file = root / RECIPE_FILE

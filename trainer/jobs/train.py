@@ -20,7 +20,7 @@ from cusp.process import file_lock, interpreter, parent
 from cusp.protocol.fields import Step
 from trainer import launch
 from trainer.jobs.client import Heartbeat, Job
-from trainer.jobs.run_folder import local_recipe, verified
+from trainer.jobs.run_folder import local_recipe, lock_of, verified
 
 Say = Callable[[str], None]
 LOOK_EVERY_S = 0.2
@@ -52,7 +52,7 @@ def resume_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -
     order = TrainOrder.model_validate(job.payload)
     root = paths.run_root(directory, job.run_id)
     local_recipe(root)
-    _wait_for_the_run(directory / "runs" / job.run_id / "lock", heartbeat)
+    _wait_for_the_run(lock_of(directory, job.run_id), heartbeat)
     start = start_of(root, order, job.id, job.run_id)
     heartbeat.report(0, 0, f"going on from {start.name}" if start else "starting anew")
     arguments = ["--resume", "--run-id", job.run_id]

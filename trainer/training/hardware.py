@@ -1,11 +1,23 @@
-"""Adapts a recipe to this machine, with a sentence for each change."""
+"""Adapts a recipe to this machine, with a sentence for each change, and a job to what a training leaves of it."""
 
+import gc
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from cusp.errors import CuspError
+from cusp.process import file_lock
 from trainer.recipe import PretrainedModel, Recipe
 from trainer.recipe_loader import RecipeError
+
+# Up to this size a CPU scores the few hundred completions of a job within its time, and the copies fit
+# into memory beside the training's own.
+SMALL = 1_000_000_000
+
+
+class DeviceBusy(CuspError, RuntimeError):
+    """A training has the accelerator and the model is too large for the CPU; the message says so."""
 
 
 def adapted_to_hardware(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[str]]:
@@ -64,3 +76,30 @@ def grpo_config(arguments: dict[str, Any]) -> Any:
         return GRPOConfig(**arguments)
     except ValueError as error:
         raise RecipeError(f"TRL refuses these values under grpo: {error}") from error
+
+
+def device_for(parameters: int, lock: Path, *, has_gpu: bool) -> str:
+    """Return "cuda" or "cpu" for a base model of so many parameters; `lock` is that of the run's training.
+
+    DeviceBusy if a training of the run is alive and the model is too large for the CPU: beside it, the
+    training could run out of memory.
+    """
+    if not has_gpu:
+        return "cpu"
+    if not file_lock.is_locked(lock):
+        return "cuda"
+    if parameters < SMALL:
+        return "cpu"
+    raise DeviceBusy(
+        f"process {file_lock.owner(lock)} trains the run on this box, and beside it there may be no room on"
+        f" the accelerator for a model of {parameters / 1e9:.1f}e9 parameters; ask again when it has ended"
+    )
+
+
+def free_memory() -> None:
+    """Give what a job no longer holds of the accelerator's memory back to the box."""
+    import torch
+
+    gc.collect()  # modules of a model refer to each other
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()

@@ -1,0 +1,81 @@
+"""A job takes no memory of the accelerator beside a living training, and holds one copy of a model at most."""
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cusp.ids import new_id
+from cusp.process import file_lock
+from trainer.evaluation.selection_set import selection_set
+from trainer.jobs.evaluate import Bench
+from trainer.jobs.run_folder import lock_of
+from trainer.recipe import Recipe
+from trainer.train import train
+from trainer.training.hardware import SMALL, DeviceBusy, device_for
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and peft, not ours
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Iterator[Path]:
+    """The lock of a training that is alive."""
+    held = file_lock.take(tmp_path / "lock")
+    assert held is not None
+    yield tmp_path / "lock"
+    held.close()
+
+
+def test_beside_a_training_a_small_model_is_scored_on_the_cpu(training: Path) -> None:
+    assert device_for(SMALL - 1, training, has_gpu=True) == "cpu"
+
+
+def test_beside_a_training_a_large_one_is_refused_in_a_sentence(training: Path) -> None:
+    with pytest.raises(DeviceBusy, match=r"trains the run .* a model of 7\.6e9 parameters"):
+        device_for(7_600_000_000, training, has_gpu=True)
+
+
+def test_without_an_accelerator_there_is_nothing_to_share(training: Path) -> None:
+    assert device_for(7_600_000_000, training, has_gpu=False) == "cpu"
+
+
+def test_once_the_training_has_ended_the_accelerator_is_taken(tmp_path: Path) -> None:
+    held = file_lock.take(tmp_path / "lock")
+    assert held is not None
+    held.close()
+    assert device_for(SMALL, tmp_path / "lock", has_gpu=True) == "cuda"
+    assert device_for(SMALL, tmp_path / "none", has_gpu=True) == "cuda"
+
+
+def test_a_bench_lets_the_former_model_go_before_the_next_and_all_at_its_end(
+    small: Callable[..., Recipe], cusp_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.evaluation import generate_transformers
+
+    run_id, recipe = new_id(), small()
+    root = cusp_dir / "runs" / run_id
+    train(recipe, root, run_id=run_id, progress=lambda _: None)
+    copies: list[weakref.ref[torch.nn.Module]] = []
+    alive: list[int] = []
+    build = generate_transformers.with_adapter
+
+    def counted(*arguments: Any) -> torch.nn.Module:
+        gc.collect()
+        alive.append(sum(copy() is not None for copy in copies))
+        model: torch.nn.Module = build(*arguments)
+        copies.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(generate_transformers, "with_adapter", counted)
+    task = selection_set(recipe)
+    lock = lock_of(cusp_dir, run_id)
+    bench = Bench(recipe, [task], recipe.seed, cusp_dir / "cache", lock, lambda _: None)
+    for step in (2, 4, 2):
+        bench.part(root / f"checkpoint-{step}", task, range(2), lambda: None)
+    assert alive == [0, 0, 0]
+    bench.close()
+    assert all(copy() is None for copy in copies)
