@@ -28,7 +28,7 @@ def test_old_assurances_are_taken_back(database_url: str) -> None:
     database = app.state.service.database
     with database.write() as tx:
         command.downgrade(alembic_config(tx), before())
-        old = '"words": "The run is steady. Evidence for a transition 0 of 33."'
+        old = '"words": "The run is steady. Evidence for a transition 0 of 36."'
         for (verdict,) in tx.execute(
             text("SELECT CAST(verdict AS TEXT) FROM runs WHERE id = :id"),
             {"id": trainers[0].run_id},
@@ -50,7 +50,7 @@ def test_old_assurances_are_taken_back(database_url: str) -> None:
     api = TestClient(app, base_url="http://127.0.0.1:8787")
     said = {run["id"]: run["words"] for run in api.get("/api/v1/runs").json()["runs"]}
     assert said[trainers[0].run_id] == (
-        "By step 30 no transition is seen: evidence 0, confirmed at 33."
+        "By step 30 no transition is seen: evidence 0, confirmed at 36."
     )
     assert said[trainers[1].run_id] == kept
     app.state.service.database.close()
