@@ -1,5 +1,6 @@
 """The shipped base model: whose weights they are, and that the code still trains such a base."""
 
+import os
 import random
 import subprocess
 import sys
@@ -129,12 +130,18 @@ def test_trained_anew_it_is_the_shipped_base() -> None:
     assert float(off.mean()) < 0.05
 
 
-def test_the_option_of_the_command_line_is_in_the_runs_recipe(cusp_dir: Path) -> None:
+def test_the_option_of_the_command_line_is_in_the_runs_recipe(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cusp", "train", "tiny", "--rebuild-base", *SMALL]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    own = {
+        **os.environ,
+        "CUSP_DIR": str(tmp_path),
+    }  # without the base that another test has trained
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=200, check=False, env=own
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "base model: training it here, 4 steps" in done.stdout
-    (written,) = cusp_dir.glob("runs/*/recipe.yaml")
+    (written,) = tmp_path.glob("runs/*/recipe.yaml")
     model = load_recipe(written).model
     assert model.kind == "tiny"
     assert model.rebuild
