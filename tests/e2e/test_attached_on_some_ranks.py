@@ -45,15 +45,15 @@ def ended_at(script: Script) -> set[int]:
 
 
 def test_a_callback_on_rank_0_alone_watches_and_hangs_nobody(script: Script) -> None:
-    with script.going("rank0", [*SMALL, "max_steps=30", "save_steps=5"], TWO) as process:
+    with script.going("rank0", [*SMALL, "max_steps=60", "save_steps=10"], TWO) as process:
         wait_until(lambda: script.step() >= 2, 200)
         script.stop("cannot be done")
         out, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors[-3000:]
-    assert ended_at(script) == {30}
-    assert json.loads(out.splitlines()[-1])["step"] == 30
+    assert ended_at(script) == {60}
+    assert json.loads(out.splitlines()[-1])["step"] == 60
     run = script.run()
-    assert (run["status"], run["step"]) == ("finished", 30)
+    assert (run["status"], run["step"]) == ("finished", 60)
     assert run["metadata"]["completions_per_point"] == 12, "6 on each of the two processes"
     (command,) = run["commands"]
     assert command["state"] == "refused"
@@ -61,7 +61,7 @@ def test_a_callback_on_rank_0_alone_watches_and_hangs_nobody(script: Script) -> 
     assert "attached in 1 of 2 processes (rank 0)" in errors
     assert errors.count("cannot stop the training") == 1
     saved = script.get(f"/runs/{script.run_id}/checkpoints")["checkpoints"]
-    assert [one["step"] for one in saved] == [5, 10, 15, 20, 25, 30]
+    assert [one["step"] for one in saved] == [10, 20, 30, 40, 50, 60]
 
 
 def test_a_callback_on_another_rank_alone_is_said_and_hangs_nobody(script: Script) -> None:
