@@ -12,12 +12,13 @@ from transformers import TrainerCallback
 
 from cusp import Run
 from cusp.ids import new_id
+from tests.in_thread import ServedInThread
 
 Json = dict[str, Any]
 OVER = ("done", "refused")
 
 
-class AskingMonitor:
+class AskingMonitor(ServedInThread):
     """`ask` hands a command to the trainer until it is done or refused; `POST /ask` does so from a process."""
 
     def __init__(self) -> None:
@@ -26,12 +27,8 @@ class AskingMonitor:
         self._commands: dict[str, Json] = {}
         self._seen: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._serve(ThreadingHTTPServer(("127.0.0.1", 0), self._handler()), 0.01)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        )
 
     def ask(self, kind: str, **more: Any) -> str:
         """Hand out a command; return its id."""
@@ -53,15 +50,6 @@ class AskingMonitor:
     def steps(self) -> list[int]:
         """Return the steps of the points."""
         return [point["step"] for point in self.of("point")]
-
-    def __enter__(self) -> "AskingMonitor":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _reply(self, path: str, body: Json) -> Json:
         if path == "/ask":

@@ -10,10 +10,12 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.in_thread import ServedInThread
+
 Json = dict[str, Any]
 
 
-class Receiver:
+class Receiver(ServedInThread):
     """Takes POSTs and remembers them; answers with the statuses given, the last one for ever."""
 
     def __init__(
@@ -30,14 +32,10 @@ class Receiver:
         self._statuses = list(statuses) or [204]
         self._location = location
         self.before_answering: Callable[[], object] = lambda: None
-        self._server = ThreadingHTTPServer((host, port), self._handler())
-        self._server.daemon_threads = True
+        self._serve(ThreadingHTTPServer((host, port), self._handler()))
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.host, self.port = host, int(self._server.server_address[1])
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
 
     @property
     def url(self) -> str:
@@ -57,15 +55,6 @@ class Receiver:
         while len(self.bodies) < count:
             assert time.monotonic() < until, f"{len(self.bodies)} of {count} deliveries came"
             time.sleep(0.02)
-
-    def __enter__(self) -> "Receiver":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self

@@ -2,21 +2,20 @@
 
 import http.client
 import ssl
-import threading
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.in_thread import ServedInThread
 
 _OF_THE_WAY = ("connection", "transfer-encoding", "keep-alive")
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
     def handle_error(self, *_: object) -> None:
         """Say nothing: a client that does not take the certificate hangs up."""
 
 
-class ReverseProxy:
+class ReverseProxy(ServedInThread):
     """Passes on what is asked below `prefix`; everything else is a 404, noted in `missed`.
 
     `strips`: the monitor is asked without the prefix. `says`: X-Forwarded-Prefix is sent.
@@ -37,29 +36,17 @@ class ReverseProxy:
         self._strips, self._says, self._keeps_host = strips, says, keeps_host
         self.missed: list[str] = []
         self.packed: list[str] = []  # paths whose answers came gzipped
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._serve(_Server(("127.0.0.1", 0), self._handler()))
         if tls is not None:
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
         self._scheme = "https" if tls else "http"
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
 
     def url(self, host: str = "127.0.0.1") -> str:
         """Return where the monitor is for those outside."""
         return f"{self._scheme}://{host}:{self.port}{self._prefix}"
-
-    def __enter__(self) -> "ReverseProxy":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _headers(self, given: dict[str, str], client: str) -> dict[str, str]:
         passed = {k: v for k, v in given.items() if k.lower() not in _OF_THE_WAY}

@@ -3,7 +3,6 @@
 import json
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -14,15 +13,6 @@ import cusp
 from cusp.checkpoints import manifest
 from cusp.ids import new_id
 from cusp.protocol.messages import Command
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[cusp.Run]:
-    monkeypatch.setenv("CUSP_DIR", str(tmp_path))
-    monkeypatch.setenv("CUSP_MODE", "offline")
-    run = cusp.init("p", "n")
-    yield run
-    run.finish()
 
 
 def save(run: cusp.Run, step: int) -> Path:

@@ -1,6 +1,5 @@
 """Which verifications a training takes on: by its user's function only where one process may call it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,6 @@ import cusp
 from cusp.protocol.run import RunMetadata
 from cusp.trl.verifying.verifier import CommandVerifier
 from tests.cusp.test_commands import answers, command, hear, save, sent
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[cusp.Run]:
-    monkeypatch.setenv("CUSP_DIR", str(tmp_path))
-    monkeypatch.setenv("CUSP_MODE", "offline")
-    run = cusp.init("p", "n")
-    yield run
-    run.finish()
 
 
 def right(path: Path) -> list[float]:
