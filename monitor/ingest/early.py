@@ -10,7 +10,6 @@ from monitor.detector import Verdict
 from monitor.ingest.messages import BatchEffects, SeriesIds
 from monitor.ingest.portions import moments, verdict_at
 from monitor.policy import availability, schedule
-from monitor.runs.looks import looks
 from monitor.store import runs
 from monitor.store.scores import verifications
 from monitor.verdicts.encoding import from_json
@@ -54,9 +53,7 @@ def verdict_of(run: Any) -> Verdict | None:
     return from_json(run.verdict) if run.verdict else None
 
 
-def may_look(
-    tx: Transaction, run: Any, followed: Followed | None, touched: BatchEffects, now: float
-) -> bool:
+def may_look(tx: Transaction, run: Any, followed: Followed | None, touched: BatchEffects) -> bool:
     """Return whether a verification may be due or have been answered, though nothing is suspected."""
     if touched.answered or (followed and followed.worse):
         return True
@@ -66,5 +63,4 @@ def may_look(
         return False
     # Past a scheduled step until a look was asked for: there may have been no checkpoint, or another look under way.
     cuts = runs.cuts(runs.attempts_of(tx, run.id))
-    past = looks(verifications.of_run(tx, run.id), cuts, now)
-    return not any(one.step >= mark and one.state != "superseded" for one in past)
+    return not verifications.asked_since(tx, run.id, mark, cuts)

@@ -210,7 +210,7 @@ class Ingest:
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
         )
         if new:
-            look = may_look(tx, run, followed, touched, now)
+            look = may_look(tx, run, followed, touched)
             if early := decided_early(
                 tx, run, attempt, new, followed, touched, numbers, now, look=look
             ):

@@ -38,6 +38,10 @@ _OUTCOMES = select(
     verifications.c.outcome.in_(("worse", "not_worse")),
 )
 
+_SINCE = select(
+    verifications.c.outcome, verifications.c.measured_step, verifications.c.attempt_key
+).where(verifications.c.run_id == bindparam("run"), verifications.c.step >= bindparam("step"))
+
 
 class Outcomes(NamedTuple):
     """Steps whose weights were found not worse while a transition was suspected, and whether any were worse."""
@@ -95,3 +99,11 @@ def outcomes(connection: Connection, run_id: str, cuts: Mapping[int, int]) -> Ou
     rows = [row for row in found if row.measured_step < cuts.get(row.attempt_key, 0)]
     refuted = {row.measured_step for row in rows if row.suspected and row.outcome == "not_worse"}
     return Outcomes(sorted(refuted), any(row.outcome == "worse" for row in rows))
+
+
+def asked_since(connection: Connection, run_id: str, step: float, cuts: Mapping[int, int]) -> bool:
+    """Return whether a verification was asked for at this step or later, of weights that still count."""
+    found = connection.execute(_SINCE, {"run": run_id, "step": step}).all()
+    return any(
+        row.outcome is None or row.measured_step < cuts.get(row.attempt_key, 0) for row in found
+    )
