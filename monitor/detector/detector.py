@@ -69,7 +69,7 @@ class Detector:
         self._shape = shape
         self._preset = PRESETS[preset]
         self._last_step: int | None = None
-        self._record = Findings()
+        self._findings = Findings()
         self._collapsed = False
         self._sentence, self._said_at = "", 0
         self._changed_at: int | None = None  # the first step after the last boundary
@@ -83,7 +83,7 @@ class Detector:
 
     def boundary(self) -> None:
         """Compare with nothing before a change of the data. Confirmed findings stay."""
-        self._record.drop()
+        self._findings.drop()
         self._compare_from_now(new_data=True)
         self._changed_at = None if self._last_step is None else self._last_step + 1
         self._accepted = None
@@ -96,7 +96,7 @@ class Detector:
         points on either side of it (16 in a log of every step), and nothing else.
         """
         said = f" Held-out scores at step {self._now} did not show that the weights are worse."
-        self._record.refute(said)
+        self._findings.refute(said)
         self._collapsed = False
         self._compare_from_now(new_data=False)
         self._accepted = self._last_step
@@ -123,7 +123,7 @@ class Detector:
         open_gates(self._scan)
         self._follow_format(raws[FORMAT])
         moment = self._moment = self._look()
-        if self._record.open:
+        if self._findings.open:
             self._judge(moment)
         self._watch_collapse(sample.metrics, raws)
         return self._verdict(moment, sample.metrics)
@@ -155,13 +155,13 @@ class Detector:
 
     def _judge(self, moment: StepEvidence | None) -> None:
         if moment is None or moment.score < self._preset.watch * constants.DIES_OUT:
-            self._record.fade(
-                f" The evidence reached {self._record.best:.0f} of {self._preset.confirm:.0f} and had"
+            self._findings.fade(
+                f" The evidence reached {self._findings.best:.0f} of {self._preset.confirm:.0f} and had"
                 f" died out by step {self._now}."
             )
         elif self._confirms(moment):
             self._date("confirmed", moment)
-        elif moment.score >= self._preset.watch and moment.score > self._record.best * 1.1:
+        elif moment.score >= self._preset.watch and moment.score > self._findings.best * 1.1:
             self._date("provisional", moment)
 
     def _confirms(self, moment: StepEvidence) -> bool:
@@ -177,11 +177,11 @@ class Detector:
         if dated is None:
             return
         if moment:
-            self._record.suspect(dated, moment.score)
+            self._findings.suspect(dated, moment.score)
         self._take(dated, moment)
 
     def _take(self, dated: DatedChange, moment: StepEvidence | None) -> None:
-        self._record.take(dated)
+        self._findings.take(dated)
         self._sentence = f"{dated.words} {self._sum(moment)}" if moment else dated.words
         self._said_at = self._now
 
@@ -225,23 +225,23 @@ class Detector:
         long_ago = self._scan.size - self._rose_at >= constants.LEVEL
         settled = long_ago and self._level.settled(self._scan.size)
         over = self._scan.size - self._level.high_at if settled else 0
-        known = self._record.found.get("onset")
-        rise = self._rise.due(over, again=self._record.transition is None)
+        known = self._findings.found.get("onset")
+        rise = self._rise.due(over, again=self._findings.transition is None)
         if rise and (over or known is None or known.state == "provisional"):
             self._note_rise("onset", rise.onset, "confirmed" if over else "provisional")
             if over:
                 self._note_rise("saturation", rise.saturation, "confirmed")
 
     def _note_rise(self, kind: Literal["onset", "saturation"], at: Crossing, state: State) -> None:
-        """Findings a change point of the rise; dated again, it keeps its first `seen_at_step` if possible."""
+        """Record a change point of the rise; dated again, it keeps its first `seen_at_step` if possible."""
         step, low, high = (self._scan.history.step(index) for index in at)
         words = {
             "onset": f"The format reward rose around step {step} (likely {low}-{high}).",
             "saturation": f"The format reward had settled by step {step} (likely {low}-{high}).",
         }[kind]
-        known = self._record.found.get(kind)
+        known = self._findings.found.get(kind)
         seen = known.seen_at_step if known and known.seen_at_step >= step else self._now
-        self._record.found[kind] = ChangePoint(kind, step, low, high, state, seen, {}, words)
+        self._findings.found[kind] = ChangePoint(kind, step, low, high, state, seen, {}, words)
 
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:
         values = [self._share(FORMAT, raws), self._share(ACCURACY, raws), *raws[LENGTH:]]
@@ -269,22 +269,22 @@ class Detector:
     def _note_collapse(self, failure: Failure) -> None:
         steps, began = self._scan.history.step, self._scan.size - failure.points
         step, low = steps(began - 1), steps(began - constants.LEVEL // 2)
-        if self._record.open:
+        if self._findings.open:
             self._date("confirmed", None)
-        if self._record.open:
-            self._record.transition = Transition(
+        if self._findings.open:
+            self._findings.transition = Transition(
                 step, low, self._now, max(low - 1, 0), self._now, "confirmed"
             )
         sentence = f"The run collapsed by step {self._now}: {failure.words}."
-        self._record.found["collapse"] = ChangePoint(
+        self._findings.found["collapse"] = ChangePoint(
             "collapse", step, low, self._now, "confirmed", self._now, {}, sentence
         )
 
     def _phase(self) -> Phase:
         if self._collapsed:
             return "collapsed"
-        if self._record.transition:
-            return "past" if self._record.transition.state == "confirmed" else "turning"
+        if self._findings.transition:
+            return "past" if self._findings.transition.state == "confirmed" else "turning"
         # Where format is not measured its gate never opens, and the phase stays unknown.
         if self._scan.armed[FORMAT] is None or (self._too_few and not self._accepted):
             return "warming_up"
@@ -309,14 +309,14 @@ class Detector:
                 )
                 for row in range(ROWS)
             ),
-            self._record.change_points,
-            self._record.transition,
+            self._findings.change_points,
+            self._findings.transition,
             self._words(phase, score, metrics),
         )
 
     def _words(self, phase: Phase, score: float, metrics: Mapping[str, float]) -> str:
         if phase == "collapsed":
-            return self._record.found["collapse"].words
+            return self._findings.found["collapse"].words
         if phase in ("past", "turning"):
             return f"{self._sentence}{self._since_said(score)}"
         if self._too_few:
