@@ -24,6 +24,7 @@ from benchmarks.detector.cases import Case, Outcome
 from monitor.detector import Detector, RunShape, Sample, Transition
 from monitor.policy import candidates as candidates_policy
 from monitor.policy.decide import Saved
+from monitor.replay.verified import is_stop
 
 EARLY = 20
 
@@ -54,7 +55,7 @@ def cusp(case: Case, preset: str = "default") -> Outcome:
         if t and not suspected:
             arose.append(step)
         suspected = t is not None
-        if (t and t.state == "confirmed") or verdict.phase == "collapsed":
+        if is_stop(verdict):
             dated = (t.step, t.low, t.high, t.safe_step) if t else (step, step, step, step)
             first, used = arose[0] if arose else None, time.process_time() - begin
             return Outcome(step, *dated, first, seen, used, tuple(arose))

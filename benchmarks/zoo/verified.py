@@ -13,17 +13,18 @@ scores by problem has them drawn from its pass@1 (independent by problem and sam
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmarks.detector import scoring
 from benchmarks.detector.cases import Case, Outcome
 from cusp.protocol.run import Policy
-from cusp.verification.sequential import Scores, sequential_test
+from cusp.verification.sequential import Scores
 from monitor.detector import Detector, RunShape, Sample
 from monitor.policy import keep_best, verify
 from monitor.policy.decide import Saved, before
+from monitor.replay.verified import answered, is_stop
 
 DRAWN = (200, 2)  # problems and samples drawn for a run that has only its pass@1
 
@@ -92,9 +93,7 @@ def replayed(case: Case, preset: str = "default", samples: int = 1) -> Verified:
                 continue
         by = "held-out scores" if (worse := verify.decisive(looks, verdict)) else None
         t = verdict.transition
-        if verdict.phase == "collapsed" or (
-            t and t.state == "confirmed" and not verify.holds(verdict, looks, policy)
-        ):
+        if is_stop(verdict) and not verify.holds(verdict, looks, policy):
             by = by or "signals"
         if by is not None:
             chosen = keep_best.best_scored(worse or looks, saved) or (
@@ -120,17 +119,8 @@ def tested(
 
     A completion is counted once: scores of an earlier checkpoint that an earlier look has are not generated again.
     """
-    completions = 0
-    found: dict[int, Scores] = {}
-    for stage in look.stages:
-        found = {one.step: scores[one.step][:stage] for one in look.candidates}
-        new = {now: stage} | {step: max(0, stage - len(known.get(step, ()))) for step in found}
-        completions = samples * sum(new.values())
-        test = sequential_test(scores[now][:stage], found, alpha=look.alpha)
-        if test.outcome != "undecided" or test.futile:
-            break
-    longest = {step: max(found[step], known.get(step, ()), key=len) for step in found}
-    return verify.answered(look, test.outcome, now, longest, completions)
+    _, past = answered(look, now, scores, known)
+    return replace(past, completions=samples * past.completions)
 
 
 def regret(case: Case, found: Verified) -> float:

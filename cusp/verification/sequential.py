@@ -24,16 +24,11 @@ Scores = Sequence[float | None]
 
 STAGES = (32, 64, 128)  # problems scored by the end of each stage; settled on the zoo
 MOST_LOOKS = 5  # of a run; the zoo's runs take 2.1 on average
-FUTILE = (
-    64  # problems; with 32 two fewer of the zoo's 70 losing runs are stopped, without this two, too
-)
+# Problems; with 32 two fewer of the zoo's 70 losing runs are stopped, without this two, too.
+FUTILE = 64
 MARGIN = 0.10  # the loss that matters: what the zoo calls a losing run
 BETA = 0.2  # of a false `not_worse`; it only delays a stop, as new evidence asks again
-_BETS = (
-    0.2,
-    0.4,
-    0.6,
-)  # of 1, below which none can ruin the capital; benchmarks/detector/held_out.py
+_BETS = (0.2, 0.4, 0.6)  # of 1: none below it ruins the capital; benchmarks/detector/held_out.py
 _Z95 = NormalDist().inv_cdf(0.975)
 
 
@@ -60,6 +55,11 @@ class Verification:
     capital: float
     comparisons: tuple[Comparison, ...]
     futile: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more problems are scored."""
+        return self.outcome != "undecided" or self.futile
 
 
 def sequential_test(

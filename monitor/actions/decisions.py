@@ -132,7 +132,7 @@ class Standing:
         found = verify.decisive(self._looks, verdict)
         for count, look in enumerate(found, 1):
             healed = any(one.state == "not_worse" for one in found[count:])
-            if _finding_of(look) in self._decided_at and not healed:
+            if keep_best.finding_of(look) in self._decided_at and not healed:
                 return found[:count]
         return found
 
@@ -203,12 +203,7 @@ class Standing:
         """Return whether an attempt has seen the transition that began after the look was decided on."""
         by = runs.owner(self._attempts, transition.seen_at_step)
         began = next(one.started_at for one in self._attempts if one.id == by)
-        return bool(self._decided_at.get(_finding_of(look), began) < began)
-
-
-def _finding_of(look: PastLook) -> str:
-    """Return the finding of decisions by a look, as `keep_best` names it."""
-    return f"verification {look.id}"
+        return bool(self._decided_at.get(keep_best.finding_of(look), began) < began)
 
 
 def _tell(

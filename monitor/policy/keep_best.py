@@ -15,7 +15,7 @@ LEAST_PROBLEMS = 16  # half of the first stage; means over fewer say little besi
 def decided(looks: Sequence[PastLook], saved: Sequence[Saved], policy: Policy) -> list[Decision]:
     """Return what follows from looks of which the last found the weights worse for certain: keep the best, stop."""
     look = looks[-1]
-    finding, measured = f"verification {look.id}", look.measured or look.step
+    finding, measured = finding_of(look), look.measured or look.step
     chosen = best_scored(looks, saved)
     words = (
         f"On held-out problems the weights of step {measured} are worse:"
@@ -29,6 +29,11 @@ def decided(looks: Sequence[PastLook], saved: Sequence[Saved], policy: Policy) -
         kind = "stop" if policy.action == "stop" else "propose"
         decisions.append(Decision(finding, kind, words, measured, chosen))
     return decisions
+
+
+def finding_of(look: PastLook) -> str:
+    """Return the finding of decisions by a look."""
+    return f"verification {look.id}"
 
 
 def keeping_best(

@@ -234,7 +234,7 @@ def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[Pas
         again = before and before.state == "worse" and _measured(before) < _measured(look)
         if look.state == "worse" and (look.sure or again):
             return answered[: number + 1]
-    sure = bool(verdict and verdict.transition and verdict.transition.state == "confirmed")
+    sure = verdict is not None and _confirmed(verdict)
     return answered if answered and answered[-1].state == "worse" and sure else ()
 
 
@@ -289,8 +289,11 @@ def _measured(look: PastLook) -> int:
 
 def _evidence(verdict: Verdict) -> float:
     """Return the evidence; of a confirmed transition, whose date is frozen, at least what confirms."""
-    confirmed = verdict.transition is not None and verdict.transition.state == "confirmed"
-    return max(verdict.score, verdict.confirm) if confirmed else verdict.score
+    return max(verdict.score, verdict.confirm) if _confirmed(verdict) else verdict.score
+
+
+def _confirmed(verdict: Verdict) -> bool:
+    return verdict.transition is not None and verdict.transition.state == "confirmed"
 
 
 def _refutes(look: PastLook, verdict: Verdict) -> bool:

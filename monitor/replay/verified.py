@@ -12,7 +12,7 @@ from operator import itemgetter
 from cusp.protocol.run import Policy
 from cusp.verification.sequential import Comparison, Outcome, Scores, sequential_test
 from monitor.detector import Detector, Sample, Verdict
-from monitor.policy import verify
+from monitor.policy import keep_best, verify
 from monitor.policy.decide import Saved
 from monitor.replay.readers.checkpoint_scores import CheckpointScores
 
@@ -117,7 +117,7 @@ class Follower:
             found.verify_step = verdict.step
         if told is None or now is None:
             return None
-        look, past = _answered(due, now, told.scores, verify.scored(self._past))
+        look, past = answered(due, now, told.scores, verify.scored(self._past))
         found.looks.append(look)
         self._past.append(past)
         return look
@@ -142,8 +142,10 @@ class Follower:
         elif not is_stop(verdict) or verify.holds(verdict, self._past, self._policy):
             return
         found.stop_step = verdict.step
-        scores = verify.scored(worse or self._past)
-        found.keep = verify.best(dict(sorted(scores.items()))) if scores else None
+        looks = worse or self._past
+        scored = [Saved(str(step), step, "", "") for step in verify.scored(looks)]
+        kept = keep_best.best_scored(looks, scored)
+        found.keep = kept.step if kept else None
 
 
 def _accuracy(sample: Sample) -> dict[int, float]:
@@ -157,7 +159,7 @@ def is_stop(verdict: Verdict) -> bool:
     return verdict.phase == "collapsed" or (t is not None and t.state == "confirmed")
 
 
-def _answered(
+def answered(
     due: verify.Look, now: int, scores: Mapping[int, Scores], known: Mapping[int, Scores]
 ) -> tuple[ReplayedLook, verify.PastLook]:
     """Return the look, scored in growing stages until it is decided, and what later ones know of it."""
@@ -165,7 +167,7 @@ def _answered(
     for stage in due.stages:
         earlier = {step: scores[step][:stage] for step in steps}
         result = sequential_test(scores[now][:stage], earlier, alpha=due.alpha)
-        if result.outcome != "undecided" or result.futile or stage >= problems:
+        if result.ended or stage >= problems:
             break
     new = [scores[now][:stage], *(earlier[step][len(known.get(step, ())) :] for step in steps)]
     completions = sum(score is not None for part in new for score in part)

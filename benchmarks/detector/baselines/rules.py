@@ -23,6 +23,7 @@ from benchmarks.detector.baselines.method import (
 )
 from benchmarks.detector.scoring import Case
 from monitor.detector import Detector, RunShape, Sample
+from monitor.replay.verified import is_stop
 
 EMA, BACK = 0.08, 10  # weight of the newest accuracy; steps before the best that are kept
 RECENT, CUT, RISEN = 20, 0.15, 0.10  # points of the median, share cut, rise from the least
@@ -89,7 +90,7 @@ def suspicion_and_truncation(case: Case) -> Course:
         least = min(least, medians[i])
         cut = np.isfinite(medians[i]) and medians[i] >= max(CUT, least + RISEN)
         t = verdict.transition
-        if verdict.phase == "collapsed" or (t and (t.state == "confirmed" or cut)):
+        if is_stop(verdict) or (t and cut):
             dated = int(np.searchsorted(steps, t.safe_step if t else step, "right")) - 1
             return Course(((i, 1.0, max(dated, 0)),), time.process_time() - begin, len(steps))
     return Course((), time.process_time() - begin, len(steps))

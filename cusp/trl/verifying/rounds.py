@@ -63,7 +63,7 @@ def rounds(
         completions += cost
         compared = {each.step: known[each.sha256][:end] for each in earlier}
         test = sequential_test(now, compared, alpha=order.alpha)
-        if test.outcome != "undecided" or test.futile:
+        if test.ended:
             break
     found = {each.step: known[each.sha256][: len(now)] for each in earlier}
     return Scored({**found, step: now}, completions)
