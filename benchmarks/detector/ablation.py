@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.detector import real, scoring, synthetic, tiny
-from benchmarks.detector.scoring import Case, Outcome
+from benchmarks.detector.cases import Case, Outcome
 from benchmarks.zoo import zoo
 from monitor.detector import RewardRange, constants
 

@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 
 from benchmarks.detector import scoring
+from benchmarks.detector.cases import Case, Outcome
 from benchmarks.zoo import zoo
 from monitor.detector import RunShape, Sample
 from monitor.replay.replay import Replay, replay
@@ -146,9 +147,7 @@ def _upright(x: float, top: float, bottom: float, color: str, dash: str) -> str:
 def baselines_figure(file: Path) -> None:
     """False stops of null runs against detections of positive ones, at default and best settings."""
     found = json.loads(file.read_text())["synthetic"]
-    cases = [
-        scoring.Case(c["name"], [(c["last"], {})], c["kind"], c["truth"]) for c in found["cases"]
-    ]
+    cases = [Case(c["name"], [(c["last"], {})], c["kind"], c["truth"]) for c in found["cases"]]
     width, height, left, base = 640, 360, 60, 310
     parts = [
         text(left, 20, "synthetic runs: null runs stopped against transitions detected", "t"),
@@ -160,7 +159,7 @@ def baselines_figure(file: Path) -> None:
         parts.append(text(left - 8, y + 4, f"{tick} %", anchor="end"))
         parts.append(text(x, base + 18, str(tick), anchor="middle"))
     for name, outcomes in found["outcomes"].items():
-        pairs = [(c, scoring.Outcome(**o)) for c, o in zip(cases, outcomes, strict=True)]
+        pairs = [(c, Outcome(**o)) for c, o in zip(cases, outcomes, strict=True)]
         null = [o.stop is not None for c, o in pairs if c.kind == "null"]
         hits = [scoring.is_detected(c, o) for c, o in pairs if c.kind == "positive"]
         x = left + 520 * sum(null) / len(null)

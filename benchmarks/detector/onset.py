@@ -68,7 +68,7 @@ def cusp(run: Rise) -> Dates:
     ):
         metrics = {"format_reward": reward, "completion_length": length}
         verdict = detector.update(Sample(i + 1, metrics))
-    found = {}
+    found: dict[str, float] = {}
     for point in verdict.change_points:
         if point.kind in ("onset", "saturation"):
             found |= {f"{point.kind}_low": point.low, f"{point.kind}_high": point.high}

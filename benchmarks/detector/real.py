@@ -26,14 +26,96 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, TypedDict
 
 from benchmarks.detector import scoring
-from benchmarks.detector.scoring import Case, Outcome
-from monitor.detector import Detector, RunShape, Sample
+from benchmarks.detector.cases import Case, Outcome
+from monitor.detector import ChangePoint, Detector, RunShape, Sample, Transition
 
 MOVES = 100
 LOGS = Path(__file__).resolve().parents[3] / "shared/data/grpo_logs"
 METRICS = ("format_reward", "accuracy_reward", "completion_length", "entropy", "clipped_ratio")
+
+
+class Turn(NamedTuple):
+    """A change point that is a turn."""
+
+    kind: str
+    step: int
+    low: int
+    high: int
+    state: str
+
+
+class Seen(TypedDict):
+    """What was dated in one run; `transition` and `at_watch` hold step, low, high and safe step."""
+
+    steps: int
+    last: int
+    watch: int | None
+    stop: int | None
+    top: float
+    evidence: dict[str, int]
+    transition: list[int] | None
+    at_watch: list[int] | None
+    words: str
+    onset: int | None
+    saturation: int | None
+    phase: str
+    turns: list[Turn]
+
+
+class Fit(TypedDict, total=False):
+    """Which dates of a label were found; one that is not labelled is left out."""
+
+    hit: bool
+    reported: bool
+    noted: bool
+    onset_hit: bool
+    saturation_hit: bool
+    found: bool
+    by_chance: float  # share of moved labels of which `found` is true
+
+
+class Row(Seen, Fit):
+    """One run: its label, what was seen, and whether that fits."""
+
+    run: str
+    kind: str
+    labels: tuple[float, ...]
+    onset_label: float | None
+
+
+class Kept(TypedDict):
+    """The checkpoint kept of an evaluated run."""
+
+    run: str
+    stop: int | None
+    of: int
+    kept: int
+    score: float
+    best: float
+    last: float
+
+
+class Summary(TypedDict):
+    """The counts over all runs; `onset_hits` and `saturation_hits` are [hits, of]."""
+
+    negatives: int
+    negative_steps: int
+    false_stops: list[str]
+    false_watches: int
+    dated: int
+    hits: int
+    reported: int
+    noted: int
+    negatives_noted: int
+    onset_hits: list[int]
+    saturation_hits: list[int]
+    positives: int
+    found: int
+    found_by_chance: float
+    unlabelled_stops: list[str]
 
 
 def read(path: Path) -> list[Sample]:
@@ -46,11 +128,13 @@ def read(path: Path) -> list[Sample]:
     return [samples[step] for step in sorted(samples)]
 
 
-def replay(samples: list[Sample], preset: str) -> dict[str, object]:
+def replay(samples: list[Sample], preset: str) -> Seen:
     """Return the first watch, the stop and everything dated in one run (folded to its end)."""
     detector = Detector(RunShape(), preset)
     watch = stop = transition = at_watch = None
-    evidence, top, words, points = {}, 0.0, "", ()
+    top, words = 0.0, ""
+    evidence: dict[str, int] = {}
+    points: tuple[ChangePoint, ...] = ()
     for sample in samples:
         verdict = detector.update(sample)
         top = max(top, verdict.score)
@@ -67,13 +151,13 @@ def replay(samples: list[Sample], preset: str) -> dict[str, object]:
         "saturation": next((p.step for p in points if p.kind == "saturation"), None),
         "phase": verdict.phase,
         "turns": [
-            [p.kind, p.step, p.low, p.high, p.state] for p in points
+            Turn(p.kind, p.step, p.low, p.high, p.state) for p in points
             if p.kind in ("length_turn", "destabilisation", "collapse")
         ],
     }  # fmt: skip
 
 
-def _dates(t: object) -> list[int] | None:
+def _dates(t: Transition | None) -> list[int] | None:
     return [t.step, t.low, t.high, t.safe_step] if t else None
 
 
@@ -93,7 +177,8 @@ class Label:
         if seen is None or dates is None:
             return False
         case = Case("", (), labels=self.dates, tolerance=self.tolerance)
-        return scoring.is_hit(case, Outcome(seen, *dates[:3]))
+        step, low, high = dates[:3]
+        return scoring.is_hit(case, Outcome(seen, step, low, high))
 
     def moved(self, by: float, last: int) -> "Label":
         """Return the label with its dates moved on by so many steps, around the end of the run."""
@@ -107,13 +192,15 @@ def labels(file: Path) -> dict[str, Label]:
     found = {}
     for row in csv.DictReader(file.open()):
         dates = ("length_reversal_step", "format_destab_step")
+        onset, saturation = (
+            float(row[name]) if row.get(name) else None
+            for name in ("format_onset_step", "format_saturation_step")
+        )
         found[row["run_id"]] = Label(
             row["has_transition"] or "unlabelled",
             tuple(float(row[name]) for name in dates if row.get(name)),
-            *(
-                float(row[name]) if row.get(name) else None
-                for name in ("format_onset_step", "format_saturation_step")
-            ),
+            onset,
+            saturation,
             float(row.get("tolerance_steps") or 10),
             row["has_transition"] == "yes" and row.get("confidence") in ("medium", "high"),
         )
@@ -128,36 +215,42 @@ def held_out(file: Path) -> dict[str, dict[int, float]]:
     return scores
 
 
-def judge(path: Path, label: Label, preset: str) -> dict[str, object]:
+def judge(path: Path, label: Label, preset: str) -> Row:
     """Return what was said of one run and, where its label can be scored, whether that fits."""
-    row = {"run": path.stem, "kind": label.kind, "labels": label.dates, "onset_label": label.onset}
-    row |= replay(read(path), preset)
+    seen = replay(read(path), preset)
+    fit: Fit = {}
     if label.sure:
-        row |= fits(row, label)
-        last = row["last"]
-        moved = [fits(row, label.moved(by * last // MOVES, last)) for by in range(MOVES)]
-        row["by_chance"] = sum(one.get("found", False) for one in moved) / MOVES
-    return row
+        fit, last = fits(seen, label), seen["last"]
+        moved = [fits(seen, label.moved(by * last // MOVES, last)) for by in range(MOVES)]
+        fit["by_chance"] = sum(one.get("found", False) for one in moved) / MOVES
+    return {
+        "run": path.stem, "kind": label.kind, "labels": label.dates, "onset_label": label.onset,
+        **seen, **fit,
+    }  # fmt: skip
 
 
-def fits(row: dict, label: Label) -> dict[str, bool]:
+def fits(row: Seen, label: Label) -> Fit:
     """Return which dates of a label the verdict on a run found; a date that is not labelled is left out."""
-    fit = {}
+    fit: Fit = {}
     if label.dates:
         fit["hit"] = label.hit(row["stop"], row["transition"])
         near = {state for _, *dates, state in row["turns"] if label.hit(max(dates), dates)}
         fit["reported"] = fit["hit"] or bool(near - {"faded"})
         fit["noted"] = fit["reported"] or bool(near)
-    for kind, date in (("onset", label.onset), ("saturation", label.saturation)):
-        if date is not None:
-            seen = row[kind]
-            fit[f"{kind}_hit"] = seen is not None and abs(seen - date) <= 2 * label.tolerance
-    if dated := [fit[key] for key in ("reported", "onset_hit") if key in fit]:
-        fit["found"] = any(dated)
+    if label.onset is not None:
+        fit["onset_hit"] = _is_near(row["onset"], label.onset, label.tolerance)
+    if label.saturation is not None:
+        fit["saturation_hit"] = _is_near(row["saturation"], label.saturation, label.tolerance)
+    if "reported" in fit or "onset_hit" in fit:
+        fit["found"] = fit.get("reported", False) or fit.get("onset_hit", False)
     return fit
 
 
-def line(row: dict) -> str:
+def _is_near(seen: int | None, date: float, tolerance: float) -> bool:
+    return seen is not None and abs(seen - date) <= 2 * tolerance
+
+
+def line(row: Row) -> str:
     """Return one run as a line of the table."""
     dated, label = row["transition"] or row["at_watch"], row["onset_label"]
     onset = f"{row['onset'] or '-'}{f' ({label:.0f})' if label else ''}"
@@ -174,7 +267,7 @@ def line(row: dict) -> str:
     )
 
 
-def outcome(row: dict) -> str:
+def outcome(row: Row) -> str:
     """Return what the label says of the run's verdict, in a word or two."""
     if row["kind"] == "no" and row["stop"]:
         return "FALSE STOP"
@@ -185,7 +278,7 @@ def outcome(row: dict) -> str:
     return f"{turn} {'onset' if row.get('onset_hit') else ''}".strip() or "missed"
 
 
-def kept(row: dict, scores: dict[int, float]) -> dict[str, object]:
+def kept(row: Row, scores: dict[int, float]) -> Kept:
     """Return the evaluated checkpoint that following the verdict keeps, with its score."""
     step = scoring.kept(scores, row["transition"][3] if row["transition"] else max(scores))
     return {
@@ -194,10 +287,12 @@ def kept(row: dict, scores: dict[int, float]) -> dict[str, object]:
     }  # fmt: skip
 
 
-def summed(rows: list[dict]) -> dict[str, object]:
+def summed(rows: list[Row]) -> Summary:
     """Return the counts over all runs."""
     negatives = [r for r in rows if r["kind"] == "no"]
     dated = [r for r in rows if "hit" in r]
+    onsets = [r["onset_hit"] for r in rows if "onset_hit" in r]
+    saturations = [r["saturation_hit"] for r in rows if "saturation_hit" in r]
     return {
         "negatives": len(negatives), "negative_steps": sum(r["steps"] for r in negatives),
         "false_stops": [r["run"] for r in negatives if r["stop"]],
@@ -206,18 +301,15 @@ def summed(rows: list[dict]) -> dict[str, object]:
         "reported": sum(r["reported"] for r in dated),
         "noted": sum(r["noted"] for r in dated),
         "negatives_noted": sum(bool(r["turns"]) for r in negatives),
-        **{
-            f"{kind}_hits": [sum(found), len(found)]
-            for kind in ("onset", "saturation")
-            for found in [[r[f"{kind}_hit"] for r in rows if f"{kind}_hit" in r]]
-        },
+        "onset_hits": [sum(onsets), len(onsets)],
+        "saturation_hits": [sum(saturations), len(saturations)],
         "positives": sum("found" in r for r in rows), "found": sum(r.get("found", 0) for r in rows),
         "found_by_chance": sum(r["by_chance"] for r in rows if "found" in r),
         "unlabelled_stops": [r["run"] for r in rows if r["kind"] == "unlabelled" and r["stop"]],
     }  # fmt: skip
 
 
-def show(rows: list[dict], evaluated: list[dict], summary: dict) -> None:
+def show(rows: list[Row], evaluated: list[Kept], summary: Summary) -> None:
     """Print the tables."""
     print(
         f"{'run':46} {'kind':10} {'steps':>5} {'onset (label)':>14} {'watch':>5} {'stop':>5}"
@@ -227,7 +319,7 @@ def show(rows: list[dict], evaluated: list[dict], summary: dict) -> None:
     head = ("evaluated runs", "stop", "of", "kept", "score", "best", "last")
     print(f"\n{head[0]:46} {' '.join(f'{name:>5}' for name in head[1:])}")
     for one in evaluated:
-        scores = " ".join(f"{one[name]:5.1f}" for name in ("score", "best", "last"))
+        scores = " ".join(f"{score:5.1f}" for score in (one["score"], one["best"], one["last"]))
         print(
             f"{one['run'][:46]:46} {one['stop'] or '-':>5} {one['of']:>5} {one['kept']:>5} {scores}"
         )
@@ -243,9 +335,9 @@ def show(rows: list[dict], evaluated: list[dict], summary: dict) -> None:
         f" {summary['noted']} with those that faded"
         f" ({summary['negatives_noted']} of the negatives have any)"
     )
-    for kind in ("onset", "saturation"):
-        hits, of = summary[f"{kind}_hits"]
-        print(f"{kind}s: {hits} of {of} within twice the tolerance")
+    dates = {"onsets": summary["onset_hits"], "saturations": summary["saturation_hits"]}
+    for kinds, (hits, of) in dates.items():
+        print(f"{kinds}: {hits} of {of} within twice the tolerance")
     print(
         f"labelled positives with a date: {summary['found']} of {summary['positives']} found"
         f" ({summary['found_by_chance']:.1f} would be if the labels lay anywhere in their runs)"
@@ -268,11 +360,12 @@ def main() -> None:
     paths = sorted((args.logs / "runs").glob("*.csv"))[:: 3 if args.quick else 1]
     rows = [judge(path, known.get(path.stem, Label()), args.preset) for path in paths]
     evaluated = [kept(row, scores[row["run"]]) for row in rows if row["run"] in scores]
-    summary = {**summed(rows), "evaluated": evaluated}
+    summary = summed(rows)
     telling = [r for r in rows if args.all or "found" in r or r["stop"] or r["watch"]]
     show(telling, evaluated, summary)
     if args.json:
-        args.json.write_text(json.dumps({"summary": summary, "rows": rows}, indent=1))
+        report = {"summary": {**summary, "evaluated": evaluated}, "rows": rows}
+        args.json.write_text(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ from benchmarks.detector import scoring
 from benchmarks.detector.baselines import grounds
 from benchmarks.detector.cases import Case, Outcome
 from benchmarks.detector.grpo_simulation import KINDS
-from benchmarks.detector.simulated.rows import all_judged
+from benchmarks.detector.real import LOGS
+from benchmarks.detector.simulated.rows import Judge, all_judged
 from benchmarks.detector.simulated.tables import tables
 from benchmarks.zoo import zoo
 
@@ -134,14 +135,14 @@ def _try(case: Case, what: str, call: Callable[[], Any]) -> Any:
 def scored(name: str, make: Make, on: list[str], quick: bool) -> dict[str, Any]:
     """Print the tables of a detector beside Cusp's, a ground after the other; return the numbers."""
     found: dict[str, Any] = {}
-    judges = {name: partial(judged, make=make), "Cusp": scoring.cusp}
+    judges: dict[str, Judge] = {name: partial(judged, make=make), "Cusp": scoring.cusp}
     if "simulated" in on:
         found["simulated"] = _simulated(judges, (2, 2) if quick else (6, 10))
     null, positive = (1, 1) if quick else (10, 8)
     others: dict[str, tuple[Callable[[], list[Case]], Callable[..., str]]] = {
         "synthetic": (partial(grounds.synthetic, BASE, null, positive), scoring.synthetic_table),
         "zoo": (zoo.load, scoring.regret_table),
-        "real": (lambda: grounds.real() if grounds.LOGS.exists() else [], scoring.label_table),
+        "real": (lambda: grounds.real() if LOGS.exists() else [], scoring.label_table),
     }
     for ground in (g for g in others if g in on):
         cases, table = others[ground][0](), others[ground][1]
@@ -156,9 +157,7 @@ def scored(name: str, make: Make, on: list[str], quick: bool) -> dict[str, Any]:
     return found
 
 
-def _simulated(
-    judges: Mapping[str, Callable[[Case], Outcome]], counts: tuple[int, int]
-) -> dict[str, Any]:
+def _simulated(judges: Mapping[str, Judge], counts: tuple[int, int]) -> dict[str, Any]:
     rows = {who: all_judged(KINDS, BASE, counts, [1], judge) for who, judge in judges.items()}
     for who, part in rows.items():
         print(f"\n## {who} on simulated GRPO runs\n\n{tables(part)}", flush=True)

@@ -20,14 +20,43 @@ import json
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 
 from benchmarks.detector import scoring
-from benchmarks.detector.scoring import Case, Outcome
+from benchmarks.detector.cases import Case, Outcome
 from monitor.detector import Detector, RewardRange, RunShape, Sample
 
 STUDY = Path(__file__).resolve().parents[3] / "shared/detector_study/gen.py"
+
+
+class Dates(TypedDict):
+    """What was dated last, where anything was."""
+
+    step: NotRequired[int]
+    low: NotRequired[int]
+    high: NotRequired[int]
+    safe: NotRequired[int]
+
+
+class Said(Dates):
+    """What was said of one run: steps; `top` is the highest score, `points` those seen."""
+
+    stop: int | None
+    faded: int | None
+    points: int
+    top: float
+    watch: int | None
+    seconds: float
+
+
+class Row(Said):
+    """One run: its kind, its true transition, its logging steps, and what was said."""
+
+    kind: str
+    truth: int | None
+    every: int
 
 
 def generator() -> ModuleType:
@@ -40,18 +69,19 @@ def generator() -> ModuleType:
     return module
 
 
-def replay(run: dict, with_accuracy: bool, preset: str) -> dict:
+def replay(run: dict[str, Any], with_accuracy: bool, preset: str) -> Said:
     """Fold one synthetic run until it is confirmed; return what was said and how long a step took."""
     shape = RunShape(
         completions_per_point=run["n"],
         rewards={"format_reward": RewardRange(0, run["fmax"]), "accuracy_reward": RewardRange()},
     )
-    detector, top, watch = Detector(shape, preset), 0.0, None
+    detector, top, watch, stop = Detector(shape, preset), 0.0, None, None
+    dates: Dates = {}
     steps, format_, length, accuracy = (
         run[k].tolist() for k in ("steps", "format", "length", "accuracy")
     )
     begin = time.process_time()
-    result = {"stop": None, "faded": None, "points": len(steps)}
+    points = len(steps)
     for i, step in enumerate(steps):
         metrics = {"format_reward": format_[i], "completion_length": length[i]}
         if with_accuracy:
@@ -61,14 +91,16 @@ def replay(run: dict, with_accuracy: bool, preset: str) -> dict:
         if verdict.transition and watch is None:
             watch = step
         if t := verdict.transition:
-            result.update(step=t.step, low=t.low, high=t.high, safe=t.safe_step)
+            dates = {"step": t.step, "low": t.low, "high": t.high, "safe": t.safe_step}
             if t.state == "confirmed":
-                result.update(stop=step, points=i + 1)
+                stop, points = step, i + 1
                 break
-    result.update(top=top, watch=watch, seconds=time.process_time() - begin)
+    seconds = time.process_time() - begin
     faded = [point.seen_at_step for point in verdict.change_points if point.state == "faded"]
-    result["faded"] = min(faded, default=None)
-    return result
+    return {
+        "stop": stop, "faded": min(faded, default=None), "points": points, **dates,
+        "top": top, "watch": watch, "seconds": seconds,
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -92,7 +124,7 @@ def main() -> None:
     for name, with_accuracy in (("format + length", False), ("format + length + accuracy", True)):
         if args.metrics != "both" and with_accuracy != (args.metrics == "accuracy"):
             continue
-        rows = []
+        rows: list[Row] = []
         for kind in args.kinds or gen.KINDS:
             for j in range(nulls if kind not in gen.POSITIVE else positives):
                 length = None if kind in gen.POSITIVE else args.length
@@ -110,12 +142,12 @@ def main() -> None:
         args.json.write_text(json.dumps(report, indent=1))
 
 
-def count(rows: list[dict], key: str) -> int:
+def count(rows: list[Row], key: Literal["stop", "watch", "faded"]) -> int:
     """Return in how many runs `key` (a step) was reached."""
     return sum(r[key] is not None for r in rows)
 
 
-def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
+def table(name: str, rows: list[Row], gen: ModuleType) -> dict[str, Any]:
     """Print one table and return its numbers."""
     print(f"\n== {name}")
     print(
@@ -137,11 +169,11 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
     for kind in (*gen.POSITIVE, "all"):
         part = [r for r in positives if kind in ("all", r["kind"])]
         if part:
-            n = numbers(part)
+            of = numbers(part)
             print(
-                f"{kind:14} {n['found']:7.1%} {n['found_delay']:12.0f} {n['found_delay90']:6.0f}"
-                f" {n['detected']:8.1%} {n['delay']:12.0f} {n['delay90']:6.0f} {n['early']:6.1%}"
-                f" {n['error']:11.1f} {n['coverage']:9.1%} {n['safe']:14.1%}"
+                f"{kind:14} {of['found']:7.1%} {of['found_delay']:12.0f} {of['found_delay90']:6.0f}"
+                f" {of['detected']:8.1%} {of['delay']:12.0f} {of['delay90']:6.0f} {of['early']:6.1%}"
+                f" {of['error']:11.1f} {of['coverage']:9.1%} {of['safe']:14.1%}"
             )
     plain = [r for r in rows if r["kind"] in gen.NULL]
     hard = [r for r in rows if r["kind"] in gen.HARD_NULL]
@@ -164,7 +196,7 @@ def table(name: str, rows: list[dict], gen: ModuleType) -> dict:
     }
 
 
-def numbers(rows: list[dict]) -> dict[str, float]:
+def numbers(rows: list[Row]) -> dict[str, float]:
     """Return the scores of positive runs."""
     stops = [(Case("", (), truth=r["truth"]), Outcome(r["stop"], r.get("step"))) for r in rows]
     sights = [
@@ -172,7 +204,8 @@ def numbers(rows: list[dict]) -> dict[str, float]:
     ]
     found = [r for r, pair in zip(rows, sights, strict=True) if scoring.is_detected(*pair)]
     errors = [scoring.date_error(*pair) for pair in sights if scoring.is_detected(*pair)]
-    covered = [r["low"] - r["every"] <= r["truth"] <= r["high"] + r["every"] for r in found]
+    true = [(r, r["truth"]) for r in found if r["truth"] is not None]
+    covered = [r["low"] - r["every"] <= truth <= r["high"] + r["every"] for r, truth in true]
     delays, sight_delays = ([scoring.delay(*pair) for pair in pairs] for pairs in (stops, sights))
     return {
         "found": len(found) / len(rows),
@@ -184,7 +217,7 @@ def numbers(rows: list[dict]) -> dict[str, float]:
         "delay90": scoring.quantile(delays, 0.9),
         "error": float(np.median(errors)) if found else np.nan,
         "coverage": float(np.mean(covered)) if found else np.nan,
-        "safe": float(np.mean([r["safe"] <= r["truth"] for r in found])) if found else np.nan,
+        "safe": float(np.mean([r["safe"] <= truth for r, truth in true])) if found else np.nan,
     }
 
 

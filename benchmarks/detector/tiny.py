@@ -13,9 +13,11 @@ import argparse
 import csv
 import json
 from pathlib import Path
+from typing import Literal, TypedDict
 
 from benchmarks.detector import scoring
-from monitor.detector import Detector, RunShape, Sample
+from benchmarks.detector.cases import Case, Outcome
+from monitor.detector import Detector, RunShape, Sample, Verdict
 
 RUNS = Path(__file__).resolve().parents[3] / "shared/data/tiny_runs"
 NAMES = {
@@ -27,6 +29,27 @@ NAMES = {
 }
 CONTROLS = ("c1_", "s5_", "s6_", "r0", "r3_base3_lr5e-4", "r5_", "r7_", "r11_", "s8_", "s2_")
 SHAPE = RunShape(completions_per_point=48, completion_limit_tokens=64, save_steps=10)
+Averaged = Literal["regret_signals", "regret_low", "regret_choice", "regret_last", "saved"]
+
+
+class Row(TypedDict):
+    """What the detector says of one run and what following it costs; `transition` is [step, low, high]."""
+
+    run: str
+    control: bool
+    steps: int
+    phase: str
+    watch: int | None
+    stop: int | None
+    transition: list[int] | None
+    evidence: dict[str, int]
+    kept: int
+    regret_signals: float
+    regret_low: float
+    regret_choice: float
+    regret_last: float
+    saved: float
+    words: str
 
 
 def read(path: Path) -> list[Sample]:
@@ -45,25 +68,26 @@ def held_out(path: Path) -> dict[int, float]:
     return {one["step"]: one["acc"] for one in found}
 
 
-def judge(path: Path, preset: str) -> dict[str, object]:
+def judge(path: Path, preset: str) -> Row:
     """Return what the detector says of one run and what following it would cost."""
     samples = read(path)
-    detector, stop, verdict = Detector(SHAPE, preset), None, None
-    watched, stopped = None, None
+    detector, stop, watched = Detector(SHAPE, preset), None, None
+    verdict: Verdict | None = None
     for sample in samples:
         verdict = detector.update(sample)
         if verdict.transition and watched is None:
             watched = sample.step
         if verdict.transition and verdict.transition.state == "confirmed":
-            stop, stopped = sample.step, verdict
+            stop = sample.step
             break
+    assert verdict, f"{path} has no rows"
     scores = held_out(path)
     best = max(scores.values())
-    transition = stopped.transition if stopped else None
+    transition = None if stop is None else verdict.transition
     safe = transition.safe_step if transition else max(scores)
     kept = scoring.kept(scores, safe)
-    case = scoring.Case(path.stem, [(s.step, {}) for s in samples], selection=scores, report=scores)
-    cost = scoring.regret(case, scoring.Outcome(stop, safe=safe))
+    case = Case(path.stem, [(s.step, {}) for s in samples], selection=scores, report=scores)
+    cost = scoring.regret(case, Outcome(stop, safe=safe))
     low = max(
         (s for s in scores if transition and s <= transition.low),
         default=max(scores) if not transition else 0,
@@ -72,20 +96,18 @@ def judge(path: Path, preset: str) -> dict[str, object]:
         "run": path.stem,
         "control": path.stem.startswith(CONTROLS),
         "steps": samples[-1].step,
-        "phase": (stopped or verdict).phase,
+        "phase": verdict.phase,
         "watch": watched,
         "stop": stop,
         "transition": [transition.step, transition.low, transition.high] if transition else None,
-        "evidence": {
-            e.metric: round(e.score) for e in (stopped or verdict).evidence if e.score >= 1
-        },
+        "evidence": {e.metric: round(e.score) for e in verdict.evidence if e.score >= 1},
         "kept": kept,
         "regret_signals": cost.signals,
         "regret_low": best - scores[low],
         "regret_choice": cost.evaluation,
         "regret_last": cost.last,
         "saved": cost.saved,
-        "words": (stopped or verdict).words,
+        "words": verdict.words,
     }
 
 
@@ -117,10 +139,11 @@ def main() -> None:
             print("    ", r["words"])
     n = len(rows)
 
-    def mean(key: str) -> float:
+    def mean(key: Averaged) -> float:
         return sum(r[key] for r in rows) / len(rows)
 
     controls = [r for r in rows if r["control"]]
+    controls_stopped = [r["run"] for r in controls if r["stop"]]
     summary = {
         "runs": n,
         "regret_signals": mean("regret_signals"),
@@ -128,7 +151,7 @@ def main() -> None:
         "regret_choice": mean("regret_choice"),
         "regret_last": mean("regret_last"),
         "steps_saved": mean("saved"),
-        "controls_stopped": [r["run"] for r in controls if r["stop"]],
+        "controls_stopped": controls_stopped,
         "stopped": sum(bool(r["stop"]) for r in rows if not r["control"]),
         "others": sum(not r["control"] for r in rows),
     }
@@ -139,7 +162,7 @@ def main() -> None:
     )
     print(
         f"stopped {summary['stopped']} of {summary['others']} runs that are no controls;"
-        f" controls stopped: {', '.join(summary['controls_stopped']) or 'none'} (of {len(controls)})"
+        f" controls stopped: {', '.join(controls_stopped) or 'none'} (of {len(controls)})"
     )
     if args.json:
         args.json.write_text(json.dumps({"summary": summary, "rows": rows}, indent=1))

@@ -61,8 +61,9 @@ class Child:
     """A process of `systems/` that prints lines and ends with its input."""
 
     def __init__(self, script: str, *arguments: str) -> None:
+        self.command = [sys.executable, str(HERE / "systems" / script), *arguments]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "systems" / script), *arguments],
+            self.command,
             env={**os.environ, **QUIET},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -73,14 +74,14 @@ class Child:
         """Return the next line it prints."""
         output: IO[str] = self.process.stdout  # type: ignore[assignment]
         if not (line := output.readline()):
-            raise SystemExit(f"{self.process.args} ended with {self.process.wait()}")
+            raise SystemExit(f"{self.command} ended with {self.process.wait()}")
         return line.strip()
 
     def end(self) -> None:
         """End its input and wait for its own end."""
         self.process.communicate(timeout=120)
         if self.process.returncode:
-            raise SystemExit(f"{self.process.args} ended with {self.process.returncode}")
+            raise SystemExit(f"{self.command} ended with {self.process.returncode}")
 
 
 @contextmanager

@@ -165,7 +165,9 @@ def during(place: Place, what: str, run: str, how: str, steps: int) -> list[floa
 def outages(opened: dict[str, Place], rounds: int) -> dict[str, dict[str, list[list[float]]]]:
     """Return for each way and kind of outage the calls, round by round."""
     ways = [way for way in ("cusp", "cusp_callback", "trackio") if WAYS[way][0] in opened]
-    found = {way: {what: [] for what in AWAY} for way in ways}
+    found: dict[str, dict[str, list[list[float]]]] = {
+        way: {what: [] for what in AWAY} for way in ways
+    }
     steps = int((1.0 + OUTAGE_S + 1.0) / PACE_S)
     for name in interleaved([f"{way} {what}" for way in ways for what in AWAY], rounds, "outage, "):
         way, what = name.split()

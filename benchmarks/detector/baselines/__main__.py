@@ -34,7 +34,7 @@ from benchmarks.detector.baselines.changepoints import Bocpd, Focus, PeltRerun
 from benchmarks.detector.baselines.habits import EmaDrop, PageHinkley, Patience
 from benchmarks.detector.baselines.method import Baseline, Course, calibrated, online, outcome
 from benchmarks.detector.baselines.rules import RULES
-from benchmarks.detector.scoring import Case, Outcome
+from benchmarks.detector.cases import Case, Outcome
 from benchmarks.zoo import zoo
 
 BASELINES = (

@@ -13,11 +13,12 @@ class Adwin:
     """Adaptive window (exponential histogram, 5 buckets a row); fires when a cut goes the bad way."""
 
     def __init__(self, delta: float) -> None:
-        self.delta, self.windows, self.now = delta, None, -1
+        self.delta, self.now = delta, -1
+        self.windows: list[_Window] = []
 
     def update(self, good: np.ndarray, stable: np.ndarray) -> Said:
         self.now += 1
-        if self.windows is None:
+        if not self.windows:
             self.windows = [_Window(self.delta) for _ in good]
         cut = None
         for window, value in zip(self.windows, good.tolist(), strict=True):
@@ -28,7 +29,8 @@ class Adwin:
 
 class _Window:
     def __init__(self, delta: float) -> None:
-        self.delta, self.rows, self.width, self.seen = delta, [[]], 0, 0
+        self.delta, self.width, self.seen = delta, 0, 0
+        self.rows: list[list[tuple[int, float]]] = [[]]  # buckets: count and sum of values
         self.total = self.squares = 0.0  # of deviations from 0; the variance is taken from both
 
     def add(self, value: float) -> bool:

@@ -48,9 +48,9 @@ class PeltRerun(_Scaled):
             window = np.array(self.values[-300:]) / self.sd
             model = ruptures.KernelCPD(kernel="linear", min_size=8).fit(window)
             ends = [0, *model.predict(pen=2 * window.shape[1] * math.log(len(window)))]
+            triples = zip(ends, ends[1:], ends[2:], strict=False)
             self.said = max(
-                (bad(window, *ends[i : i + 3], n - len(window)) for i in range(len(ends) - 2)),
-                default=(0.0, 0),
+                (bad(window, a, b, c, n - len(window)) for a, b, c in triples), default=(0.0, 0)
             )
         return self.said
 

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
+from benchmarks.detector.cases import Case
 from benchmarks.detector.grpo_simulation import KINDS, make
 from benchmarks.detector.real import LOGS, Label, held_out, labels
 from benchmarks.detector.real import read as read_log
-from benchmarks.detector.scoring import Case
 from benchmarks.detector.synthetic import STUDY, generator
 from monitor.detector import RewardRange
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.detector.baselines.method import WARM, Said
 
@@ -28,12 +29,13 @@ class EmaDrop:
     """The dashboard habit: how far the running mean (EMA .1) of any metric is off its best."""
 
     def __init__(self) -> None:
-        self.mean = self.best = self.at = None
+        self.mean = self.best = np.zeros(0)
+        self.at: NDArray[np.int_] = np.zeros(0, int)
         self.now = -1
 
     def update(self, good: np.ndarray, stable: np.ndarray) -> Said:
         self.now += 1
-        if self.mean is None:
+        if self.now == 0:
             self.mean, self.at = good.copy(), np.zeros(len(good), int)
             self.best = np.full(len(good), -np.inf)
         fresh = np.where(np.isnan(self.mean), good, self.mean)
@@ -55,12 +57,13 @@ class PageHinkley:
     """Cumulated shortfall below the mean so far, delta .005, of any metric."""
 
     def __init__(self) -> None:
-        self.total = self.count = self.sum = self.at = None
+        self.total = self.count = self.sum = np.zeros(0)
+        self.at: NDArray[np.int_] = np.zeros(0, int)
         self.now = -1
 
     def update(self, good: np.ndarray, stable: np.ndarray) -> Said:
         self.now += 1
-        if self.sum is None:
+        if self.now == 0:
             self.total, self.count = np.zeros(len(good)), np.zeros(len(good))
             self.sum, self.at = np.zeros(len(good)), np.zeros(len(good), int)
         there = np.isfinite(good)

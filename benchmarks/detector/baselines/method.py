@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from benchmarks.detector.scoring import Case, Outcome
+from benchmarks.detector.cases import Case, Outcome
 
 WARM = 30  # points before any baseline may speak
 Said = tuple[float, int]  # evidence now, index of the last point before the change

@@ -24,15 +24,31 @@ import sys
 import tempfile
 import time
 import types
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-from evidence import bad, noise
+
+if TYPE_CHECKING:
+    from benchmarks.detector.baselines.evidence import bad, noise
+else:  # run as a script: this package is not on its path
+    from evidence import bad, noise
 
 EVERY, WINDOW, LEAST = 20, 300, 60
 Records = list[list[float]]
 
 
-def rldoctor(asked: dict) -> Records:
+class Asked(TypedDict):
+    """One line of standard input."""
+
+    method: str
+    points: list[tuple[int, dict[str, float]]]
+    columns: list[list[float | None]]
+    group: int | None
+    completions: int | None
+    limit: int | None
+
+
+def rldoctor(asked: Asked) -> Records:
     """Return the first critical finding; rldoctor gives no date."""
     from rl_doctor.detectors.base import Severity
     from rl_doctor.live import LiveMonitor
@@ -48,10 +64,12 @@ def rldoctor(asked: dict) -> Records:
     return []
 
 
-def rlprobe(asked: dict) -> Records:
+def rlprobe(asked: Asked) -> Records:
     """Return the first finding on which HaltPolicy() halts, dated by its onset."""
     # Its mapping of TRL's names lies beside its callback, which needs the class it is derived from.
-    sys.modules.setdefault("transformers", types.SimpleNamespace(TrainerCallback=object))
+    transformers = types.ModuleType("transformers")
+    vars(transformers)["TrainerCallback"] = object
+    sys.modules.setdefault("transformers", transformers)
     from rlprobe.doctor.engine import diagnose_view
     from rlprobe.doctor.live import HaltPolicy
     from rlprobe.doctor.runview import RunView
@@ -71,7 +89,7 @@ def rlprobe(asked: dict) -> Records:
     return []
 
 
-def rlwatch(asked: dict) -> Records:
+def rlwatch(asked: Asked) -> Records:
     """Return the first critical alert."""
     import rlwatch as package
 
@@ -90,7 +108,7 @@ def rlwatch(asked: dict) -> Records:
     return []
 
 
-def focus(asked: dict) -> Records:
+def focus(asked: Asked) -> Records:
     """Return the records of the greatest statistic of any metric's fall."""
     from focus_cpt import focus_offline
 
@@ -114,7 +132,7 @@ def focus(asked: dict) -> Records:
     return records
 
 
-def skchange(asked: dict) -> Records:
+def skchange(asked: Asked) -> Records:
     """Return the records of the worst change of each re-run."""
     from skchange.detectors import SeededBinarySegmentation
 
@@ -132,7 +150,7 @@ def skchange(asked: dict) -> Records:
     return records
 
 
-def _scaled(asked: dict) -> np.ndarray:
+def _scaled(asked: Asked) -> np.ndarray:
     """Return the columns in noise units of the first 40 points; a missing value repeats the last."""
     x = np.array(asked["columns"], dtype=float)
     for i in range(len(x)):

@@ -21,7 +21,7 @@ from benchmarks.detector.baselines.method import (
     series,
     share,
 )
-from benchmarks.detector.scoring import Case
+from benchmarks.detector.cases import Case
 from monitor.detector import Detector, RunShape, Sample
 from monitor.replay.verified import is_stop
 

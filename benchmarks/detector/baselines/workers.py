@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.detector.baselines.method import LOGGED, Baseline, Course, columns
-from benchmarks.detector.scoring import Case
+from benchmarks.detector.cases import Case
 
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parents[2] / ".bench-peers/detectors"

@@ -87,8 +87,10 @@ def _lengths(tokens: NDArray[np.float32], cut: NDArray[np.bool_]) -> dict[str, A
 
 
 def _mean(values: NDArray[np.float32]) -> Array:
-    return values.mean((1, 2), dtype=float)
+    mean: Array = values.mean((1, 2), dtype=float)
+    return mean
 
 
 def _std(values: NDArray[np.float32]) -> Array:
-    return values.std((1, 2), dtype=float, ddof=1)
+    deviation: Array = values.std((1, 2), dtype=float, ddof=1)
+    return deviation

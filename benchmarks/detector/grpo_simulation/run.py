@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
+from benchmarks.detector.cases import Case
 from benchmarks.detector.grpo_simulation import batch, policy
 from benchmarks.detector.grpo_simulation.kinds import KINDS, Kind, prepared, troubled
 from benchmarks.detector.grpo_simulation.policy import State
@@ -21,7 +22,6 @@ from benchmarks.detector.grpo_simulation.setting import (
     drawn_setting,
     visits,
 )
-from benchmarks.detector.scoring import Case
 from monitor.detector import RewardRange
 
 VERSION = (

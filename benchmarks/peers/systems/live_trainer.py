@@ -17,10 +17,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-
-from workload import rows
+from typing import TYPE_CHECKING
 
 import cusp
+
+if TYPE_CHECKING:
+    from benchmarks.peers.systems.workload import rows
+else:  # run as a script: this package is not on its path
+    from workload import rows
 
 VALUES = rows(1_000)
 
@@ -32,7 +36,7 @@ def paced(given: argparse.Namespace) -> dict[str, list[tuple[int, float]]]:
     for run in runs:
         print(run.id, flush=True)
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=_end_with_input, args=(ended,), daemon=True).start()
     began = time.monotonic()
     turns = [(began + given.every * n / len(runs), n, 1) for n in range(len(runs))]
     heapq.heapify(turns)
@@ -47,6 +51,11 @@ def paced(given: argparse.Namespace) -> dict[str, list[tuple[int, float]]]:
     for run in runs:
         run.finish()
     return logged
+
+
+def _end_with_input(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 def stopped(given: argparse.Namespace) -> dict[str, tuple[int, float]]:

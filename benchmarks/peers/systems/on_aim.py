@@ -4,8 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workload import Client, main
+if TYPE_CHECKING:
+    from benchmarks.peers.systems.workload import Client, main
+else:  # run as a script: this package is not on its path
+    from workload import Client, main
 
 
 class Aim(Client):
@@ -32,9 +36,9 @@ class Aim(Client):
         self.run.close()
         if self.given.what == "series":  # a closed run cannot be read until it is indexed
             command = [os.path.join(os.path.dirname(sys.executable), "aim"), "storage"]
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             command += ["--repo", self.given.dir, "reindex"]
-            subprocess.run(command, input=b"y\n", check=True, **quiet)
+            quiet = subprocess.DEVNULL
+            subprocess.run(command, input=b"y\n", check=True, stdout=quiet, stderr=quiet)
 
     def read(self, run: str) -> int:
         import aim

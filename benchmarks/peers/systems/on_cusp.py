@@ -4,14 +4,19 @@ import json
 import os
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workload import Client, main
+if TYPE_CHECKING:
+    import cusp
+    from benchmarks.peers.systems.workload import Client, main
+else:  # run as a script: this package is not on its path
+    from workload import Client, main
 
 
 class Hooks:
     """`CuspCallback` called as transformers' Trainer calls it at each step: `on_step_end`, `on_log`."""
 
-    def __init__(self, callback: object, folder: str) -> None:
+    def __init__(self, callback: "cusp.CuspCallback", folder: str) -> None:
         from transformers import TrainerControl, TrainerState, TrainingArguments
 
         self.callback = callback
@@ -33,10 +38,12 @@ class Cusp(Client):
         os.environ.update(CUSP_URL=self.given.url, CUSP_DIR=self.given.dir)
         import cusp
 
-        self.hooks = None
+        self.hooks: Hooks | None = None
         if self.given.how == "callback":
-            self.hooks = Hooks(cusp.CuspCallback(project="bench", name=run), self.given.dir)
-            self.run = self.hooks.callback.run
+            callback = cusp.CuspCallback(project="bench", name=run)
+            self.hooks = Hooks(callback, self.given.dir)
+            assert callback.run  # begun by Hooks
+            self.run = callback.run
         else:
             self.run = cusp.init(project="bench", name=run)
         Path(self.given.dir, f"{run}.id").write_text(self.run.id)

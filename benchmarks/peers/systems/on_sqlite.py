@@ -3,8 +3,12 @@
 import sqlite3
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workload import Client, main
+if TYPE_CHECKING:
+    from benchmarks.peers.systems.workload import Client, main
+else:  # run as a script: this package is not on its path
+    from workload import Client, main
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -21,7 +25,8 @@ class Sqlite(Client):
         self.connection.execute("PRAGMA journal_mode=WAL")
         self.connection.execute("PRAGMA synchronous=NORMAL")
         self.connection.executescript(TABLES)
-        self.run, self.ids = run, {}
+        self.run = run
+        self.ids: dict[str, int] = {}
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         now, ids = time.time(), self.ids

@@ -1,6 +1,11 @@
 """TensorBoard: its own summary writer, read back by its EventAccumulator."""
 
-from workload import Client, main
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.peers.systems.workload import Client, main
+else:  # run as a script: this package is not on its path
+    from workload import Client, main
 
 
 class TensorBoard(Client):

@@ -6,8 +6,12 @@ import os
 import sqlite3
 import time
 import urllib.request
+from typing import TYPE_CHECKING
 
-from workload import Client, main
+if TYPE_CHECKING:
+    from benchmarks.peers.systems.workload import Client, main
+else:  # run as a script: this package is not on its path
+    from workload import Client, main
 
 
 class Trackio(Client):

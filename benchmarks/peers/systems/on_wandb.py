@@ -1,8 +1,12 @@
 """wandb offline: its transaction log on disk; nothing reads it back without a server."""
 
 import os
+from typing import TYPE_CHECKING
 
-from workload import Client, main
+if TYPE_CHECKING:
+    from benchmarks.peers.systems.workload import Client, main
+else:  # run as a script: this package is not on its path
+    from workload import Client, main
 
 QUIET = {
     "WANDB_MODE": "offline",

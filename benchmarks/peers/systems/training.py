@@ -23,11 +23,12 @@ from trainer.train import train
 HOOKS = ("on_step_end", "on_log", "on_save")
 
 
-class Clock(TrainerCallback):
+class Clock(TrainerCallback):  # type: ignore[misc]
     """Notes when each step begins and ends."""
 
     def __init__(self) -> None:
-        self.began, self.seconds, self.cpu = 0.0, [], 0.0
+        self.began = self.cpu = 0.0
+        self.seconds: list[float] = []
 
     def on_train_begin(
         self, args: object, state: object, control: object, **kwargs: object
@@ -54,7 +55,7 @@ class Timed(cusp.CuspCallback):
 
     def on_train_end(self, args: object, state: object, control: object, **kwargs: object) -> None:
         for thread in threading.enumerate():
-            if thread.name == "cusp-sender":
+            if thread.name == "cusp-sender" and thread.ident is not None:
                 clock = time.pthread_getcpuclockid(thread.ident)
                 self.sender_s = time.clock_gettime(clock)
         super().on_train_end(args, state, control, **kwargs)

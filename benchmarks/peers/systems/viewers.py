@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -43,7 +44,8 @@ async def view_all(given: argparse.Namespace) -> None:
     ]
     reading = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     all_open = asyncio.gather(*(event.wait() for event in opened))
-    await asyncio.wait([all_open, *following], return_when=asyncio.FIRST_COMPLETED)
+    opening: list[asyncio.Future[Any]] = [all_open, *following]
+    await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
     print("open", flush=True)
     done, _ = await asyncio.wait([reading, *following], return_when=asyncio.FIRST_COMPLETED)
     for task in following:
