@@ -129,7 +129,7 @@ _OURS = {
     "cusp/protocol/fields.py",
     "cusp/process/machine.py",
     "cusp/verification/sequential.py",
-    "trainer/recipe.py",
+    "trainer/recipe/recipe.py",
 }
 
 

@@ -1,0 +1,40 @@
+"""The recipe: a YAML file that fully describes a training. Every value is written out in it.
+
+No field has a default, so a recipe never means something else after an upgrade; an unknown key is
+refused. A key that came later has one: what recipes stored before it meant. Names under `grpo` are those
+of `trl.GRPOConfig` (TRL 1.16).
+"""
+
+from trainer.recipe.grpo import GrpoSection
+from trainer.recipe.model_kinds import PretrainedModel, TinyModel
+from trainer.recipe.problem_kinds import (
+    HubData,
+    JsonlData,
+    JsonlEvaluation,
+    Sampling,
+    TinyData,
+    TinyEvaluation,
+)
+from trainer.recipe.recipe import Recipe
+from trainer.recipe.reward_kinds import AccuracyReward, CosineReward, FormatReward, Verifier
+from trainer.recipe.sections import LoraSection, RolloutsSection, RunSection
+
+__all__ = [
+    "AccuracyReward",
+    "CosineReward",
+    "FormatReward",
+    "GrpoSection",
+    "HubData",
+    "JsonlData",
+    "JsonlEvaluation",
+    "LoraSection",
+    "PretrainedModel",
+    "Recipe",
+    "RolloutsSection",
+    "RunSection",
+    "Sampling",
+    "TinyData",
+    "TinyEvaluation",
+    "TinyModel",
+    "Verifier",
+]
