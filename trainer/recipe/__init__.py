@@ -16,7 +16,19 @@ from trainer.recipe.problem_kinds import (
     TinyEvaluation,
 )
 from trainer.recipe.recipe import Recipe
-from trainer.recipe.reward_kinds import AccuracyReward, CosineReward, FormatReward, Verifier
+from trainer.recipe.reward_kinds import (
+    AccuracyReward,
+    CosineReward,
+    FormatReward,
+    L1ExactReward,
+    L1MaxReward,
+    LengthReward,
+    ReasoningStepsReward,
+    RepetitionPenaltyReward,
+    TagCountReward,
+    Unit,
+    Verifier,
+)
 from trainer.recipe.sections import LoraSection, RolloutsSection, RunSection
 
 __all__ = [
@@ -27,14 +39,21 @@ __all__ = [
     "HubData",
     "JsonlData",
     "JsonlEvaluation",
+    "L1ExactReward",
+    "L1MaxReward",
+    "LengthReward",
     "LoraSection",
     "PretrainedModel",
+    "ReasoningStepsReward",
     "Recipe",
+    "RepetitionPenaltyReward",
     "RolloutsSection",
     "RunSection",
     "Sampling",
+    "TagCountReward",
     "TinyData",
     "TinyEvaluation",
     "TinyModel",
+    "Unit",
     "Verifier",
 ]
