@@ -1,9 +1,8 @@
-"""A process that compares answers: a line of `[gold, completion]` pairs in, a line of 1, 0 or null out.
+"""A process that compares answers: a line of JSON with `way` and `[gold, completion]` pairs in, outcomes out.
 
-Null means that the gold could not be read, "failed" that the comparison raised, crashed or took too long.
-It is done in forked processes that are killed then; math-verify's own timeouts, which would turn a slow
-answer into a wrong one, are off. They are forked from here and not from a training, which has threads and
-a GPU, and whose main module every started process would import.
+It is done in forked processes that are killed when they take too long; math-verify's own timeouts, which
+would turn a slow answer into a wrong one, are off. They are forked from here, where the parser is warm, and
+not from a training, which has threads and a GPU, and whose main module every started process would import.
 """
 
 import json
@@ -13,16 +12,23 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from typing import IO
 
+from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
 from pebble import ProcessFuture, ProcessPool
 
 from cusp.process import parent
+from trainer.judging import Limits, Outcome, Pair, Way
+
+EASY: tuple[Way, str, str] = ("math_verify", r"$\frac{1}{2}$", r"\boxed{0.5}")
 
 
-def main(processes: int, timeout_s: float) -> None:
+def main(processes: int, limits: Limits) -> None:
     """Answer until the input ends, which it does with the process at its other end."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
@@ -30,15 +36,17 @@ def main(processes: int, timeout_s: float) -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what math-verify prints is no answer
     questions, sys.stdin = sys.stdin, None  # a child would close it, and wait for who reads it
+    judge(*EASY)  # warms the parser, so that no fork has to
     pool = ProcessPool(
         processes,
         initializer=_end_with,
         initargs=(os.getpid(),),
         context=multiprocessing.get_context("fork"),
     )
+    pool.schedule(judge, EASY)  # starts it here: it ends with the thread that started it
     for line in questions:
-        futures = [pool.schedule(judge, pair, timeout=timeout_s) for pair in json.loads(line)]
-        threading.Thread(target=_answer, args=(futures, answers), daemon=True).start()
+        question = json.loads(line), limits
+        threading.Thread(target=_answer, args=(pool, *question, answers), daemon=True).start()
     pool.stop()  # type: ignore[no-untyped-call]
     pool.join()
 
@@ -49,20 +57,83 @@ def _end_with(pool: int) -> None:
     parent.end_with_parent({parent.VARIABLE: str(pool)})
 
 
-def _answer(futures: list[ProcessFuture[int | None]], answers: IO[str]) -> None:
-    found = ["failed" if future.exception() else future.result() for future in futures]
-    print(json.dumps(found), file=answers, flush=True)
+def _answer(pool: ProcessPool, question: dict[str, object], limits: Limits, to: IO[str]) -> None:
+    print(json.dumps(judged(pool, limits, **question)), file=to, flush=True)  # type: ignore[arg-type]
 
 
-def judge(gold_text: str, completion: str) -> int | None:
-    """Gold first in `verify`: it is not symmetric. An exception is a failure: not decided."""
-    gold = parse(gold_text, extraction_mode="first_match", parsing_timeout=None)
-    if not gold:
+def judged(pool: ProcessPool, limits: Limits, way: Way, pairs: Sequence[Pair]) -> list[Outcome]:
+    """Return an outcome for each pair, within the budget.
+
+    Every pair has a quick try before a slow one has its second, so an answer is not left undecided because
+    others hang.
+    """
+    until = time.monotonic() + limits.of_call(len(pairs))
+    found: list[Outcome | None] = _tried(pool, way, pairs, min(limits.quick, limits.timeout), until)
+    late = [place for place, outcome in enumerate(found) if outcome is None]
+    again = _tried(pool, way, [pairs[place] for place in late], limits.timeout, until)
+    for place, outcome in zip(late, again, strict=True):
+        found[place] = outcome
+    return [outcome or "failed" for outcome in found]
+
+
+def _tried(
+    pool: ProcessPool, way: Way, pairs: Sequence[Pair], timeout_s: float, until: float
+) -> list[Outcome | None]:
+    """Return an outcome for each pair, None for one that took longer."""
+    futures = [pool.schedule(judge, (way, *pair), timeout=timeout_s) for pair in pairs]
+    return [_outcome(future, until) for future in futures]
+
+
+def _outcome(future: ProcessFuture[Outcome], until: float) -> Outcome | None:
+    try:
+        error = future.exception(max(0.0, until - time.monotonic()))
+    except (TimeoutError, CancelledError):
+        future.cancel()  # type: ignore[no-untyped-call]
         return None
-    boxed_first = LatexExtractionConfig(boxed_match_priority=0, try_extract_without_anchor=False)
-    answer = parse(completion, [boxed_first], extraction_mode="first_match", parsing_timeout=None)
-    return int(bool(verify(gold, answer, timeout_seconds=None, raise_on_error=True)))
+    if isinstance(error, TimeoutError):
+        return None
+    return "failed" if error is not None else future.result()
+
+
+def judge(way: Way, gold_text: str, completion: str) -> Outcome:
+    """Return the outcome of one comparison in this process; raises what math-verify raises.
+
+    Gold first in `verify`, which is not symmetric; `math_verify_tina_swapped` has it last.
+    """
+    swapped = way == "math_verify_tina_swapped"
+    as_gold = {"extraction_config": [LatexExtractionConfig()]} if swapped else {}
+    gold = parse(gold_text, extraction_mode="first_match", parsing_timeout=None, **as_gold)
+    if not gold:
+        return "no gold"
+    answer = parse(completion, [_BOXED[way]], extraction_mode="first_match", parsing_timeout=None)
+    pair = (answer, gold) if swapped else (gold, answer)
+    right = verify(*pair, timeout_seconds=None, raise_on_error=True)
+    return "right" if right else "wrong"
+
+
+def _boxed_first(**normal: NormalizationConfig) -> LatexExtractionConfig:
+    return LatexExtractionConfig(boxed_match_priority=0, try_extract_without_anchor=False, **normal)
+
+
+def _tinas(boxed: object) -> NormalizationConfig:
+    """Return the normalization of Tina's rewards: `\\frac12` is not repaired, so it is no answer."""
+    return NormalizationConfig(
+        basic_latex=True,
+        units=True,
+        malformed_operators=False,
+        nits=False,
+        boxed=boxed,
+        equations=True,
+    )
+
+
+_BOXED: dict[Way, LatexExtractionConfig] = {
+    "math_verify": _boxed_first(),
+    "math_verify_tina": _boxed_first(normalization_config=_tinas("all")),
+    "math_verify_tina_swapped": _boxed_first(normalization_config=_tinas(True)),
+}
+"""How an answer is found in a completion. `boxed=True` is Tina's; math-verify takes it for no box to open."""
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    main(int(sys.argv[1]), Limits(*map(float, sys.argv[2:])))

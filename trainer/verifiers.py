@@ -10,18 +10,22 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from cusp.process import interpreter
+from trainer.judging import Limits, Outcome, Pair, Way
 from trainer.recipe import Verifier as VerifierName
 
 Score = float | None
-_FAILED = "failed"
+USUAL = Limits()
+_SCORES: dict[Outcome, Score] = {"right": 1.0, "wrong": 0.0}
 
 
 class Verifier(Protocol):
-    """Compares completions with gold answers, one score for each pair."""
+    """Compares completions with gold answers, one outcome or score for each pair."""
+
+    def outcomes(self, completions: Sequence[str], golds: Sequence[str]) -> list[Outcome]: ...
 
     def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]: ...
 
@@ -30,7 +34,21 @@ class Verifier(Protocol):
 
 def make_verifier(name: VerifierName) -> Verifier:
     """Return the verifier a recipe names."""
-    return BoxedInteger() if name == "boxed_integer" else MathVerify()
+    return make_verifiers([name])[name]
+
+
+def make_verifiers(names: Iterable[VerifierName]) -> dict[VerifierName, Verifier]:
+    """Return the verifiers by name; those of math-verify share their processes."""
+    judges = Judges()
+    return {
+        name: BoxedInteger() if name == "boxed_integer" else MathVerify(way=name, judges=judges)
+        for name in dict.fromkeys(names)
+    }
+
+
+def scores_of(outcomes: Iterable[Outcome]) -> list[Score]:
+    """Return 1 for right, 0 for wrong, None for what is not decided."""
+    return [_SCORES.get(outcome) for outcome in outcomes]
 
 
 _BOXED_INTEGER = re.compile(r"\\boxed\{\s*([+-]?\d+)\s*\}")
@@ -44,56 +62,99 @@ class BoxedInteger:
     [1.0, 0.0, None]
     """
 
-    def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
+    def outcomes(self, completions: Sequence[str], golds: Sequence[str]) -> list[Outcome]:
         return [_compare(text, gold) for text, gold in zip(completions, golds, strict=True)]
+
+    def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
+        return scores_of(self.outcomes(completions, golds))
 
     def close(self) -> None:
         """Nothing to end."""
 
 
-def _compare(completion: str, gold: str) -> Score:
+def _compare(completion: str, gold: str) -> Outcome:
     expected = _INTEGER.fullmatch(gold)
     if expected is None:
-        return None
+        return "no gold"
     boxed = _BOXED_INTEGER.findall(completion)
-    return float(bool(boxed) and int(boxed[-1]) == int(expected[1]))
+    return "right" if boxed and int(boxed[-1]) == int(expected[1]) else "wrong"
 
 
 class MathVerify:
-    """math-verify in `processes` processes; a pair that takes over `timeout_s` or crashes one is not
-    decided. Safe from any thread; `failures` counts those pairs.
+    """math-verify in processes of its own (`Judges`). Safe from any thread; `failures` counts the pairs
+    that raised, crashed or took too long.
+
+    `math_verify_tina` reads answers as Tina's accuracy does, `math_verify_tina_swapped` as its other
+    rewards: the gold as LaTeX only, and compared the other way round.
+    """
+
+    def __init__(
+        self,
+        processes: int | None = None,
+        limits: Limits = USUAL,
+        *,
+        way: Way = "math_verify",
+        judges: "Judges | None" = None,
+    ) -> None:
+        self._judges = judges or Judges(processes, limits)
+        self._way = way
+        self.failures = 0
+
+    def outcomes(self, completions: Sequence[str], golds: Sequence[str]) -> list[Outcome]:
+        outcomes = self._judges.ask(self._way, list(zip(golds, completions, strict=True)))
+        self.failures += outcomes.count("failed")
+        return outcomes
+
+    def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
+        return scores_of(self.outcomes(completions, golds))
+
+    def close(self) -> None:
+        """End the processes."""
+        self._judges.close()
+
+
+class Judges:
+    """`processes` processes that compare answers, started at the first call and again when they end.
+
+    A call of n pairs takes `limits.of_call(n)` seconds at most (8 s and .1 s a pair), and the time to start.
+    The outcomes of the last pairs are remembered, as the rewards of a step ask for the same ones.
     """
 
     SLACK_S = 60.0  # for the start, and for what is not expected: a pool that no longer answers
 
-    def __init__(self, processes: int | None = None, timeout_s: float = 10.0) -> None:
+    def __init__(self, processes: int | None = None, limits: Limits = USUAL) -> None:
         self._processes = processes or max(1, min(4, os.cpu_count() or 1))
-        self._timeout_s = timeout_s
+        self._limits = limits
         self._lock = threading.Lock()
         self._judge: subprocess.Popen[str] | None = None
-        self.failures = 0
+        self._known: dict[tuple[Pair, Way], Outcome] = {}
 
-    def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
-        pairs = list(zip(golds, completions, strict=True))
+    def ask(self, way: Way, pairs: Sequence[Pair]) -> list[Outcome]:
+        """Return an outcome for each pair; one that failed one way is not tried another way."""
         with self._lock:
-            answers = self._ask(pairs)
-            self.failures += answers.count(_FAILED)
-        return [None if answer in (None, _FAILED) else float(answer) for answer in answers]
+            asked = set(pairs)
+            self._known = {key: kept for key, kept in self._known.items() if key[0] in asked}
+            hopeless = {pair for (pair, _), outcome in self._known.items() if outcome == "failed"}
+            self._known |= {(pair, way): "failed" for pair in hopeless}
+            new = [pair for pair in dict.fromkeys(pairs) if (pair, way) not in self._known]
+            if new:
+                found = self._ask(way, new)
+                self._known |= {(pair, way): one for pair, one in zip(new, found, strict=True)}
+            return [self._known[pair, way] for pair in pairs]
 
-    def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[Any]:
+    def _ask(self, way: Way, pairs: Sequence[Pair]) -> list[Outcome]:
         judge = self._judge or self._start()
         assert judge.stdin is not None
         assert judge.stdout is not None
         self._judge = None  # until it has answered: half an answer is nobody's
-        at_most_s = self.SLACK_S + self._timeout_s * (1 + len(pairs) / self._processes)
-        watchdog = threading.Timer(at_most_s, judge.kill)
+        watchdog = threading.Timer(self.SLACK_S + self._limits.of_call(len(pairs)), judge.kill)
         watchdog.start()
         try:
-            print(json.dumps(pairs), file=judge.stdin, flush=True)
-            answers: list[Any] = json.loads(judge.stdout.readline())
+            print(json.dumps({"way": way, "pairs": pairs}), file=judge.stdin, flush=True)
+            answers: list[Outcome] = json.loads(judge.stdout.readline())
             self._judge = judge
         except (OSError, ValueError):
-            return [_FAILED] * len(pairs)
+            return ["failed"] * len(pairs)
         finally:
             watchdog.cancel()
             if self._judge is None:
@@ -101,9 +162,9 @@ class MathVerify:
         return answers
 
     def _start(self) -> "subprocess.Popen[str]":
-        limits = str(self._processes), str(self._timeout_s)
+        numbers = self._processes, *self._limits
         return subprocess.Popen(
-            interpreter.module("trainer.math_judge", *limits),
+            interpreter.module("trainer.math_judge", *map(str, numbers)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
