@@ -22,6 +22,8 @@ CANONICAL = (
     "grad_norm",
     "learning_rate",
     "logp_difference",
+    "format_given_terminated",
+    "verifier_failures",
     "step_time_s",
     "tokens",
 )

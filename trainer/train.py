@@ -80,7 +80,7 @@ def train(
     samples = SampleCallback(recipe.run.samples_every_steps)
     set_seed(recipe.seed)  # the adapter's initial weights must not depend on earlier random draws
 
-    rewards = samples.watch(reward_functions(recipe))
+    rewards = samples.watch(reward_functions(recipe, tokenizer))
     trainer = adapted(lambda: grpo_trainer(recipe, root, model, tokenizer, rewards, data), recipe)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -163,13 +164,15 @@ class Judges:
 
     def _start(self) -> "subprocess.Popen[str]":
         numbers = self._processes, *self._limits
-        return subprocess.Popen(
+        judge = subprocess.Popen(
             interpreter.module("trainer.math_judge", *map(str, numbers)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        weakref.finalize(self, _end, judge)  # TRL never says that it needs a reward no more
+        return judge
 
     def close(self) -> None:
         """End the processes."""

@@ -22,6 +22,8 @@ METRIC_WORDS: Mapping[str, str] = {
     "grad_norm": "gradient norm",
     "learning_rate": "learning rate",
     "logp_difference": "log-prob difference",
+    "format_given_terminated": "format, if not cut",
+    "verifier_failures": "verifier failures",
     "step_time_s": "step time (s)",
     "tokens": "tokens",
 }

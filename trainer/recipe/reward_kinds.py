@@ -147,7 +147,7 @@ class RepetitionPenaltyReward(Section):
     name: Literal["repetition_penalty"]
     weight: Amount
     ngram_size: Count
-    max_penalty: Annotated[float, Field(le=0)]
+    max_penalty: Annotated[float, Field(lt=0)]
     unit: Literal["words", "tokens"]
 
 
