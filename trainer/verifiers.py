@@ -138,12 +138,12 @@ class Judges:
             hopeless = {pair for (pair, _), outcome in self._known.items() if outcome == "failed"}
             self._known |= {(pair, way): "failed" for pair in hopeless}
             new = [pair for pair in dict.fromkeys(pairs) if (pair, way) not in self._known]
-            if new:
-                found = self._ask(way, new)
-                self._known |= {(pair, way): one for pair, one in zip(new, found, strict=True)}
-            return [self._known[pair, way] for pair in pairs]
+            found = self._ask(way, new) if new else []
+            self._known |= {(pair, way): one for pair, one in zip(new, found, strict=False)}
+            return [self._known.get((pair, way), "failed") for pair in pairs]
 
     def _ask(self, way: Way, pairs: Sequence[Pair]) -> list[Outcome]:
+        """Return the outcomes, none at all where the processes ended meanwhile."""
         judge = self._judge or self._start()
         assert judge.stdin is not None
         assert judge.stdout is not None
@@ -155,7 +155,7 @@ class Judges:
             answers: list[Outcome] = json.loads(judge.stdout.readline())
             self._judge = judge
         except (OSError, ValueError):
-            return ["failed"] * len(pairs)
+            return []
         finally:
             watchdog.cancel()
             if self._judge is None:

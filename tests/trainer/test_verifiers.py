@@ -1,4 +1,4 @@
-"""A score is right, wrong or undecided; a hanging verifier is killed, never waited for."""
+"""A score is right, wrong or undecided; a hanging verifier is killed within a step's budget."""
 
 import os
 import signal
@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import wait_until
-from trainer.verifiers import BoxedInteger, MathVerify
+from trainer.judging import Limits
+from trainer.verifiers import BoxedInteger, MathVerify, make_verifiers
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_the_last_boxed_integer_counts(completion: str, gold: str, score: float 
 def test_math_answers_are_compared_from_any_thread_and_a_hang_is_killed() -> None:
     texts = ["so \\boxed{\\frac{1}{2}}", "\\boxed{3}", "no box", "\\boxed{5}"]
     golds = ["$0.5$", "$4$", "$4$", ""]
-    with closing(MathVerify(processes=1, timeout_s=1.5)) as verifier:
+    with closing(MathVerify(1, Limits(timeout=1.5))) as verifier:
         scores: list[float | None] = []
         thread = threading.Thread(
             target=lambda: scores.extend(verifier.score(texts, golds)), daemon=True
@@ -47,6 +48,46 @@ def test_math_answers_are_compared_from_any_thread_and_a_hang_is_killed() -> Non
         assert verifier.score(hang, ["$9^{9^{9}}$", "$3$"]) == [None, 1.0]
         assert time.monotonic() - start < 15
         assert verifier.failures == 1
+
+
+def hanging(count: int) -> list[str]:
+    """Return as many different completions that math-verify computes for hours."""
+    endless = ("9^{9^{9^{9}}}", "(10^9)!")
+    return [f"try {n}: \\boxed{{{endless[n % 2]}}}" for n in range(count)]
+
+
+def test_where_all_answers_of_a_step_hang_the_step_waits_for_its_budget_and_no_longer() -> None:
+    limits = Limits(quick=0.3, timeout=2.0, budget=3.0, each=0.05)
+    with closing(MathVerify(2, limits)) as verifier:
+        assert verifier.score(["\\boxed{3}"], ["$3$"]) == [1.0]  # the start is no part of it
+        start = time.monotonic()
+        assert verifier.score(hanging(24), ["$7$"] * 24) == [None] * 24
+        took = time.monotonic() - start
+        assert limits.of_call(24) == pytest.approx(4.2)
+        assert took < limits.of_call(24) + 2
+        assert verifier.score(["\\boxed{3}", "\\boxed{4}"], ["$3$", "$3$"]) == [1.0, 0.0]
+
+
+def test_answers_behind_those_that_hang_are_decided() -> None:
+    good = [f"\\boxed{{{n}}}" for n in range(12)]
+    with closing(MathVerify(1, Limits(quick=0.5, timeout=5.0, budget=9.0))) as verifier:
+        scores = verifier.score([*hanging(12), *good], ["$7$"] * 24)
+        assert scores == [None] * 12 + [float(n == 7) for n in range(12)]
+        assert verifier.failures == 12
+
+
+def test_a_pair_is_compared_once_a_step_and_one_that_hangs_is_not_tried_another_way() -> None:
+    two = make_verifiers(["math_verify", "math_verify_tina_swapped", "boxed_integer"])
+    plain, swapped = two["math_verify"], two["math_verify_tina_swapped"]
+    texts = ["\\boxed{x>2}", *hanging(2)]
+    golds = ["$(2,\\infty)$", "$7$", "$7$"]
+    with closing(plain):
+        first = plain.outcomes(texts, golds)
+        assert first == ["wrong", "failed", "failed"]
+        start = time.monotonic()
+        assert plain.outcomes(texts[::-1], golds[::-1]) == first[::-1]
+        assert swapped.outcomes(texts, golds) == ["right", "failed", "failed"]
+        assert time.monotonic() - start < 4
 
 
 HANG = ("\\boxed{9^{9^{9^{9}}}}", "$9^{9^{9}}$")
@@ -67,7 +108,7 @@ def is_hanging(process: int) -> bool:
 
 def test_a_comparison_that_crashes_costs_its_own_pair_only() -> None:
     before = below(os.getpid())
-    with closing(MathVerify(processes=2, timeout_s=60)) as verifier:
+    with closing(MathVerify(2, Limits(60, 60, 60))) as verifier:
         assert verifier.score(["\\boxed{3}"], ["$3$"]) == [1.0]
         _, *workers = [one for one in below(os.getpid()) if one not in before]
         scores: list[float | None] = []
@@ -84,7 +125,7 @@ def test_a_comparison_that_crashes_costs_its_own_pair_only() -> None:
 def test_where_all_comparisons_crash_nothing_is_decided_and_they_are_started_anew() -> None:
     before = below(os.getpid())
     with closing(MathVerify(processes=1)) as verifier:
-        assert verifier.score(["\\boxed{3}"], ["$3$"]) == [1.0]
+        assert verifier.score(["\\boxed{5}"], ["$5$"]) == [1.0]
         judge, *_ = [one for one in below(os.getpid()) if one not in before]
         os.kill(judge, signal.SIGKILL)
         assert verifier.score(["\\boxed{3}", "\\boxed{4}"], ["$3$", "$3$"]) == [None, None]
@@ -94,8 +135,9 @@ def test_where_all_comparisons_crash_nothing_is_decided_and_they_are_started_ane
 
 ASKS = """
 import sys
+from trainer.judging import Limits
 from trainer.verifiers import MathVerify
-verifier = MathVerify(processes=2, timeout_s=1000)
+verifier = MathVerify(2, Limits(1000, 1000, 1000))
 assert verifier.score([r"\\boxed{3}"], ["$3$"]) == [1.0]
 if len(sys.argv) > 1:
     verifier.score(*[[one] for one in sys.argv[1:]])
