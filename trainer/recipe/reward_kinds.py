@@ -76,11 +76,12 @@ class LengthReward(Section):
     """Kimi k1.5 (arXiv 2501.12599, 2.3.3): .5 for the shortest to -.5 for the longest, at most 0 if wrong.
 
     Shortest and longest are those of the completions of one prompt (`group`, as in the paper) or of all on
-    this process (`batch`, as Tina's code says). `undecided: right` treats an unreadable gold as answered
-    right (Tina's), null gives none.
+    this process (`batch`, as Tina's code says; its sampler and batch size made that one prompt's, so its
+    runs were `group` too). `undecided: right` takes an unreadable gold for answered right (Tina's), null
+    gives none.
 
-    Traps: over a batch an easy prompt's completions are short for a hard one's sake; a wrong answer is
-    punished for length only, so alone it teaches brevity.
+    Traps: over several prompts the hard one's completions pay for an easy one's being short; a wrong answer
+    is punished for its length only, so alone it teaches brevity.
     """
 
     name: Literal["length"]

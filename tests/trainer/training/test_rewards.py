@@ -18,7 +18,7 @@ from trainer.training.rewards.length_rewards import cosine_value
 
 TEXTS, GOLDS = zip(*COMPLETIONS, strict=True)
 
-# Every reward with the options that make it Tina's (her configuration's defaults).
+# Every reward with the options that make it Tina's (the defaults of its configuration).
 SWAPPED = {"verifier": "math_verify_tina_swapped", "unit": "characters", "undecided": "right"}
 L1 = {**SWAPPED, "alpha": 0.0003, "target_length": None, "zero_if_equal": True}
 COSINE = {
@@ -37,8 +37,8 @@ TINAS: dict[str, dict[str, Any]] = {
     "repetition_penalty": {"ngram_size": 3, "max_penalty": -1.0, "unit": "words"},
 }
 
-# What the functions of tina/post_train_hf/rewards.py at 3135405 returned for these texts, with math-verify
-# 0.9.0, the list `target_length` taken item by item (as written, l1 raises). Rounded to 7 digits.
+# What a transcription of tina/post_train_hf/rewards.py at 3135405, which is not in this repository, returned for
+# these texts with math-verify 0.9.0; `target_length` taken item by item (as written, l1 raises). 7 digits.
 RECORDED: dict[str, tuple[float | None, ...]] = {
     "format": (1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
     "tag_count": (1, .5, .5, .5, 0, .5, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
