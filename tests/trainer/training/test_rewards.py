@@ -312,8 +312,8 @@ def variants() -> tuple[tuple[RewardFunction, float, float], ...]:
         for changed in ({}, {key: repairs[key] for key in repairs.keys() & fixed.keys()}):
             recipe = recipe_with({"name": name, **fixed, **changed})
             spec = reward_specs(recipe).get(f"{name}_reward")
-            ends = (spec.low, spec.high) if spec else (-math.inf, 1.0)
-            found.append((*reward_functions(recipe), *ends))
+            (reward,) = reward_functions(recipe)
+            found.append((reward, spec.low if spec else -math.inf, spec.high if spec else 1.0))
     return tuple(found)
 
 
