@@ -117,6 +117,24 @@ def test_what_rewards_log_is_the_mean_of_the_completions_of_both_ranks(tmp_path:
     assert any("format_given_terminated" in entry for entry in logged)
 
 
+def test_a_group_that_two_ranks_share_is_compared_as_one() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
+            *("--standalone", "-m", "tests.e2e.rank_rewards"),
+        ],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert json.loads(lines["0"]) == pytest.approx([0.5, 0.3, 0.1])
+    assert json.loads(lines["1"]) == pytest.approx([-0.1, -0.3, -0.5])
+
+
 def _wait_for_step(
     monitor: MonitorProcess,
     run_id: str,

@@ -155,30 +155,19 @@ RIGHT, WRONG = "\\boxed{7}", "\\boxed{8}"
 
 
 def test_length_over_a_group_compares_the_completions_of_one_prompt_in_tokens() -> None:
+    lengths = (10, 20, 30, 20, 30, 30, 100, 100, 300, 300, 300, 300)  # `tiny` has groups of 6
     given: dict[str, Any] = {
-        "prompts": ["easy"] * 3 + ["hard"] * 3,
-        "completions": [RIGHT, RIGHT, WRONG, RIGHT, WRONG, RIGHT],
-        "completion_ids": [[0] * n for n in (10, 20, 30, 100, 100, 300)],
-        "solution": ["7", "7", "7", "7", "7", "x"],
-    }
+        "completions": [RIGHT, RIGHT, WRONG, WRONG, RIGHT, RIGHT, RIGHT, WRONG, RIGHT, WRONG, RIGHT, RIGHT],
+        "completion_ids": [[0] * n for n in lengths],
+        "solution": ["7"] * 11 + ["x"],
+    }  # fmt: skip
     group = function("length", **INTEGERS, unit="tokens", over="group")
-    assert group(**given) == [0.5, 0.0, -0.5, 0.5, 0.0, None]
+    assert group(**given) == [0.5, 0, -0.5, 0, -0.5, -0.5, 0.5, 0, -0.5, -0.5, -0.5, None]
     batch = function("length", **INTEGERS, unit="tokens", over="batch")
-    shares = [0.5 - (n - 10) / 290 for n in (10, 20, 30, 100, 100)]
-    shares[2], shares[4] = 0.0, 0.0  # a wrong answer is not rewarded for its length
+    shares = [0.5 - (n - 10) / 290 for n in lengths[:11]]
+    for wrong in (2, 3, 7):
+        shares[wrong] = 0.0  # a wrong answer is not rewarded for being short
     assert batch(**given) == [*map(pytest.approx, shares), None]
-
-
-def test_a_group_is_no_larger_than_the_recipe_says_though_the_prompt_comes_again() -> None:
-    group = function("length", **INTEGERS, unit="tokens", over="group")
-    lengths = (1, 1, 1, 1, 1, 5, 9, 9, 9, 9, 9, 9)  # `tiny` has groups of 6
-    found = group(
-        prompts=["again"] * 12,
-        completions=[RIGHT] * 12,
-        completion_ids=[[0] * n for n in lengths],
-        solution=["7"] * 12,
-    )
-    assert found == [0.5] * 5 + [-0.5] + [0.0] * 6
 
 
 def test_l1_measures_tokens_from_the_problems_target_or_the_recipes() -> None:

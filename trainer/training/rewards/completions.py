@@ -1,11 +1,12 @@
 """The completions of one call of a reward function: texts, token ids, lengths, groups, columns of the data."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cusp.errors import CuspError
 from trainer.recipe import Unit
+from trainer.training.distributed import alone
 from trainer.verifiers import Score
 
 LogMetric = Callable[[str, float], None]
@@ -20,7 +21,6 @@ class Completions:
     """What TRL passes to a reward function on this process; one entry for each completion."""
 
     texts: Sequence[str]
-    prompts: Sequence[Any]
     ids: Sequence[Sequence[int]] | None
     columns: Mapping[str, Any]
     log_metric: LogMetric
@@ -30,7 +30,6 @@ class Completions:
         """Return the completions of a call with TRL's arguments."""
         return cls(
             texts=[text_of(each) for each in completions],
-            prompts=given.pop("prompts", None) or [None] * len(completions),
             ids=given.pop("completion_ids", None),
             log_metric=given.pop("log_metric", None) or _log_nowhere,
             columns=given,
@@ -53,14 +52,24 @@ class Completions:
         """Return the length of each completion in characters or tokens."""
         return [len(each) for each in (self.texts if unit == "characters" else self.token_ids())]
 
-    def groups(self, most: int) -> Iterator[slice]:
-        """Yield the place of each prompt's completions: neighbours of one prompt, `most` of them at most."""
-        start = 0
-        for place in range(1, len(self.prompts) + 1):
-            ended = place == len(self.prompts) or self.prompts[place] != self.prompts[start]
-            if ended or place - start == most:
-                yield slice(start, place)
-                start = place
+    def of_prompt(self, lengths: Sequence[int], size: int) -> list[Sequence[int]]:
+        """Return for each completion the lengths of its prompt's `size`, also of those on other processes.
+
+        TRL deals out the completions in order, so that a group can end on one process and go on on the next.
+        """
+        everyones, first = lengths, 0
+        if len(lengths) % size and not alone():
+            everyones, first = _of_all_processes(lengths)
+        starts = [(first + place) // size * size for place in range(len(lengths))]
+        return [everyones[start : start + size] for start in starts]
+
+
+def _of_all_processes(lengths: Sequence[int]) -> tuple[list[int], int]:
+    """Return the lengths on all processes, and the place of this one's first; every process must call it."""
+    from accelerate import PartialState  # type: ignore[import-untyped]
+    from accelerate.utils import gather_object  # type: ignore[import-untyped]
+
+    return gather_object(list(lengths)), PartialState().process_index * len(lengths)
 
 
 def text_of(completion: Any) -> str:

@@ -19,19 +19,19 @@ def cosine_value(length: int, right: bool, options: CosineReward) -> float:
     return long + 0.5 * (short - long) * (1.0 + math.cos(math.pi * progress))
 
 
-def kimi_values(lengths: Sequence[int], right: Sequence[bool]) -> list[float]:
-    """Return .5 for the shortest to -.5 for the longest, at most 0 if wrong; 0 if all are as long.
+def kimi_value(length: int, among: Sequence[int], right: bool) -> float:
+    """Return .5 for the shortest of the lengths `among` to -.5 for the longest, at most 0 if wrong.
 
-    Kimi k1.5, arXiv 2501.12599, section 2.3.3.
+    0 if all are as long. Kimi k1.5, arXiv 2501.12599, section 2.3.3.
 
-    >>> kimi_values([10, 20, 30], [True, True, False]), kimi_values([10, 30], [False, True])
-    ([0.5, 0.0, -0.5], [0.0, -0.5])
+    >>> [kimi_value(length, [10, 20, 30], True) for length in (10, 20, 30)], kimi_value(10, [10, 30], False)
+    ([0.5, 0.0, -0.5], 0.0)
     """
-    shortest, longest = min(lengths), max(lengths)
+    shortest, longest = min(among), max(among)
     if shortest == longest:
-        return [0.0] * len(lengths)
-    places = [0.5 - (length - shortest) / (longest - shortest) for length in lengths]
-    return [place if good else min(0.0, place) for place, good in zip(places, right, strict=True)]
+        return 0.0
+    place = 0.5 - (length - shortest) / (longest - shortest)
+    return place if right else min(0.0, place)
 
 
 def l1_value(length: int, target: int, right: bool, options: L1ExactReward | L1MaxReward) -> float:

@@ -4,12 +4,12 @@ A comparison that failed gives None. A gold that cannot be read gives None too, 
 `undecided` says. Each logs `verifier_failures`: 1 for a completion that was not decided, else 0.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from trainer.judging import Outcome
 from trainer.recipe import CosineReward, L1ExactReward, L1MaxReward, LengthReward
 from trainer.training.rewards.completions import Completions, RewardError, Values
-from trainer.training.rewards.length_rewards import cosine_value, kimi_values, l1_value
+from trainer.training.rewards.length_rewards import cosine_value, kimi_value, l1_value
 from trainer.verifiers import Score, Verifier, scores_of
 
 FAILURES = "verifier_failures"
@@ -43,12 +43,12 @@ def length(verifier: Verifier, options: LengthReward, group: int) -> Values:
     def values(completions: Completions) -> list[Score]:
         right = _right(_verified(verifier, completions), options.undecided)
         lengths = completions.lengths(options.unit)
-        whole = [slice(0, len(lengths))]
-        found: list[Score] = []
-        for part in whole if options.over == "batch" else completions.groups(group):
-            among = kimi_values(lengths[part], [bool(one) for one in right[part]])
-            found += _decided(among, right[part])
-        return found
+        by_group = options.over == "group"
+        among = completions.of_prompt(lengths, group) if by_group else [lengths] * len(lengths)
+        return [
+            None if good is None else kimi_value(own, others, good)
+            for own, others, good in zip(lengths, among, right, strict=True)
+        ]
 
     return values
 
@@ -59,15 +59,19 @@ def l1(verifier: Verifier, options: L1ExactReward | L1MaxReward, group: int) -> 
     def values(completions: Completions) -> list[Score]:
         right = _right(_verified(verifier, completions), options.undecided)
         lengths = completions.lengths(options.unit)
-        targets = _targets(completions, options.target_length)
-        found = [
-            l1_value(length, target, bool(good), options)
-            for length, target, good in zip(lengths, targets, right, strict=True)
+        found: list[Score] = [
+            None if good is None else l1_value(own, target, good, options)
+            for own, target, good in zip(
+                lengths, _targets(completions, options.target_length), right, strict=True
+            )
         ]
-        for part in completions.groups(group) if options.zero_if_equal else ():
-            if len(set(lengths[part])) == 1:
-                found[part] = [0.0] * len(found[part])
-        return _decided(found, right)
+        if not options.zero_if_equal:
+            return found
+        equal = [len(set(others)) == 1 for others in completions.of_prompt(lengths, group)]
+        return [
+            0.0 if all_equal and value is not None else value
+            for all_equal, value in zip(equal, found, strict=True)
+        ]
 
     return values
 
@@ -85,10 +89,6 @@ def _right(outcomes: Iterable[Outcome], undecided: str | None) -> list[bool | No
     if undecided == "right":
         known["no gold"] = True
     return [known.get(outcome) for outcome in outcomes]
-
-
-def _decided(values: Sequence[float], right: Sequence[bool | None]) -> list[Score]:
-    return [None if good is None else value for value, good in zip(values, right, strict=True)]
 
 
 def _targets(completions: Completions, usual: int | None) -> list[int]:
