@@ -17,7 +17,7 @@ class Limits(NamedTuple):
     """
 
     quick: float = 0.5
-    timeout: float = 5.0
+    timeout: float = 3.0
     budget: float = 8.0
     each: float = 0.1
 
