@@ -6,12 +6,17 @@ of `trl.GRPOConfig` (TRL 1.16).
 """
 
 from trainer.recipe.grpo import GrpoSection
-from trainer.recipe.model_kinds import PretrainedModel, TinyModel
+from trainer.recipe.model_kinds import PretrainedModel, SmolModel, TinyModel
 from trainer.recipe.problem_kinds import (
+    GymData,
+    GymEvaluation,
+    GymTask,
     HubData,
     JsonlData,
     JsonlEvaluation,
     Sampling,
+    TableData,
+    TargetLength,
     TinyData,
     TinyEvaluation,
 )
@@ -36,6 +41,9 @@ __all__ = [
     "CosineReward",
     "FormatReward",
     "GrpoSection",
+    "GymData",
+    "GymEvaluation",
+    "GymTask",
     "HubData",
     "JsonlData",
     "JsonlEvaluation",
@@ -50,7 +58,10 @@ __all__ = [
     "RolloutsSection",
     "RunSection",
     "Sampling",
+    "SmolModel",
+    "TableData",
     "TagCountReward",
+    "TargetLength",
     "TinyData",
     "TinyEvaluation",
     "TinyModel",

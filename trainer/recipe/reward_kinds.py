@@ -10,7 +10,13 @@ from pydantic import Field
 
 from trainer.recipe.sections import Amount, Count, Section
 
-Verifier = Literal["boxed_integer", "math_verify", "math_verify_tina", "math_verify_tina_swapped"]
+Verifier = Literal[
+    "boxed_integer",
+    "math_verify",
+    "math_verify_tina",
+    "math_verify_tina_swapped",
+    "reasoning_gym",
+]
 Unit = Literal["characters", "tokens"]
 
 
