@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-Way = Literal["math_verify", "math_verify_tina", "math_verify_tina_swapped"]
+Way = Literal["math_verify", "math_verify_tina", "math_verify_tina_swapped", "reasoning_gym"]
 Outcome = Literal["right", "wrong", "no gold", "failed"]
 """`no gold`: the gold could not be read. `failed`: the comparison raised, crashed or took too long."""
 

@@ -23,6 +23,7 @@ from math_verify import LatexExtractionConfig, parse, verify
 from pebble import ProcessFuture, ProcessPool
 
 from cusp.process import parent
+from trainer.gym import task_judge
 from trainer.judging import Limits, Outcome, Pair, Way
 
 EASY: tuple[Way, str, str] = ("math_verify", r"$\frac{1}{2}$", r"\boxed{0.5}")
@@ -46,6 +47,8 @@ def main(processes: int, limits: Limits) -> None:
     pool.schedule(judge, EASY)  # starts it here: it ends with the thread that started it
     for line in questions:
         question = json.loads(line), limits
+        if question[0]["way"] == "reasoning_gym":
+            task_judge.warm()  # here, so that a process forked after a slow answer need not
         threading.Thread(target=_answer, args=(pool, *question, answers), daemon=True).start()
     pool.stop()  # type: ignore[no-untyped-call]
     pool.join()
@@ -100,6 +103,8 @@ def judge(way: Way, gold_text: str, completion: str) -> Outcome:
 
     Gold first in `verify`, which is not symmetric; `math_verify_tina_swapped` has it last.
     """
+    if way == "reasoning_gym":
+        return task_judge.outcome(gold_text, completion)
     swapped = way == "math_verify_tina_swapped"
     as_gold = {"extraction_config": [LatexExtractionConfig()]} if swapped else {}
     gold = parse(gold_text, extraction_mode="first_match", parsing_timeout=None, **as_gold)

@@ -61,6 +61,7 @@ def train(
     from trainer.training.data import training_set
     from trainer.training.data_order import go_on
     from trainer.training.model import load_base
+    from trainer.training.prompt_log import PromptLog
     from trainer.training.rewards import reward_functions
     from trainer.training.sigterm import EndWhenAsked
 
@@ -80,9 +81,11 @@ def train(
     samples = SampleCallback(recipe.run.samples_every_steps)
     set_seed(recipe.seed)  # the adapter's initial weights must not depend on earlier random draws
 
-    rewards = samples.watch(reward_functions(recipe, tokenizer))
+    prompts = PromptLog(root)
+    rewards = samples.watch(prompts.watch(reward_functions(recipe, tokenizer)))
     trainer = adapted(lambda: grpo_trainer(recipe, root, model, tokenizer, rewards, data), recipe)
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(prompts)
     trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
     if recipe.last_step < recipe.grpo.max_steps:
         trainer.add_callback(StopAtStep(recipe.last_step))

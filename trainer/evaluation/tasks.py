@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 from trainer.chat import messages
-from trainer.recipe import JsonlEvaluation, Recipe, Sampling, TinyEvaluation, Verifier
+from trainer.gym.procedural import gym_problems
+from trainer.recipe import (
+    GymEvaluation,
+    JsonlEvaluation,
+    Recipe,
+    Sampling,
+    TinyEvaluation,
+    Verifier,
+)
 from trainer.tiny.problems import draw
 from trainer.training.data import DataError, read_jsonl
 
@@ -60,6 +68,8 @@ def tasks_of(recipe: Recipe, samples_per_problem: int | None = None) -> tuple[Ta
         sampling = sampling.model_copy(update={"samples_per_problem": samples_per_problem})
     if isinstance(options, TinyEvaluation):
         return _tiny(options, "selection", sampling), _tiny(options, "report", sampling)
+    if isinstance(options, GymEvaluation):
+        return _gym(options, "selection", sampling), _gym(options, "report", sampling)
     selection, report = (_jsonl(options, split, sampling) for split in SPLITS)
     if shared := {each.id for each in selection.problems} & {each.id for each in report.problems}:
         raise DataError(
@@ -76,6 +86,16 @@ def _tiny(options: TinyEvaluation, split: Split, sampling: Sampling) -> TaskSpec
         for each in draw(options.seed, count, options.digits, split)
     )
     return TaskSpec("tiny-arithmetic", split, problems, "boxed_integer", sampling)
+
+
+def _gym(options: GymEvaluation, split: Split, sampling: Sampling) -> TaskSpec:
+    count = options.selection_problems if split == "selection" else options.report_problems
+    problems = tuple(
+        Problem(each.id, tuple(messages(each.question, options.system_prompt)), each.gold)
+        for each in gym_problems(options.tasks, count, options.seed, split)
+    )
+    names = "+".join(task.name for task in options.tasks)
+    return TaskSpec(f"reasoning-gym {names}", split, problems, "reasoning_gym", sampling)
 
 
 def _jsonl(options: JsonlEvaluation, split: Split, sampling: Sampling) -> TaskSpec:

@@ -6,7 +6,7 @@ of `trl.GRPOConfig` (TRL 1.16).
 """
 
 from trainer.recipe.grpo import GrpoSection
-from trainer.recipe.model_kinds import PretrainedModel, SmolModel, TinyModel
+from trainer.recipe.model_kinds import PretrainedModel, SmolModel, TinyModel, WarmStart
 from trainer.recipe.problem_kinds import (
     GymData,
     GymEvaluation,
@@ -67,4 +67,5 @@ __all__ = [
     "TinyModel",
     "Unit",
     "Verifier",
+    "WarmStart",
 ]

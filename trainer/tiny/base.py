@@ -5,10 +5,6 @@ A folder appears in the cache only when it is complete; its name is a hash of wh
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-import time
 from pathlib import Path
 
 import torch
@@ -16,12 +12,10 @@ import transformers
 from safetensors.torch import save_file
 from transformers import Qwen2ForCausalLM
 
-from cusp.process import file_lock
+from trainer.cached_folder import WEIGHTS, cached_folder
 from trainer.recipe import TinyModel
 from trainer.tiny import shipped, tokenizer
 from trainer.tiny.base_training import Progress, make_base
-
-WEIGHTS = "model.safetensors"
 
 
 def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> Path:
@@ -30,22 +24,12 @@ def base_model(options: TinyModel, cache: Path, progress: Progress = print) -> P
     The shipped weights are taken where they are those of `options`, unless these ask for a rebuild. Of
     several processes one makes the folder, and the others wait.
     """
-    folder = cache / f"tiny-base-{cache_key(options)}"
-    cache.mkdir(parents=True, exist_ok=True)
-    lock = None
-    while not _is_there(folder) and (lock := file_lock.take(folder.with_suffix(".lock"))) is None:
-        time.sleep(0.2)
-    try:
-        if not _is_there(folder):
-            model = _made(options, progress)
-            work = Path(tempfile.mkdtemp(prefix="tiny-base-", dir=cache))
-            _save(model, work)
-            tokenizer.make_tokenizer().save_pretrained(work)
-            _publish(work, folder)
-    finally:
-        if lock is not None:
-            lock.close()
-    return folder
+
+    def make(work: Path) -> None:
+        _save(_made(options, progress), work)
+        tokenizer.make_tokenizer().save_pretrained(work)
+
+    return cached_folder(cache / f"tiny-base-{cache_key(options)}", make)
 
 
 def cache_key(options: TinyModel) -> str:
@@ -77,20 +61,3 @@ def _save(model: Qwen2ForCausalLM, folder: Path) -> None:
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
     save_file(shipped.weights_of(model), str(folder / WEIGHTS), metadata={"format": "pt"})
-
-
-def _is_there(folder: Path) -> bool:
-    return (folder / WEIGHTS).is_file()
-
-
-def _publish(work: Path, folder: Path) -> None:
-    """Rename the finished folder to its final name; another process may have been first."""
-    for file in work.iterdir():
-        file.chmod(0o644)
-    work.chmod(0o755)
-    try:
-        os.rename(work, folder)
-    except OSError:
-        if not _is_there(folder):
-            raise
-        shutil.rmtree(work)

@@ -1,4 +1,4 @@
-"""Training problems in TRL's format: a `prompt` of messages and a `solution`."""
+"""Training problems in TRL's format: `prompt` (messages), `solution`, `id` and, if asked, `target_length`."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,11 @@ from datasets import Dataset
 
 from cusp.errors import CuspError
 from trainer.chat import messages
-from trainer.recipe import HubData, JsonlData, Recipe, TinyData
+from trainer.gym.procedural import gym_problems
+from trainer.recipe import GymData, HubData, JsonlData, Recipe, TableData, TinyData
 from trainer.tiny.problems import tiny_problems, tiny_row
+from trainer.training.columns import text_of_answer, value_at
+from trainer.training.prompts import asking_for, fitted, problem_id, target_length
 
 
 class DataError(CuspError, ValueError):
@@ -18,12 +21,20 @@ class DataError(CuspError, ValueError):
 
 
 def training_set(recipe: Recipe, tokenizer: Any) -> Dataset:
-    """Return the training problems of a recipe, without prompts over the token limit."""
+    """Return the training problems of a recipe; prompts over the token limit are left out or cut.
+
+    Raises DataError for data that cannot be read, GymError for problems that cannot be generated.
+    """
     data = recipe.data
     if isinstance(data, TinyData):
-        return Dataset.from_list([tiny_row(problem) for problem in tiny_problems(data)])
-    rows = read_jsonl(Path(data.path)) if isinstance(data, JsonlData) else read_hub(data)
-    kept = [row for row in _rows(rows, data) if _fits(row, data.max_prompt_tokens, tokenizer)]
+        return Dataset.from_list(
+            [{**tiny_row(problem), "id": problem.id} for problem in tiny_problems(data)]
+        )
+    kept = []
+    for row in _gym_rows(data) if isinstance(data, GymData) else _table_rows(data):
+        prompt = fitted(row["prompt"], data.max_prompt_tokens, data.long_prompts, tokenizer)
+        if prompt is not None:
+            kept.append({**row, "prompt": prompt})
     if not kept:
         raise DataError(
             f"no problem of {_source(data)} has a prompt of at most {data.max_prompt_tokens} tokens;"
@@ -66,27 +77,39 @@ def read_hub(data: HubData) -> Iterator[Mapping[str, Any]]:
         ) from error
 
 
-def _rows(rows: Iterator[Mapping[str, Any]], data: JsonlData | HubData) -> Iterator[dict[str, Any]]:
+def _gym_rows(data: GymData) -> Iterator[dict[str, Any]]:
+    for problem in gym_problems(data.tasks, data.problems, data.seed, "train"):
+        prompt = messages(problem.question, data.system_prompt)
+        yield {"prompt": prompt, "solution": problem.gold, "id": problem.id}
+
+
+def _table_rows(data: JsonlData | HubData) -> Iterator[dict[str, Any]]:
+    rows = read_jsonl(Path(data.path)) if isinstance(data, JsonlData) else read_hub(data)
     for number, row in enumerate(rows, start=1):
-        for column in (data.problem_column, data.solution_column):
-            if column not in row:
-                raise DataError(
-                    f"problem {number} of {_source(data)} has no column {column!r};"
-                    f" it has {', '.join(sorted(row))}"
-                )
-        solution = str(row[data.solution_column])
-        yield {
-            "prompt": messages(str(row[data.problem_column]), data.system_prompt),
-            "solution": f"${solution}$" if data.solution_in_dollars else solution,
-        }
+        try:
+            yield table_row(row, data)
+        except LookupError as error:
+            raise DataError(f"problem {number} of {_source(data)} has {error.args[0]}") from None
 
 
-def _fits(row: Mapping[str, Any], limit: int | None, tokenizer: Any) -> bool:
-    if limit is None:
-        return True
-    text = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
-    return len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= limit
+def table_row(row: Mapping[str, Any], data: TableData) -> dict[str, Any]:
+    """Return a row in TRL's format; LookupError if a column is missing."""
+    problem = str(value_at(row, data.problem_column))
+    solution = text_of_answer(value_at(row, data.solution_column))
+    if data.solution_in_dollars:
+        solution = f"${solution}$"
+    name = problem_id(problem, solution)
+    if data.id_column is not None:
+        name = str(value_at(row, data.id_column))
+    if data.target_length is None:
+        prompt = messages(problem, data.system_prompt)
+        return {"prompt": prompt, "solution": solution, "id": name}
+    length = target_length(data.target_length, name)
+    prompt = messages(problem, asking_for(length, data.system_prompt))
+    return {"prompt": prompt, "solution": solution, "id": name, "target_length": length}
 
 
-def _source(data: JsonlData | HubData) -> str:
+def _source(data: JsonlData | HubData | GymData) -> str:
+    if isinstance(data, GymData):
+        return "reasoning-gym"
     return data.path if isinstance(data, JsonlData) else data.id

@@ -44,7 +44,12 @@ def exit_process(status: int) -> int:
 
 def is_first() -> bool:
     """Return whether this is rank 0, which prints and records."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return rank() == 0
+
+
+def rank() -> int:
+    """Return the number of this process among those of this training."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def alone() -> bool:

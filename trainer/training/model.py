@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from cusp.errors import CuspError
-from trainer.recipe import PretrainedModel, Recipe, TinyModel
+from trainer.recipe import PretrainedModel, Recipe, SmolModel, TinyModel
 from trainer.training.hardware import usable_attention
 
 
@@ -26,6 +26,13 @@ def load_base(
         folder = base_model(recipe.model, cache, progress)
         # AutoTokenizer would replace the splitting rules of tokenizer.json by Qwen2's.
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        return _load(str(folder), None, torch.float32, "sdpa"), tokenizer
+    if isinstance(recipe.model, SmolModel):
+        from trainer.smol.small_base import small_base
+
+        folder = small_base(recipe.model, cache, progress)
+        tokenizer = _tokenizer(str(folder), None)
+        tokenizer.padding_side = "left"  # not among what is saved of a tokenizer
         return _load(str(folder), None, torch.float32, "sdpa"), tokenizer
     return load_pretrained(recipe.model)
 

@@ -1,0 +1,76 @@
+"""Judges an answer by the scoring of its reasoning-gym task.
+
+Some tasks evaluate the answer as an expression (`countdown`), so this runs where `trainer.math_judge` does:
+in processes that are killed when they take too long.
+"""
+
+import json
+import re
+from typing import Any
+
+from trainer.gym.procedural import GymError, factory, generator
+from trainer.judging import Outcome
+
+_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_UNREADABLE = (ValueError, TypeError, SyntaxError, ArithmeticError, AttributeError, LookupError)
+_RIGHT = 1.0 - 1e-9  # tasks pay less for a part of the answer: that is not right
+
+
+def warm() -> None:
+    """Import reasoning-gym, which takes a second or two."""
+    factory()
+
+
+def outcome(gold: str, completion: str) -> Outcome:
+    """Return "right" if the task gives the completion's answer its full score, else "wrong".
+
+    "no gold" if the gold is none of ours or this version of reasoning-gym generates another problem. An answer
+    that the scoring cannot read (`prime_factorization` raises at a word) is wrong.
+
+    >>> outcome("42", "42")
+    'no gold'
+    """
+    try:
+        origin = json.loads(gold)
+        config = json.dumps(origin["config"], sort_keys=True)
+        entries = generator(origin["task"], config, origin["seed"])
+        entry: dict[str, Any] = entries[origin["place"]]
+    except (ValueError, TypeError, KeyError, GymError):
+        return "no gold"
+    if str(entry["answer"]) != origin["answer"]:
+        return "no gold"
+    answer = final_answer(completion)
+    if answer is None:
+        return "wrong"
+    try:
+        score = float(entries.score_answer(answer, entry))
+    except _UNREADABLE:
+        return "wrong"
+    return "right" if score >= _RIGHT else "wrong"
+
+
+def final_answer(completion: str) -> str | None:
+    r"""Return the last `<answer>`, else the last `\boxed{}`, after the thought; None if there is none.
+
+    >>> final_answer("1</answer>\n</think>\n<answer> \\boxed{4{2}} </answer>"), final_answer("42")
+    ('4{2}', None)
+    """
+    text = completion.rpartition("</think>")[2]
+    tagged = _ANSWER.findall(text)
+    found = tagged[-1] if tagged else None
+    boxed = _last_boxed(text if found is None else found)
+    if boxed is not None:
+        found = _TEXT.sub(r"\1", boxed)
+    return None if found is None else found.strip().strip("$").strip()
+
+
+def _last_boxed(text: str) -> str | None:
+    r"""Return the content of the last `\boxed{}` whose braces are balanced."""
+    for start in reversed([match.end() for match in re.finditer(r"\\boxed\{", text)]):
+        depth = 1
+        for place in range(start, len(text)):
+            depth += {"{": 1, "}": -1}.get(text[place], 0)
+            if depth == 0:
+                return text[start:place]
+    return None
