@@ -1,24 +1,17 @@
-"""Read a recipe strictly: one YAML file and dotted overrides in, one typed `Recipe` out."""
+"""Read a recipe strictly: YAML files and dotted overrides in, one typed `Recipe` out."""
 
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from cusp.errors import CuspError
 from trainer.recipe import Recipe
+from trainer.recipe_files import RecipeError, parsed, read_recipe, recipe_names, yaml
 
-SHIPPED = Path(__file__).parent / "recipes"
-
-
-class RecipeError(CuspError, ValueError):
-    """A recipe that cannot be used; the message is one sentence with the way out."""
+__all__ = ["RecipeError", "load_recipe", "parse", "recipe_names", "write_recipe"]
 
 
 def load_recipe(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -26,44 +19,35 @@ def load_recipe(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Reci
 
     A key is dotted (`grpo.learning_rate=1e-4`), a list item goes by its `name` or its number
     (`rewards.format.weight=2`), a value is YAML, and `@NAME` stands for the same section of
-    another recipe (`model=@tiny`). Raises RecipeError for anything that is not exactly right.
+    another recipe (`model=@tiny`). `NAME/PRESET` is another preset of a recipe than its first.
+    Raises RecipeError for anything that is not exactly right.
     """
-    file = find_recipe(path_or_name)
-    raw = _read(file)
+    raw = read_recipe(path_or_name)
+    values = {**_newer_sections(), **raw.values}
     for override in overrides:
-        _apply(raw, override, file)
-    return parse(raw, file, overrides)
+        _apply(values, override, raw.file)
+    return parse(values, raw.file, overrides, raw.origin)
 
 
-def find_recipe(path_or_name: str | Path) -> Path:
-    """Return the file of a recipe given by path or by the name of a shipped one."""
-    path, shipped = Path(path_or_name), SHIPPED / f"{path_or_name}.yaml"
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return path
-    if path.name == str(path_or_name) and shipped.is_file():
-        return shipped
-    names = ", ".join(recipe_names())
-    raise RecipeError(
-        f"there is no recipe {str(path_or_name)!r}: give a YAML file or one of {names}"
-    )
+def parse(
+    raw: object,
+    file: Path,
+    overrides: Sequence[str] = (),
+    origin: Callable[[str], Path] | None = None,
+) -> Recipe:
+    """Return `raw` as a recipe; in errors the override that a key came with is named, or its file.
 
-
-def recipe_names() -> list[str]:
-    """Return the names of the shipped recipes."""
-    return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
-
-
-def parse(raw: object, file: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Return `raw` as a recipe; `file`, or the override that it came with, is named in errors."""
+    `origin` says which file a dotted key came from, where it may be another than `file`.
+    """
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:
-        raise RecipeError(_sentence(error, file, overrides)) from None
+        raise RecipeError(_sentence(error, file, overrides, origin or (lambda _: file))) from None
 
 
 def write_recipe(recipe: Recipe, file: Path) -> None:
     """Write the resolved recipe so that `load_recipe` reads the same back."""
-    writer = _yaml()
+    writer = yaml()
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed as None
     writer.width = sys.maxsize  # where ruamel.yaml 0.19 folds a quoted line it may add a blank
@@ -71,37 +55,13 @@ def write_recipe(recipe: Recipe, file: Path) -> None:
         writer.dump(recipe.model_dump(mode="json"), out)
 
 
-def _yaml() -> YAML:
-    """Return a reader and writer of YAML 1.2 that constructs plain values only."""
-    return YAML(typ="safe", pure=True)
-
-
-def _parsed(text: str, place: str) -> Any:
-    """Return the value that YAML text stands for; RecipeError names its `place`."""
-    try:
-        return _yaml().load(text)
-    except DuplicateKeyError as error:
-        key = str(error.problem).split('"')[1]
-        where = f"the second time in line {error.problem_mark.line + 1}"
-        raise RecipeError(f"{place}: the key {key!r} comes twice, {where}") from None
-    except MarkedYAMLError as error:
-        found = " ".join(part for part in (error.context, error.problem) if part)
-        line = error.problem_mark.line + 1
-        raise RecipeError(f"{place} is no valid YAML: {found}, in line {line}") from None
-    except (YAMLError, ValueError, KeyError) as error:
-        raise RecipeError(f"{place} is no valid YAML: {error}") from None
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        raw = _parsed(file.read_text(encoding="utf-8"), str(file))
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{file} is no text (byte {error.start} is not UTF-8)") from None
-    except OSError as error:
-        raise RecipeError(f"{file} cannot be read ({error.strerror})") from None
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{file} holds no recipe: it must be a mapping of sections")
-    return raw
+def _newer_sections() -> dict[str, Any]:
+    """Return the sections that recipes were stored without, with what they meant, so that overrides find them."""
+    return {
+        name: field.get_default().model_dump(mode="json")
+        for name, field in Recipe.model_fields.items()
+        if not field.is_required()
+    }
 
 
 def _apply(raw: dict[str, Any], override: str, file: Path) -> None:
@@ -113,6 +73,10 @@ def _apply(raw: dict[str, Any], override: str, file: Path) -> None:
     target: Any = raw
     for depth, part in enumerate(path):
         index = _index(target, part)
+        if index is None and depth == len(path) - 1 > 0 and isinstance(target, dict):
+            index = (
+                part  # a key that the file leaves to its default; an unknown one is refused later
+            )
         if index is None:
             raise RecipeError(_unknown(".".join(path[: depth + 1]), _keys(target), file))
         if depth == len(path) - 1:
@@ -122,14 +86,14 @@ def _apply(raw: dict[str, Any], override: str, file: Path) -> None:
 
 def _value(path: list[str], text: str) -> Any:
     if text.startswith("@"):
-        source: Any = _read(find_recipe(text[1:]))
+        source: Any = {**_newer_sections(), **read_recipe(text[1:]).values}
         for part in path:
             index = _index(source, part)
             if index is None:
                 raise RecipeError(f"{text[1:]!r} has no section {'.'.join(path)!r}")
             source = source[index]
         return source
-    return _parsed(text, f"the value {text!r} of {'.'.join(path)}")
+    return parsed(text, f"the value {text!r} of {'.'.join(path)}")
 
 
 def _index(target: object, part: str) -> str | int | None:
@@ -159,12 +123,17 @@ def _unknown(key: str, known: Sequence[str], file: Path) -> str:
     return f"unknown key {key!r} in {file}{hint}"
 
 
-def _sentence(error: ValidationError, file: Path, overrides: Sequence[str]) -> str:
+def _sentence(
+    error: ValidationError,
+    file: Path,
+    overrides: Sequence[str],
+    origin: Callable[[str], Path],
+) -> str:
     """Return the first problem as a sentence with the key, the value and the way out."""
     problem = error.errors(include_url=False)[0]
     known, key = _resolve(problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return _unknown(key, known, file)
+        return _unknown(key, known, origin(key))
     if problem["type"] == "missing":
         return f"the key {key!r} is missing in {file}; a recipe states every value"
     if not problem["loc"]:
@@ -172,7 +141,7 @@ def _sentence(error: ValidationError, file: Path, overrides: Sequence[str]) -> s
     wrong_kind = problem["type"] == "union_tag_invalid"
     key, value = (f"{key}.kind", problem["ctx"]["tag"]) if wrong_kind else (key, problem["input"])
     given = [one for one in overrides if f"{key}.".startswith(f"{one.partition('=')[0].strip()}.")]
-    place = f"the override {given[-1]!r}" if given else str(file)
+    place = f"the override {given[-1]!r}" if given else str(origin(key))
     shown = "" if isinstance(value, dict) else f" = {value!r:.80}"
     return f"{key}{shown} in {place} is not allowed: {_demand(problem)}"
 

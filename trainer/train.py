@@ -267,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
-    """Return the number of processes: the requested one, else a resumed run's, else one a GPU.
+    """Return the number of processes: the requested one, else the recipe's or resumed run's, else one a GPU.
 
     Raises, before any process is started, the error that each of them would end with.
     """
@@ -276,7 +276,8 @@ def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
     run_id = given.run_id or place.run_id
     root = place.directory / "runs" / (run_id if run_id and is_id(run_id) else "new")
     recipe = _chosen(given, root)
-    chosen = processes or (recipe.run.processes if given.resume else None) or max(1, gpus)
+    own = recipe.run.processes if given.resume or recipe.run.prompts_per_step else None
+    chosen = processes or (own if isinstance(own, int) else max(1, gpus))
     if 0 < gpus < chosen:
         raise launch.TooFewGpus(
             f"{chosen} processes need as many GPUs and this box shows {gpus};"

@@ -274,7 +274,7 @@ ACTS_AND_FILES = [
     Mutant("an adapter is safetensors", "trainer/evaluation/adapters.py", "if not (path / ADAPTER).is_file():", "if False:", (f"{EVALUATION}::test_an_adapter_is_loaded_into_a_copy_and_a_pickle_is_never_opened",)),
     Mutant("an adapter is loaded from safetensors only", "trainer/evaluation/adapters.py", ", use_safetensors=True", "", (f"{NOT_DONE}[trainer]",)),
     Mutant("a model's own code is not run", "trainer/training/model.py", "trust_remote_code=False,\n", "trust_remote_code=True,\n", (f"{NOT_DONE}[trainer]",)),
-    Mutant("a recipe is plain YAML", "trainer/recipe_loader.py", 'return YAML(typ="safe", pure=True)', 'return (__import__("warnings").simplefilter("ignore"), YAML(typ="unsafe", pure=True))[1]', ("tests/trainer/test_recipe_loader.py",)),
+    Mutant("a recipe is plain YAML", "trainer/recipe_files.py", 'return YAML(typ="safe", pure=True)', 'return (__import__("warnings").simplefilter("ignore"), YAML(typ="unsafe", pure=True))[1]', ("tests/trainer/test_recipe_loader.py",)),
 ]  # fmt: skip
 
 WEBHOOKS = [

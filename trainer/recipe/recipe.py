@@ -35,13 +35,51 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _groups_fill_the_batch(self) -> "Recipe":
-        batch = self.grpo.per_device_train_batch_size * self.grpo.gradient_accumulation_steps
-        if batch % self.grpo.num_generations:
+        run, grpo = self.run, self.grpo
+        if run.prompts_per_step is not None:
+            return self._accumulation_fits(run.prompts_per_step * grpo.num_generations)
+        if run.processes == "auto":
+            raise ValueError(
+                "run.processes = 'auto' needs run.prompts_per_step: the batch under grpo is written for"
+                " some number of processes"
+            )
+        if grpo.gradient_accumulation_steps is None:
+            raise ValueError(
+                "grpo.gradient_accumulation_steps = null is derived from run.prompts_per_step; give one of"
+                " the two"
+            )
+        batch = grpo.per_device_train_batch_size * grpo.gradient_accumulation_steps
+        if batch % grpo.num_generations:
             raise ValueError(
                 f"{batch} completions per device and step cannot be cut into groups of"
-                f" {self.grpo.num_generations}; change grpo.per_device_train_batch_size"
+                f" {grpo.num_generations}; change grpo.per_device_train_batch_size"
             )
         return self
+
+    def _accumulation_fits(self, completions: int) -> "Recipe":
+        """Refuse what contradicts a batch of so many completions; a resolved recipe states its share."""
+        run, grpo = self.run, self.grpo
+        if grpo.steps_per_generation is not None:
+            raise ValueError(
+                f"grpo.steps_per_generation = {grpo.steps_per_generation} counts batches of a device, whose"
+                " number run.prompts_per_step derives; give one of the two"
+            )
+        if (steps := grpo.gradient_accumulation_steps) is None:
+            return self
+        if isinstance(run.processes, int):
+            there = run.processes * grpo.per_device_train_batch_size * steps
+            if there == completions:
+                return self
+            stated = (
+                f"{run.processes} processes x {grpo.per_device_train_batch_size} x {steps} accumulation steps"
+                f" make {there} completions a step, {run.prompts_per_step} prompts x {grpo.num_generations}"
+                f" make {completions}"
+            )
+        else:
+            stated = (
+                f"grpo.gradient_accumulation_steps = {steps} is derived from run.prompts_per_step"
+            )
+        raise ValueError(f"{stated}; give grpo.gradient_accumulation_steps=null")
 
     @property
     def last_step(self) -> int:
@@ -50,5 +88,9 @@ class Recipe(Section):
 
     def completions_per_step(self, processes: int) -> int:
         """Return how many completions one logged point averages over."""
-        grpo = self.grpo
-        return processes * grpo.per_device_train_batch_size * grpo.gradient_accumulation_steps
+        run, grpo = self.run, self.grpo
+        if run.prompts_per_step is not None:
+            return run.prompts_per_step * grpo.num_generations
+        return (
+            processes * grpo.per_device_train_batch_size * (grpo.gradient_accumulation_steps or 1)
+        )
