@@ -3,6 +3,7 @@
 import difflib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,17 @@ def parse(
 
 def write_recipe(recipe: Recipe, file: Path) -> None:
     """Write the resolved recipe so that `load_recipe` reads the same back."""
-    writer = yaml()
+    file.write_text(recipe_text(recipe), encoding="utf-8")
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return the resolved recipe as YAML with every value written out."""
+    writer, out = yaml(), StringIO()
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed as None
     writer.width = sys.maxsize  # where ruamel.yaml 0.19 folds a quoted line it may add a blank
-    with file.open("w", encoding="utf-8") as out:
-        writer.dump(recipe.model_dump(mode="json"), out)
+    writer.dump(recipe.model_dump(mode="json"), out)
+    return out.getvalue()
 
 
 def _newer_sections() -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 from cusp.cli import (
     checkpoints,
     jobs,
+    recipes,
     runs,
     serve,
     show,
@@ -42,6 +43,7 @@ for command in (
     demo.demo,
     serve.serve,
     train.train,
+    recipes.recipes,
     train.worker,
     sync.sync,
     replay_logs.replay,

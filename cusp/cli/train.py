@@ -19,6 +19,9 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Recipe values to change.")
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Another preset of the recipe than its first.")
+    ] = None,
     run_id: Annotated[str | None, typer.Option(help="Record under this run id.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the latest checkpoint.")] = False,
     start_from: Annotated[
@@ -45,6 +48,8 @@ def train(
     from trainer.train import check
     from trainer.train import main as train_main
 
+    if recipe and preset:
+        recipe = f"{recipe}/{preset}"
     changes = [*(overrides or []), *([REBUILD_BASE] if rebuild_base else [])]
     arguments = [recipe, *changes] if recipe else changes
     arguments += ["--run-id", run_id] if run_id else []

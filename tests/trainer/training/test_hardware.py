@@ -24,6 +24,7 @@ def test_the_papers_batch_is_48_on_any_number_of_processes(
     grpo = recipe.grpo
     assert (grpo.per_device_train_batch_size, grpo.gradient_accumulation_steps) == sizes
     assert recipe.completions_per_step(processes) == 48
+    assert (recipe.run.processes, recipe.run.prompts_per_step) == (processes, 8)
     assert divided(recipe, processes) == recipe
     assert divided(recipe, 2).completions_per_step(2) == 48
 
@@ -33,6 +34,48 @@ def test_a_batch_that_cannot_be_shared_is_refused_with_the_numbers() -> None:
         RecipeError, match=r"48 completions a step .* 5 processes; take 1, 2, 3, 4, 6"
     ):
         divided(load_recipe("tina_open_rs2"), 5)
+
+
+def test_the_refusal_names_batches_that_would_do() -> None:
+    with pytest.raises(RecipeError, match=r"5 processes; .*or run.prompts_per_step=5 or 10"):
+        divided(load_recipe("tina_open_rs2"), 5)
+
+
+def test_a_batch_written_for_some_processes_is_shared_as_stored_recipes_mean_it() -> None:
+    stored = load_recipe("tiny", ["run.processes=2", "grpo.gradient_accumulation_steps=2"])
+    sizes = [divided(stored, n).grpo for n in (1, 2, 4)]
+    assert [g.gradient_accumulation_steps for g in sizes] == [4, 2, 1]
+    twice = load_recipe("tiny", ["run.processes=2", "grpo.steps_per_generation=2"])
+    assert [divided(twice, n).grpo.steps_per_generation for n in (1, 2, 4)] == [4, 2, 2]
+    with pytest.raises(RecipeError, match=r"steps_per_generation = 1 generates 24 completions"):
+        divided(
+            load_recipe(
+                "tiny",
+                [
+                    "grpo.per_device_train_batch_size=24",
+                    "grpo.gradient_accumulation_steps=3",
+                    "grpo.steps_per_generation=1",
+                ],
+            ),
+            9,
+        )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["run.processes=auto"], "run.processes = 'auto' needs run.prompts_per_step"),
+        (["run.processes=0"], "it must be auto or a whole number of at least 1"),
+        (["run.processes=true"], "it must be auto or a whole number of at least 1"),
+        (["grpo.gradient_accumulation_steps=null"], "is derived from run.prompts_per_step"),
+        (["run.prompts_per_step=4"], "1 processes x 48 x 1 accumulation steps make 48 .* make 24"),
+        (["run.prompts_per_step=8", "run.processes=auto"], "steps = 1 is derived from run.prompts"),
+        (["run.prompts_per_step=8", "grpo.steps_per_generation=1"], "counts batches of a device"),
+    ],
+)
+def test_a_batch_that_is_told_twice_is_refused(overrides: list[str], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        load_recipe("tiny", overrides)
 
 
 def test_a_recipe_that_names_no_processes_means_each() -> None:
@@ -89,6 +132,11 @@ def test_more_processes_than_gpus_are_refused_and_a_resumed_run_keeps_its_number
     monkeypatch.setenv("CUSP_DIR", str(tmp_path))
     assert check(["tiny"], None, 2) == 2
     assert check(["tiny"], 1, 2) == 1
+    assert check(["tina_limr", "run.processes=2"], None, 4) == 2
+    assert check(["tina_limr"], None, 4) == 4
+    assert check(["tina_limr"], None, 0) == 1
+    with pytest.raises(RecipeError, match="32 completions a step cannot be shared by 3 processes"):
+        check(["tina_limr"], 3, 0)
     with pytest.raises(
         launch.TooFewGpus, match="4 processes need as many GPUs and this box shows 2"
     ):
