@@ -52,8 +52,14 @@ def without_extras(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_the_wheel_holds_recipes_and_the_weights_they_start_from(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as held:
         sizes = {each.filename: each.file_size for each in held.infolist()}
-    for name in ("recipes/tiny.yaml", "tiny/base.safetensors"):
-        assert sizes[f"trainer/{name}"] == (ROOT / "trainer" / name).stat().st_size
+    shipped = [ROOT / "trainer" / "tiny" / "base.safetensors"]
+    shipped += [
+        *(ROOT / "trainer").glob("recipes/**/*.yaml"),
+        *(ROOT / "trainer").glob("accelerate/*"),
+    ]
+    assert len(shipped) > 30
+    for file in shipped:
+        assert sizes[file.relative_to(ROOT).as_posix()] == file.stat().st_size
 
 
 @pytest.mark.parametrize(
@@ -63,6 +69,7 @@ def test_the_wheel_holds_recipes_and_the_weights_they_start_from(wheel: Path) ->
         (["db", "upgrade"], "monitor"),
         (["replay", "log.csv"], "monitor"),
         (["train", "tiny"], "trainer"),
+        (["recipes"], "trainer"),
         (["worker"], "trainer"),
         (["demo", "--exit"], "monitor,trainer"),
         (["demo", "--monitor", "http://127.0.0.1:9"], "trainer"),

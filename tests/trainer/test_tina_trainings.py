@@ -1,0 +1,47 @@
+"""Every Tina recipe in every preset trains, with the embedded base model and its problems."""
+
+import gc
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from trainer.recipe_loader import load_recipe
+from trainer.recipe_values import tina_names
+from trainer.train import train
+from trainer.training.rewards import functions
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
+
+# What makes it a matter of a second each; everything else is the recipe's own.
+SMALL = (
+    "model=@tiny",
+    "data=@tiny",
+    "run.prompts_per_step=1",
+    "run.stop_at_step=2",
+    "grpo.max_completion_length=8",
+    "grpo.per_device_train_batch_size=8",
+)
+
+
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory: pytest.TempPathFactory) -> pytest.MonkeyPatch:
+    """One verifier of each kind for all trainings, as starting its processes takes longer than a training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functions, "make_verifier", cache(functions.make_verifier))
+        patch.setenv("CUSP_DIR", str(tmp_path_factory.mktemp("cusp")))
+        gc.freeze()  # transformers collects garbage after each training, over all that is imported
+        yield patch
+        gc.unfreeze()
+
+
+@pytest.mark.usefixtures("judges")
+@pytest.mark.parametrize("name", tina_names())
+def test_two_steps_of_every_recipe(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    targets = [f"rewards.{one.name}.target_length=10" for one in recipe.rewards if one.name in ("l1_exact", "l1_max")]
+    small = load_recipe(name, [*SMALL, *targets])  # the additions have no target length of their own
+    assert small.grpo.learning_rate == recipe.grpo.learning_rate
+    said: list[str] = []
+    assert train(small, tmp_path, progress=said.append) == 2
+    assert any(line.startswith("step 1 of 2: ") for line in said)
