@@ -1,7 +1,7 @@
 """Every Tina recipe in every preset trains, with the embedded base model and its problems."""
 
 import gc
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from trainer.recipe_loader import load_recipe
 from trainer.recipe_values import tina_names
 from trainer.train import train
 from trainer.training.rewards import functions
+from trainer.verifiers import make_verifiers
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
 
@@ -25,22 +26,29 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def judges(tmp_path_factory: pytest.TempPathFactory) -> pytest.MonkeyPatch:
-    """One verifier of each kind for all trainings, as starting its processes takes longer than a training."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One judge for all trainings, as starting its processes takes longer than a training."""
+    verifiers = make_verifiers(("math_verify", "math_verify_tina", "math_verify_tina_swapped"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(functions, "make_verifier", cache(functions.make_verifier))
+        patch.setattr(functions, "make_verifiers", lambda _: verifiers)
         patch.setenv("CUSP_DIR", str(tmp_path_factory.mktemp("cusp")))
         gc.freeze()  # transformers collects garbage after each training, over all that is imported
-        yield patch
+        yield
         gc.unfreeze()
 
 
-@pytest.mark.usefixtures("judges")
+@pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("name", tina_names())
 def test_two_steps_of_every_recipe(name: str, tmp_path: Path) -> None:
     recipe = load_recipe(name)
-    targets = [f"rewards.{one.name}.target_length=10" for one in recipe.rewards if one.name in ("l1_exact", "l1_max")]
-    small = load_recipe(name, [*SMALL, *targets])  # the additions have no target length of their own
+    targets = [
+        f"rewards.{one.name}.target_length=10"
+        for one in recipe.rewards
+        if one.name in ("l1_exact", "l1_max")
+    ]
+    small = load_recipe(
+        name, [*SMALL, *targets]
+    )  # the additions have no target length of their own
     assert small.grpo.learning_rate == recipe.grpo.learning_rate
     said: list[str] = []
     assert train(small, tmp_path, progress=said.append) == 2
