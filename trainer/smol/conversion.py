@@ -1,5 +1,7 @@
 """Converts the packaged GGUF file to safetensors in bfloat16, with the tokens set that end and pad a text."""
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ def converted(file: Path) -> tuple[Any, Any]:
     place = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**place)
-        read = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+        with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting turns off
+            read = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
     except ImportError as error:
         raise SmolError(
             "the small model needs the package gguf to be read; install it with"

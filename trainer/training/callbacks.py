@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
 from cusp import Run
+from trainer.recipe import Recipe
 from trainer.training.rewards import RewardFunction, text_of
 
 _SHOWN = {
@@ -59,6 +61,14 @@ class StopAtStep(TrainerCallback):  # type: ignore[misc]
         if state.global_step >= self._step:
             control.should_save = True
             control.should_training_stop = True
+
+
+def say_and_stop(trainer: Any, recipe: Recipe, say: Callable[[str], None]) -> None:
+    """Give a training its progress lines instead of transformers' own, and its end."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(ProgressCallback(say, recipe.run.progress_every_steps, recipe.last_step))
+    if recipe.last_step < recipe.grpo.max_steps:
+        trainer.add_callback(StopAtStep(recipe.last_step))
 
 
 class SampleCallback(TrainerCallback):  # type: ignore[misc]

@@ -153,6 +153,9 @@ def test_long_prompts_are_left_out_or_lose_their_beginning(tmp_path: Path) -> No
 
 def test_the_system_prompt_is_cut_before_the_problem() -> None:
     tokenizer = tiny_tokenizer.make_tokenizer()
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|user|>{{ m['content'] }}{% endfor %}<|assistant|>"
+    )
     talk = [{"role": "system", "content": "1" * 8}, {"role": "user", "content": "2" * 8}]
     whole = tokens_of(talk, tokenizer)
     cut = fitted(talk, whole - 3, "cut_left", tokenizer)
