@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.recipe import Recipe
+from trainer.recipe import Recipe, SmolModel
 from trainer.recipe_loader import load_recipe
 from trainer.smol import packaged
 from trainer.smol.packaged import SmolError, weights_file
@@ -117,7 +117,7 @@ def test_a_wrong_task_of_the_warm_start_is_refused_before_it_is_cached(
     from trainer.gym.procedural import GymError
 
     wrong = load_recipe("smol", [*SHORT, "model.warm_start.tasks.chain_sum.config={terms: 1}"])
-    assert not isinstance(wrong.model, str)
+    assert isinstance(wrong.model, SmolModel)
     with pytest.raises(GymError, match="no option 'terms'"):
-        small_base(wrong.model, cusp_dir / "cache", print)  # type: ignore[arg-type]
+        small_base(wrong.model, cusp_dir / "cache", print)
     assert not list((cusp_dir / "cache").glob("smollm2-?-*"))  # no half folder left

@@ -93,6 +93,27 @@ def test_a_row_of_each_of_tinas_sets_gives_its_problem_and_gold(name: str, tmp_p
     assert len(set(found["id"])) == len(rows)
 
 
+def documented() -> dict[str, list[str]]:
+    """Return the rows of the table of data sets by recipe: the cells id, config, columns, dollars."""
+    text = (Path(__file__).parents[3] / "docs/reference/training-data.md").read_text()
+    table = text.partition("| recipes |")[2].partition("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip().replace("`", "") for cell in line.split("|")[1:-1]] for line in table]
+    return {name: row[1:6] for row in rows for name in row[0].split(", ")}
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["paper", "modern"])
+def test_the_documented_columns_are_those_of_the_recipes(place: int) -> None:
+    rows = documented()
+    assert len(rows) == 21
+    for name, cells in rows.items():
+        data = load_recipe(f"tina_{name}{('', '/modern')[place]}").data
+        assert isinstance(data, HubData)
+        dollars = "yes" if data.solution_in_dollars else "no"
+        wanted = [data.id, data.config or "", data.problem_column, data.solution_column, dollars]
+        ids, *others = cells
+        assert [ids, *(cell.split(" / ")[-1 if place else 0] for cell in others)] == wanted
+
+
 def test_a_problem_keeps_its_id_wherever_it_stands(tmp_path: Path) -> None:
     rows = [{"problem": f"{n}+1", "answer": str(n + 1), "uid": f"u{n}"} for n in range(9)]
     one = training_set(recipe_of(stored(rows, tmp_path / "a"), "problem", "answer", True), None)
