@@ -11,6 +11,8 @@ from accelerate.commands.config.config_args import load_config_from_file
 
 from tests.small import SMALL
 from trainer.recipe_loader import load_recipe
+from trainer.train import train
+from trainer.training.prompt_log import prompts_of
 
 FOLDER = Path(__file__).parents[2] / "trainer" / "accelerate"
 EXPECTED = {
@@ -35,27 +37,25 @@ def test_accelerate_reads_the_configuration(name: str) -> None:
         assert config.deepspeed_config["gradient_accumulation_steps"] == "auto"
 
 
+# 4 prompts x 6 completions a step, at most 6 at once on a device.
+BATCH = (
+    *(each for each in SMALL if "per_device" not in each),
+    *("run.prompts_per_step=4", "run.processes=auto", "grpo.gradient_accumulation_steps=null"),
+    *("grpo.max_steps=2", "grpo.per_device_train_batch_size=6"),
+)
+
+
 @pytest.mark.timeout(300)
-def test_two_processes_of_accelerate_train_one_run_with_the_recipes_batch(tmp_path: Path) -> None:
-    small = [each for each in SMALL if "per_device" not in each]
-    batch = [
-        "run.prompts_per_step=4",
-        "run.processes=auto",
-        "grpo.gradient_accumulation_steps=null",
-    ]
-    steps = ["grpo.max_steps=2", "grpo.per_device_train_batch_size=6"]
+@pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
+def test_two_processes_of_accelerate_train_one_run_with_the_batch_of_a_single_one(
+    tmp_path: Path, cusp_dir: Path
+) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "accelerate.commands.launch"),
-            *("--config_file", str(FOLDER / "ddp.yaml"), "-m", "trainer.train"),
-            *("tiny", *small, *batch, *steps),
+            *("--config_file", str(FOLDER / "ddp.yaml"), "-m", "trainer.train", "tiny", *BATCH),
         ],
-        env={
-            **os.environ,
-            "CUSP_DIR": str(tmp_path),
-            "CUSP_MODE": "offline",
-            "OMP_NUM_THREADS": "1",
-        },
+        env={**os.environ, "CUSP_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"},
         cwd=FOLDER.parents[1],
         capture_output=True,
         text=True,
@@ -71,3 +71,17 @@ def test_two_processes_of_accelerate_train_one_run_with_the_recipes_batch(tmp_pa
     assert (grpo.per_device_train_batch_size, grpo.gradient_accumulation_steps) == (6, 2)
     (start,) = run.glob("attempts/*/start.json")
     assert json.loads(start.read_text())["metadata"]["completions_per_point"] == 24
+
+    single = cusp_dir / "single"
+    assert train(load_recipe("tiny", BATCH), single, progress=lambda _: None) == 2
+    assert load_recipe(single / "recipe.yaml").grpo.gradient_accumulation_steps == 4
+    assert trained_on(single) == trained_on(run)
+    assert {step: len(ids) for step, ids in trained_on(run).items()} == {1: 4, 2: 4}
+
+
+def trained_on(root: Path) -> dict[int, set[str]]:
+    """Return the ids of the problems of each step, of all processes together."""
+    return {
+        step: {one for ids in by_rank.values() for one in ids}
+        for step, by_rank in prompts_of(root).items()
+    }
