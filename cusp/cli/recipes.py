@@ -7,6 +7,7 @@ import typer
 
 from cusp.cli.support.output import AsJson, print_json, print_table
 from cusp.cli.support.requirements import need
+from cusp.errors import CuspError
 
 Name = Annotated[
     str | None, typer.Argument(help="A shipped recipe, NAME/PRESET of one, or a YAML file.")
@@ -15,6 +16,26 @@ Diff = Annotated[
     tuple[str, str] | None,
     typer.Option("--diff", metavar="A B", help="Show where the values of two recipes differ."),
 ]
+
+
+class PresetOfNothing(CuspError, ValueError):
+    """A preset was asked for without a recipe that could have it."""
+
+
+def of_preset(recipe: str | None, preset: str | None) -> str | None:
+    """Return the name of a recipe's preset.
+
+    >>> of_preset("tina_limr", "modern"), of_preset("tiny", None)
+    ('tina_limr/modern', 'tiny')
+    """
+    if preset is None:
+        return recipe
+    if recipe is None:
+        raise PresetOfNothing(
+            f"--preset {preset} needs a recipe, such as `cusp train tina_limr --preset {preset}`; a resumed"
+            " run goes on with its own values"
+        )
+    return f"{recipe}/{preset}"
 
 
 def recipes(name: Name = None, diff: Diff = None, as_json: AsJson = False) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cusp.cli.recipes import of_preset
 from cusp.cli.serve import Dir, with_options
 from cusp.cli.support.output import console
 from cusp.cli.support.requirements import need
@@ -43,13 +44,12 @@ def train(
 
     Examples: cusp train tiny seed=3 grpo.max_steps=60; cusp train --resume --run-id 01J...
     """
+    recipe = of_preset(recipe, preset)
     need("train", "trainer")
     from trainer import launch
     from trainer.train import check
     from trainer.train import main as train_main
 
-    if recipe and preset:
-        recipe = f"{recipe}/{preset}"
     changes = [*(overrides or []), *([REBUILD_BASE] if rebuild_base else [])]
     arguments = [recipe, *changes] if recipe else changes
     arguments += ["--run-id", run_id] if run_id else []

@@ -75,11 +75,13 @@ def test_a_step_has_48_completions_on_one_and_on_two_processes(
 
 
 @pytest.mark.timeout(400)
-def test_two_visible_devices_get_a_process_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["tiny", "tina_open_rs2"])
+def test_two_visible_devices_get_a_process_each(tmp_path: Path, recipe: str) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(PRETENDED)
-    done = train(tmp_path, "tiny", *SMALL, PYTHONPATH=str(site))
+    embedded = ["model=@tiny", "data=@tiny"] if recipe != "tiny" else []
+    done = train(tmp_path, recipe, *embedded, *SMALL, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "training on 2 processes, one for each visible GPU" in done.stdout
     assert recorded(tmp_path)["completions_per_point"] == 48

@@ -3,12 +3,14 @@
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from trainer import train as training
 from trainer.recipe_loader import load_recipe
 from trainer.recipe_values import tina_names
-from trainer.train import train
+from trainer.train import grpo_trainer, train
 from trainer.training.rewards import functions
 from trainer.verifiers import make_verifiers
 
@@ -35,6 +37,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         gc.freeze()  # transformers collects garbage after each training, over all that is imported
         yield
         gc.unfreeze()
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize(
+    ("preset", "sampled", "scored"), [("paper", 0.7, 1.0), ("modern", 1.0, 1.0)]
+)
+def test_the_papers_completions_are_sampled_cooler_than_its_loss_scores_them(
+    preset: str, sampled: float, scored: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    make = grpo_trainer
+    monkeypatch.setattr(
+        training, "grpo_trainer", lambda *given: made.append(make(*given)) or made[0]
+    )
+    train(load_recipe(f"tina_limr/{preset}", SMALL), tmp_path, progress=lambda _: None)
+    assert made[0].generation_config.temperature == sampled
+    assert made[0].temperature == scored
 
 
 @pytest.mark.usefixtures("shared")

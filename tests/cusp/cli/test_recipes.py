@@ -52,3 +52,5 @@ def test_a_preset_chooses_the_recipe_that_is_trained() -> None:
         cusp("train", "tina_limr", "--preset", "future")
     with pytest.raises(CuspError, match="32 completions a step cannot be shared by 5 processes"):
         cusp("train", "tina_limr", "--preset", "modern", "--processes", "5")
+    with pytest.raises(CuspError, match="--preset modern needs a recipe"):
+        cusp("train", "--resume", "--run-id", "01J00000000000000000000000", "--preset", "modern")
