@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.config.config_args import (  # type: ignore[import-untyped]
+    load_config_from_file,
+)
 
 from tests.small import SMALL
 from trainer.recipe_loader import load_recipe

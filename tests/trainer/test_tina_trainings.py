@@ -47,10 +47,12 @@ def test_the_papers_completions_are_sampled_cooler_than_its_loss_scores_them(
     preset: str, sampled: float, scored: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Any] = []
-    make = grpo_trainer
-    monkeypatch.setattr(
-        training, "grpo_trainer", lambda *given: made.append(make(*given)) or made[0]
-    )
+
+    def making(*given: Any) -> Any:
+        made.append(grpo_trainer(*given))
+        return made[0]
+
+    monkeypatch.setattr(training, "grpo_trainer", making)
     train(load_recipe(f"tina_limr/{preset}", SMALL), tmp_path, progress=lambda _: None)
     assert made[0].generation_config.temperature == sampled
     assert made[0].temperature == scored
