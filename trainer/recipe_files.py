@@ -8,6 +8,7 @@ presets:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,17 @@ def preset_names(path_or_name: str | Path) -> tuple[str, ...]:
 
 def recipe_names() -> list[str]:
     """Return the names of the shipped recipes, with `NAME/PRESET` for each preset but the first."""
-    return sorted(
+    return list(_recipe_names())
+
+
+@cache  # a worker asks at every job, and shipped files do not change
+def _recipe_names() -> tuple[str, ...]:
+    names = [
         each
         for name in shipped()
         for each in (name, *(f"{name}/{preset}" for preset in preset_names(name)[1:]))
-    )
+    ]
+    return tuple(sorted(names))
 
 
 def title(path_or_name: str | Path) -> str:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from trainer.recipe.grpo import GrpoSection
+from trainer.recipe.sections import RunSection
 from trainer.recipe_files import (
     find_recipe,
     preset_names,
@@ -14,6 +16,7 @@ from trainer.recipe_files import (
     yaml,
 )
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
+from trainer.training.batch_size import divided
 
 
 @pytest.fixture
@@ -106,6 +109,24 @@ def test_a_shipped_recipe_goes_by_its_folder_and_its_parts_are_none() -> None:
     assert not {"tina_limr/paper", "parts_trl", "tina_parts"} & set(names)
     assert read_recipe("tina_limr").values == read_recipe("tina_limr/paper").values
     assert not [name for name in shipped() if not title(name)]
+
+
+def test_a_recipe_stored_before_there_were_the_newer_keys_means_what_it_did(tmp_path: Path) -> None:
+    raw, tiny = read_recipe("tiny").values, load_recipe("tiny")
+    for section, kind in (("grpo", GrpoSection), ("run", RunSection)):
+        for name, field in kind.model_fields.items():
+            if not field.is_required() and name != "processes":
+                del raw[section][name]
+    del raw["rollouts"]
+    with (tmp_path / "old.yaml").open("w") as out:
+        yaml().dump(raw, out)
+    old = load_recipe(tmp_path / "old.yaml")
+    left_open = {
+        "ddp_find_unused_parameters": None
+    }  # the same training, with a search of the graph
+    assert old.grpo == tiny.grpo.model_copy(update=left_open)
+    assert (old.run, old.rollouts.sync) == (tiny.run, "merged")
+    assert [old.completions_per_step(1), divided(old, 2).completions_per_step(2)] == [48, 48]
 
 
 def test_an_override_of_a_key_that_a_file_leaves_to_its_default_is_taken(tmp_path: Path) -> None:
