@@ -76,8 +76,9 @@ def test_a_run_spools_its_points_checkpoints_and_samples_with_its_metadata(
     assert start["metadata"]["rewards"]["cosine_reward"]["graded"]
     assert start["metadata"]["trainable_parameters"] < start["metadata"]["model_parameters"]
     spooled = "".join(file.read_text() for file in folder.glob("*.jsonl"))
-    for words in ('"format_reward"', '"accuracy_reward"', '"completion_length"', '"sample"'):
-        assert words in spooled
+    for word in ("format_reward", "accuracy_reward", "completion_length", "sample"):
+        assert f'"{word}"' in spooled
+    assert '"verifier_failures":0.0' in spooled.replace(" ", "")
     assert paths.latest(root) == root / "checkpoint-4"
     assert load_recipe(root / RECIPE_FILE) == small()
 
@@ -117,6 +118,7 @@ def test_rewards_that_are_none_for_a_whole_step_do_not_end_the_training(
     entry = log_of(tmp_path / "run" / "checkpoint-4")[-1]
     assert entry["rewards/accuracy_reward/mean"] is None
     assert entry["rewards/format_reward/mean"] is not None
+    assert entry["verifier_failures"] == 1.0
 
 
 def test_data_that_cannot_be_read_are_refused_in_a_sentence(
