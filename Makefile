@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz
+.PHONY: help env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz test-vllm
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -42,6 +42,9 @@ test: setup browser smol  ## The whole suite
 
 test-lower: setup  ## The monitor at the lowest allowed versions, and at vLLM's FastAPI (4 minutes)
 	@.ci/lower
+
+test-vllm: setup  ## Training with a real vLLM on the CPU, in .venv-vllm (6 minutes; the first time 2.3 GB more)
+	@.ci/vllm $(ARGS)
 
 soak: setup  ## 200 kills of monitor, trainers, worker on each database, many property examples (30 minutes)
 	CUSP_TEST_EXAMPLES=300 CUSP_TEST_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/monitor/ingest/test_effectively_once.py --timeout 3600
@@ -90,7 +93,7 @@ down:  ## End it; the data stay in their volumes
 	docker compose --profile gpu --profile demo down
 
 clean:  ## Remove the environment and caches
-	rm -rf .venv .venv-lower .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	rm -rf .venv .venv-lower .venv-vllm .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 
 env: .env  ## Write .env with a random token and database password, once
 

@@ -56,6 +56,7 @@ def train(
 
     from trainer.evaluation.adapters import check_resumable
     from trainer.evaluation.selection_set import verifier_of
+    from trainer.rollouts.invariants import around
     from trainer.training.callbacks import SampleCallback, say_and_stop
     from trainer.training.data import training_set
     from trainer.training.data_order import go_on
@@ -97,7 +98,7 @@ def train(
     samples.run = run
     # `ending` before the last one, which would report `finished`.
     watching = [samples, ending, watching_callback(trainer, run, verifier)] if run_id else []
-    for added in (*watching, *callbacks):
+    for added in around([*watching, *callbacks], recipe, root, trainer, say):
         trainer.add_callback(added)
 
     if start is not None:
@@ -128,17 +129,24 @@ def grpo_trainer(
     """Return TRL's trainer of the recipe, with a new LoRA adapter on the model."""
     import torch
     from peft import LoraConfig
-    from trl import GRPOTrainer
+    from transformers.trainer_callback import PrinterCallback
 
+    from trainer.rollouts.measured import MeasuredGRPOTrainer
+    from trainer.rollouts.vllm_backend import generating
+
+    has_gpu = torch.cuda.is_available()
     lora = {**recipe.lora.model_dump(), "target_modules": list(recipe.lora.target_modules)}
-    return GRPOTrainer(
-        model=model,
-        processing_class=tokenizer,
-        reward_funcs=rewards,
-        args=grpo_config(grpo_arguments(recipe, root, has_gpu=torch.cuda.is_available())),
-        train_dataset=data,
-        peft_config=LoraConfig(**lora, task_type="CAUSAL_LM"),
-    )
+    with generating(recipe, root, on_cpu=not has_gpu):
+        trainer = MeasuredGRPOTrainer(
+            model=model,
+            processing_class=tokenizer,
+            reward_funcs=rewards,
+            args=grpo_config(grpo_arguments(recipe, root, has_gpu=has_gpu)),
+            train_dataset=data,
+            peft_config=LoraConfig(**lora, task_type="CAUSAL_LM"),
+        )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def grpo_arguments(recipe: Recipe, root: Path, *, has_gpu: bool) -> dict[str, Any]:
@@ -202,7 +210,9 @@ def silence_libraries() -> None:
     """Silence third-party warnings and progress bars; errors and our own lines stay."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    warnings.filterwarnings("ignore", module=r"(trl|transformers|peft|torch|accelerate|datasets)\b")
+    warnings.filterwarnings(
+        "ignore", module=r"(trl|transformers|peft|torch|accelerate|datasets|vllm)\b"
+    )
     import datasets
     import torch
     import transformers

@@ -11,7 +11,13 @@ import numpy as np
 from trainer.evaluation.generate_transformers import Completion, Request, generate, sample_seed
 from trainer.evaluation.statistics import Scores, pass_at_1
 from trainer.evaluation.tasks import TaskSpec
+from trainer.recipe import Sampling
 from trainer.verifiers import Score, Verifier
+
+Generate = Callable[
+    [Any, Any, Sequence[Request], Sampling, Callable[[int], None]], list[Completion]
+]
+"""Completions of (model, tokenizer, requests, sampling, progress), such as `generate_transformers.generate`."""
 
 Row = tuple[str, int, Score, int, str, int]
 """(problem id, sample, score or None, tokens, finish reason, seed)"""
@@ -63,6 +69,7 @@ def rows_of(
     *,
     seed: int,
     progress: Callable[[int], None] = lambda _: None,
+    generator: Generate = generate,
 ) -> tuple[list[Row], list[Completion]]:
     """Return a row and a completion for each sample of each problem of a task, in order."""
     samples = range(task.sampling.samples_per_problem)
@@ -77,7 +84,7 @@ def rows_of(
         Request(prompts[problem.id], sample_seed(seed, task.name, problem.id, sample))
         for problem, sample in asked
     ]
-    completions = generate(model, tokenizer, requests, task.sampling, progress)
+    completions = generator(model, tokenizer, requests, task.sampling, progress)
     golds = [problem.answer for problem, _ in asked]
     scores = verifier.score([each.text for each in completions], golds)
     rows = [

@@ -30,7 +30,8 @@ def weights_of(model: Any, checkpoint: Path | None) -> Iterator[None]:
         yield
         return
     live = get_peft_model_state_dict(model, save_embedding_layers=False)
-    found = _read(checkpoint, model, live)
+    check_fits(checkpoint, model)
+    found = _read(checkpoint)
     with torch.no_grad():
         own = {name: tensor.clone() for name, tensor in live.items()}
         try:
@@ -54,8 +55,10 @@ def evaluating(model: Any) -> Iterator[None]:
             module.training = training
 
 
-def _read(checkpoint: Path, model: Any, live: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def check_fits(checkpoint: Path, model: Any) -> None:
+    """Raise CheckpointError or AdapterError unless a checkpoint is whole and its adapter is one of the model."""
     manifest.verify(checkpoint)
+    live = get_peft_model_state_dict(model, save_embedding_layers=False)
     _, shapes = read(checkpoint)
     check_names(checkpoint, shapes, live, model.state_dict())
     for name, tensor in live.items():
@@ -64,6 +67,9 @@ def _read(checkpoint: Path, model: Any, live: dict[str, torch.Tensor]) -> dict[s
                 f"{name} in {checkpoint} is {list(shapes[name])} and in the training"
                 f" {list(tensor.shape)}: it is of another LoRA rank or model"
             )
+
+
+def _read(checkpoint: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(checkpoint / ADAPTER, device="cpu")
     except (OSError, SafetensorError) as error:

@@ -1,4 +1,4 @@
-"""A recipe's held-out selection set, scored by its training between two steps with its own model.
+"""A recipe's held-out selection set, scored by its training between two steps with its own model or engine.
 
 One completion a problem, whatever the recipe's evaluation draws: for a number of completions the mean over
 problems has its least variance with as many problems as there are, and the verification compares per problem.
@@ -6,21 +6,26 @@ Sample 0 of each problem has the seed that `evaluate` gives it, so the noise is 
 """
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cusp.errors import CuspError
 from cusp.trl.verifying.held_out import CannotVerify, Interrupted
 from cusp.trl.verifying.verifier import CommandVerifier
-from trainer.evaluation.evaluate import rows_of
-from trainer.evaluation.live_adapter import evaluating, weights_of
+from trainer.evaluation.evaluate import Generate, rows_of
+from trainer.evaluation.generate_transformers import generate
+from trainer.evaluation.generate_vllm import generate_with
+from trainer.evaluation.live_adapter import check_fits, evaluating, weights_of
 from trainer.evaluation.tasks import TaskSpec, tasks_of
 from trainer.recipe import Recipe
 from trainer.verifiers import Score, Verifier, make_verifier
 
 WITH_VLLM = (
-    "this training generates with vLLM, and verifies itself only with transformers yet"
-    " (grpo.use_vllm=false); a worker can verify meanwhile"
+    "this training generates with vLLM, and verifies itself with an engine of its own only, one a process"
+    " (grpo.vllm_mode=colocate, grpo.vllm_tensor_parallel_size=1 and rollouts.sync=adapter); a worker can"
+    " verify meanwhile"
 )
 SHARDED = (
     "the training's weights are spread over its processes (DeepSpeed, FSDP); a worker can verify"
@@ -36,7 +41,15 @@ def cannot_verify(recipe: Recipe, trainer: Any) -> str | None:
         )
     if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled:
         return SHARDED
-    return WITH_VLLM if recipe.grpo.use_vllm else None
+    return WITH_VLLM if recipe.grpo.use_vllm and own_engine(recipe, trainer) is None else None
+
+
+def own_engine(recipe: Recipe, trainer: Any) -> Any:
+    """Return the training's backend if its engine can generate with any checkpoint's adapter; else None."""
+    grpo = recipe.grpo
+    if not grpo.use_vllm or grpo.vllm_mode != "colocate" or recipe.rollouts.sync != "adapter":
+        return None
+    return trainer.vllm_generation if trainer.args.vllm_tensor_parallel_size == 1 else None
 
 
 def selection_set(recipe: Recipe) -> TaskSpec:
@@ -54,6 +67,7 @@ class SelectionSet:
         tokenizer: Any,
         most_at_once: int,
         interrupted: Interrupted = bool,
+        engine: Any = None,
     ) -> None:
         task = selection_set(recipe)
         # As many sequences as the training itself generates at once find room beside the optimizer's state.
@@ -61,7 +75,7 @@ class SelectionSet:
         sampling = task.sampling.model_copy(update={"batch_size": size})
         self._task = dataclasses.replace(task, sampling=sampling)
         self._model, self._tokenizer, self._seed = model, tokenizer, recipe.seed
-        self._interrupted = interrupted
+        self._interrupted, self._engine = interrupted, engine
         self._verifier: Verifier | None = None
 
     @property
@@ -79,16 +93,29 @@ class SelectionSet:
             self._verifier = make_verifier(self._task.verifier)
         problems = tuple(self._task.problems[place] for place in places)
         part = dataclasses.replace(self._task, problems=problems)
-        with evaluating(self._model), weights_of(self._model, checkpoint):
+        with self._generating_with(checkpoint) as (model, generator):
             rows, _ = rows_of(
-                self._model,
+                model,
                 self._tokenizer,
                 part,
                 self._verifier,
                 seed=self._seed,
                 progress=self._look_up,
+                generator=generator,
             )
         return [row[2] for row in rows]
+
+    @contextmanager
+    def _generating_with(self, checkpoint: Path | None) -> Iterator[tuple[Any, Generate]]:
+        """Yield what generates with a checkpoint's weights, or those of now, and how."""
+        if self._engine is None:
+            with evaluating(self._model), weights_of(self._model, checkpoint):
+                yield self._model, generate
+            return
+        if checkpoint is not None:
+            check_fits(checkpoint, self._model)
+        with self._engine.using(checkpoint) as engine:
+            yield engine, generate_with
 
     def _look_up(self, done: int) -> None:
         """Raise CannotVerify once SIGTERM came: a batch takes seconds, a round minutes, and SIGKILL follows."""
@@ -111,7 +138,8 @@ def verifier_of(
     at_once = args.per_device_train_batch_size * (args.steps_per_generation or 1)
     model = trainer.accelerator.unwrap_model(trainer.model)
     try:
-        held_out = SelectionSet(recipe, model, tokenizer, at_once, interrupted)
+        engine = own_engine(recipe, trainer)
+        held_out = SelectionSet(recipe, model, tokenizer, at_once, interrupted, engine)
         return CommandVerifier(held_out, "", interrupted)
     except CuspError as error:  # its problems, or a verifier that is not installed
         return CommandVerifier(None, str(error))

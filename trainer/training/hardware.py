@@ -2,7 +2,6 @@
 
 import gc
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from cusp.errors import CuspError
 from cusp.process import file_lock
 from trainer.recipe import PretrainedModel, Recipe
 from trainer.recipe_loader import RecipeError
+from trainer.rollouts import platform
 
 # Up to this size a CPU scores the few hundred completions of a job within its time, and the copies fit
 # into memory beside the training's own.
@@ -29,10 +29,15 @@ def adapted_to_hardware(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[
     if grpo.bf16 and not has_gpu:
         grpo = grpo.model_copy(update={"bf16": False})
         changes.append("no GPU here: training in float32 (grpo.bf16=false)")
-    if grpo.use_vllm and not has_gpu:
+    if grpo.use_vllm and not has_gpu and not platform.runs_on_cpu():
         grpo = grpo.model_copy(update={"use_vllm": False})
         changes.append("no GPU here: generating with transformers (grpo.use_vllm=false)")
-    if grpo.use_vllm and find_spec("vllm") is None:
+    if grpo.use_vllm and not has_gpu and getattr(grpo, "vllm_enable_sleep_mode", False):
+        grpo = grpo.model_copy(update={"vllm_enable_sleep_mode": False})
+        changes.append(
+            "vLLM on a CPU has no sleep: it stays awake (grpo.vllm_enable_sleep_mode=false)"
+        )
+    if grpo.use_vllm and not platform.installed():
         raise RecipeError(
             "the recipe generates with vLLM, which is not installed; install it with"
             " pip install 'cusp-rl[trainer,vllm]', or give grpo.use_vllm=false (slower)"

@@ -149,7 +149,7 @@ class Sharded:
     ("overrides", "trainer", "said"),
     [
         (["evaluation=null"], None, "names no held-out problems"),
-        (["grpo.use_vllm=true"], None, "only with transformers yet"),
+        (["grpo.use_vllm=true", "rollouts.sync=merged"], None, "with an engine of its own only"),
         ([], Sharded(), "spread over its processes"),
     ],
 )
@@ -159,12 +159,9 @@ def test_a_training_that_cannot_verify_says_why(
     class Whole:
         is_deepspeed_enabled = is_fsdp_enabled = False
 
-    recipe = small()
+    recipe = small(*(each for each in overrides if each != "evaluation=null"))
     if "evaluation=null" in overrides:
         recipe = recipe.model_copy(update={"evaluation": None})
-    if "grpo.use_vllm=true" in overrides:
-        grpo = recipe.grpo.model_copy(update={"use_vllm": True})
-        recipe = recipe.model_copy(update={"grpo": grpo})
     verifier = verifier_of(recipe, trainer or Whole(), None, bool)
     assert verifier.by(None) is None
     assert said in verifier._why_not
