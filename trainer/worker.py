@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from cusp import settings
 from cusp.errors import CuspError, print_error
+from cusp.ids import is_id
 from cusp.process import excepthook, parent
 from cusp.process.machine import host_name
 from cusp.protocol.fields import first_problem
@@ -28,7 +29,7 @@ from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorR
 from trainer.jobs.evaluate import evaluate_run
 from trainer.jobs.run_folder import has_folder
 from trainer.jobs.sweep import Sweep
-from trainer.jobs.train import resume_training
+from trainer.jobs.train import is_new, new_training, resume_training
 from trainer.jobs.verify import verify_run
 from trainer.train import silence_libraries
 
@@ -106,6 +107,8 @@ class Worker:
             return None, f"{excepthook.sentence(error)} (the worker's log has the traceback)"
 
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
+        if is_new(job) and is_id(job.run_id):
+            return new_training(self.directory, job, heartbeat, self.say)
         if not has_folder(self.directory, job.run_id):  # a path below, and named by the network
             raise NotHere(f"run {job.run_id!r:.80} is not in {self.directory / 'runs'} on this box")
         if job.kind == "train":

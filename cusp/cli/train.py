@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cusp import settings
 from cusp.cli.serve import Dir, with_options
 from cusp.cli.support.output import console
 from cusp.cli.support.requirements import need
@@ -29,6 +30,9 @@ def train(
         int | None,
         typer.Option(min=1, help="Processes that share the batch; default: one a visible GPU."),
     ] = None,
+    wait: Annotated[
+        bool, typer.Option(help="Wait for this box's GPUs, or with --submit for the end.")
+    ] = False,
     rebuild_base: Annotated[
         bool,
         typer.Option(
@@ -41,8 +45,8 @@ def train(
     Examples: cusp train tiny seed=3 grpo.max_steps=60; cusp train --resume --run-id 01J...
     """
     need("train", "trainer")
-    from trainer import launch
-    from trainer.train import check
+    from trainer import box, launch
+    from trainer.train import check, holding_the_box
     from trainer.train import main as train_main
 
     changes = [*(overrides or []), *([REBUILD_BASE] if rebuild_base else [])]
@@ -50,14 +54,17 @@ def train(
     arguments += ["--run-id", run_id] if run_id else []
     arguments += ["--resume"] if resume else []
     arguments += ["--from", start_from] if start_from else []
+    arguments += ["--wait"] if wait else []
     if launch.launched_already():
         raise typer.Exit(train_main(arguments))
     gpus = launch.visible_gpus()
     chosen = check(arguments, processes, gpus)
     if chosen == 1 and gpus <= 1:
         raise typer.Exit(train_main(arguments))
-    console().print(launch.start_message(chosen, gpus))
-    raise typer.Exit(launch.run(arguments, chosen, gpus))
+    with holding_the_box(settings.from_environment().directory, run_id, wait=wait):
+        console().print(launch.start_message(chosen, gpus))
+        status = launch.run(arguments, chosen, gpus, box.LOCKED_ABOVE)
+    raise typer.Exit(status)
 
 
 def worker(

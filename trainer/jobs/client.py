@@ -170,6 +170,11 @@ class Heartbeat:
         if self._lost.is_set() or self._stopping.is_set():
             raise JobLost("the job was lost" if self._lost.is_set() else "the worker is stopping")
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the worker is stopping while it still has the job."""
+        return self._stopping.is_set() and not self._lost.is_set()
+
     def __enter__(self) -> "Heartbeat":
         self._thread.start()
         return self
