@@ -23,6 +23,7 @@ from cusp.errors import CuspError, disk_full, print_error
 from cusp.ids import is_id, new_id
 from cusp.process import excepthook, parent
 from cusp.process.machine import usable
+from cusp.process.secret_files import give_to_libraries
 from cusp.protocol.run import By, RunMetadata
 from cusp.run_config import RECIPE_FILE
 from trainer import launch
@@ -252,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not alone():
         silence_libraries()  # before the libraries are imported
     try:
+        give_to_libraries("HF_TOKEN")
         place = settings.from_environment()
         run_id = given.run_id or place.run_id or agreed(new_id())
         if not is_id(run_id):
@@ -280,7 +282,7 @@ def holding_the_box(
     """Return a block that holds this box's accelerators; only one process of a training does."""
     if not is_first_here():
         return contextlib.nullcontext()
-    box = Box(directory, has_gpu=launch.visible_gpus() > 0)
+    box = Box(usable(directory), has_gpu=launch.visible_gpus() > 0)
     return box.held(f"trains run {run_id}" if run_id else "trains", wait=wait, say=_print)
 
 
