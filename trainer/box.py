@@ -24,6 +24,15 @@ LOOK_EVERY_S = 1.0
 _CHOICES = ("auto", "always", "never")
 
 
+def box_name(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the box's name, by which a training is sent to it: CUSP_BOX, or the host's name.
+
+    >>> box_name({"CUSP_BOX": "l40s"})
+    'l40s'
+    """
+    return environment.get("CUSP_BOX") or host_name() or "box"
+
+
 class BoxBusy(CuspError, RuntimeError):
     """Another process has the accelerators; the message says which, since when, and the way out."""
 

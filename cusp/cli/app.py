@@ -19,6 +19,7 @@ from cusp.cli import (
     verify,
     webhooks,
 )
+from cusp.cli.box import doctor
 from cusp.cli.demo import demo
 from cusp.cli.replay import replay_logs
 from cusp.errors import DEBUG, CuspError, disk_full, print_error
@@ -43,6 +44,7 @@ for command in (
     serve.serve,
     train.train,
     train.worker,
+    doctor.doctor,
     sync.sync,
     replay_logs.replay,
     show.show,
