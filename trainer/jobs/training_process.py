@@ -20,6 +20,7 @@ GRACE_S = 10.0
 # stop_grace_period of docker-compose.yml.
 LEAVING_S = launch.STEP_S - 30.0
 _STEP = re.compile(r"step (\d+) of (\d+): ")
+_ENDED = re.compile(r"the training ended at step (\d+)$")
 
 
 class TrainingFailed(CuspError, RuntimeError):
@@ -80,6 +81,8 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, heartbeat: Heartbeat)
                 if told := _STEP.match(line):
                     step = int(told[1])
                     heartbeat.report(step, int(told[2]), "training")
+                elif ended_at := _ENDED.match(line):
+                    step = int(ended_at[1])
             if ended:
                 return step
             heartbeat.check()
