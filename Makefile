@@ -86,18 +86,30 @@ bench-peers-env: setup  ## The environments of trackio, mlflow, wandb, TensorBoa
 bench-ingest bench-read bench-loop bench-live: bench-peers-env  ## Cusp beside its peers (ARGS=--quick: minutes)
 	$(BIN)/python -m benchmarks.service.$(@:bench-%=%) $(ARGS)
 
-up: .env  ## docker compose: db, monitor (and with PROFILE=gpu or demo their parts)
+up: env  ## docker compose: db, monitor (and with PROFILE=gpu, cpu or demo their parts); a GPU box is examined first
+	$(if $(filter gpu,$(PROFILE)),docker compose --profile gpu build worker && docker compose --profile gpu run --rm worker cusp doctor --need-gpu)
 	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --build --wait
 
 down:  ## End it; the data stay in their volumes
-	docker compose --profile gpu --profile demo down
+	docker compose --profile gpu --profile cpu --profile demo down
 
 clean:  ## Remove the environment and caches
 	rm -rf .venv .venv-lower .venv-vllm .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 
-env: .env  ## Write .env with a random token and database password, once
+SECRETS := $(or $(CUSP_SECRETS),.secrets)
+
+env: .env $(SECRETS)/cusp_token $(SECRETS)/hf_token  ## Write .env and .secrets: random token and database password, once
 
 .env:
 	@$(PYTHON) -c 'import secrets; print("CUSP_TOKEN=%s\nPOSTGRES_PASSWORD=%s" % (secrets.token_urlsafe(32), secrets.token_hex(24)))' > .env
 	@chmod 600 .env
 	@echo "wrote .env; the token in it opens the page and lets trainers in"
+
+# Files that containers may read, in a folder that only you may enter.
+$(SECRETS)/cusp_token: .env
+	@mkdir -p -m 700 $(SECRETS)
+	@printf '%s\n' "$${CUSP_TOKEN:-$$(sed -n 's/^CUSP_TOKEN=//p' .env)}" > $@ && chmod 644 $@
+
+$(SECRETS)/hf_token:
+	@mkdir -p -m 700 $(SECRETS)
+	@printf '%s\n' "$$HF_TOKEN" > $@ && chmod 644 $@

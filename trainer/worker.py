@@ -2,8 +2,8 @@
 
     CUSP_URL=http://monitor:8787 CUSP_TOKEN=... python -m trainer.worker
 
-`evaluate` jobs score a run's checkpoints (`jobs/evaluate.py`), `train` jobs resume a training
-(`jobs/train.py`), `verify` jobs compare the newest checkpoint with earlier ones (`jobs/verify.py`).
+`evaluate` jobs score a run's checkpoints (`jobs/evaluate.py`), `train` jobs begin or resume a
+training (`jobs/train.py`), `verify` jobs compare the newest checkpoint with earlier ones (`jobs/verify.py`).
 """
 
 import argparse
@@ -21,15 +21,20 @@ from pydantic import ValidationError
 
 from cusp import settings
 from cusp.errors import CuspError, print_error
+from cusp.ids import is_id
 from cusp.process import excepthook, parent
 from cusp.process.machine import host_name
+from cusp.process.secret_files import give_to_libraries
 from cusp.protocol.fields import first_problem
-from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused
+from trainer.box import box_name
+from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused, Waiting
 from trainer.jobs.evaluate import evaluate_run
+from trainer.jobs.presence import Presence, is_present
 from trainer.jobs.run_folder import has_folder
 from trainer.jobs.sweep import Sweep
-from trainer.jobs.train import resume_training
+from trainer.jobs.train import is_new, new_training, resume_training
 from trainer.jobs.verify import verify_run
+from trainer.recipe_loader import recipe_names
 from trainer.train import silence_libraries
 
 KINDS = ("evaluate", "train", "verify")
@@ -67,18 +72,26 @@ class Worker:
         return ended
 
     def _claimed(self) -> Job | None:
-        """Claim a job of a run whose folder is on this box, or None; other jobs are left to other boxes."""
-        waiting = [one for one in self.monitor.waiting() if one[1] in KINDS]
-        here = {run for _, _, run in waiting if has_folder(self.directory, run)}
-        for job, _, run in waiting:
-            if run not in here and job not in self._left:
-                self._left.add(job)
+        """Claim a job of a run whose folder is on this box, or a new training; others are left to other boxes."""
+        waiting = [one for one in self.monitor.waiting() if one.kind in KINDS]
+        here = {one.run_id: one for one in waiting if self._is_ours(one)}
+        for one in waiting:
+            if one.run_id not in here and one.id not in self._left and one.recipe is None:
+                self._left.add(one.id)
                 self.say(
-                    f"job {job} waits: run {run} is not in {self.directory / 'runs'};"
+                    f"job {one.id} waits: run {one.run_id} is not in {self.directory / 'runs'};"
                     " start a worker on the box that trained it, or set CUSP_DIR"
                 )
-        kinds = {kind for _, kind, run in waiting if run in here}  # an older monitor knows not all
+        kinds = {one.kind for one in here.values()}  # an older monitor knows not all
         return self.monitor.claim(self.name, sorted(kinds), sorted(here)) if here else None
+
+    def _is_ours(self, job: Waiting) -> bool:
+        """Return whether this box has the job's run, or may begin it: a begun one stays where it is."""
+        if has_folder(self.directory, job.run_id):
+            return True
+        if job.recipe is None or job.attempts > 0:
+            return False
+        return job.box in (None, box_name()) and job.recipe in recipe_names()
 
     def do(self, job: Job) -> bool:
         """Run one job; return whether it was ended here (a lost one is dropped)."""
@@ -106,6 +119,8 @@ class Worker:
             return None, f"{excepthook.sentence(error)} (the worker's log has the traceback)"
 
     def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
+        if is_new(job) and is_id(job.run_id):
+            return new_training(self.directory, job, heartbeat, self.say)
         if not has_folder(self.directory, job.run_id):  # a path below, and named by the network
             raise NotHere(f"run {job.run_id!r:.80} is not in {self.directory / 'runs'} on this box")
         if job.kind == "train":
@@ -118,15 +133,19 @@ class Worker:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the worker until SIGTERM or Ctrl-C; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m trainer.worker", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="say whether one is at work here")
     parser.add_argument("--once", action="store_true", help="end after one job")
     parser.add_argument("--exit-when-idle", action="store_true", help="end when no job waits")
     parser.add_argument("--poll", type=float, default=1.0, metavar="SECONDS")
     given = parser.parse_args(arguments)
+    if given.check:
+        return 0 if is_present(settings.from_environment().directory) else 1
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     parent.end_with_parent()
     try:
+        give_to_libraries("HF_TOKEN")
         place = settings.from_environment()
         silence_libraries()
         monitor = MonitorClient(place.url, place.token, stopping)
@@ -135,9 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(f"worker {name} asks {place.url} for jobs")
         sweep = Sweep(monitor, place.directory, stopping, _print)
         sweep.start()
+        presence = Presence(monitor, place.directory, name, stopping, _print)
+        presence.start()
         worker.work(once=given.once, exit_when_idle=given.exit_when_idle, poll_s=given.poll)
         stopping.set()
         sweep.close()
+        presence.close()
         monitor.close()
     except CuspError as error:
         return print_error(error)

@@ -20,6 +20,7 @@ from cusp.cli import (
     verify,
     webhooks,
 )
+from cusp.cli.box import doctor
 from cusp.cli.demo import demo
 from cusp.cli.replay import replay_logs
 from cusp.errors import DEBUG, CuspError, disk_full, print_error
@@ -45,6 +46,7 @@ for command in (
     train.train,
     recipes.recipes,
     train.worker,
+    doctor.doctor,
     sync.sync,
     replay_logs.replay,
     show.show,

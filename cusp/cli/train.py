@@ -5,10 +5,18 @@ from typing import Annotated
 
 import typer
 
+from cusp import settings
+from cusp.cli.box.submit import submit as submit_training
 from cusp.cli.recipes import of_preset
 from cusp.cli.serve import Dir, with_options
-from cusp.cli.support.output import console
+from cusp.cli.support.output import AsJson, console
 from cusp.cli.support.requirements import need
+from cusp.errors import CuspError
+
+
+class NotSubmittable(CuspError, ValueError):
+    """An option was given beside --submit that means a training here."""
+
 
 REBUILD_BASE = "model.rebuild=true"
 
@@ -33,6 +41,16 @@ def train(
         int | None,
         typer.Option(min=1, help="Processes that share the batch; default: one a visible GPU."),
     ] = None,
+    wait: Annotated[
+        bool, typer.Option(help="Wait for this box's GPUs, or with --submit for the end.")
+    ] = False,
+    submit: Annotated[
+        bool, typer.Option(help="Have a worker train it: send it to the monitor.")
+    ] = False,
+    box: Annotated[
+        str | None, typer.Option(help="With --submit: only a worker on this box.")
+    ] = None,
+    as_json: AsJson = False,
     rebuild_base: Annotated[
         bool,
         typer.Option(
@@ -40,14 +58,22 @@ def train(
         ),
     ] = False,
 ) -> None:
-    """Train a recipe here with TRL GRPO-LoRA, streamed to the monitor.
+    """Train a recipe here with TRL GRPO-LoRA, streamed to the monitor; with --submit on a worker's box.
 
-    Examples: cusp train tiny seed=3 grpo.max_steps=60; cusp train --resume --run-id 01J...
+    Examples: cusp train tiny seed=3 grpo.max_steps=60; cusp train --resume --run-id 01J...;
+    cusp train --submit tiny seed=3 --wait
     """
     recipe = of_preset(recipe, preset)
+    if submit:
+        _check_submitted(run_id, start_from, resume=resume, rebuild_base=rebuild_base)
+        submit_training(
+            recipe, overrides or [], box=box, processes=processes, wait=wait, as_json=as_json
+        )
+        return
     need("train", "trainer")
     from trainer import launch
-    from trainer.train import check
+    from trainer.box import LOCKED_ABOVE
+    from trainer.train import check, holding_the_box
     from trainer.train import main as train_main
 
     changes = [*(overrides or []), *([REBUILD_BASE] if rebuild_base else [])]
@@ -55,21 +81,45 @@ def train(
     arguments += ["--run-id", run_id] if run_id else []
     arguments += ["--resume"] if resume else []
     arguments += ["--from", start_from] if start_from else []
+    arguments += ["--wait"] if wait else []
     if launch.launched_already():
         raise typer.Exit(train_main(arguments))
     gpus = launch.visible_gpus()
     chosen = check(arguments, processes, gpus)
     if chosen == 1 and gpus <= 1:
         raise typer.Exit(train_main(arguments))
-    console().print(launch.start_message(chosen, gpus))
-    raise typer.Exit(launch.run(arguments, chosen, gpus))
+    with holding_the_box(settings.from_environment().directory, run_id, wait=wait):
+        console().print(launch.start_message(chosen, gpus))
+        status = launch.run(arguments, chosen, gpus, LOCKED_ABOVE)
+    raise typer.Exit(status)
+
+
+def _check_submitted(
+    run_id: str | None, start_from: str | None, *, resume: bool, rebuild_base: bool
+) -> None:
+    """Raise NotSubmittable for options that mean this box."""
+    given = {
+        "--run-id": run_id,
+        "--resume": resume,
+        "--from": start_from,
+        "--rebuild-base": rebuild_base,
+    }
+    if wrong := [name for name, value in given.items() if value]:
+        raise NotSubmittable(
+            f"{wrong[0]} does not go with --submit: the monitor gives a new training its run id, and"
+            " `cusp resume` has a worker take a run up again"
+        )
 
 
 def worker(
     directory: Dir = None,
     once: Annotated[bool, typer.Option(help="End after one job.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Exit with 0 if a worker is at work on this box, else 1."),
+    ] = False,
 ) -> None:
-    """Run jobs of the monitor on this box, one after another: evaluations, trainings to resume.
+    """Run jobs of the monitor on this box, one after another: trainings, evaluations, verifications.
 
     Example: CUSP_URL=http://monitor:8787 cusp worker
     """
@@ -77,4 +127,4 @@ def worker(
     from trainer.worker import main as worker_main
 
     os.environ.update(with_options({}, directory))
-    raise typer.Exit(worker_main(["--once"] if once else []))
+    raise typer.Exit(worker_main([*(["--once"] if once else []), *(["--check"] if check else [])]))

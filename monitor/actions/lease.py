@@ -31,7 +31,7 @@ def claim(
     row = jobs.claim(tx, worker, kinds, now, only)
     if row is None:
         return None
-    record(tx, "job.changed", row.run_id, now)
+    _tell(tx, "job.changed", row.run_id, now)
     fields = {"id": row.id, "kind": row.kind, "run_id": row.run_id, "payload": row.payload}
     return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
 
@@ -40,7 +40,7 @@ def prolong(tx: Transaction, job_id: str, token: int, now: float, progress: Json
     """Prolong the lease and return its seconds; LeaseLost when another has the job by now."""
     row = jobs.heartbeat(tx, job_id, token, now, progress)
     if progress is not None:
-        record(tx, "job.changed", row.run_id, now)
+        _tell(tx, "job.changed", row.run_id, now)
     return jobs.LEASE_S
 
 
@@ -89,7 +89,7 @@ def finish(
         _point_best(tx, job.run_id, now, comparison)
     failure = None if state == "done" else error or "the worker gave no reason"
     _tell_ended(tx, job, now, failure, comparison)
-    record(tx, "job.ended", job.run_id, now)
+    _tell(tx, "job.ended", job.run_id, now)
     return Ended(job.run_id, state, answered=job.kind == "verify", refuted_from=refuted_from)
 
 
@@ -104,7 +104,13 @@ def end_unclaimed(tx: Transaction, job: Any, now: float) -> None:
     """Fail a verification that no worker took in time, or that lost its worker: the signals decide."""
     before, why = now - looks.UNCLAIMED_S, looks.abandoned(job.state) or ""
     if jobs.end_unclaimed(tx, job, before, now, why):
-        record(tx, "job.ended", job.run_id, now)
+        _tell(tx, "job.ended", job.run_id, now)
+
+
+def _tell(tx: Transaction, name: str, run_id: str, now: float) -> None:
+    """Record the event on the run's page; a training that begins has none until its trainer announces it."""
+    if runs.get(tx, run_id) is not None:
+        record(tx, name, run_id, now)
 
 
 def _point_best(tx: Transaction, run_id: str, now: float, comparison: Json | None) -> None:

@@ -58,6 +58,8 @@ EVENTS = {
     "evaluation.failed": Event(webhook=True),
     "job.changed": Event(None, ("jobs",)),
     "job.ended": Event(None, ("jobs", "evaluations", "checkpoints"), run=True),
+    "training.asked": Event("train"),
+    "training.cancelled": Event("cancel training"),
     "token.created": Event("create token"),
     "token.revoked": Event("revoke token"),
     "webhook.added": Event("add webhook"),

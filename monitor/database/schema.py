@@ -278,7 +278,8 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", Id, primary_key=True),
-    _run_id(),
+    # No foreign key: a submitted training has its run id before the run is announced.
+    Column("run_id", Id, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("payload", JSON, nullable=False),
     Column("state", String(16), nullable=False),
@@ -294,6 +295,18 @@ jobs = Table(
     Column("started_at", Double),
     Column("finished_at", Double),
     Index(None, "state", "created_at"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    # A process; several may be on a box.
+    Column("name", String(200), primary_key=True),
+    Column("box", String(200), nullable=False),
+    Column("gpus", Integer, nullable=False),
+    # Names of the recipes that it can train.
+    Column("recipes", JSON, nullable=False),
+    Column("seen_at", Double, nullable=False),
 )
 
 verifications = Table(

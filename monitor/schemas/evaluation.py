@@ -8,8 +8,9 @@ from cusp.protocol.fields import Finite, Name, Step, Text
 from monitor.clock import when
 from monitor.schemas.base import Json, Shape, columns
 from monitor.schemas.run_data import RunData
+from monitor.store import jobs
 
-_JOB = ("id", "kind", "run_id", "state", "progress", "error", "attempts")
+_JOB = ("id", "kind", "run_id", "state", "worker", "progress", "error", "attempts")
 
 
 class RunEvaluation(Shape):
@@ -67,11 +68,23 @@ class JobProgress(Shape):
     text: str
 
 
+class Submitted(Shape):
+    """What a job that begins a run is to train; `processes` null: one for each GPU."""
+
+    recipe: str
+    overrides: list[str]
+    box: str | None
+    processes: int | None
+    author: str
+
+
 class Job(Shape):
     id: str
     kind: Literal["train", "evaluate", "verify", "export"]
     run_id: str
     state: Literal["queued", "leased", "done", "failed"]
+    worker: str | None
+    submitted: Submitted | None
     progress: JobProgress | None
     error: str | None
     attempts: int
@@ -114,7 +127,9 @@ class JobState(Shape):
 def job(row: Any) -> dict[str, Any]:
     """Return a `Job`."""
     times = {name: when(getattr(row, name)) for name in ("created_at", "started_at", "finished_at")}
-    return {**columns(row, _JOB), **times}
+    new = jobs.is_new_training(row)
+    submitted = {name: row.payload[name] for name in Submitted.model_fields} if new else None
+    return {**columns(row, _JOB), "submitted": submitted, **times}
 
 
 def evaluation(row: Any) -> dict[str, Any]:

@@ -203,3 +203,35 @@ def counts(connection: Connection) -> dict[str, int]:
     """Return how many jobs are in each state; states without any are left out."""
     statement = select(jobs.c.state, func.count().label("number")).group_by(jobs.c.state)
     return {row.state: row.number for row in connection.execute(statement)}
+
+
+def is_new_training(job: Row[Any]) -> bool:
+    """Return whether the job begins a run (one that resumes a run has no recipe in its payload)."""
+    return job.kind == "train" and "recipe" in job.payload
+
+
+def _is_new_training() -> ColumnElement[bool]:
+    return and_(jobs.c.kind == "train", jobs.c.payload["recipe"].as_string().is_not(None))
+
+
+def new_trainings(connection: Connection, most: int = 50) -> Sequence[Row[Any]]:
+    """Return the jobs that begin a run, newest first."""
+    statement = select(jobs).where(_is_new_training()).order_by(jobs.c.id.desc()).limit(most)
+    return connection.execute(statement).all()
+
+
+def unfinished_trainings(connection: Connection) -> int:
+    """Return how many jobs that begin a run wait for a worker or are at work."""
+    waiting = jobs.c.state.in_(("queued", "leased"))
+    statement = select(func.count()).select_from(jobs).where(_is_new_training(), waiting)
+    return connection.execute(statement).scalar_one()
+
+
+def cancel(connection: Connection, job_id: str, now: float, why: str) -> bool:
+    """Fail a job that no worker has; return whether it was so."""
+    ended = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, _free(now))
+        .values(state="failed", error=why, finished_at=now, lease_until=None)
+    )
+    return ended.rowcount == 1

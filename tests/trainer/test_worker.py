@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from cusp.checkpoints import manifest as manifest_checkpoints
 from cusp.checkpoints.manifest import CheckpointError
 from cusp.ids import new_id
+from tests.small import SMALL
 from tests.waiting import wait_until
 from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.generate_transformers import with_adapter
@@ -45,8 +46,10 @@ class Monitor:
                 self.answer(*monitor.reply(self.path.removeprefix("/api/v1"), body))
 
             def do_GET(self) -> None:
-                names = ("id", "kind", "run_id")
-                waiting = [{name: job[name] for name in names} for job in monitor.jobs]
+                names = ("id", "kind", "run_id", "attempts", "submitted")
+                waiting = [
+                    {name: job[name] for name in names if name in job} for job in monitor.jobs
+                ]
                 self.answer(200, {"jobs": waiting})
 
             def answer(self, status: int, content: object) -> None:
@@ -69,7 +72,8 @@ class Monitor:
             return statuses.pop(0), {"detail": "as the test wants it"}
         self.posts.append((path, body))
         if path == "/jobs/claim":
-            return (200, self.jobs.pop(0)) if self.jobs else (204, None)
+            fields = ("id", "kind", "run_id", "payload", "token", "attempt", "lease_s")
+            return (200, _only(self.jobs.pop(0), fields)) if self.jobs else (204, None)
         return 200, {"lease_s": 60}
 
     def posted(self, end: str) -> list[dict[str, Any]]:
@@ -79,6 +83,10 @@ class Monitor:
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
+
+
+def _only(job: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: job[name] for name in names}
 
 
 @pytest.fixture
@@ -269,6 +277,69 @@ def test_a_job_of_a_run_that_is_not_on_this_box_is_left_to_others_and_said_once(
     (sentence,) = said
     assert elsewhere["run_id"] in sentence
     assert "start a worker on the box that trained it, or set CUSP_DIR" in sentence
+
+
+def submitted(recipe: str, *overrides: str, box: str | None = None, **more: Any) -> dict[str, Any]:
+    order = {"recipe": recipe, "overrides": list(overrides), "box": box, "processes": None}
+    fields = {"id": new_id(), "run_id": new_id(), "token": "t", "kind": "train", "attempts": 0}
+    return {**fields, "submitted": order, "payload": order, "attempt": 1, "lease_s": 60, **more}
+
+
+def test_a_new_training_of_another_box_or_recipe_or_begun_elsewhere_is_left_to_others(
+    monitor: Monitor, cusp_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSP_BOX", "here")
+    monitor.jobs = [
+        submitted("tiny", box="there"),
+        submitted("unheard-of"),
+        submitted("tiny", box="here", attempts=1),
+    ]
+    said: list[str] = []
+    assert worker(monitor, cusp_dir, said).work(exit_when_idle=True) == 0
+    assert (monitor.posts, said) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        (("tiny", "grpo.max_stops=3"), "max_stops"),
+        (("tiny", "--resume=1"), "'--resume=1' is no override; use key=value"),
+        (("tiny", "data.problems=many"), "data.problems"),
+    ],
+)
+def test_overrides_that_the_recipe_refuses_fail_the_training_in_its_sentence(
+    monitor: Monitor, cusp_dir: Path, order: tuple[str, ...], error: str
+) -> None:
+    asked = submitted(*order)
+    monitor.jobs = [asked]
+    assert worker(monitor, cusp_dir, []).work(once=True) == 1
+    (finish,) = monitor.posted("/finish")
+    assert finish["state"] == "failed"
+    assert error in finish["error"]
+    assert not (cusp_dir / "runs" / asked["run_id"]).exists()
+
+
+@pytest.mark.parametrize("recipe", ["../../etc/passwd.yaml", "/tmp/mine.yaml", "tiny.yaml"])
+def test_a_recipe_from_the_network_is_a_name_and_never_a_path(
+    monitor: Monitor, cusp_dir: Path, recipe: str
+) -> None:
+    job = submitted(recipe)
+    worker(monitor, cusp_dir, []).do(
+        Job(job["id"], "train", job["run_id"], job["payload"], "t", 1, lease_s=60)
+    )
+    (finish,) = monitor.posted("/finish")
+    assert f"this box has no recipe {recipe!r}; it has" in finish["error"]
+
+
+def test_a_new_training_is_done_under_the_run_id_it_was_given(
+    monitor: Monitor, cusp_dir: Path
+) -> None:
+    asked = submitted("tiny", *SMALL, "run.stop_at_step=2")
+    monitor.jobs = [asked]
+    assert worker(monitor, cusp_dir, []).work(once=True) == 1
+    (finish,) = monitor.posted("/finish")
+    assert (finish["state"], finish["result"]) == ("done", {"step": 2})
+    assert (cusp_dir / "runs" / asked["run_id"] / "checkpoint-2").is_dir()
 
 
 @pytest.mark.parametrize("kind", ["evaluate", "train", "verify"])

@@ -39,6 +39,31 @@ class Job:
     lease_s: float
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A job that could be claimed. `recipe` and `box` are of one that begins a run."""
+
+    id: str
+    kind: str
+    run_id: str
+    attempts: int = 0
+    recipe: str | None = None
+    box: str | None = None
+
+    @classmethod
+    def read(cls, job: Mapping[str, Any]) -> "Waiting":
+        """Return that of a `Job` of the REST API."""
+        submitted = job.get("submitted") or {}
+        return cls(
+            id=str(job["id"]),
+            kind=str(job["kind"]),
+            run_id=str(job["run_id"]),
+            attempts=int(job.get("attempts", 0)),
+            recipe=submitted.get("recipe"),
+            box=submitted.get("box"),
+        )
+
+
 class MonitorClient:
     """Calls the monitor; network errors and 5xx answers are retried until `stopping` is set."""
 
@@ -50,11 +75,15 @@ class MonitorClient:
         self._complained = False
         self._stopping = stopping
 
-    def waiting(self) -> list[tuple[str, str, str]]:
-        """Return (job id, kind, run id) of the claimable jobs, oldest first."""
+    def present(self, words: Mapping[str, Any]) -> None:
+        """Say that this worker is there."""
+        self._post("/workers", words)
+
+    def waiting(self) -> list[Waiting]:
+        """Return the claimable jobs, oldest first."""
         answer = self._until_answered(lambda: self._http.get("/jobs", params={"waiting": "true"}))
         found = answer.json()["jobs"] if answer is not None else []
-        return [(str(one["id"]), str(one["kind"]), str(one["run_id"])) for one in found]
+        return [Waiting.read(one) for one in found]
 
     def claim(self, worker: str, kinds: Sequence[str], runs: Sequence[str]) -> Job | None:
         """Claim and return the next job of these kinds and runs, or None."""
@@ -169,6 +198,11 @@ class Heartbeat:
         """Raise JobLost once the job is known to be lost, or the worker is stopping."""
         if self._lost.is_set() or self._stopping.is_set():
             raise JobLost("the job was lost" if self._lost.is_set() else "the worker is stopping")
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the worker is stopping while it still has the job."""
+        return self._stopping.is_set() and not self._lost.is_set()
 
     def __enter__(self) -> "Heartbeat":
         self._thread.start()

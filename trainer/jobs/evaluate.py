@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.checkpoints import manifest, paths
 from cusp.errors import CuspError
+from cusp.process.file_lock import Lock
 from cusp.protocol.fields import Id, Name, Step
+from trainer import launch
+from trainer.box import Box
 from trainer.evaluation.adapters import AdapterError
 from trainer.evaluation.comparison import ScoredCandidate, compare
 from trainer.evaluation.evaluate import (
@@ -69,9 +72,8 @@ def evaluate_run(
     root = paths.run_root(directory, job.run_id)
     recipe = local_recipe(root)
     tasks = tasks_of(recipe, order.samples_per_problem)
-    bench = Bench(
-        recipe, tasks, order.seed, directory / "cache", lock_of(directory, job.run_id), say
-    )
+    place = Accelerator.of(directory, job, lambda words: heartbeat.report(0, 0, words))
+    bench = Bench(recipe, tasks, order.seed, directory / "cache", place, say)
     try:
         scored, left_out = _score_all(monitor, job, order, directory, bench, heartbeat, say)
     finally:
@@ -129,6 +131,28 @@ def located(monitor: MonitorClient, directory: Path, job: Job, candidate: Candid
         raise
 
 
+@dataclasses.dataclass(frozen=True)
+class Accelerator:
+    """Where a job's model may be computed: the box, the run's training, what the job does, how it waits."""
+
+    box: Box
+    training: Path
+    doing: str
+    wait: Callable[[str], None] | None = None
+
+    @classmethod
+    def of(
+        cls, directory: Path, job: Job, wait: Callable[[str], None] | None = None
+    ) -> "Accelerator":
+        """Return that of a job; without `wait` it does not wait for a box that is taken."""
+        box = Box(directory, has_gpu=launch.visible_gpus() > 0)
+        return cls(box, lock_of(directory, job.run_id), f"{job.kind}s run {job.run_id}", wait)
+
+    def device(self, parameters: int) -> tuple[str, Lock | None]:
+        """Return what `device_for` does."""
+        return device_for(parameters, self.training, self.box, self.doing, wait=self.wait)
+
+
 class Bench:
     """Scores checkpoints of one recipe on its tasks.
 
@@ -141,10 +165,11 @@ class Bench:
         tasks: Sequence[TaskSpec],
         seed: int,
         cache: Path,
-        lock: Path,
+        place: Accelerator,
         say: Say,
     ) -> None:
-        self.tasks, self._lock = tasks, lock
+        self.tasks, self._place = tasks, place
+        self._held: Lock | None = None
         self._recipe, self._seed, self._cache, self._say = recipe, seed, cache, say
         self._verifier = make_verifier(tasks[0].verifier)
         self._base: Any = None
@@ -192,6 +217,8 @@ class Bench:
         self._verifier.close()
         self._base, self._loaded = None, (None, None)
         free_memory()
+        if self._held is not None:
+            self._held.close()
 
     def _key(self, sha256: str | None, task: TaskSpec) -> str:
         base = self._recipe.model.model_dump(mode="json")
@@ -199,15 +226,13 @@ class Bench:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _model(self, path: Path | None) -> Any:
-        import torch
-
         from trainer.evaluation.generate_transformers import with_adapter
         from trainer.training.model import load_base
 
         if self._base is None:
             base, self._tokenizer = load_base(self._recipe, self._cache, self._say)
-            has_gpu = torch.cuda.is_available()
-            base.to(device_for(base.num_parameters(), self._lock, has_gpu=has_gpu))
+            device, self._held = self._place.device(base.num_parameters())
+            base.to(device)
             self._base, self._loaded = base, (None, base)
         if self._loaded[0] != path:
             self._loaded = (None, self._base)  # the former copy goes before the next one is made

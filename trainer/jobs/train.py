@@ -1,46 +1,82 @@
-"""Train job: resumes a run of this box from a verified checkpoint, in a child process.
+"""Train job: a new training from a recipe, or a run of this box resumed from a verified checkpoint.
 
-The child is a new attempt, whose points supersede the old ones from its first step on. It ends with this
-worker; the next worker to claim the job resumes from the newest checkpoint of the new branch.
+Both are child processes and attempts of their run. A resumed one's points supersede the old ones from its
+first step on. It ends with this worker; the next worker to claim the job goes on from the newest checkpoint.
 """
 
-import re
-import subprocess
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.checkpoints import manifest, paths
-from cusp.errors import CuspError
-from cusp.process import file_lock, interpreter, parent
+from cusp.process import file_lock
 from cusp.protocol.fields import Step
+from cusp.run_config import RECIPE_FILE
 from trainer import launch
 from trainer.jobs.client import Heartbeat, Job
 from trainer.jobs.run_folder import local_recipe, lock_of, verified
+from trainer.jobs.training_process import TrainingFailed, trained
+from trainer.recipe_loader import RecipeError, recipe_names
+from trainer.train import check
 
 Say = Callable[[str], None]
 LOOK_EVERY_S = 0.2
-GRACE_S = 10.0
 STILL_THERE_S = 120.0
-_STEP = re.compile(r"step (\d+) of (\d+): ")
+Processes = Annotated[int, Field(ge=1, le=1024)]
 
 
 class TrainOrder(BaseModel):
-    """The payload of a train job. Without a step the latest intact checkpoint is used."""
+    """The payload of a train job that resumes. Without a step the latest intact checkpoint is used."""
 
     model_config = ConfigDict(frozen=True)
     step: Step | None
     path: str | None
     sha256: str | None
-    processes: int = Field(ge=1, le=1024)
+    processes: Processes
 
 
-class TrainingFailed(CuspError, RuntimeError):
-    """The training process failed; the message quotes the end of its log."""
+class NewOrder(BaseModel):
+    """The payload of a train job that begins a run: a shipped recipe by name, and `key=value` overrides.
+
+    `processes` None means one for each visible GPU.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    recipe: str
+    overrides: tuple[str, ...] = ()
+    processes: Processes | None = None
+
+
+def is_new(job: Job) -> bool:
+    """Return whether the job begins a run."""
+    return job.kind == "train" and "recipe" in job.payload
+
+
+def new_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[str, Any]:
+    """Train the recipe under the job's run id, wait for its process and return the last step.
+
+    A job whose worker was lost goes on from the newest checkpoint. Raises RecipeError for what the recipe
+    refuses, else as `resume_training` does.
+    """
+    order = NewOrder.model_validate(job.payload)
+    if order.recipe not in recipe_names():  # a path would be a file of this box
+        raise RecipeError(
+            f"this box has no recipe {order.recipe!r}; it has {', '.join(recipe_names())}"
+        )
+    if wrong := [text for text in order.overrides if "=" not in text or text.startswith("-")]:
+        raise RecipeError(f"{wrong[0]!r} is no override; use key=value, like grpo.max_steps=60")
+    _wait_for_the_run(lock_of(directory, job.run_id), heartbeat)
+    root = paths.run_root(directory, job.run_id)
+    begun = (root / RECIPE_FILE).is_file()
+    what = ["--resume"] if begun else [order.recipe, *order.overrides]
+    arguments = [*what, "--run-id", job.run_id]
+    processes = check(arguments, order.processes, launch.visible_gpus())
+    root.mkdir(parents=True, exist_ok=True)  # from here on the job is this box's
+    heartbeat.report(0, 0, "going on" if begun else f"starting {order.recipe}")
+    return {"step": trained(directory, job, processes, arguments, heartbeat, say)}
 
 
 def resume_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> dict[str, Any]:
@@ -52,32 +88,17 @@ def resume_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -
     order = TrainOrder.model_validate(job.payload)
     root = paths.run_root(directory, job.run_id)
     local_recipe(root)
+    if order.processes > 1 and (there := launch.visible_gpus()) < order.processes:
+        raise TrainingFailed(
+            f"the run was trained on {order.processes} GPUs and this box has {there}; a smaller batch"
+            " would be another training, so take it up on a box like the first"
+        )
     _wait_for_the_run(lock_of(directory, job.run_id), heartbeat)
     start = start_of(root, order, job.id, job.run_id)
     heartbeat.report(0, 0, f"going on from {start.name}" if start else "starting anew")
     arguments = ["--resume", "--run-id", job.run_id]
     arguments += ["--from", start.relative_to(root).as_posix()] if start else []
-    log = directory / "logs" / job.run_id / f"train-{job.id}-{job.attempt}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*launcher(order.processes), *arguments],
-            env=interpreter.environment(
-                parent.bound_to_this_process(),
-                launch.environment(order.processes, launch.visible_gpus()),
-                {"CUSP_DIR": str(directory)},
-            ),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    say(f"training run {job.run_id} as process {process.pid}, log in {log}")
-    try:
-        step = _follow(process, log, heartbeat)
-    finally:
-        _end(process)
-    if process.returncode != 0:
-        raise TrainingFailed(_last_words(process.returncode, log))
+    step = trained(directory, job, order.processes, arguments, heartbeat, say)
     return {"step": step}
 
 
@@ -105,16 +126,6 @@ def _step(path: Path) -> int:
     return paths.step_of(path) or 0
 
 
-def launcher(processes: int) -> list[str]:
-    """Return the command that starts a training on the run's number of processes."""
-    if processes > 1 and (there := launch.visible_gpus()) < processes:
-        raise TrainingFailed(
-            f"the run was trained on {processes} GPUs and this box has {there}; a smaller batch would"
-            " be another training, so take it up on a box like the first"
-        )
-    return launch.command(processes)
-
-
 def _wait_for_the_run(lock: Path, heartbeat: Heartbeat) -> None:
     """Wait until no process here trains the run; one of a worker that lost this job will end soon."""
     until = time.monotonic() + STILL_THERE_S
@@ -125,38 +136,3 @@ def _wait_for_the_run(lock: Path, heartbeat: Heartbeat) -> None:
                 f"process {file_lock.owner(lock)} on this box still trains the run; stop that one first"
             )
         time.sleep(LOOK_EVERY_S)
-
-
-def _follow(process: "subprocess.Popen[bytes]", log: Path, heartbeat: Heartbeat) -> int | None:
-    """Report progress from the log until the process ends; return the last step."""
-    step: int | None = None
-    with log.open(errors="replace") as lines:
-        while True:
-            ended = process.poll() is not None
-            for line in lines:
-                if told := _STEP.match(line):
-                    step = int(told[1])
-                    heartbeat.report(step, int(told[2]), "training")
-            if ended:
-                return step
-            heartbeat.check()
-            time.sleep(LOOK_EVERY_S)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Stop a live process: SIGTERM, then SIGKILL."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _last_words(status: int, log: Path, lines: int = 6) -> str:
-    with log.open(errors="replace") as file:
-        said = "\n".join(deque((line.rstrip() for line in file), lines))
-    how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-    return f"the training {how}; its log {log} ends with:\n{said}"

@@ -24,8 +24,8 @@ from cusp.trl.verifying.rounds import Known, Round, rounds
 from trainer.evaluation.selection_set import selection_set
 from trainer.evaluation.tasks import TaskSpec
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
-from trainer.jobs.evaluate import Bench, CandidateOrder, located
-from trainer.jobs.run_folder import local_recipe, lock_of
+from trainer.jobs.evaluate import Accelerator, Bench, CandidateOrder, located
+from trainer.jobs.run_folder import local_recipe
 from trainer.recipe import Recipe
 
 Say = Callable[[str], None]
@@ -67,7 +67,7 @@ def verify_run(
     def beat(words: str) -> None:
         heartbeat.report(0, 1, words)
 
-    bench = Bench(recipe, [task], recipe.seed, cache, lock_of(directory, job.run_id), say)
+    bench = Bench(recipe, [task], recipe.seed, cache, Accelerator.of(directory, job), say)
     try:
         scored = _scored(order, now, earlier, ProblemScores(recipe, task, bench, cache, beat))
     finally:

@@ -52,6 +52,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def is_first_here() -> bool:
+    """Return whether this is the first process of the training on this box."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+
 def alone() -> bool:
     """Return whether this training has one process."""
     return how_many() == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 from cusp.errors import CuspError
 from cusp.process import file_lock
+from trainer.box import Box
 from trainer.recipe import PretrainedModel, Recipe
 from trainer.recipe_loader import RecipeError
 from trainer.rollouts import platform
@@ -83,21 +84,37 @@ def grpo_config(arguments: dict[str, Any]) -> Any:
         raise RecipeError(f"TRL refuses these values under grpo: {error}") from error
 
 
-def device_for(parameters: int, lock: Path, *, has_gpu: bool) -> str:
-    """Return "cuda" or "cpu" for a base model of so many parameters; `lock` is that of the run's training.
+def device_for(
+    parameters: int,
+    training: Path,
+    box: Box,
+    doing: str,
+    *,
+    wait: Callable[[str], None] | None = None,
+) -> tuple[str, file_lock.Lock | None]:
+    """Return "cuda" with the box's lock, or "cpu" without, for a base model of so many parameters.
 
-    DeviceBusy if a training of the run is alive and the model is too large for the CPU: beside it, the
-    training could run out of memory.
+    `training` is the lock of the run's training: beside one that is alive, or one of another run that has the
+    box, the training could run out of memory. A small model is then scored on the CPU; a large one waits for
+    the box if `wait` is given, which is called about every second, else DeviceBusy is raised.
     """
-    if not has_gpu:
-        return "cpu"
-    if not file_lock.is_locked(lock):
-        return "cuda"
+    if not box.has_gpu:
+        return "cpu", None
+    alive = file_lock.is_locked(training)
+    if not alive and (held := box.take(doing)) is not None:
+        return "cuda", held
     if parameters < SMALL:
-        return "cpu"
+        return "cpu", None
+    if not alive and wait is not None:
+        return "cuda", box.wait(doing, wait)
+    by = (
+        f"process {file_lock.owner(training)} trains the run on this box"
+        if alive
+        else f"{box.holder() or 'another process'} has this box"
+    )
     raise DeviceBusy(
-        f"process {file_lock.owner(lock)} trains the run on this box, and beside it there may be no room on"
-        f" the accelerator for a model of {parameters / 1e9:.1f}e9 parameters; ask again when it has ended"
+        f"{by}, and beside it there may be no room on the accelerator for a model of"
+        f" {parameters / 1e9:.1f}e9 parameters; ask again when it has ended"
     )
 
 

@@ -19,7 +19,7 @@ from monitor.store.access import audit
 SAFE = ("GET", "HEAD", "OPTIONS")
 NOBODY = "nobody"
 # What trainers and workers send all the time: data, no acts. 204: there was nothing to claim.
-_DATA = re.compile(r"/api/v1/(runs|runs/[^/]+/batches|jobs/[^/]+/(heartbeat|evaluations))$")
+_DATA = re.compile(r"/api/v1/(runs|workers|runs/[^/]+/batches|jobs/[^/]+/(heartbeat|evaluations))$")
 _NOTHING = 204
 # Refusals cost the asker nothing, so they must not fill the disk.
 REFUSED_PER_S, REFUSED_BURST = 1.0, 1_000.0

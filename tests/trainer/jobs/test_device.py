@@ -11,8 +11,9 @@ import torch
 
 from cusp.ids import new_id
 from cusp.process import file_lock
+from trainer.box import Box
 from trainer.evaluation.selection_set import selection_set
-from trainer.jobs.evaluate import Bench
+from trainer.jobs.evaluate import Accelerator, Bench
 from trainer.jobs.run_folder import lock_of
 from trainer.recipe import Recipe
 from trainer.train import train
@@ -30,25 +31,53 @@ def training(tmp_path: Path) -> Iterator[Path]:
     held.close()
 
 
+def device(
+    parameters: int, training: Path, *, has_gpu: bool = True
+) -> tuple[str, file_lock.Lock | None]:
+    box = Box(training.parent, has_gpu=has_gpu, environment={})
+    return device_for(parameters, training, box, "evaluates")
+
+
 def test_beside_a_training_a_small_model_is_scored_on_the_cpu(training: Path) -> None:
-    assert device_for(SMALL - 1, training, has_gpu=True) == "cpu"
+    assert device(SMALL - 1, training) == ("cpu", None)
 
 
 def test_beside_a_training_a_large_one_is_refused_in_a_sentence(training: Path) -> None:
     with pytest.raises(DeviceBusy, match=r"trains the run .* a model of 7\.6e9 parameters"):
-        device_for(7_600_000_000, training, has_gpu=True)
+        device(7_600_000_000, training)
 
 
 def test_without_an_accelerator_there_is_nothing_to_share(training: Path) -> None:
-    assert device_for(7_600_000_000, training, has_gpu=False) == "cpu"
+    assert device(7_600_000_000, training, has_gpu=False) == ("cpu", None)
 
 
 def test_once_the_training_has_ended_the_accelerator_is_taken(tmp_path: Path) -> None:
     held = file_lock.take(tmp_path / "lock")
     assert held is not None
     held.close()
-    assert device_for(SMALL, tmp_path / "lock", has_gpu=True) == "cuda"
-    assert device_for(SMALL, tmp_path / "none", has_gpu=True) == "cuda"
+    for name in ("lock", "none"):
+        chosen, box = device(SMALL, tmp_path / name)
+        assert chosen == "cuda"
+        assert box is not None
+        box.close()
+
+
+def test_beside_another_runs_training_a_small_model_is_scored_on_the_cpu_and_a_large_one_waits(
+    tmp_path: Path,
+) -> None:
+    box, told = Box(tmp_path, has_gpu=True, environment={}), []
+    other = box.take("trains run 01J")
+    assert other is not None
+    assert device(SMALL - 1, tmp_path / "none") == ("cpu", None)
+    with pytest.raises(DeviceBusy, match=r"process \d+ \(trains run 01J, since .* has this box"):
+        device(SMALL, tmp_path / "none")
+
+    def tell(words: str) -> None:
+        told.append(words)
+        other.close()
+
+    assert device_for(SMALL, tmp_path / "none", box, "evaluates", wait=tell)[0] == "cuda"
+    assert told == [words for words in told if "(trains run 01J, since" in words] != []
 
 
 def test_a_bench_lets_the_former_model_go_before_the_next_and_all_at_its_end(
@@ -72,8 +101,8 @@ def test_a_bench_lets_the_former_model_go_before_the_next_and_all_at_its_end(
 
     monkeypatch.setattr(generate_transformers, "with_adapter", counted)
     task = selection_set(recipe)
-    lock = lock_of(cusp_dir, run_id)
-    bench = Bench(recipe, [task], recipe.seed, cusp_dir / "cache", lock, lambda _: None)
+    place = Accelerator(Box(cusp_dir, has_gpu=False), lock_of(cusp_dir, run_id), "scores")
+    bench = Bench(recipe, [task], recipe.seed, cusp_dir / "cache", place, lambda _: None)
     for step in (2, 4, 2):
         bench.part(root / f"checkpoint-{step}", task, range(2), lambda: None)
     assert alive == [0, 0, 0]

@@ -4,6 +4,7 @@ import { getFragment, getJson, say } from "./api.js";
 import { listDeleted } from "./deleted.js";
 import { follow } from "./live/live.js";
 import { belongs, placeOfRow, placeOfRun, query, ranged, search } from "./run_list.js";
+import { listTrainings } from "./trainings.js";
 import { patchRun, patchSortKeys, tickRelativeTimes } from "./patch.js";
 
 let table = document.getElementById("runs");
@@ -89,6 +90,7 @@ search(() => {
 });
 document.querySelectorAll("[data-origin]").forEach((el) => { el.textContent = home(); });
 listDeleted(table.dataset.project);
+listTrainings();
 tickRelativeTimes();
 setInterval(tickRelativeTimes, 1000);
 const show = (run) => {

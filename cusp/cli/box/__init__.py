@@ -1,0 +1,1 @@
+"""Commands about a box: `cusp doctor`, and trainings sent to a worker."""

@@ -1,0 +1,1 @@
+"""What is asked of boxes rather than of runs: new trainings."""

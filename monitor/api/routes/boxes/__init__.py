@@ -1,0 +1,1 @@
+"""REST routes of boxes: their workers, and the trainings submitted to them."""

@@ -1,0 +1,120 @@
+"""`cusp doctor`: each finding a sentence with a way out, on machines that are pretended by files and answers."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cusp.process import file_lock
+from cusp.settings import Settings
+from monitor.settings import MonitorConfig
+from tests.serving import serving
+from trainer.box import Box
+from trainer.doctor import device, network, room, software
+from trainer.recipe_loader import load_recipe
+
+L40S = "NVIDIA L40S, 46068, 550.90.07\nNVIDIA L40S, 46068, 550.90.07\n"
+
+
+def test_a_driver_is_compared_with_the_cuda_that_torch_was_built_for() -> None:
+    gpus = device.listed(L40S)
+    assert device.driver(gpus, "12.8").state == "ok"
+    old = device.driver(gpus, "13.0")
+    assert (old.state, old.words) == (
+        "failure",
+        "driver 550.90.7 is older than 580, which torch built for CUDA 13.0 needs",
+    )
+    assert "built for the CPU alone" in device.driver(gpus, None).words
+    assert device.driver([], "13.0").state == "warning"
+
+
+def test_gpus_are_named_and_their_absence_fails_only_where_they_are_needed() -> None:
+    gpus = device.listed(L40S)
+    assert device.gpus(gpus, 2, needed=True).words == (
+        "torch can use 2: NVIDIA L40S with 45 GiB, NVIDIA L40S with 45 GiB"
+    )
+    assert device.gpus(gpus, 0, needed=False).state == "failure"
+    assert device.gpus([], 0, needed=False).state == "warning"
+    assert device.gpus([], 0, needed=True).state == "failure"
+
+
+def test_it_says_who_has_the_box(tmp_path: Path) -> None:
+    assert device.holder(tmp_path, has_gpu=True).state == "ok"
+    held = Box(tmp_path, has_gpu=True, environment={}).take("trains run 01J")
+    assert isinstance(held, file_lock.Lock)
+    found = device.holder(tmp_path, has_gpu=True)
+    held.close()
+    assert found.state == "warning"
+    assert f"process {os.getpid()} (trains run 01J, since" in found.words
+
+
+def test_the_disk_is_compared_with_the_recipe(tmp_path: Path) -> None:
+    recipe = load_recipe("tina_open_rs2")
+    needed = room.needed(recipe)
+    assert 5 * room.GIB < needed < 50 * room.GIB
+    more = recipe.model_copy(
+        update={"grpo": recipe.grpo.model_copy(update={"max_steps": 10**7, "save_steps": 1})}
+    )
+    found = room.disk(tmp_path, "tina", more)
+    assert found.state == "failure"
+    assert "tina takes about" in found.words
+    assert room.disk(tmp_path, "tiny", load_recipe("tiny")).state == "ok"
+
+
+def test_a_token_of_the_hub_is_found_in_the_environment_and_in_a_file(tmp_path: Path) -> None:
+    home = {"HF_HOME": str(tmp_path)}
+    assert software.hub_token(home).state == "warning"
+    (tmp_path / "token").write_text("hf_x")
+    assert software.hub_token(home).state == "ok"
+    (tmp_path / "hub" / "models--a--b").mkdir(parents=True)
+    assert software.model_cache(home).words == f"1 models in {tmp_path / 'hub'}"
+
+
+def test_without_a_compiler_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    found = software.compiler(str(tmp_path))
+    assert (found.state, "no C compiler (cc, gcc, clang)" in found.words) == ("warning", True)
+
+
+def test_the_monitor_is_asked_with_the_token_and_for_its_time(tmp_path: Path) -> None:
+    token = "a-token-of-more-than-16-characters"
+    with serving(MonitorConfig(str(tmp_path / "cusp.db"), token=token)) as served:
+        right, clock = network.monitor(Settings(url=served.url, token=token))
+        assert (right.state, clock.state) == ("ok", "ok"), (right, clock)
+        assert (
+            "refuses this token" in network.monitor(Settings(url=served.url, token="no"))[0].words
+        )
+        assert "asks for a token" in network.monitor(Settings(url=served.url))[0].words
+        taken = network.port(served.url)
+        assert (taken.state, "is taken by another program" in taken.words) == ("failure", True)
+    nobody, port = network.monitor(Settings(url=served.url, token=token))
+    assert (nobody.state, port.state) == ("failure", "ok")
+    assert "no monitor answers" in nobody.words
+
+
+def test_the_command_fails_with_a_failure_and_not_with_warnings(tmp_path: Path) -> None:
+    with serving(MonitorConfig(str(tmp_path / "cusp.db"))) as served:
+        environment = {**os.environ, "CUSP_URL": served.url, "CUSP_DIR": str(tmp_path)}
+        command = [sys.executable, "-m", "cusp", "doctor", "--recipe", "tiny", "--json"]
+        found = {}
+        for more in ([], ["--need-gpu"]):
+            done = subprocess.run(
+                [*command, *more], env=environment, capture_output=True, text=True, check=False
+            )
+            found[bool(more)] = (done.returncode, json.loads(done.stdout))
+    status, answer = found[False]
+    assert (status, answer["ok"]) == (0, True), answer
+    assert {one["name"] for one in answer["checks"]} > {
+        "python",
+        "torch",
+        "driver",
+        "disk",
+        "clock",
+    }
+    assert all(one["way_out"] for one in answer["checks"] if one["state"] != "ok")
+    gpu = next(one for one in answer["checks"] if one["name"] == "gpus")
+    if gpu["state"] == "warning":
+        assert found[True][0] == 1

@@ -1,0 +1,105 @@
+// New trainings: the form with what the workers can train, and the trainings that were submitted.
+import { at } from "./address.js";
+import { getJson, post, say } from "./api.js";
+
+const LOOK_EVERY_MS = 2_000; // while one waits or is at work, and the list is open
+const STATES = { queued: "waiting for a worker", leased: "at work", done: "done", failed: "failed" };
+
+export function listTrainings() {
+  const list = document.getElementById("trainings");
+  const form = document.getElementById("new-training");
+  const rows = list.querySelector("tbody");
+  let timer = null;
+
+  async function readWorkers() {
+    const { workers } = await getJson("/api/v1/workers");
+    form.hidden = !workers.length;
+    document.getElementById("no-workers").hidden = workers.length > 0;
+    const names = (found) => [...new Set(found)].sort();
+    choose(form.elements.recipe, names(workers.flatMap((one) => one.recipes)).map((name) => new Option(name, name)));
+    const boxes = names(workers.map((one) => one.box)).map((name) => new Option(name, name));
+    choose(form.elements.box, [new Option("the next free one", ""), ...boxes]);
+  }
+
+  async function read() {
+    clearTimeout(timer);
+    const { trainings } = await getJson("/api/v1/trainings");
+    rows.replaceChildren(...trainings.map(row));
+    document.getElementById("trainings-box").hidden = !trainings.length;
+    const open = trainings.some((one) => one.state === "queued" || one.state === "leased");
+    if (open && list.open) timer = setTimeout(() => said(read), LOOK_EVERY_MS);
+  }
+
+  function row(training) {
+    const { submitted, progress, run } = training;
+    const made = document.createElement("tr");
+    made.dataset.training = training.id;
+    const named = cell("", "Training");
+    const shown = run ? Object.assign(document.createElement("a"), { href: at(`/runs/${training.run_id}`) }) : document.createElement("b");
+    shown.textContent = run ? run.name : submitted.recipe;
+    shown.title = [submitted.recipe, ...submitted.overrides].join("\n");
+    named.append(shown);
+    const state = cell(run && training.state === "leased" ? run.status : STATES[training.state], "State");
+    const far = progress?.total ? `${progress.text}, ${progress.done} of ${progress.total}` : progress?.text;
+    made.append(named, state, cell(training.worker ?? (submitted.box ? `(box ${submitted.box})` : "–"), "Worker"), cell(submitted.author, "Asked by"), cell(training.error ?? far ?? "–", "Progress"));
+    const last = cell("");
+    last.className = "actions";
+    if (training.state === "queued") last.append(cancel(training));
+    made.append(last);
+    return made;
+  }
+
+  function cancel(training) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "small", textContent: "Cancel" });
+    button.setAttribute("aria-label", `Cancel the training ${training.submitted.recipe}`);
+    button.addEventListener("click", () => acting(button, async () => {
+      await post(`/api/v1/trainings/${training.id}/cancel`);
+      say("The training is cancelled.");
+      await read();
+    }));
+    return button;
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { recipe, box, processes, overrides } = form.elements;
+    const lines = overrides.value.split("\n").map((line) => line.trim()).filter(Boolean);
+    const body = { recipe: recipe.value, overrides: lines, box: box.value || null, processes: Number(processes.value) || null };
+    acting(event.submitter, async () => {
+      await post("/api/v1/trainings", body);
+      say(`Training ${recipe.value} is queued; it begins when a worker takes it.`);
+      overrides.value = "";
+      await read();
+    });
+  });
+  list.addEventListener("toggle", () => { if (list.open) said(async () => { await readWorkers(); await read(); }); });
+  if (location.hash === "#trainings") list.open = true;
+}
+
+// What was chosen stays chosen where it is still there.
+function choose(select, options) {
+  const before = select.value;
+  select.replaceChildren(...options);
+  if (options.some((one) => one.value === before)) select.value = before;
+}
+
+async function acting(button, work) {
+  button.disabled = true;
+  await said(work);
+  button.disabled = false;
+}
+
+async function said(work) {
+  try {
+    await work();
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+function cell(text, label) {
+  const made = document.createElement("td");
+  if (label) made.dataset.label = label;
+  made.textContent = text;
+  return made;
+}
