@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cusp.checkpoints import at_save, location, paths, pinning, rotation, safetensors_header
+from cusp.checkpoints import at_save, copies, location, paths, pinning, rotation, safetensors_header
 from cusp.checkpoints import manifest as manifest_checkpoints
 from cusp.checkpoints.at_save import Saved
 from cusp.checkpoints.location import State
@@ -219,6 +219,7 @@ class CheckpointRegistry:
         try:
             path = self._below_root(path)
             at_save.check(path, saved)
+            copies.let_others_read(path)
             before = manifest_checkpoints.last_registered(path)
             try:
                 manifest = manifest_checkpoints.write_manifest(path, step, run_id=self.run_id)

@@ -1,0 +1,192 @@
+"""Exports a checkpoint into a folder: the adapter as it is, or merged, with its tokenizer and a model card.
+
+What is read is hashed against the manifest before, and only safetensors is; the folder appears under its name
+when it is whole, with a manifest of its own.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cusp.checkpoints import copies, manifest, rotation
+from cusp.checkpoints.manifest import MANIFEST, Manifest
+from cusp.errors import NO_ROOM, CuspError
+from cusp.run_config import RECIPE_FILE
+from trainer.export import origin as origins
+from trainer.export.card import Facts, Subject, card
+from trainer.export.merging import Merged, merged
+from trainer.export.origin import Origin
+from trainer.recipe_loader import write_recipe
+
+Say = Callable[[str], None]
+# Ranks that vLLM 0.31 compiles kernels for; another one is served as the next greater.
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+class ExportError(CuspError, ValueError):
+    """The target folder cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export: its folder, the sha256 of its manifest, its size, and what merging lost (None: not merged)."""
+
+    folder: str
+    sha256: str
+    bytes: int
+    merged: bool
+    error: float | None
+    serve: str
+
+    def as_result(self) -> dict[str, Any]:
+        """Return it as the result of a job."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to export: `merged` in `dtype` (None: the base's own), under `name`."""
+
+    name: str
+    merged: bool = False
+    dtype: str | None = None
+
+
+def export(
+    checkpoint: Path, into: Path, wanted: Wanted, cache: Path, say: Say, facts: Facts | None = None
+) -> Exported:
+    """Write the export of a checkpoint's folder to the new folder `into`, and return what it is.
+
+    Raises ExportError when `into` holds files, CheckpointError when a file of the checkpoint has changed,
+    and AdapterError when the weights are not those of an adapter of the base.
+    """
+    found = _checked(checkpoint)
+    _check_free(into)
+    origin = origins.origin_of(checkpoint, cache, say)
+    part = into.with_name(f".{into.name}.{os.getpid()}")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        told = facts or Facts()
+        whole, notes = _weights(checkpoint, part, origin, wanted, cache, say)
+        text = card(_subject(checkpoint, wanted, found, origin, whole, notes), told)
+        (part / "README.md").write_text(text, encoding="utf-8")
+        if origin.recipe is not None:
+            write_recipe(origin.recipe, part / RECIPE_FILE)
+        copies.let_others_read(part)
+        step = found.step if found is not None else 0
+        made = manifest.write_manifest(part, step, run_id=found.run_id if found else None)
+        part.rename(into)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise ExportError(
+                f"there is no room for the export in {into.parent}; make room"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return exported(into, made, whole, _serve(checkpoint, into, wanted, origin))
+
+
+def exported(into: Path, made: Manifest, whole: Merged | None, serve: str) -> Exported:
+    """Return the description of a finished export."""
+    error = whole.error if whole is not None else None
+    return Exported(str(into), made.sha256, made.bytes, whole is not None, error, serve)
+
+
+def name_of(run: str, step: int) -> str:
+    """Return the name that vLLM serves an export under: letters, digits, dots, dashes.
+
+    >>> name_of("open rs2/seed 7", 450)
+    'open-rs2-seed-7-450'
+    """
+    return f"{re.sub(r'[^A-Za-z0-9.]+', '-', run).strip('-') or 'run'}-{step}"
+
+
+def _checked(checkpoint: Path) -> Manifest | None:
+    """Return the verified manifest, None for a folder that was never registered."""
+    if not checkpoint.is_dir():
+        raise ExportError(f"{checkpoint} is no folder; name a checkpoint's, or a run")
+    return manifest.verify(checkpoint) if (checkpoint / MANIFEST).is_file() else None
+
+
+def _check_free(into: Path) -> None:
+    if into.is_symlink() or (into.exists() and (not into.is_dir() or any(into.iterdir()))):
+        raise ExportError(f"{into} exists and is not empty; name a new folder")
+    if into.is_dir():
+        into.rmdir()
+
+
+def _weights(
+    checkpoint: Path, part: Path, origin: Origin, wanted: Wanted, cache: Path, say: Say
+) -> tuple[Merged | None, tuple[str, ...]]:
+    """Write weights, configuration and tokenizer; return the merged model's measures, and notes."""
+    if not wanted.merged:
+        doubt = origins.check_fit(checkpoint, origin)
+        _copy(checkpoint, part, lambda name: True)
+        if doubt:
+            say(doubt)
+        return None, (f"Not checked: {doubt}.",) if doubt else ()
+    base, tokenizer = origins.base_model(origin, cache, say)
+    whole = merged(base, checkpoint, origin, wanted.dtype)
+    whole.model.save_pretrained(part, safe_serialization=True)
+    tokenizer.save_pretrained(part)
+    _copy(checkpoint, part, _is_of_tokenizer)  # the training's own, where it was saved
+    return whole, ()
+
+
+def _copy(checkpoint: Path, part: Path, wanted: Callable[[str], bool]) -> None:
+    """Copy the checkpoint's files but those that only resuming needs, pickles and its card."""
+    for file in manifest.files_of(checkpoint):
+        name = str(file.relative_to(checkpoint))
+        if not wanted(name) or not rotation.is_weights(name) or name == "README.md":
+            continue
+        if name.endswith(_PICKLES):
+            continue
+        (part / name).unlink(missing_ok=True)
+        copies.copy(file, part / name)
+
+
+def _is_of_tokenizer(name: str) -> bool:
+    return name.startswith(
+        ("tokenizer", "chat_template", "special_tokens", "vocab", "merges", "added_tokens")
+    )
+
+
+def _subject(
+    checkpoint: Path,
+    wanted: Wanted,
+    found: Manifest | None,
+    origin: Origin,
+    whole: Merged | None,
+    notes: tuple[str, ...],
+) -> Subject:
+    return Subject(
+        name=wanted.name,
+        step=found.step if found is not None else None,
+        sha256=found.sha256 if found is not None else "none: it was never registered",
+        origin=origin,
+        serve=_serve(checkpoint, None, wanted, origin),
+        merged=whole,
+        notes=notes,
+    )
+
+
+def _serve(checkpoint: Path, into: Path | None, wanted: Wanted, origin: Origin) -> str:
+    """Return the command that serves the export with vLLM; without `into`, from within its folder."""
+    folder = into.absolute() if into is not None else '"$PWD"'
+    if wanted.merged:
+        return f"vllm serve {folder} --served-model-name {wanted.name}"
+    rank = origins.rank_of(checkpoint)
+    rank = next((each for each in VLLM_RANKS if each >= rank), rank)
+    base = Path(origin.name).absolute() if origin.is_local else origin.name
+    revision = f" --revision {origin.revision}" if origin.revision else ""
+    return (
+        f"vllm serve {base}{revision} --enable-lora --max-lora-rank {rank}"
+        f" --lora-modules {wanted.name}={folder}"
+    )
