@@ -34,6 +34,7 @@ _NEWEST = (
         runs.c.last_contact_at,
         runs.c.deleted_at,
         runs.c.status,
+        runs.c.verdict,
     )
     .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
     .where(attempts.c.run_id == bindparam("run"))

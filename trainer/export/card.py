@@ -64,7 +64,7 @@ def licence_of(origin: Origin) -> str | None:
         else:
             got = hf_hub_download(origin.name, "README.md", revision=origin.revision)
             text = Path(got).read_text(encoding="utf-8")
-        said = ModelCard(text, ignore_metadata_errors=True).data.to_dict().get("license")
+        said = vars(ModelCard(text, ignore_metadata_errors=True).data).get("license")
     except (OSError, ValueError):  # no card, no network, no metadata
         return None
     return str(said) if said else None

@@ -108,6 +108,7 @@ def test_the_loss_of_a_bfloat16_merge_is_that_of_the_stored_weights(
         assert after[key].dtype == torch.bfloat16
         lost += float((after[key].double() - before[key].double() - delta).square().sum())
         total += float(delta.square().sum())
+    assert made.error is not None
     assert made.error == pytest.approx((lost / total) ** 0.5, rel=1e-3)
     assert made.error > 1e-3
     assert f"= {made.error:.3g} is lost" in (Path(made.folder) / "README.md").read_text()
@@ -134,8 +135,8 @@ def test_a_card_says_what_was_measured(write: Callable[..., Exported]) -> None:
     assert "others" not in text
     for said in ("A transition.", "Best of two.", "a \\| b", "r 32, alpha 128", "tiny-base"):
         assert said in text, said
-    assert ModelCard(text).data.to_dict()["license"] == "apache-2.0"
-    assert ModelCard(text).data.to_dict()["library_name"] == "peft"
+    assert ModelCard(text).data.license == "apache-2.0"  # type: ignore[attr-defined]
+    assert ModelCard(text).data.library_name == "peft"  # type: ignore[attr-defined]
 
 
 def _renamed(path: Path) -> None:
