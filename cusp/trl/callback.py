@@ -26,7 +26,8 @@ from cusp.trl import orders, train_call
 from cusp.trl.arguments import described, warnings_on
 from cusp.trl.attendance import Attendance, distributed
 from cusp.trl.orders import Orders
-from cusp.trl.saves import Saves
+from cusp.trl.saving.extra_saves import ExtraSaves
+from cusp.trl.saving.no_room import LeftOut
 from cusp.trl.scores import Evaluate
 from cusp.trl.trainer_reading import TrainerReading
 from cusp.trl.verifying.verifier import CommandVerifier
@@ -71,7 +72,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._idle = False
         self._unregistered: int | None = None
         self._stop_after_save = False
-        self._orders, self._saves = Orders(), Saves()
+        self._orders, self._extra, self._left_out = Orders(), ExtraSaves(), LeftOut()
         self._call: object | None = None  # the call of `train()` that the run is recorded for
         self._used = False
         train_call.watch()
@@ -85,7 +86,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         **kwargs: Any,
     ) -> None:
         """Announce the attempt, from rank 0; on an error the training goes on without Cusp."""
-        self._stop_after_save, self._orders, self._saves = False, Orders(), Saves()
+        self._stop_after_save, self._orders = False, Orders()
+        self._extra, self._left_out = ExtraSaves(), LeftOut()
         self._verifier.begin()
         self._unregistered = self._attendance = None
         self.reading.begin()
@@ -148,7 +150,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         """Register the checkpoint once every rank has written its part."""
         if self._idle:
             return
-        self._saves.saved(state.global_step)
+        self._extra.saved(state.global_step)
         if distributed() and self._together():
             torch.distributed.barrier()
         if self._stop_after_save:
@@ -214,7 +216,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             lineage.record(state.stateful_callbacks, Lineage(self.run.id, self.run.attempt_id))
         for sentence in warnings_on(args, state):
             log.warning(sentence)
-        self._saves.begin(self.run, args, state, model)
+        self._extra.saved(state.global_step)
+        self._left_out.begin(self.run, args, model)
         if args.save_total_limit is not None:
             self._mind_rotation(self.run, root, args.save_total_limit)
         branches.abandon_later(root, self.run.id, after=state.global_step)
@@ -276,8 +279,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     def _agreed(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> int:
         """Return rank 0's orders of this step on every rank, as bits; 0 where not all ranks can agree."""
         verification = self._verifier.proposed(self.run, self.reading.evaluate)
-        extra = self._saves.wanted(self.run, args, state, control)
-        no_room = self._saves.refusal(self.run, control, extra or verification is not None)
+        extra = self._extra.wanted(self.run, args, state, control)
+        no_room = self._left_out.refusal(self.run, control, extra or verification is not None)
         if no_room is not None and verification is not None:
             verification = None if verification[1] == orders.VERIFY_SAVED else verification
         proposed = self._orders.propose(self.run, verification, no_room)

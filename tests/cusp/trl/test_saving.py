@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 import cusp
 from cusp.checkpoints import paths
 from cusp.ids import new_id
-from cusp.trl.saves import MOST, Saves
+from cusp.trl.saving.extra_saves import MOST, ExtraSaves
 from tests.small import SMALL
 from tests.trainer.test_train import weights_of
 from trainer.recipe import Recipe
@@ -35,7 +35,7 @@ def arguments(tmp_path: Path, save_steps: int) -> Any:
     return TrainingArguments(output_dir=str(tmp_path), save_steps=save_steps, use_cpu=True)
 
 
-def wanted(saves: Saves, run: cusp.Run, args: Any, steps: range) -> list[int]:
+def wanted(saves: ExtraSaves, run: cusp.Run, args: Any, steps: range) -> list[int]:
     state = TrainerState(max_steps=1_000, save_steps=args.save_steps)
     found = []
     for step in steps:
@@ -54,7 +54,7 @@ def test_a_suspicion_has_a_save_five_times_as_often_within_a_bound(
 ) -> None:
     args = arguments(tmp_path, 50)
     run = cusp.init("p", "n")
-    saves = Saves()
+    saves = ExtraSaves()
     assert wanted(saves, run, args, range(1, 100)) == []
     run._suspect(80)  # what the monitor's reply does
     assert wanted(saves, run, args, range(100, 151)) == [110, 120, 130, 140]
@@ -70,9 +70,9 @@ def test_extra_saves_fall_between_two_generations(tmp_path: Path, small: object)
     args.num_iterations, args.gradient_accumulation_steps = 2, 2
     run = cusp.init("p", "n")
     run._suspect(0)
-    assert wanted(Saves(), run, args, range(1, 10)) == [4, 8]
+    assert wanted(ExtraSaves(), run, args, range(1, 10)) == [4, 8]
     args.save_strategy = "no"
-    assert wanted(Saves(), run, args, range(1, 10)) == []
+    assert wanted(ExtraSaves(), run, args, range(1, 10)) == []
     run.finish()
 
 
