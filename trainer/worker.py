@@ -3,7 +3,8 @@
     CUSP_URL=http://monitor:8787 CUSP_TOKEN=... python -m trainer.worker
 
 `evaluate` jobs score a run's checkpoints (`jobs/evaluate.py`), `train` jobs resume a training
-(`jobs/train.py`), `verify` jobs compare the newest checkpoint with earlier ones (`jobs/verify.py`).
+(`jobs/train.py`), `verify` jobs compare the newest checkpoint with earlier ones (`jobs/verify.py`),
+`export` jobs write one into a folder to serve (`jobs/export.py`).
 """
 
 import argparse
@@ -26,13 +27,14 @@ from cusp.process.machine import host_name
 from cusp.protocol.fields import first_problem
 from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused
 from trainer.jobs.evaluate import evaluate_run
+from trainer.jobs.export import export_checkpoint
 from trainer.jobs.run_folder import has_folder
 from trainer.jobs.sweep import Sweep
 from trainer.jobs.train import resume_training
 from trainer.jobs.verify import verify_run
 from trainer.train import silence_libraries
 
-KINDS = ("evaluate", "train", "verify")
+KINDS = ("evaluate", "train", "verify", "export")
 Say = Callable[[str], None]
 
 
@@ -112,6 +114,8 @@ class Worker:
             return resume_training(self.directory, job, heartbeat, self.say)
         if job.kind == "verify":
             return verify_run(self.monitor, self.directory, job, heartbeat, self.say)
+        if job.kind == "export":
+            return export_checkpoint(self.monitor, self.directory, job, heartbeat, self.say)
         return {"comparison": evaluate_run(self.monitor, self.directory, job, heartbeat, self.say)}
 
 

@@ -58,8 +58,8 @@ def export(
         return print_json(made.as_result())
     out = console()
     out.print(f"{made.folder}: {made.bytes:,} bytes, sha256 of its manifest {made.sha256}")
-    if made.error is not None:
-        out.print(f"merged: {made.error:.2g} of the update is lost by rounding (see its README.md)")
+    if made.lost is not None:
+        out.print(f"merged: {made.lost:.2g} of the update is lost by rounding (see its README.md)")
     return out.print(made.serve, soft_wrap=True, markup=False, highlight=False)
 
 

@@ -53,6 +53,7 @@ EVENTS = {
     "checkpoint.checked": Event(None, ("checkpoints",)),
     "checkpoint.found_changed": Event("check", ("checkpoints",)),
     "evaluation.asked": Event("evaluate", ("jobs",)),
+    "export.asked": Event("export", ("jobs",)),
     "evaluation.stored": Event(None, ("evaluations", "checkpoints")),
     "evaluation.done": Event(webhook=True),
     "evaluation.failed": Event(webhook=True),

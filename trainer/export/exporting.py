@@ -4,6 +4,7 @@ What is read is hashed against the manifest before, and only safetensors is; the
 when it is whole, with a manifest of its own.
 """
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cusp.checkpoints import copies, manifest, rotation
-from cusp.checkpoints.manifest import MANIFEST, Manifest
+from cusp.checkpoints.manifest import MANIFEST, CheckpointError, Manifest
 from cusp.errors import NO_ROOM, CuspError
 from cusp.run_config import RECIPE_FILE
 from trainer.export import origin as origins
@@ -25,6 +26,7 @@ from trainer.recipe_loader import write_recipe
 Say = Callable[[str], None]
 # Ranks that vLLM 0.31 compiles kernels for; another one is served as the next greater.
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+NOTE = "export.json"  # of a finished export: what `Exported` says beside the manifest
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
@@ -40,7 +42,7 @@ class Exported:
     sha256: str
     bytes: int
     merged: bool
-    error: float | None
+    lost: float | None
     serve: str
 
     def as_result(self) -> dict[str, Any]:
@@ -78,9 +80,11 @@ def export(
         (part / "README.md").write_text(text, encoding="utf-8")
         if origin.recipe is not None:
             write_recipe(origin.recipe, part / RECIPE_FILE)
+        made = _noted(whole, _serve(checkpoint, into, wanted, origin))
+        (part / NOTE).write_text(json.dumps(made, indent=1))
         copies.let_others_read(part)
         step = found.step if found is not None else 0
-        made = manifest.write_manifest(part, step, run_id=found.run_id if found else None)
+        manifest.write_manifest(part, step, run_id=found.run_id if found else None)
         part.rename(into)
     except OSError as error:
         if error.errno in NO_ROOM:
@@ -90,13 +94,26 @@ def export(
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return exported(into, made, whole, _serve(checkpoint, into, wanted, origin))
+    made = found_in(into)
+    if made is None:
+        raise ExportError(f"{into} was changed while it was written; export again")
+    return made
 
 
-def exported(into: Path, made: Manifest, whole: Merged | None, serve: str) -> Exported:
-    """Return the description of a finished export."""
-    error = whole.error if whole is not None else None
-    return Exported(str(into), made.sha256, made.bytes, whole is not None, error, serve)
+def found_in(into: Path) -> Exported | None:
+    """Return the finished export in a folder, hashed; None if there is no whole one."""
+    try:
+        whole = manifest.verify(into)
+        noted = json.loads((into / NOTE).read_text(encoding="utf-8"))
+        lost, serve = noted["lost"], str(noted["serve"])
+        return Exported(str(into), whole.sha256, whole.bytes, bool(noted["merged"]), lost, serve)
+    except (CheckpointError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _noted(whole: Merged | None, serve: str) -> dict[str, Any]:
+    lost = whole.error if whole is not None else None
+    return {"merged": whole is not None, "lost": lost, "serve": serve}
 
 
 def name_of(run: str, step: int) -> str:

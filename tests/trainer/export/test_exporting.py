@@ -88,8 +88,8 @@ def test_a_merged_model_is_base_and_adapter_and_needs_no_peft(
     made = write(merged=True)
     plain = AutoModelForCausalLM.from_pretrained(made.folder, use_safetensors=True)
     assert torch.allclose(logits(plain), trained(recipe, cusp_dir, checkpoint), atol=1e-4)
-    assert made.error is not None
-    assert made.error < 1e-4
+    assert made.lost is not None
+    assert made.lost < 1e-4
     assert made.serve == f"vllm serve {made.folder} --served-model-name m"
 
 
@@ -108,10 +108,10 @@ def test_the_loss_of_a_bfloat16_merge_is_that_of_the_stored_weights(
         assert after[key].dtype == torch.bfloat16
         lost += float((after[key].double() - before[key].double() - delta).square().sum())
         total += float(delta.square().sum())
-    assert made.error is not None
-    assert made.error == pytest.approx((lost / total) ** 0.5, rel=1e-3)
-    assert made.error > 1e-3
-    assert f"= {made.error:.3g} is lost" in (Path(made.folder) / "README.md").read_text()
+    assert made.lost is not None
+    assert made.lost == pytest.approx((lost / total) ** 0.5, rel=1e-3)
+    assert made.lost > 1e-3
+    assert f"= {made.lost:.3g} is lost" in (Path(made.folder) / "README.md").read_text()
 
 
 def test_a_card_says_what_was_measured(write: Callable[..., Exported]) -> None:
