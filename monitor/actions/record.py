@@ -37,6 +37,7 @@ EVENTS = {
     "decision.stop": Event("stop", ("decisions", "commands")),
     "decision.propose": Event(None, ("decisions",)),
     "decision.evaluate": Event(None, ("decisions",)),  # the job has the audit row
+    "run.priced": Event("price", ("cost",), run=True),
     "stop.asked": Event("stop", ("commands",), run=True),
     "stop.done": Event(webhook=True),
     "stop.refused": Event(webhook=True),
@@ -58,7 +59,7 @@ EVENTS = {
     "evaluation.done": Event(webhook=True),
     "evaluation.failed": Event(webhook=True),
     "job.changed": Event(None, ("jobs",)),
-    "job.ended": Event(None, ("jobs", "evaluations", "checkpoints"), run=True),
+    "job.ended": Event(None, ("jobs", "evaluations", "checkpoints", "cost"), run=True),
     "token.created": Event("create token"),
     "token.revoked": Event("revoke token"),
     "webhook.added": Event("add webhook"),

@@ -80,8 +80,8 @@ def export(
         (part / "README.md").write_text(text, encoding="utf-8")
         if origin.recipe is not None:
             write_recipe(origin.recipe, part / RECIPE_FILE)
-        made = _noted(whole, _serve(checkpoint, into, wanted, origin))
-        (part / NOTE).write_text(json.dumps(made, indent=1))
+        noted = _noted(whole, _serve(checkpoint, into, wanted, origin))
+        (part / NOTE).write_text(json.dumps(noted, indent=1))
         copies.let_others_read(part)
         step = found.step if found is not None else 0
         manifest.write_manifest(part, step, run_id=found.run_id if found else None)
