@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from cusp.flops import training_flops
+from cusp.protocol.flops import training_flops
 from cusp.protocol.run import RunMetadata
 
 
@@ -53,14 +53,13 @@ def flops_per_token(args: Any, parameters: int, trained: int) -> float | None:
     old = accumulated % reused != 0 or (getattr(args, "use_vllm", False) and corrects)
     scored = int(bool(getattr(args, "beta", 0.0))) + int(old) if generates else 0
     recomputes = bool(getattr(args, "gradient_checkpointing", False))
-    return training_flops(
-        parameters,
-        trained,
-        generates=generates,
-        passes=passes,
-        recomputes=recomputes,
-        scored=scored,
-    )
+    work: dict[str, Any] = {
+        "generates": generates,
+        "passes": passes,
+        "recomputes": recomputes,
+        "scored": scored,
+    }
+    return training_flops(parameters, trained, **work)
 
 
 def completions_per_point(args: Any, state: Any, dataloader: Any = None) -> int | None:

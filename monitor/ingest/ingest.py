@@ -223,7 +223,7 @@ class Ingest:
             changes.add_all(tx, run_id, [], heard.run)
         if now - run.last_contact_at > SILENT_S:
             touch(tx, run_id)
-        reply = liveness.reply(tx, attempts, attempt, next_seq, verdict, is_newest=is_newest)
+        reply = liveness.reply(tx, attempts, attempt, next_seq, verdict)
         state = followed.state if followed else None
         parts = tuple(part for _, part in touched.refused)
         return BatchResult(reply, len(new), state, touched.quarantined, parts)

@@ -59,19 +59,13 @@ def heard(
 
 
 def reply(
-    tx: Transaction,
-    attempts: Sequence[Any],
-    attempt: Any,
-    next_seq: int,
-    verdict: Verdict | None,
-    *,
-    is_newest: bool,
+    tx: Transaction, attempts: Sequence[Any], attempt: Any, next_seq: int, verdict: Verdict | None
 ) -> Reply:
     """Return the answer to a batch: commands for the latest attempt, a word to one that it superseded.
 
     A stop reaches whatever still trains.
     """
-    if is_newest:
+    if attempt is attempts[-1]:
         commands = heartbeat.pending(tx, attempt.run_id)
         since = suspected_since(verdict)
         return Reply(next_seq=next_seq, commands=commands, suspected_since=since)

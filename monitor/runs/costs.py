@@ -1,14 +1,14 @@
 """What a run cost: GPU hours, US dollars and floating-point operations of training, evaluation and verification. Pure.
 
 Dollars are the hours of the GPUs times their price; between attempts nothing was rented. A training has all its GPUs, a
-worker's job one. Operations are those of `cusp.flops`; a value that is not known is None, never 0.
+worker's job one. Operations are those of `cusp.protocol.flops`; a value that is not known is None, never 0.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cusp.flops import generation_flops
+from cusp.protocol.flops import generation_flops
 
 HOUR_S = 3_600.0
 
@@ -95,15 +95,20 @@ def costs(
         "training": trained._asdict(),
         "evaluation": evaluated._asdict(),
         "verification": verified._asdict(),
-        "total": {
-            "gpu_hours": _sum(trained.gpu_hours, evaluated.gpu_hours, beside.gpu_hours),
-            "usd": _sum(trained.usd, evaluated.usd, beside.usd),
-            "tokens": _sum(trained.tokens, evaluated.tokens, verified.tokens),
-            "flops": _sum(trained.flops, evaluated.flops, verified.flops),
-        },
+        "total": _total(trained, evaluated, verified, beside),
         "per_step": _scaled(trained, 1 / last) if last else None,
         "at_transition": None if transition is None else training.until(transition)._asdict(),
         "saved": _scaled(trained, max(0.0, stopped_of / last - 1)) if stopped_of and last else None,
+    }
+
+
+def _total(trained: Spent, evaluated: Spent, verified: Spent, beside: Spent) -> dict[str, Any]:
+    """Return the sum; of the verifications' hours those `beside` the training, whose own hold the others."""
+    return {
+        "gpu_hours": _sum(trained.gpu_hours, evaluated.gpu_hours, beside.gpu_hours),
+        "usd": _sum(trained.usd, evaluated.usd, beside.usd),
+        "tokens": _sum(trained.tokens, evaluated.tokens, verified.tokens),
+        "flops": _sum(trained.flops, evaluated.flops, verified.flops),
     }
 
 

@@ -6,6 +6,7 @@ from monitor.runs import costs, durations
 from monitor.runs.costs import Training, Work
 from monitor.schemas.base import Shape
 from monitor.schemas.run_data import RunData
+from monitor.store.points import Series
 
 TOKENS, LENGTH = "tokens", "completion_length"  # canonical names (`cusp.metrics`)
 _DIGITS = 6
@@ -33,27 +34,29 @@ class Cost(Shape):
 
 def cost(data: RunData, now: float) -> dict[str, Any]:
     """Return the run's `Cost` at a time (UTC seconds)."""
-    run, metadata = data.run, data.run.metadata
-    series = data.some(TOKENS, LENGTH)
-    tokens = series.get(TOKENS)
-    training = Training(
+    run, series = data.run, data.some(TOKENS, LENGTH)
+    length = series.get(LENGTH)
+    found = costs.costs(
+        _training(data, series.get(TOKENS)),
+        _evaluations(data, now),
+        _verifications(data, length.values[-1] if length and length.values else None),
+        transition=_transition(run),
+        stopped_of=run.metadata.get("max_steps") if run.status == "stopped" else None,
+    )
+    return {name: _rounded(value) for name, value in found.items()}
+
+
+def _training(data: RunData, tokens: Series | None) -> Training:
+    metadata = data.run.metadata
+    return Training(
         gpus=metadata.get("gpu_count") or 0,
         usd_an_hour=metadata.get("gpu_hourly_usd"),
         parameters=metadata.get("model_parameters"),
         flops_per_token=metadata.get("flops_per_token"),
         seconds=durations.elapsed_s(data.attempts),
-        step=run.last_step,
+        step=data.run.last_step,
         tokens=list(zip(tokens.steps, tokens.values, strict=True)) if tokens else (),
     )
-    length = series.get(LENGTH)
-    found = costs.costs(
-        training,
-        _evaluations(data, now),
-        _verifications(data, length.values[-1] if length and length.values else None),
-        transition=_transition(run),
-        stopped_of=metadata.get("max_steps") if run.status == "stopped" else None,
-    )
-    return {name: _rounded(value) for name, value in found.items()}
 
 
 def _evaluations(data: RunData, now: float) -> list[Work]:

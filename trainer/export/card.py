@@ -83,21 +83,16 @@ def _metadata(subject: Subject) -> ModelCardData:
 
 def _what(subject: Subject, facts: Facts) -> str:
     origin = subject.origin
-    kind = "LoRA adapter, merged into its base" if subject.merged else "LoRA adapter"
     rows = [
-        ("weights", kind),
-        (
-            "base model",
-            f"`{origin.name}`" + (f" at `{origin.revision}`" if origin.revision else ""),
-        ),
+        ("weights", f"LoRA adapter{', merged into its base' if subject.merged else ''}"),
+        ("base model", " at ".join(f"`{each}`" for each in (origin.name, origin.revision) if each)),
         ("licence of the base model", licence_of(origin) or UNKNOWN),
         ("step", "not known" if subject.step is None else f"{subject.step:,}"),
         ("sha256 of the checkpoint's manifest", f"`{subject.sha256}`"),
     ]
     if facts.run:
         rows.append(("run", f"{facts.run['name']} (`{facts.run['id']}`)"))
-        aliases = ", ".join(facts.checkpoint.get("aliases", ()))
-        rows.append(("aliases", aliases or "none"))
+        rows.append(("aliases", ", ".join(facts.checkpoint.get("aliases", ())) or "none"))
     return _table(("", ""), rows)
 
 
@@ -106,12 +101,18 @@ def _use(subject: Subject) -> str:
 
 
 def _trained(recipe: Recipe | None, facts: Facts) -> str:
-    if recipe is None:
-        config = json.dumps(facts.run.get("config", {}), indent=1, sort_keys=True)[:20_000]
-        said = f"\n\n```json\n{config}\n```" if facts.run.get("config") else ""
-        return f"## Training\n\nNo recipe lies beside the checkpoint.{said}"
+    if recipe is not None:
+        table = _table(("", ""), _values(recipe))
+        return f"## Training\n\n{table}\n\nEvery value is in `recipe.yaml`."
+    config = json.dumps(facts.run.get("config", {}), indent=1, sort_keys=True)[:20_000]
+    said = f"\n\n```json\n{config}\n```" if facts.run.get("config") else ""
+    return f"## Training\n\nNo recipe lies beside the checkpoint.{said}"
+
+
+def _values(recipe: Recipe) -> list[tuple[str, str]]:
+    """Return the names and values of a recipe that tell most of a model."""
     grpo, lora = recipe.grpo, recipe.lora
-    rows = [
+    return [
         ("method", f"GRPO ({grpo.loss_type} loss) with LoRA, TRL"),
         ("LoRA", f"r {lora.r}, alpha {lora.lora_alpha}, dropout {lora.lora_dropout}"),
         ("LoRA modules", ", ".join(lora.target_modules)),
@@ -123,8 +124,6 @@ def _trained(recipe: Recipe | None, facts: Facts) -> str:
         ("rollouts", recipe.rollouts.sync),
         ("seed", str(recipe.seed)),
     ]
-    table = _table(("", ""), rows)
-    return f"## Training\n\n{table}\n\nEvery value is in `recipe.yaml`."
 
 
 def _found(facts: Facts) -> str:

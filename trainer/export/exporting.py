@@ -69,35 +69,35 @@ def export(
     """
     found = _checked(checkpoint)
     _check_free(into)
-    origin = origins.origin_of(checkpoint, cache, say)
     part = into.with_name(f".{into.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        told = facts or Facts()
+        origin = origins.origin_of(checkpoint, cache, say)
         whole, notes = _weights(checkpoint, part, origin, wanted, cache, say)
-        text = card(_subject(checkpoint, wanted, found, origin, whole, notes), told)
-        (part / "README.md").write_text(text, encoding="utf-8")
-        if origin.recipe is not None:
-            write_recipe(origin.recipe, part / RECIPE_FILE)
-        noted = _noted(whole, _serve(checkpoint, into, wanted, origin))
-        (part / NOTE).write_text(json.dumps(noted, indent=1))
-        copies.let_others_read(part)
-        step = found.step if found is not None else 0
-        manifest.write_manifest(part, step, run_id=found.run_id if found else None)
+        subject = _subject(checkpoint, wanted, found, origin, whole, notes)
+        (part / "README.md").write_text(card(subject, facts or Facts()), encoding="utf-8")
+        _finish(part, origin, found, _noted(whole, _serve(checkpoint, into, wanted, origin)))
         part.rename(into)
     except OSError as error:
         if error.errno in NO_ROOM:
-            raise ExportError(
-                f"there is no room for the export in {into.parent}; make room"
-            ) from error
+            raise ExportError(f"the disk of {into.parent} is full; make room for it") from error
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    made = found_in(into)
-    if made is None:
+    if (made := found_in(into)) is None:
         raise ExportError(f"{into} was changed while it was written; export again")
     return made
+
+
+def _finish(part: Path, origin: Origin, found: Manifest | None, noted: dict[str, Any]) -> None:
+    """Write recipe and note beside the weights, let others read all, and the manifest last."""
+    if origin.recipe is not None:
+        write_recipe(origin.recipe, part / RECIPE_FILE)
+    (part / NOTE).write_text(json.dumps(noted, indent=1))
+    copies.let_others_read(part)
+    step, run_id = (found.step, found.run_id) if found is not None else (0, None)
+    manifest.write_manifest(part, step, run_id=run_id)
 
 
 def found_in(into: Path) -> Exported | None:

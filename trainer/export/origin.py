@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
@@ -15,9 +15,10 @@ from trainer.evaluation import adapters
 from trainer.evaluation.adapters import AdapterError
 from trainer.recipe import PretrainedModel, Recipe
 from trainer.recipe_loader import load_recipe
-from trainer.training.model import load_base
+from trainer.training.model import load_base, load_pretrained
 
 Say = Callable[[str], None]
+Shapes = dict[str, tuple[int, ...]]
 _ABOVE = 3  # a kept checkpoint lies in pinned/<run>/ below the folder with the recipe
 
 
@@ -73,7 +74,11 @@ def check_fit(checkpoint: Path, origin: Origin) -> str | None:
         first = str(error).strip().splitlines()[0]
         adapters.check_names(checkpoint, found, _wrapped_away(found))
         return f"its tensors were not compared with the base {origin.name}, which is not here ({first})"
-    expected = _expected(checkpoint, config)
+    _check_shapes(checkpoint, origin, found, _expected(checkpoint, config))
+    return None
+
+
+def _check_shapes(checkpoint: Path, origin: Origin, found: Shapes, expected: Shapes) -> None:
     adapters.check_names(checkpoint, found, expected.keys())
     for name, shape in found.items():
         if expected[name] != shape:
@@ -81,10 +86,9 @@ def check_fit(checkpoint: Path, origin: Origin) -> str | None:
                 f"the adapter in {checkpoint} does not fit {origin.name}: {name} has the shape"
                 f" {list(shape)}, where that takes {list(expected[name])}"
             )
-    return None
 
 
-def _expected(checkpoint: Path, config: Any) -> dict[str, tuple[int, ...]]:
+def _expected(checkpoint: Path, config: Any) -> Shapes:
     try:
         with torch.device("meta"):
             base = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
@@ -113,24 +117,20 @@ def base_model(origin: Origin, cache: Path, say: Say) -> tuple[Any, Any]:
     """Return the base's model and tokenizer as they were trained on; ModelError if they cannot be had."""
     if origin.recipe is not None:
         return load_base(origin.recipe, cache, say)
-    from trainer.training.model import load_pretrained
-
-    options = {"kind": "pretrained", "id": origin.name, "revision": origin.revision}
-    dtype = _dtype_of(origin)
     return load_pretrained(
-        PretrainedModel.model_validate(
-            {
-                **options,
-                "dtype": dtype,
-                "attn_implementation": "sdpa",
-                "pad_token": None,
-                "chat_template": None,
-            }
+        PretrainedModel(
+            kind="pretrained",
+            id=origin.name,
+            revision=origin.revision,
+            dtype=_dtype_of(origin),
+            attn_implementation="sdpa",
+            pad_token=None,
+            chat_template=None,
         )
     )
 
 
-def _dtype_of(origin: Origin) -> str:
+def _dtype_of(origin: Origin) -> Literal["float32", "bfloat16"]:
     """Return the precision in which a base is stored: bfloat16, or float32 for every other one."""
     try:
         config = AutoConfig.from_pretrained(

@@ -11,7 +11,7 @@ from cusp.checkpoints.manifest import CheckpointError
 from cusp.protocol.fields import Id, Step
 from trainer.export import exporting
 from trainer.export.card import Facts
-from trainer.export.exporting import Exported, Wanted, export, name_of
+from trainer.export.exporting import Wanted, export, name_of
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
 
 Say = Callable[[str], None]
@@ -43,18 +43,17 @@ def export_checkpoint(
         raise CheckpointError(found.words if found else f"step {order.step} is not on this box")
     heartbeat.report(0, 1, f"exporting step {order.step}{', merged' if order.merged else ''}")
     facts = _facts(monitor, job.run_id, order.checkpoint_id)
-    kind = "merged" if order.merged else "adapter"
-    root = paths.run_root(directory, job.run_id)
-    into = root / EXPORTS / f"checkpoint-{order.step}-{order.sha256[:16]}-{kind}"
-    name = name_of(str(facts.run.get("name", "run")), order.step)
-    wanted, cache = Wanted(name, order.merged), directory / "cache"
+    into = _folder(paths.run_root(directory, job.run_id), order)
+    wanted = Wanted(name_of(str(facts.run.get("name", "run")), order.step), order.merged)
+    cache = directory / "cache"
     made = exporting.found_in(into) or export(found.place, into, wanted, cache, say, facts)
     say(f"step {order.step} is exported to {made.folder}")
-    return _result(made)
-
-
-def _result(made: Exported) -> dict[str, Any]:
     return {"export": made.as_result()}
+
+
+def _folder(root: Path, order: ExportOrder) -> Path:
+    kind = "merged" if order.merged else "adapter"
+    return root / EXPORTS / f"checkpoint-{order.step}-{order.sha256[:16]}-{kind}"
 
 
 def _facts(monitor: MonitorClient, run_id: str, checkpoint_id: str) -> Facts:

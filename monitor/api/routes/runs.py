@@ -9,8 +9,8 @@ from pydantic import Field
 from cusp.protocol.fields import NAMED, NUMBER, Body, Id, Name
 from cusp.protocol.messages import Batch, Reply
 from monitor.actions.require import run_or_404
-from monitor.actions.set_price import set_price
-from monitor.actions.set_roles import set_roles
+from monitor.actions.told.set_price import set_price
+from monitor.actions.told.set_roles import set_roles
 from monitor.api.dependencies import ServiceDep
 from monitor.api.lenient_announcement import Announcement
 from monitor.api.openapi import answers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cusp.flops import training_flops
+from cusp.protocol.flops import training_flops
 from monitor.runs.costs import Training, Work, costs
 
 N, LORA = (
