@@ -13,8 +13,8 @@ from peft import PeftModel
 
 from trainer.evaluation import adapters
 from trainer.evaluation.adapters import AdapterError
+from trainer.export.merge_loss import layers_of, lost_of
 from trainer.export.origin import Origin
-from trainer.training.merged_delta import MergedDelta, delta_of, layers_of
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _TIED = ("lm_head", "embed_tokens", "wte")
@@ -44,17 +44,11 @@ def merged(base: Any, checkpoint: Path, origin: Origin, dtype: str | None) -> Me
     base_id = None if origin.is_local else origin.name
     model = adapters.loaded(base.float(), checkpoint, base_id)
     _check_tied(model)
-    lost, lost_bfloat16 = MergedDelta(target), MergedDelta(torch.bfloat16)
     plain = not any(getattr(layer, "use_dora", {}).get("default") for _, layer in layers_of(model))
-    for _, layer in layers_of(model) if plain else ():
-        weight, delta = layer.get_base_layer().weight, delta_of(layer)
-        lost.add(weight, delta)
-        lost_bfloat16.add(weight, delta)
-    whole = _unloaded(model).to(target)
+    lost = lost_of(model, target) if plain else None
+    lost_bfloat16 = lost_of(model, torch.bfloat16) if plain else None
     name = next((name for name, each in PRECISIONS.items() if each == target), str(target))
-    if not plain:
-        return Merged(whole, name, None, None)
-    return Merged(whole, name, lost.error, lost_bfloat16.error)
+    return Merged(_unloaded(model).to(target), name, lost, lost_bfloat16)
 
 
 def _unloaded(model: PeftModel) -> Any:

@@ -60,7 +60,7 @@ def delta_of(layer: Any) -> torch.Tensor:
     return torch.stack([each.float() for each in found]).sum(dim=0)
 
 
-def merged_delta_error(model: Any, dtype: torch.dtype) -> float:
+def lost_of(model: Any, dtype: torch.dtype) -> float:
     """Return the share of a peft model's update that a merge at `dtype` loses, over all LoRA layers.
 
     The weights of the base are those that the model holds. The memory is that of one layer.

@@ -5,8 +5,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainer.training import merged_delta
-from trainer.training.merged_delta import MergedDelta, merged_delta_error
+from trainer.export import merge_loss
+from trainer.export.merge_loss import MergedDelta, lost_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and peft, not ours
 
@@ -28,7 +28,7 @@ def test_a_large_layer_is_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> 
     weight, delta = torch.randn(64, 48), torch.randn(64, 48) * 1e-3
     whole, parts = MergedDelta(torch.bfloat16), MergedDelta(torch.bfloat16)
     whole.add(weight, delta)
-    monkeypatch.setattr(merged_delta, "MOST_AT_ONCE", 100)
+    monkeypatch.setattr(merge_loss, "MOST_AT_ONCE", 100)
     parts.add(weight, delta)
     assert parts.error == pytest.approx(whole.error)
 
@@ -44,14 +44,12 @@ def test_a_models_error_is_that_of_its_layers_and_changes_nothing() -> None:
             torch.nn.init.normal_(parameter, std=0.01)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     lost = total = 0.0
-    for _, layer in merged_delta.layers_of(model):
+    for _, layer in merge_loss.layers_of(model):
         delta = layer.get_delta_weight("default").float()
         weight = layer.get_base_layer().weight
         rounded = (weight.float() + delta).to(torch.bfloat16).float()
         lost += float((rounded - weight.float() - delta).norm() ** 2)
         total += float(delta.norm() ** 2)
-    assert merged_delta_error(model, torch.bfloat16) == pytest.approx(
-        (lost / total) ** 0.5, rel=1e-3
-    )
-    assert merged_delta_error(model, torch.float32) < 1e-3
+    assert lost_of(model, torch.bfloat16) == pytest.approx((lost / total) ** 0.5, rel=1e-3)
+    assert lost_of(model, torch.float32) < 1e-3
     assert all(torch.equal(before[name], each) for name, each in model.state_dict().items())
