@@ -66,7 +66,9 @@ class Run:
         self._lock = threading.Lock()
         self._locks = [home_lock] if home_lock else []
         self._root_given = root is not None
-        self._shelf = CheckpointRegistry(self.root, self.id, self._send, self._tell)
+        self._shelf = CheckpointRegistry(
+            self.root, self.id, self._send, self._tell, config.disk_budget
+        )
         self._finished = False
         self._last_step = -1
         self._process = os.getpid()
@@ -172,6 +174,22 @@ class Run:
         """
         if not self._is_foreign():
             self._shelf.hold()
+
+    @property
+    def suspected_since(self) -> int | None:
+        """The last step that is surely from before a suspected transition; None without a suspicion."""
+        return self._shelf.room.since
+
+    def expect_saves(self, first_bytes: int) -> None:
+        """Tell the estimated size of the first checkpoint; the next ones are estimated from what was saved."""
+        self._shelf.room.first = first_bytes
+
+    def save_refusal(self) -> str | None:
+        """Return why the next checkpoint should not be saved, None if there is room for it.
+
+        It would fill the disk, or exceed CUSP_DISK_BUDGET: in your own loop ask before you save, and train on.
+        """
+        return None if self._is_foreign() or self._spool is None else self._shelf.save_refusal()
 
     def keep(self, steps: list[int] | int) -> None:
         """Pin the checkpoints of these steps, in the background; unknown steps are logged.
@@ -347,6 +365,7 @@ class Run:
             on_commands=self._receive_all,
             on_superseded=self._give_way,
             on_refused=self._mender.refused,
+            on_suspected=self._suspect,
         )
         sender.wake()
         return spool, sender
@@ -430,6 +449,9 @@ class Run:
         )
         if folder is not None and self._sender is not None:
             self._sender.ship_also(folder)
+
+    def _suspect(self, since: int | None) -> None:
+        self._shelf.room.since = since
 
     def _receive_all(self, named: list[Command]) -> None:
         with (

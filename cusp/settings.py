@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ log = logging.getLogger("cusp")
 
 DEFAULT_URL = "http://127.0.0.1:8787"
 Mode = Literal["online", "offline", "disabled"]
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(?:I?B)?|B)?", re.IGNORECASE)
 
 
 class SettingsError(CuspError, ValueError):
@@ -37,6 +39,7 @@ class Settings:
     mode: Mode = "online"
     directory: Path = field(default_factory=data_folder)
     gpu_hourly_usd: float | None = None
+    disk_budget: int | None = None
     silent: bool = False
     public_url: str | None = None
 
@@ -74,6 +77,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         mode=mode,
         directory=directory,
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
+        disk_budget=_budget(text("CUSP_DISK_BUDGET")),
         silent=_yes(text("CUSP_SILENT") or "0"),
         public_url=public_url(environment),
     )
@@ -118,6 +122,22 @@ def _yes(value: str) -> bool:
     (True, False)
     """
     return value.strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def _budget(value: str | None) -> int | None:
+    """Return a size in bytes; K, M, G, T are powers of 1,024.
+
+    >>> _budget("20GiB") == _budget("20 G") == 20 << 30, _budget("1.5k")
+    (True, 1536)
+    """
+    if value is None:
+        return None
+    found = _SIZE.fullmatch(value.strip())
+    shift = 10 * (" KMGT".index((found[2] or " ").upper())) if found else 0
+    size = int(float(found[1]) * (1 << shift)) if found else 0
+    if size <= 0:
+        raise SettingsError(f"CUSP_DISK_BUDGET is {value!r}; use a size like 50GiB")
+    return size
 
 
 def _price(value: str | None) -> float | None:

@@ -3,7 +3,8 @@
     CUSP_URL=http://monitor:8787 CUSP_TOKEN=... python -m trainer.worker
 
 `evaluate` jobs score a run's checkpoints (`jobs/evaluate.py`), `train` jobs begin or resume a
-training (`jobs/train.py`), `verify` jobs compare the newest checkpoint with earlier ones (`jobs/verify.py`).
+training (`jobs/train.py`), `verify` jobs compare the newest checkpoint with earlier ones (`jobs/verify.py`),
+`export` jobs write one into a folder to serve (`jobs/export.py`).
 """
 
 import argparse
@@ -29,6 +30,7 @@ from cusp.protocol.fields import first_problem
 from trainer.box import box_name
 from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused, Waiting
 from trainer.jobs.evaluate import evaluate_run
+from trainer.jobs.export import export_checkpoint
 from trainer.jobs.presence import Presence, is_present
 from trainer.jobs.run_folder import has_folder
 from trainer.jobs.sweep import Sweep
@@ -37,7 +39,7 @@ from trainer.jobs.verify import verify_run
 from trainer.recipe_loader import recipe_names
 from trainer.train import silence_libraries
 
-KINDS = ("evaluate", "train", "verify")
+KINDS = ("evaluate", "train", "verify", "export")
 Say = Callable[[str], None]
 
 
@@ -127,6 +129,8 @@ class Worker:
             return resume_training(self.directory, job, heartbeat, self.say)
         if job.kind == "verify":
             return verify_run(self.monitor, self.directory, job, heartbeat, self.say)
+        if job.kind == "export":
+            return export_checkpoint(self.monitor, self.directory, job, heartbeat, self.say)
         return {"comparison": evaluate_run(self.monitor, self.directory, job, heartbeat, self.say)}
 
 

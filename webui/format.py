@@ -42,6 +42,7 @@ PHASE_WORDS: Mapping[str, str] = {
     "collapsed": "collapsed",
 }
 SIZES = ("B", "kB", "MB", "GB", "TB")
+_MANY = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 
 
 def is_number(value: object) -> bool:
@@ -107,6 +108,14 @@ def interval(low: Any, high: Any) -> str:
 def usd(value: Any) -> str:
     """Return an amount in US dollars."""
     return f"${value:,.2f}" if is_number(value) else UNKNOWN
+
+
+def flops(value: Any) -> str:
+    """Return a number of floating-point operations: 1.8e18 -> `1.80 EFLOP`."""
+    if not is_number(value):
+        return UNKNOWN
+    power = min(int(math.log10(value) // 3), len(_MANY) - 1) if value >= 1 else 0
+    return f"{value / 1000**power:.{2 if power else 0}f} {_MANY[power]}FLOP"
 
 
 def size(value: Any) -> str:

@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "transition": ("verdicts",),
     "checkpoints": ("checkpoints", "evaluations"),
     "evaluations": ("checkpoints", "evaluations", "comparison", "jobs"),
+    "cost": ("cost",),
     "decisions": ("audit",),
     "commands": (),
     "verifications": ("verifications",),
@@ -108,6 +109,7 @@ def run_page(
     comparison: Record | None = None,
     audit: Records = (),
     jobs: Records = (),
+    cost: Record | None = None,
     samples: Records = (),
     segments: Records = (),
     verifications: Record | None = None,
@@ -125,6 +127,7 @@ def run_page(
         "comparison": comparison,
         "audit": audit,
         "jobs": jobs,
+        "cost": cost,
         "samples": samples,
         "verifications": verifications,
     }

@@ -26,6 +26,7 @@ FILTERS = {
     "percent": format.percent,
     "points": format.points,
     "usd": format.usd,
+    "flops": format.flops,
     "size": format.size,
     "when": format.when,
     "duration": format.duration,

@@ -1,7 +1,9 @@
 """Durable file copies (fsync), hashed from the same bytes that are written."""
 
+import contextlib
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 BLOCK = 1 << 20
@@ -34,6 +36,22 @@ def sha256_of(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def let_others_read(folder: Path) -> None:
+    """Make the files of a folder as readable as the folder itself, which its maker's umask decided.
+
+    safetensors writes its files with mode 0600 whatever the umask, so that a server in another container,
+    under another user, could not read the weights.
+    """
+    readable = folder.stat().st_mode & 0o444
+    for file in folder.rglob("*"):
+        with contextlib.suppress(
+            OSError
+        ):  # another user's file, or a file system without permissions
+            mode = stat.S_IMODE(file.lstat().st_mode)
+            if stat.S_ISREG(file.lstat().st_mode) and mode & readable != readable:
+                file.chmod(mode | readable)
 
 
 def sync(path: Path) -> None:

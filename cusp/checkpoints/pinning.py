@@ -21,7 +21,7 @@ from cusp.errors import NO_ROOM
 log = logging.getLogger("cusp")
 
 PINNED = "pinned"
-_READ_ONLY = 0o444
+_READ = 0o444
 
 
 class NoRoomError(CheckpointError):
@@ -140,7 +140,7 @@ def _copy_all(part: Path, path: Path, each: Callable[[Path, Path], str]) -> None
             raise CheckpointError(f"{path / name} has changed: sha256 is {actual}, not {digest}")
         if (part / name).stat().st_nlink == 1:  # a shared inode stays writable for the trainer
             with contextlib.suppress(OSError):  # a file system without permissions
-                (part / name).chmod(_READ_ONLY)
+                (part / name).chmod((part / name).stat().st_mode & _READ)
         sync((part / name).parent)
     sync(part)
 

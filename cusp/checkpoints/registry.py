@@ -1,5 +1,6 @@
 """Checkpoint registry of a run: hashes, announces, holds and pins checkpoints in the background."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -7,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cusp.checkpoints import at_save, location, paths, pinning, rotation, safetensors_header
+from cusp.checkpoints import at_save, copies, location, paths, pinning, rotation, safetensors_header
 from cusp.checkpoints import manifest as manifest_checkpoints
 from cusp.checkpoints.at_save import Saved
 from cusp.checkpoints.location import State
 from cusp.checkpoints.manifest import CheckpointError, Manifest, Stamp, UnreadableError
+from cusp.checkpoints.room import Room
 from cusp.process.background import BackgroundThread
 
 log = logging.getLogger("cusp")
@@ -54,9 +56,15 @@ class CheckpointRegistry:
     """
 
     def __init__(
-        self, root: Path, run_id: str, send: Send, tell: TellOther = lambda *_: None
+        self,
+        root: Path,
+        run_id: str,
+        send: Send,
+        tell: TellOther = lambda *_: None,
+        budget: int | None = None,
     ) -> None:
         self.root = root
+        self.room = Room(budget)
         self.run_id = run_id
         self.former: list[Path] = []  # roots of earlier attempts
         self.kept: dict[int, Path] = {}  # pinned path by step
@@ -137,6 +145,10 @@ class CheckpointRegistry:
     def settle(self, timeout_s: float) -> bool:
         """Wait for the queued work; return whether it was done within the time."""
         return self._keeper.settle(timeout_s)
+
+    def save_refusal(self) -> str | None:
+        """Return why the next save should be left out, None if there is room; for the training's thread."""
+        return self.room.refusal(self.root)
 
     def look_around(self) -> None:
         """Announce the checkpoints that were deleted or saved over since the last check."""
@@ -219,6 +231,7 @@ class CheckpointRegistry:
         try:
             path = self._below_root(path)
             at_save.check(path, saved)
+            copies.let_others_read(path)
             before = manifest_checkpoints.last_registered(path)
             try:
                 manifest = manifest_checkpoints.write_manifest(path, step, run_id=self.run_id)
@@ -231,9 +244,14 @@ class CheckpointRegistry:
         except (ValueError, OSError) as error:
             if part is None:
                 log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
+        if manifest is not None:
+            self.room.saved(path)
+        own = self.room.measure(self.root, self.run_id)
         if self._holds and (manifest is not None or part is not None):
             self._hold(path, step, part, manifest, saved)
             self._keep_within_bounds()
+        elif not self._holds:
+            self._keep_within_budget(own)
         self._look_around()
 
     def _below_root(self, path: Path) -> Path:
@@ -281,7 +299,11 @@ class CheckpointRegistry:
     def _keep_within_bounds(self) -> None:
         """Announce evictions as missing, and delete those older than the grace period."""
         sizes = rotation.sizes(self._held)
-        for step in rotation.evictions({k: v for k, v in sizes.items() if k not in self._leaving}):
+        most_bytes = self.room.held_at_most(sum(sizes.values()), self.root)
+        short = most_bytes < rotation.MOST_BYTES
+        staying = {step: size for step, size in sizes.items() if step not in self._leaving}
+        spared = () if short else rotation.needed(staying, self.room.since)
+        for step in rotation.evictions(staying, most_bytes=most_bytes, spared=spared):
             place = rotation.place(self._held, step)
             shown = [record for record in self._known.values() if record.path == place]
             if shown:
@@ -289,7 +311,34 @@ class CheckpointRegistry:
                 self._forget(shown[0], "missing")
             else:
                 rotation.drop(self._held, step)
-        self._let_go(0.0 if sum(sizes.values()) > rotation.MOST_BYTES else GRACE_S)
+        self._let_go(0.0 if sum(sizes.values()) > most_bytes else GRACE_S)
+
+    def _keep_within_budget(self, own: Mapping[int, int]) -> None:
+        """Delete the trainer's own checkpoints that are missed least, where a budget was given.
+
+        Only whole ones of this run; what is pinned has a place of its own.
+        """
+        for step in self.room.too_many(own):
+            path = self.root / f"checkpoint-{step}"
+            found = manifest_checkpoints.last_registered(path)
+            if found is None or found.run_id != self.run_id or self._is_best(path):
+                continue
+            try:
+                pinning.let_go(path)
+            except OSError as error:
+                log.warning("Cusp could not delete %s: %s", path, error)
+                continue
+            self._lost(found, path)
+        self.room.measure(self.root, self.run_id)
+
+    def _is_best(self, path: Path) -> bool:
+        """Return whether the trainer loads this checkpoint at its end (`load_best_model_at_end`)."""
+        last = self.saved_last
+        try:
+            state = json.loads((last.path / "trainer_state.json").read_text()) if last else {}
+            return Path(state.get("best_model_checkpoint") or "").name == path.name
+        except (OSError, ValueError, AttributeError, TypeError):
+            return False
 
     def _let_go(self, after_s: float) -> None:
         for step, since in list(self._leaving.items()):

@@ -9,7 +9,7 @@ sparsely. Below, `folder` is that of one run.
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from cusp.checkpoints import manifest as manifest_checkpoints
@@ -118,9 +118,13 @@ def sizes(folder: Path) -> dict[int, int]:
 
 
 def evictions(
-    sizes: Mapping[int, int], most: int = MOST, newest: int = NEWEST, most_bytes: int = MOST_BYTES
+    sizes: Mapping[int, int],
+    most: int = MOST,
+    newest: int = NEWEST,
+    most_bytes: int = MOST_BYTES,
+    spared: Collection[int] = (),
 ) -> list[int]:
-    """Return the steps to evict so that the bounds hold. The newest one always stays.
+    """Return the steps to evict so that the bounds hold. The newest one and the `spared` always stay.
 
     Before the `newest` ones, the step whose removal leaves the smallest gap relative to its age goes first,
     so spacing grows with age. Then the oldest.
@@ -132,16 +136,32 @@ def evictions(
     left, gone = sorted(sizes), []
     total = sum(sizes.values())
     while len(left) > 1 and (len(left) > most or total > most_bytes):
-        place = _least_missed(left, newest)
+        place = _least_missed(left, newest, spared)
+        if place is None:
+            break
         total -= sizes[left[place]]
         gone.append(left.pop(place))
     return gone
 
 
-def _least_missed(steps: list[int], newest: int) -> int:
-    older = range(1, len(steps) - newest)
+def needed(steps: Iterable[int], since: int | None) -> set[int]:
+    """Return the steps that a suspected transition may still need; none without a suspicion.
+
+    `since` is the last step that is surely from before it: the last checkpoint up to there, and all later ones.
+
+    >>> sorted(needed([10, 20, 30, 40], 25))
+    [20, 30, 40]
+    """
+    if since is None:
+        return set()
+    before = [step for step in steps if step <= since]
+    return {max(before, default=since), *(step for step in steps if step > since)}
+
+
+def _least_missed(steps: list[int], newest: int, spared: Collection[int]) -> int | None:
+    older = [i for i in range(1, len(steps) - newest) if steps[i] not in spared]
     if not older:
-        return 0
+        return next((i for i in range(len(steps) - 1) if steps[i] not in spared), None)
     now = steps[-1]
     return min(older, key=lambda i: (steps[i + 1] - steps[i - 1]) / (now - steps[i]))
 

@@ -9,6 +9,7 @@ import typer
 
 from cusp.cli import (
     checkpoints,
+    export,
     jobs,
     recipes,
     runs,
@@ -57,6 +58,7 @@ for command in (
     checkpoints.promote,
     checkpoints.pin,
     checkpoints.check,
+    export.export,
 ):
     app.command()(command)
 

@@ -112,12 +112,14 @@ def check(
         raise typer.Exit(1)
 
 
-def checked_here(client: Client, checkpoint: dict[str, Any]) -> Finding | None:
-    """Hash, pin and report a checkpoint of this box; None when it is on another box.
+def checked_here(
+    client: Client, checkpoint: dict[str, Any], *, keep: bool = True
+) -> Finding | None:
+    """Hash, pin (`keep`) and report a checkpoint of this box; None when it is on another box.
 
     ClientError when it is missing or corrupt.
     """
-    found = _looked_at(client, checkpoint, keep=True)
+    found = _looked_at(client, checkpoint, keep=keep)
     # A live training, or another box, reports its own checkpoints.
     if found is not None and found.place is None and found.sure:
         raise ClientError(f"{found.words}; choose another checkpoint (`cusp show` lists them)")

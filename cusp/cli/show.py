@@ -102,8 +102,9 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         detail = client.get(f"/runs/{found['id']}")
         checkpoints = client.get(f"/runs/{found['id']}/checkpoints")["checkpoints"]
         verifications = client.get(f"/runs/{found['id']}/verifications")["verifications"]
+        cost = client.get(f"/runs/{found['id']}/cost")
     if as_json:
-        rest = {"checkpoint_list": checkpoints, "verifications": verifications}
+        rest = {"checkpoint_list": checkpoints, "verifications": verifications, "cost": cost}
         return print_json({**detail, **rest})
     out = console()
     out.print(f"[bold]{escape(detail['name'])}[/]  {detail['id']}  {escape(detail['project'])}")
@@ -112,6 +113,8 @@ def show(run: RunArgument, as_json: AsJson = False) -> None:
         f" of {dash(detail['max_steps'])}, compute saved {percent(detail['saved_fraction'])}"
     )
     out.print(_times(detail))
+    if line := cost_line(cost):
+        out.print(line, highlight=False)
     if reason := _untold_reason(detail):
         out.print(f"{detail['status']}: {reason}", markup=False)
     out.print(detail["words"], markup=False)
@@ -149,6 +152,32 @@ def _times(run: dict[str, Any]) -> str:
     attempts = f" in {run['attempt_count']} attempts" if run["attempt_count"] > 1 else ""
     spent = f", {run['spent_usd']:.2f} USD spent" if run["spent_usd"] is not None else ""
     return f"since {run['started_at'][:19]}Z{until}: {duration(run['elapsed_s'])}{attempts}{spent}"
+
+
+def cost_line(cost: dict[str, Any]) -> str:
+    """Return what a run cost, as a line; empty where nothing is known.
+
+    >>> part = {"usd": 1.5, "flops": 2e18}
+    >>> parts = dict.fromkeys(("training", "evaluation", "verification", "total"), part)
+    >>> cost_line({**parts, "saved": {"usd": None, "flops": 1e18}, "at_transition": None})
+    'cost 1.50 USD, 2e+18 FLOP (evaluation 1.50 USD, verification 1.50 USD); saved 1e+18 FLOP'
+    """
+    total = _amounts(cost["total"]) or _amounts(cost["training"])
+    if not total:
+        return ""
+    names = ("evaluation", "verification")
+    beside = [f"{n} {cost[n]['usd']:.2f} USD" for n in names if cost[n]["usd"]]
+    line = f"cost {total}" + (f" ({', '.join(beside)})" if beside else "")
+    for name, words in (("at_transition", "at the transition"), ("saved", "saved")):
+        if cost[name] and (amounts := _amounts(cost[name])):
+            line += f"; {words} {amounts}"
+    return line
+
+
+def _amounts(spent: dict[str, Any]) -> str:
+    usd = f"{spent['usd']:.2f} USD" if spent["usd"] is not None else ""
+    flops = f"{spent['flops']:.3g} FLOP" if spent["flops"] else ""
+    return ", ".join(filter(None, (usd, flops)))
 
 
 def stop(

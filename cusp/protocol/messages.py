@@ -195,7 +195,8 @@ class Reply(Wire):
     """The monitor's answer: everything below `next_seq` is durable there.
 
     `refused` says what of the batch was left out; the rest of it was stored. `superseded` says which later
-    attempt has taken the run over, while this one is still heard of.
+    attempt has taken the run over, while this one is still heard of. `suspected_since` is the last step that is
+    surely from before a suspected transition; None without a suspicion.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -204,3 +205,4 @@ class Reply(Wire):
     commands: list[Command] = []
     refused: list[Refusal] | None = None
     superseded: Text | None = None
+    suspected_since: Step | None = None

@@ -54,7 +54,8 @@ class RunMetadata(Wire):
     logged keys of a role where the user told them (`{"format": ["rewards/soft_format_reward_func"]}`);
     a role that is not named is found by rules. `reward_weights` are the weights of the reward functions
     in training, by function name. `verifies` says that the training can score held-out problems itself between
-    two steps, or with a function of the user's.
+    two steps, or with a function of the user's. `flops_per_token` are the operations of the training for each
+    token that it logs (`cusp.protocol.flops`).
     """
 
     max_steps: Positive | None = None
@@ -73,6 +74,7 @@ class RunMetadata(Wire):
     gpu_hourly_usd: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = None
     trainable_parameters: Step | None = None
     model_parameters: Step | None = None
+    flops_per_token: Annotated[float, Field(ge=0, le=2**53), NUMBER] | None = None
     recipe: StrictBool | None = None
     evaluable: StrictBool | None = None
     verifies: By | None = None

@@ -53,7 +53,8 @@ class Sender:
 
     `on_commands` is called in the sender's thread with all open commands of each reply (repeats, too): one
     that is missing from a later reply was closed by the monitor. `on_superseded` is called with the
-    monitor's message whenever a later attempt has the run, `on_refused` with the refused parts of a batch.
+    monitor's message whenever a later attempt has the run, `on_refused` with the refused parts of a batch,
+    `on_suspected` with each reply's last step before a suspected transition, or None.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Sender:
         on_commands: Callable[[list[Command]], None] = lambda commands: None,
         on_superseded: Callable[[str], None] = lambda words: None,
         on_refused: Callable[[list[Refusal]], None] = lambda refused: None,
+        on_suspected: Callable[[int | None], None] = lambda since: None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = connect(
@@ -81,7 +83,7 @@ class Sender:
         # Folders of attempts of other runs with messages to ship (`neighbours.py`).
         self._beside: list[Path] = []
         self._on_commands, self._on_refused = on_commands, on_refused
-        self._on_superseded = on_superseded
+        self._on_superseded, self._on_suspected = on_superseded, on_suspected
         self._process = os.getpid()  # a forked child has this object without its thread
         self._said_unknown = False
         self._wake = threading.Event()
@@ -234,6 +236,7 @@ class Sender:
             if reply.superseded:
                 attempt.superseded = True
                 self._on_superseded(reply.superseded)
+            self._on_suspected(reply.suspected_since)
             self._on_commands(reply.commands)
         spool.acknowledge(reply.next_seq)
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from cusp.protocol.flops import training_flops
 from cusp.protocol.run import RunMetadata
 
 
@@ -27,11 +28,38 @@ def described(
     }
     if model is not None:
         sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-        found["model_parameters"] = sum(size for size, _ in sizes)
-        found["trainable_parameters"] = sum(size for size, trained in sizes if trained)
+        total = sum(size for size, _ in sizes)
+        trained = sum(size for size, trains in sizes if trains)
+        found["model_parameters"], found["trainable_parameters"] = total, trained
+        found["flops_per_token"] = flops_per_token(args, total, trained)
     return given.model_copy(
         update={k: v for k, v in found.items() if k not in given.model_fields_set}
     )
+
+
+def flops_per_token(args: Any, parameters: int, trained: int) -> float | None:
+    """Return the operations for each token that a TRL trainer logs as `num_tokens`; None for a model without any.
+
+    Only GRPO's arguments have `num_generations`: it generates what it trains on, and also reads it with the
+    reference model (`beta` not 0), and with the old policy where a batch is reused or vLLM generated it.
+    """
+    if not parameters:
+        return None
+    generates = getattr(args, "num_generations", None) is not None
+    passes = max(1, getattr(args, "num_iterations", None) or 1)
+    accumulated = max(1, args.gradient_accumulation_steps)
+    reused = passes * (getattr(args, "steps_per_generation", None) or accumulated)
+    corrects = getattr(args, "vllm_importance_sampling_correction", False)
+    old = accumulated % reused != 0 or (getattr(args, "use_vllm", False) and corrects)
+    scored = int(bool(getattr(args, "beta", 0.0))) + int(old) if generates else 0
+    recomputes = bool(getattr(args, "gradient_checkpointing", False))
+    work: dict[str, Any] = {
+        "generates": generates,
+        "passes": passes,
+        "recomputes": recomputes,
+        "scored": scored,
+    }
+    return training_flops(parameters, trained, **work)
 
 
 def completions_per_point(args: Any, state: Any, dataloader: Any = None) -> int | None:

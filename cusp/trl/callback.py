@@ -26,6 +26,8 @@ from cusp.trl import orders, train_call
 from cusp.trl.arguments import described, warnings_on
 from cusp.trl.attendance import Attendance, distributed
 from cusp.trl.orders import Orders
+from cusp.trl.saving.extra_saves import ExtraSaves
+from cusp.trl.saving.no_room import LeftOut
 from cusp.trl.scores import Evaluate
 from cusp.trl.trainer_reading import TrainerReading
 from cusp.trl.verifying.verifier import CommandVerifier
@@ -70,7 +72,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         self._idle = False
         self._unregistered: int | None = None
         self._stop_after_save = False
-        self._orders = Orders()
+        self._orders, self._extra, self._left_out = Orders(), ExtraSaves(), LeftOut()
         self._call: object | None = None  # the call of `train()` that the run is recorded for
         self._used = False
         train_call.watch()
@@ -85,6 +87,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
     ) -> None:
         """Announce the attempt, from rank 0; on an error the training goes on without Cusp."""
         self._stop_after_save, self._orders = False, Orders()
+        self._extra, self._left_out = ExtraSaves(), LeftOut()
         self._verifier.begin()
         self._unregistered = self._attendance = None
         self.reading.begin()
@@ -110,9 +113,11 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if self._idle:
             return
         self._register_late(args)
-        agreed = self._agreed(args)
+        agreed = self._agreed(args, state, control)
         if agreed & (orders.SAVE | orders.STOP | orders.VERIFY_SAVED):
             control.should_save = True
+        if agreed & orders.NO_SAVE:
+            control.should_save = False
         if agreed & orders.STOP_AFTER_SAVE:
             self._stop_after_save = True
         if agreed & orders.STOP:
@@ -145,6 +150,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         """Register the checkpoint once every rank has written its part."""
         if self._idle:
             return
+        self._extra.saved(state.global_step)
         if distributed() and self._together():
             torch.distributed.barrier()
         if self._stop_after_save:
@@ -210,6 +216,8 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             lineage.record(state.stateful_callbacks, Lineage(self.run.id, self.run.attempt_id))
         for sentence in warnings_on(args, state):
             log.warning(sentence)
+        self._extra.saved(state.global_step)
+        self._left_out.begin(self.run, args, model)
         if args.save_total_limit is not None:
             self._mind_rotation(self.run, root, args.save_total_limit)
         branches.abandon_later(root, self.run.id, after=state.global_step)
@@ -268,10 +276,15 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             step, self._unregistered = self._unregistered, None
             self._saved(self.run, args, step)
 
-    def _agreed(self, args: TrainingArguments) -> int:
+    def _agreed(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> int:
         """Return rank 0's orders of this step on every rank, as bits; 0 where not all ranks can agree."""
         verification = self._verifier.proposed(self.run, self.reading.evaluate)
-        proposed = self._orders.propose(self.run, verification)
+        extra = self._extra.wanted(self.run, args, state, control)
+        no_room = self._left_out.refusal(self.run, control, extra or verification is not None)
+        if no_room is not None and verification is not None:
+            verification = None if verification[1] == orders.VERIFY_SAVED else verification
+        proposed = self._orders.propose(self.run, verification, no_room)
+        proposed |= orders.NO_SAVE if no_room is not None else orders.SAVE if extra else 0
         if not self._together():
             self._orders.refuse(self.run)
             return 0

@@ -7,7 +7,7 @@ from cusp.protocol.messages import Command
 from cusp.run import Run
 from cusp.trl.attendance import distributed
 
-SAVE, STOP, STOP_AFTER_SAVE, VERIFY, VERIFY_SAVED = 1, 2, 4, 8, 16
+SAVE, STOP, STOP_AFTER_SAVE, VERIFY, VERIFY_SAVED, NO_SAVE = 1, 2, 4, 8, 16, 32
 ANY_STOP = STOP | STOP_AFTER_SAVE
 _NOT_TOGETHER = (
     "Cusp is not attached in every process of this training, so it cannot stop it, have it save or verify:"
@@ -23,14 +23,24 @@ class Orders:
         self._proposed: dict[str, tuple[Command, int]] = {}
 
     @harmless(0)
-    def propose(self, run: Run | None, verification: tuple[Command, int] | None) -> int:
+    def propose(
+        self,
+        run: Run | None,
+        verification: tuple[Command, int] | None,
+        no_room: str | None = None,
+    ) -> int:
         """Return the monitor's orders to rank 0 since the last step, as bits; 0 on every other rank.
 
         `verification` is a command of that kind that can be carried out now, with its bit; it waits while a stop
-        is proposed.
+        is proposed. `no_room` says why no checkpoint can be saved now: then a command to save is refused, and
+        a stop does not wait for a save.
         """
         known = run.open_commands() if run is not None else []
         found = [(c, _bit(c)) for c in known if _bit(c) and c.command_id not in self.agreed]
+        if no_room is not None and run is not None:
+            for command in [c for c, bit in found if bit == SAVE]:
+                run.acknowledge(command, "refused", reason=no_room)
+            found = [(c, STOP) for c, bit in found if bit & ANY_STOP]
         stopping = any(bit & ANY_STOP for _, bit in found)
         if verification is not None and not stopping:
             found.append(verification)

@@ -52,7 +52,7 @@ def promote(
     alias points at must outlive rotation and a resume that saves over it, so the trainer is asked to
     pin it. Of a run that is over, a worker on its box asks for what was not verified.
     """
-    row = _usable(tx, checkpoint_id)
+    row = usable(tx, checkpoint_id)
     previous = checkpoints.move_alias(
         tx, row.run_id, alias, row.id, now, author=author, expected=expected
     )
@@ -69,7 +69,7 @@ def promote(
 
 def pin(tx: Transaction, checkpoint_id: str, now: float, author: str) -> Any:
     """Ask the trainer to pin the checkpoint; return the command's row. Conflict if none trains."""
-    row = _usable(tx, checkpoint_id)
+    row = usable(tx, checkpoint_id)
     run = run_or_404(tx, row.run_id)
     if run.status != "running":
         raise Conflict(
@@ -147,7 +147,8 @@ def _known(tx: Transaction, checkpoint_id: str) -> Any:
     return row
 
 
-def _usable(tx: Transaction, checkpoint_id: str) -> Any:
+def usable(tx: Transaction, checkpoint_id: str) -> Any:
+    """Return the checkpoint's row, its run locked; NotFound, and Conflict for one that is missing or corrupt."""
     row = _known(tx, checkpoint_id)
     if row.state in ("missing", "corrupt"):
         raise Conflict(f"the checkpoint of step {row.step} is {row.state}; choose another")

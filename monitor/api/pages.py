@@ -14,7 +14,7 @@ from monitor.api.permissions import needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
 from monitor.database import installation
 from monitor.errors import NotFound
-from monitor.schemas import access, checkpoint, evaluation, verification
+from monitor.schemas import access, checkpoint, cost, evaluation, verification
 from monitor.schemas import series as series_schema
 from monitor.schemas.run_data import RunData
 from monitor.verdicts.second_opinion import segments
@@ -28,6 +28,7 @@ _PARTS_SHOWN = {part for name, parts in pages.RUN_PARTS.items() if name != "row"
 _DATA: Mapping[str, Callable[[RunData, float], Any]] = {
     "audit": lambda data, _: [access.audit_entry(row) for row in data.audit],
     "checkpoints": lambda data, _: checkpoint.checkpoint_list(data),
+    "cost": cost.cost,
     "comparison": lambda data, _: evaluation.comparison(data),
     "evaluations": lambda data, _: evaluation.scores(data),
     "jobs": lambda data, _: [evaluation.job(row) for row in data.jobs],

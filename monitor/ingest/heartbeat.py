@@ -8,8 +8,10 @@ from typing import Any
 
 from cusp.protocol.messages import Batch, Command, Reply, VerifyOrder
 from monitor.database.engine import Transaction
+from monitor.policy.verify import suspected_since
 from monitor.store import commands, runs
 from monitor.store.scores import verifications
+from monitor.verdicts.encoding import from_json
 
 LATELY_S = 2.0  # how old the time of the last contact may be
 
@@ -29,7 +31,12 @@ def answered(tx: Transaction, run_id: str, batch: Batch, now: float) -> Reply | 
         or batch.oldest_seq > newest.next_seq
     ):
         return None
-    return Reply(next_seq=newest.next_seq, commands=pending(tx, run_id))
+    verdict = from_json(newest.verdict) if newest.verdict else None
+    return Reply(
+        next_seq=newest.next_seq,
+        commands=pending(tx, run_id),
+        suspected_since=suspected_since(verdict),
+    )
 
 
 def pending(tx: Transaction, run_id: str) -> list[Command]:

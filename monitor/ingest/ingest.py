@@ -209,6 +209,7 @@ class Ingest:
         followed = (
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
         )
+        verdict = followed.verdict if followed else verdict_of(run)
         if new:
             look = may_look(tx, run, followed, touched)
             if early := decided_early(
@@ -217,13 +218,12 @@ class Ingest:
                 raise SplitHere(skip + early)
             if touched.end is not None:
                 liveness.tell_ended(tx, run_id, attempt, touched.end, now)
-            verdict = followed.verdict if followed else verdict_of(run)
             decisions.carry_out(tx, run_id, verdict, now, ended=touched.ended, look=look)
         elif heard.run:
             changes.add_all(tx, run_id, [], heard.run)
         if now - run.last_contact_at > SILENT_S:
             touch(tx, run_id)
-        reply = liveness.reply(tx, attempts, attempt, next_seq, is_newest=is_newest)
+        reply = liveness.reply(tx, attempts, attempt, next_seq, verdict)
         state = followed.state if followed else None
         parts = tuple(part for _, part in touched.refused)
         return BatchResult(reply, len(new), state, touched.quarantined, parts)

@@ -8,8 +8,10 @@ from cusp.protocol.messages import Batch, Message, Reply, StatusMessage
 from monitor import clock
 from monitor.actions.record import record
 from monitor.database.engine import Transaction
+from monitor.detector import Verdict
 from monitor.ingest import heartbeat
 from monitor.ingest.messages import BatchEffects
+from monitor.policy.verify import suspected_since
 from monitor.runs import durations, superseded
 from monitor.store import runs
 
@@ -57,14 +59,16 @@ def heard(
 
 
 def reply(
-    tx: Transaction, attempts: Sequence[Any], attempt: Any, next_seq: int, *, is_newest: bool
+    tx: Transaction, attempts: Sequence[Any], attempt: Any, next_seq: int, verdict: Verdict | None
 ) -> Reply:
     """Return the answer to a batch: commands for the latest attempt, a word to one that it superseded.
 
     A stop reaches whatever still trains.
     """
-    if is_newest:
-        return Reply(next_seq=next_seq, commands=heartbeat.pending(tx, attempt.run_id))
+    if attempt is attempts[-1]:
+        commands = heartbeat.pending(tx, attempt.run_id)
+        since = suspected_since(verdict)
+        return Reply(next_seq=next_seq, commands=commands, suspected_since=since)
     if attempt.superseded_at is None:
         return Reply(next_seq=next_seq)
     stops = heartbeat.stops_since(tx, attempt.run_id, attempt.superseded_at)

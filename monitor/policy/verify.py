@@ -78,6 +78,14 @@ class Look:
     suspected: bool = True
 
 
+def suspected_since(verdict: Verdict | None) -> int | None:
+    """Return the last step that is surely from before the suspected transition, None without a suspicion."""
+    if verdict is None or verdict.phase not in _SUSPECTED or verdict.transition is None:
+        return None
+    standing = verdict.transition.state in ("provisional", "confirmed")
+    return verdict.transition.safe_step if standing else None
+
+
 def due(
     verdict: Verdict,
     looks: Sequence[PastLook],

@@ -78,6 +78,18 @@ class Submitted(Shape):
     author: str
 
 
+class Exported(Shape):
+    """What an export job wrote, on the box of the worker. `lost`: share of the update that merging lost."""
+
+    step: int
+    merged: bool
+    folder: Text | None
+    sha256: Text | None
+    bytes: int | None
+    lost: Finite | None
+    serve: Text | None
+
+
 class Job(Shape):
     id: str
     kind: Literal["train", "evaluate", "verify", "export"]
@@ -88,6 +100,7 @@ class Job(Shape):
     progress: JobProgress | None
     error: str | None
     attempts: int
+    exported: Exported | None
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -129,7 +142,20 @@ def job(row: Any) -> dict[str, Any]:
     times = {name: when(getattr(row, name)) for name in ("created_at", "started_at", "finished_at")}
     new = jobs.is_new_training(row)
     submitted = {name: row.payload[name] for name in Submitted.model_fields} if new else None
-    return {**columns(row, _JOB), "submitted": submitted, **times}
+    return {**columns(row, _JOB), "submitted": submitted, "exported": _exported(row), **times}
+
+
+def _exported(row: Any) -> dict[str, Any] | None:
+    """Return an `Exported`, its values None until it is done; None of a job of another kind."""
+    if row.kind != "export":
+        return None
+    brought = (row.result or {}).get("export") or {}
+    names = ("folder", "sha256", "bytes", "lost", "serve")
+    return {
+        "step": row.payload["step"],
+        "merged": row.payload["merged"],
+        **{name: brought.get(name) for name in names},
+    }
 
 
 def evaluation(row: Any) -> dict[str, Any]:

@@ -68,6 +68,13 @@ class RunData:
         """Every series as viewers see it, by name."""
         return as_shown(self._stored, self.run.metadata)
 
+    def some(self, *names: str) -> dict[str, points.Series]:
+        """Return the series stored under these names, by name."""
+        if "_stored" in vars(self):
+            return {one.name: one for one in self._stored if one.name in names}
+        cuts = runs.cuts(self.attempts)
+        return {one.name: one for one in points.read(self._tx, self.run.id, cuts, only=names)}
+
     @cached_property
     def _ids(self) -> Mapping[str, int]:
         return points.names(self._tx, self.run.id)

@@ -34,6 +34,7 @@ _NEWEST = (
         runs.c.last_contact_at,
         runs.c.deleted_at,
         runs.c.status,
+        runs.c.verdict,
     )
     .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
     .where(attempts.c.run_id == bindparam("run"))
@@ -96,9 +97,14 @@ def announce(
 
 
 def _metadata(start: RunStart, run: RunRow) -> dict[str, Any]:
-    """Return the new attempt's metadata; roles told before stay unless it tells its own."""
-    metadata = start.metadata.model_dump()
-    return {**metadata, "roles": metadata["roles"] or run.metadata.get("roles") or {}}
+    """Return the new attempt's metadata; roles and a price told before stay unless it tells its own."""
+    metadata, before = start.metadata.model_dump(), run.metadata
+    price = metadata["gpu_hourly_usd"]
+    return {
+        **metadata,
+        "roles": metadata["roles"] or before.get("roles") or {},
+        "gpu_hourly_usd": before.get("gpu_hourly_usd") if price is None else price,
+    }
 
 
 def _add_attempt(connection: Connection, start: RunStart, began_at: float, heard_at: float) -> bool:

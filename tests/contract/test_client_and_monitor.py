@@ -279,3 +279,18 @@ def test_a_checkpoint_whose_trainer_was_killed_before_it_could_tell_is_told_by_t
     assert run.finish(drain_s=20)
     found = monitor_process.get(f"/runs/{run_id}/checkpoints")["checkpoints"]
     assert [one["id"] for one in found] == [saved[10]]
+
+
+def test_a_training_hears_of_a_suspicion_and_of_its_end(monitor_process: MonitorProcess) -> None:
+    monitor_process.start()
+    run = cusp.init("p", "n", policy=cusp.Policy(action="watch"))
+    assert run.suspected_since is None
+    for step in range(1, 121):
+        ripple = ((step * 7919) % 13 - 6) / 200
+        rising, after = min(1.0, step / 25), min(1.0, max(0.0, (step - 60) / 25))
+        values = {"format_reward": 0.3 + 0.6 * rising - 0.5 * after + ripple}
+        values |= {"accuracy_reward": 0.3 + 0.4 * rising - 0.6 * after + ripple}
+        run.log({**values, "completion_length": 60 - 25 * rising + 25 * after}, step)
+    wait_until(lambda: run.suspected_since is not None, 20)
+    assert run.suspected_since == monitor_process.get(f"/runs/{run.id}")["transition"]["safe_step"]
+    run.finish(drain_s=20)

@@ -117,6 +117,11 @@ class MonitorClient:
         answer = self._until_answered(lambda: self._http.get(path))
         return list(answer.json().get("checkpoints", [])) if answer is not None else []
 
+    def read(self, path: str) -> dict[str, Any]:
+        """Return what the monitor answers to a GET; empty if `stopping` was set before that."""
+        answer = self._until_answered(lambda: self._http.get(path))
+        return dict(answer.json()) if answer is not None else {}
+
     def report_check(self, checkpoint_id: str, report: Mapping[str, Any]) -> None:
         """Report the result of hashing a checkpoint on this box."""
         self._post(f"/checkpoints/{checkpoint_id}/check", report)

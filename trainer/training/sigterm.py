@@ -6,6 +6,7 @@ broadcasts at the end of each step whether to end.
 
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,7 +51,9 @@ class EndWhenAsked(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if not self._ending or state.global_step >= state.max_steps:
             return
         if self._run is not None:
-            words = f"asked to end (SIGTERM) at step {state.global_step}, which was saved"
+            saved = (Path(args.output_dir) / f"checkpoint-{state.global_step}").is_dir()
+            how = "which was saved" if saved else "which was not saved, for want of room"
+            words = f"asked to end (SIGTERM) at step {state.global_step}, {how}"
             self._run.finish("failed", words, step=state.global_step)
             raise AskedToEnd(f"{words}; go on with: cusp train --resume --run-id {self._run.id}")
 

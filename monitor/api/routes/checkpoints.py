@@ -6,14 +6,14 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from cusp.protocol.fields import Body, Id, PathText
-from monitor.actions import promote
+from monitor.actions import export, promote
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
 from monitor.database.engine import Transaction
-from monitor.schemas import checkpoint
+from monitor.schemas import checkpoint, evaluation
 from monitor.schemas import run as run_schema
 from monitor.schemas.base import Json
 from monitor.schemas.run_data import RunData
@@ -97,6 +97,36 @@ def pin_checkpoint(
         return run_schema.command(promote.pin(tx, checkpoint_id, service.clock(), grant.name))
 
     return service.idempotent(key, ["pin", checkpoint_id], act)
+
+
+class ExportRequest(Body):
+    """How to export: the adapter as it is, or `merged` into its base."""
+
+    merged: bool = False
+
+
+@router.post(
+    "/checkpoints/{checkpoint_id}/export",
+    status_code=202,
+    dependencies=[needs("control")],
+    responses=answers(evaluation.Job, 409, status=202),
+)
+def export_checkpoint(
+    checkpoint_id: Id,
+    service: ServiceDep,
+    grant: GrantDep,
+    request: ExportRequest | None = None,
+    key: IdempotencyKey = None,
+) -> Json:
+    """Have a worker on the box that trained it write the checkpoint into a folder to serve."""
+    asked = request or ExportRequest()
+
+    def act(tx: Transaction) -> Json:
+        now = service.clock()
+        row = export.asked_for(tx, checkpoint_id, now, grant.name, merged=asked.merged)
+        return evaluation.job(row)
+
+    return service.idempotent(key, ["export", checkpoint_id, asked.model_dump()], act)
 
 
 @router.get(

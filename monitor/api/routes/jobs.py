@@ -71,9 +71,20 @@ class Heartbeat(Body):
     progress: Progress | None = None
 
 
+class Export(Body):
+    """What an export job wrote on its box; `lost` is the share of the update that merging lost."""
+
+    folder: Annotated[Text, Field(max_length=4_096)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0, le=2**53), NUMBER]
+    merged: bool
+    lost: Annotated[Finite, Field(ge=0)] | None = None
+    serve: Annotated[Text, Field(max_length=8_192)]
+
+
 class Result(BaseModel):
     """What a job brought: of an `evaluate` job the paired comparison, which the page shows; of a `verify` job
-    the scores by step, the completions that were generated and the seconds that took.
+    the scores by step, the completions that were generated and the seconds that took; of an `export` job the folder.
     """
 
     model_config = ConfigDict(
@@ -84,6 +95,7 @@ class Result(BaseModel):
     scores: Scores | None = None
     completions: Count | None = None
     seconds: Annotated[Finite, Field(ge=0)] | None = None
+    export: Export | None = None
 
 
 class Finish(Body):

@@ -6,17 +6,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from cusp.protocol.fields import NAMED, Body, Id, Name
+from cusp.protocol.fields import NAMED, NUMBER, Body, Id, Name
 from cusp.protocol.messages import Batch, Reply
 from monitor.actions.require import run_or_404
-from monitor.actions.set_roles import set_roles
+from monitor.actions.told.set_price import set_price
+from monitor.actions.told.set_roles import set_roles
 from monitor.api.dependencies import ServiceDep
 from monitor.api.lenient_announcement import Announcement
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, check_run, needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
+from monitor.schemas import cost as cost_schema
 from monitor.schemas import run as run_schema
 from monitor.schemas.base import Json
+from monitor.schemas.run_data import RunData
 from webui.address import at
 
 router = APIRouter(tags=["runs"])
@@ -67,6 +70,15 @@ def list_runs(
         }
 
 
+@router.get(
+    "/runs/{run_id}/cost", dependencies=[needs("read")], responses=answers(cost_schema.Cost)
+)
+def get_cost(run_id: Id, service: ServiceDep) -> Json:
+    """Return what the run cost: GPU hours, dollars, tokens and operations, by part, at the transition, saved."""
+    with service.database.read() as tx:
+        return cost_schema.cost(RunData(tx, run_or_404(tx, run_id)), service.clock())
+
+
 @router.get("/runs/{run_id}", dependencies=[needs("read")], responses=answers(run_schema.Run))
 def get_run(run_id: Id, service: ServiceDep) -> Json:
     """Return one run with its details."""
@@ -75,12 +87,19 @@ def get_run(run_id: Id, service: ServiceDep) -> Json:
 
 
 class RunChange(Body):
-    """What to change of a run. `roles` takes the place of all that was told before; `{}` means the rules."""
+    """What to change of a run. `roles` takes the place of all that was told before; `{}` means the rules.
 
-    roles: Annotated[
-        dict[Name, Annotated[list[Name], Field(max_length=64)]],
-        Field(max_length=16, json_schema_extra=NAMED),
-    ]
+    `gpu_hourly_usd`: the price of one GPU hour, for the run's whole cost.
+    """
+
+    roles: (
+        Annotated[
+            dict[Name, Annotated[list[Name], Field(max_length=64)]],
+            Field(max_length=16, json_schema_extra=NAMED),
+        ]
+        | None
+    ) = None
+    gpu_hourly_usd: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = None
 
 
 @router.patch(
@@ -91,11 +110,15 @@ class RunChange(Body):
 def change_run(
     run_id: Id, change: RunChange, service: ServiceDep, grant: GrantDep
 ) -> dict[str, Any]:
-    """Tell the roles of a run: its verdicts are made anew from the points that are there."""
-    folds = service.ingest.folds
+    """Tell the roles of a run (its verdicts are made anew from the points that are there), or its GPUs' price."""
+    folds, now = service.ingest.folds, service.clock()
+    state = None
     with service.database.write() as tx:
         run = run_or_404(tx, run_id, locked=True)
-        state = set_roles(tx, run, folds, change.roles, service.clock(), grant.name)
+        if change.gpu_hourly_usd is not None:
+            run = set_price(tx, run, change.gpu_hourly_usd, now, grant.name)
+        if change.roles is not None:
+            state = set_roles(tx, run, folds, change.roles, now, grant.name)
     if state is not None:
         folds.put(run_id, state)
     with service.database.read() as tx:

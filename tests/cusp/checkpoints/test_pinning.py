@@ -170,3 +170,22 @@ def test_registering_the_same_files_again_is_the_same_checkpoint(saved: Path) ->
     first = manifest_checkpoints.write_manifest(saved, 40, run_id=RUN)
     assert manifest_checkpoints.write_manifest(saved, 40, run_id=RUN) == first
     assert manifest_checkpoints.write_manifest(saved, 50, run_id=RUN) != first
+
+
+@pytest.mark.parametrize(("umask", "file", "kept"), [(0o022, 0o644, 0o444), (0o077, 0o600, 0o400)])
+def test_weights_are_as_readable_as_their_folder(
+    tmp_path: Path, umask: int, file: int, kept: int
+) -> None:
+    """safetensors makes files of mode 0600; another container reads them as another user."""
+    before = os.umask(umask)
+    try:
+        path = tmp_path / "checkpoint-40"
+        path.mkdir()
+        weights = path / "adapter_model.safetensors"
+        weights.touch(mode=0o600)
+        copies.let_others_read(path)
+        assert weights.stat().st_mode & 0o777 == file
+        manifest_checkpoints.write_manifest(path, 40, run_id=RUN)
+        assert {f.stat().st_mode & 0o777 for f in keep(path).iterdir()} == {kept}
+    finally:
+        os.umask(before)

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from transformers import TrainerState, TrainingArguments
 from trl import GRPOConfig
 
 from cusp import RunMetadata
-from cusp.trl.arguments import described, warnings_on
+from cusp.trl.arguments import described, flops_per_token, warnings_on
 
 pytestmark = pytest.mark.filterwarnings("ignore:::(trl|transformers|torch|accelerate)")
 
@@ -133,3 +134,28 @@ def test_a_setting_that_leaves_nothing_to_watch_or_keep_is_said(tmp_path: Path) 
     assert "save_strategy='no'" in said
     usual = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
     assert list(warnings_on(usual, TrainerState())) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "each"),
+    [
+        ({}, 2 + 6),
+        ({"beta": 0.04}, 2 + 6 + 2),
+        ({"gradient_checkpointing": True}, 2 + 8),
+        ({"num_iterations": 2}, 2 + 12 + 2),
+        ({"use_vllm": True, "vllm_importance_sampling_correction": True}, 2 + 6 + 2),
+        ({"steps_per_generation": 2}, 2 + 6 + 2),
+    ],
+)
+def test_operations_a_token_follow_the_trainers_arguments(
+    options: dict[str, object], each: int
+) -> None:
+    """As trl 1.16 decides: `gradient_accumulation_steps % (steps_per_generation * num_iterations)`."""
+    plain = {"num_generations": 6, "gradient_accumulation_steps": 1, "steps_per_generation": 1}
+    args = SimpleNamespace(**{**plain, **options})
+    assert flops_per_token(args, 1_000, 1_000) == 1_000 * each
+    assert flops_per_token(args, 1_000, 0) == 1_000 * (each - 2 * options.get("num_iterations", 1))  # type: ignore[operator]
+    assert flops_per_token(args, 0, 0) is None
+    del args.num_generations
+    if "gradient_checkpointing" not in options and "num_iterations" not in options:
+        assert flops_per_token(args, 1_000, 1_000) == 6_000, "what does not generate only trains"

@@ -20,6 +20,7 @@ OF_SECTION = {
     "transition": 4,
     "checkpoints": 5,
     "evaluations": 6,
+    "cost": 7,
     "decisions": 4,
     "commands": 2,
     "verifications": 3,

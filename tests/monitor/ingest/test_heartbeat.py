@@ -8,7 +8,7 @@ from sqlalchemy import event
 from monitor.ingest.heartbeat import LATELY_S
 from monitor.store import commands
 from tests.conftest import Clock
-from tests.messages import Trainer, checkpoint, point
+from tests.messages import Trainer, checkpoint, point, transition
 
 
 def writing_transactions(api: TestClient) -> list[str]:
@@ -75,3 +75,14 @@ def test_an_earlier_attempt_hears_of_nothing_but_a_stop_at_its_heartbeat(
     api.post(f"/api/v1/runs/{first.run_id}/stop", json={"reason": "enough"})
     assert [command["kind"] for command in first.send()["commands"]] == ["stop"]
     assert [command["kind"] for command in second.send()["commands"]] == ["keep", "stop"]
+
+
+def test_a_reply_tells_of_a_suspicion_with_points_and_without(api: TestClient) -> None:
+    trainer = Trainer(api, policy={"action": "watch"}, metadata={"max_steps": 300})
+    assert "suspected_since" not in trainer.send(point(1))
+    transition(trainer, first=2, steps=110)
+    found = trainer.get()
+    assert found["phase"] in ("turning", "past")
+    safe = found["transition"]["safe_step"]
+    assert trainer.send(point(111, reward=0.0))["suspected_since"] == safe
+    assert trainer.send()["suspected_since"] == safe

@@ -245,3 +245,12 @@ def test_signals_keep_the_best_scored_checkpoint_of_all_looks() -> None:
     again = keep_best.keeping_best(found, [first, left_behind], SAVED)
     assert again[0].checkpoint == SAVED[1]
     assert keep_best.keeping_best(found, [], SAVED) == found
+
+
+def test_a_suspicion_stands_from_turning_until_it_is_refuted() -> None:
+    """The trainer saves more often meanwhile, and keeps all from the last safe checkpoint on."""
+    assert verify.suspected_since(TURNING) == verify.suspected_since(CONFIRMED) == 51
+    refuted = replace(TURNING, transition=replace(FOUND, state="refuted"))
+    calm = replace(TURNING, phase="adapted")
+    for none in (None, refuted, calm, replace(TURNING, transition=None)):
+        assert verify.suspected_since(none) is None

@@ -1,4 +1,4 @@
-// Buttons of a run (stop, verify, resume, promote, pin, evaluate, delete): confirm, post, show the result.
+// Buttons of a run (stop, verify, resume, promote, pin, evaluate, export, delete): confirm, post, show the result.
 import { at } from "./address.js";
 import { getJson, patch, post, remove, say } from "./api.js";
 import { toldRoles } from "./roles.js";
@@ -64,6 +64,11 @@ export function listen({ refresh }) {
       const { checkpoint, step } = button.dataset;
       await post(`/api/v1/runs/${runId()}/evaluate`, checkpoint ? { checkpoints: [checkpoint] } : {});
       say(checkpoint ? `Evaluation of checkpoint ${step} is queued.` : "Evaluation of the candidates is queued.");
+      refresh("jobs");
+    },
+    export: async (button) => {
+      await post(`/api/v1/checkpoints/${button.dataset.checkpoint}/export`);
+      say(`Export of checkpoint ${button.dataset.step} is queued; a worker on its box writes it.`);
       refresh("jobs");
     },
     roles: () => open("roles-dialog"),

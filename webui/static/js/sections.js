@@ -15,8 +15,9 @@ export const TOUCHES = {
   samples: ["samples"],
   quarantine: ["header"],
   roles: ["roles"],
+  cost: ["cost"],
 };
-export const ALL = ["header", "commands", "transition", "verifications", "roles", "jobs", "checkpoints", "evaluations", "samples", "decisions", "marks"];
+export const ALL = ["header", "commands", "transition", "verifications", "roles", "jobs", "checkpoints", "evaluations", "cost", "samples", "decisions", "marks"];
 
 // Returns {refresh(...names), retry()}; `marked` is called with the renewed marks of the charts.
 export function sections(id, marked) {

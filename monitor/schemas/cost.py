@@ -1,0 +1,98 @@
+"""The `Cost` of docs/reference/rest.md, made from a run's rows. Used by REST and pages alike."""
+
+from typing import Any
+
+from monitor.runs import costs, durations
+from monitor.runs.costs import Training, Work
+from monitor.schemas.base import Shape
+from monitor.schemas.run_data import RunData
+from monitor.store.points import Series
+
+TOKENS, LENGTH = "tokens", "completion_length"  # canonical names (`cusp.metrics`)
+_DIGITS = 6
+
+
+class Spent(Shape):
+    gpu_hours: float | None
+    usd: float | None
+    tokens: float | None
+    flops: float | None
+
+
+class Cost(Shape):
+    gpu_count: int
+    gpu_hourly_usd: float | None
+    flops_per_token: float | None
+    training: Spent
+    evaluation: Spent
+    verification: Spent
+    total: Spent
+    per_step: Spent | None
+    at_transition: Spent | None
+    saved: Spent | None
+
+
+def cost(data: RunData, now: float) -> dict[str, Any]:
+    """Return the run's `Cost` at a time (UTC seconds)."""
+    run, series = data.run, data.some(TOKENS, LENGTH)
+    length = series.get(LENGTH)
+    found = costs.costs(
+        _training(data, series.get(TOKENS)),
+        _evaluations(data, now),
+        _verifications(data, length.values[-1] if length and length.values else None),
+        transition=_transition(run),
+        stopped_of=run.metadata.get("max_steps") if run.status == "stopped" else None,
+    )
+    return {name: _rounded(value) for name, value in found.items()}
+
+
+def _training(data: RunData, tokens: Series | None) -> Training:
+    metadata = data.run.metadata
+    return Training(
+        gpus=metadata.get("gpu_count") or 0,
+        usd_an_hour=metadata.get("gpu_hourly_usd"),
+        parameters=metadata.get("model_parameters"),
+        flops_per_token=metadata.get("flops_per_token"),
+        seconds=durations.elapsed_s(data.attempts),
+        step=data.run.last_step,
+        tokens=list(zip(tokens.steps, tokens.values, strict=True)) if tokens else (),
+    )
+
+
+def _evaluations(data: RunData, now: float) -> list[Work]:
+    """Return a work for each evaluation job that began, with the tokens of the scores it brought."""
+    tokens: dict[str, float] = {}
+    for row in data.evaluations:
+        brought = float(row.scores.get("mean_tokens", 0.0)) * row.scores.get("n_samples", 0)
+        tokens[row.job_id] = tokens.get(row.job_id, 0.0) + brought
+    begun = [row for row in data.jobs if row.kind == "evaluate" and row.started_at is not None]
+    return [
+        Work(max(0.0, (row.finished_at or now) - row.started_at), tokens.get(row.id, 0.0))
+        for row in begun
+    ]
+
+
+def _verifications(data: RunData, length: float | None) -> list[Work]:
+    """Return a work for each answered verification; its tokens from the completion length of now."""
+    return [
+        Work(
+            row.seconds or 0.0,
+            None if length is None else (row.completions or 0) * length,
+            within=row.job_id is None,
+        )
+        for row in data.verifications
+        if row.outcome is not None
+    ]
+
+
+def _transition(run: Any) -> int | None:
+    found = (run.verdict or {}).get("transition")
+    return found["step"] if found and found["state"] in ("provisional", "confirmed") else None
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, float) and value < 1e6:  # operations stay as they are
+        return round(value, _DIGITS)
+    return value
