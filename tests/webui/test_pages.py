@@ -208,7 +208,9 @@ def test_the_comparison_is_told_in_words() -> None:
     assert "evaluation says checkpoint 20 (best)" in page.text
     assert "+62.0 +56.0 to +67.5" in page.text
     titles = [e.attributes["title"] for e in page.all("span") if "title" in e.attributes]
-    assert titles[0] == "Better than last (step 60): +62.0 points (95 % +56.0 to +67.5)."
+    assert titles[0] == (
+        "Better than last (step 60): +62.0 points (95 % +56.0 to +67.5, p 2e-09 after Holm)."
+    )
     assert titles[1].startswith("Not distinguishable from last (step 60)")
 
 
