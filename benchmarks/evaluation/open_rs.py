@@ -10,9 +10,9 @@ checkpoint's score. What is true is not known either; two truths bound it:
 `published`  each checkpoint is as good as its published score, with all the noise that is in it
 `two levels` MATH500 falls once and stays: all checkpoints before the fall are alike, all after it, too
 
-Cusp's reference is the last checkpoint before the fall, or, had no transition been seen, the last one; its candidates are
-those of its policy, in halves to select and to report. *regret* is the best true average of the three benchmarks minus
-that of the one chosen, *claimed less true* for the score shown, in points; hours as there, on one machine.
+Cusp's reference is the last checkpoint before the fall, or, had no transition been seen, the last one; its candidates
+are those of its policy, in halves to select and to report. *regret* is the best true average of the three benchmarks
+minus that of the one chosen, *claimed less true* for the score shown, in points; hours as there, on one machine.
 """
 
 from collections.abc import Mapping

@@ -33,7 +33,7 @@ One = TypeVar("One", bound=Ranked)
 
 
 @dataclass(frozen=True)
-class Row:
+class CorrectedRow:
     """A candidate's difference to the reference on one set, with Holm's adjusted p-value.
 
     At Holm's first step the candidate has `alpha / rows` of the error (with equal weights: of as many rows).
@@ -56,7 +56,9 @@ class Row:
         return self.difference.within(MARGIN)
 
 
-def choose(ordered: Sequence[One], reference: One, rows: Mapping[int, Row]) -> tuple[One, str]:
+def choose(
+    ordered: Sequence[One], reference: One, rows: Mapping[int, CorrectedRow]
+) -> tuple[One, str]:
     """Return the best candidate and the reason as text.
 
     Of those that are better than the reference on the report set the one that ranks highest on the selection
@@ -80,7 +82,7 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _said(one: Ranked, reference: Ranked, row: Row) -> str:
+def _said(one: Ranked, reference: Ranked, row: CorrectedRow) -> str:
     """Return a clause like `step 20 is not distinguishable from step 40: +.010, 95 % -.030 to +.050`."""
     found = row.difference
     numbers = f"{found.value:+.3f}, 95 % {found.low:+.3f} to {found.high:+.3f}"

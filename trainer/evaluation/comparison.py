@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.evaluation.choice import MARGIN, Row, choose
+from trainer.evaluation.choice import MARGIN, CorrectedRow, choose
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.statistics import Difference, Scores, holm, paired_difference
 
@@ -76,7 +76,7 @@ def compare(
     ordered = sorted(candidates, key=lambda each: each.step)
     reference = reference_of(ordered, reference_step)
     others = [each for each in ordered if each is not reference]
-    rows: dict[int, Row] = {}
+    rows: dict[int, CorrectedRow] = {}
     for split, alpha in zip(("selection", "report"), alphas, strict=True):
         tested = [each for each in others if split == "selection" or each.report]
         found = rows_of(split, tested, reference, alpha, greedy=greedy)
@@ -103,14 +103,14 @@ def rows_of(
     alpha: float,
     *,
     greedy: bool = False,
-) -> dict[int, Row]:
+) -> dict[int, CorrectedRow]:
     """Return the row of each candidate on one set, corrected for all of them."""
     against = reference.scores(split)
     differences = [paired_difference(each.scores(split), against, greedy=greedy) for each in tested]
     weights = weights_of(tested, reference) if split == "report" else [1.0] * len(tested)
     adjusted = holm([each.p_value for each in differences], weights)
     return {
-        each.step: Row(split, found, p, alpha, sum(weights) / weight)
+        each.step: CorrectedRow(split, found, p, alpha, sum(weights) / weight)
         for each, found, p, weight in zip(tested, differences, adjusted, weights, strict=True)
     }
 
@@ -134,7 +134,7 @@ def _main_role(candidate: ScoredCandidate) -> str:
 
 
 def _told(
-    candidate: ScoredCandidate, row: Row, reference: ScoredCandidate, greedy: bool
+    candidate: ScoredCandidate, row: CorrectedRow, reference: ScoredCandidate, greedy: bool
 ) -> dict[str, Any]:
     """Return the `ComparisonRow`, with a line for each task where there is more than one."""
     first, second = candidate.scores(row.split), reference.scores(row.split)
