@@ -183,9 +183,9 @@ def comparison_head(compared: Record) -> str:
         else ""
     )
     return (
-        f"{said} for problems like these, which has the error over problems; that for this fixed set has the error"
-        " of sampling only. Better and worse are after Holm's correction for all rows, at"
-        f" {format.number(100 * compared['alpha'])} % in all.{before}"
+        f"{said} for problems like these, with the error over problems; “this set” is for this fixed set, with the"
+        " error of sampling only. Better and worse are after Holm's correction for all rows, at"
+        f" {100 * compared['alpha']:.0f} % in all.{before}"
     )
 
 
