@@ -53,7 +53,7 @@ def world(
                 scored[number][place][task] = samples(rng, moved, k)
                 if place:
                     truth[number] += float(moved.sum()) / total
-    found = [candidate(step, *sets) for step, sets in enumerate(scored, 1)]
+    found = [candidate(step, first, second) for step, (first, second) in enumerate(scored, 1)]
     return found, {step: float(value) for step, value in enumerate(truth, 1)}
 
 

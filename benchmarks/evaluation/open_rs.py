@@ -74,11 +74,11 @@ def by_cusp(rows: Rows, reference: int, seen: bool) -> tuple[int, float, tuple[f
     steps = [c.step for c in policy.candidates(t if seen else None, saved, {}) if c.step]
     found = []
     for step in steps:
-        halves = (
+        first, second = (
             {task: one[place::2] for task, one in zip(TASKS, rows[step], strict=True)}
             for place in (0, 1)
         )
-        found.append(candidate(step, *halves))
+        found.append(candidate(step, first, second))
     chosen = cusp(found, reference)
     whole = sum(one.size for one in rows[reference])
     made = chosen.samples / whole
