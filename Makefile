@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz test-vllm
+.PHONY: help env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz test-vllm bench-evaluation
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -76,6 +76,13 @@ bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=-
 	$(BIN)/python -m benchmarks.detector.cost $(ARGS) --json .bench-cost.json
 	$(BIN)/python -m benchmarks.detector.baselines $(ARGS) --json .bench-baselines.json
 	$(BIN)/python -m benchmarks.detector.figures --baselines .bench-baselines.json --cost .bench-cost.json
+
+bench-evaluation: setup  ## Statistics and choice of a checkpoint (half an hour; ARGS=--quick: minutes)
+	$(BIN)/python -m benchmarks.evaluation.coverage $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.power $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.equal $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.zoo_choice $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.open_rs $(ARGS)
 
 bench-detectors-env: setup  ## The environment of other people's monitors, for bench-detector
 	$(BIN)/python -m benchmarks.detector.baselines.workers

@@ -167,10 +167,34 @@ def evaluation_blocked(run: Record) -> str:
     )
 
 
+def comparison_head(compared: Record) -> str:
+    """Return what the rows of a comparison are, and what it was to find."""
+    reference = compared["reference"]
+    said = (
+        f"Paired difference in pass@1 to {roles(reference.get('role'))} (step {reference['step']}),"
+        f" {compared['task']}, {compared['split']} set; the bar is the 95 % interval"
+    )
+    if compared.get("alpha") is None:
+        return f"{said}."
+    planned = compared.get("planned_mde")
+    before = (
+        f" Before scoring, a difference of about {100 * planned:.1f} points was to be found 4 times of 5."
+        if planned
+        else ""
+    )
+    return (
+        f"{said} for problems like these, with the error over problems; “this set” is for this fixed set, with the"
+        " error of sampling only. Better and worse are after Holm's correction for all rows, at"
+        f" {100 * compared['alpha']:.0f} % in all.{before}"
+    )
+
+
 def comparison(row: Record, reference: Record) -> str:
     """Return a sentence on one row of the paired comparison."""
     gap = f"{format.points(row['difference'])} points"
     span = f"95 % {format.points(row['low'])} to {format.points(row['high'])}"
+    if row.get("p_adjusted") is not None:
+        span += f", p {row['p_adjusted']:.2g} after Holm"
     against = f"{roles(reference.get('role'))} (step {reference.get('step')})"
     if row["verdict"] == "not distinguishable":
         seen = f"; a gap of {100 * row['mde']:.1f} would have been seen" if row.get("mde") else ""

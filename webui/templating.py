@@ -74,6 +74,7 @@ def environment() -> Environment:
         score_bar=svg.score_bar,
         difference_bar=svg.difference_bar,
         evidence_bar=svg.evidence_bar,
+        comparison_head=descriptions.comparison_head,
         comparison_words=descriptions.comparison,
         no_evaluation_words=descriptions.evaluation_blocked,
         version=__version__,

@@ -47,7 +47,7 @@ def asked_for(
     found = _candidates(tx, run_id, transition, saved, "all" if only else "candidates")
     if only:
         found = [c for c in found if c.checkpoint is None or c.checkpoint.id in set(only)]
-    return _queue(tx, run_id, now, found, author)
+    return _queue(tx, run_id, now, found, author, screen=not only)
 
 
 def at_the_end(
@@ -75,7 +75,7 @@ def at_the_end(
         checkpoint_step=candidates.reference_step(found),
     )
     if new:
-        _queue(tx, run_id, now, found, POLICY)
+        _queue(tx, run_id, now, found, POLICY, screen=policy.evaluate != "all")
         record(tx, "decision.evaluate", run_id, now)
 
 
@@ -103,8 +103,15 @@ def _kept(tx: Transaction, run_id: str, transition: Transition | None) -> int | 
 
 
 def _queue(
-    tx: Transaction, run_id: str, now: float, found: Sequence[Candidate], author: str
+    tx: Transaction,
+    run_id: str,
+    now: float,
+    found: Sequence[Candidate],
+    author: str,
+    *,
+    screen: bool,
 ) -> Any:
+    """Queue the job; with `screen` a candidate clearly worse on the selection set is scored no further."""
     payload = {
         "candidates": [
             {
@@ -119,6 +126,7 @@ def _queue(
         "reference_step": candidates.reference_step(found),
         "samples_per_problem": None,  # what the run's recipe says
         "seed": 0,
+        "screen": screen,
     }
     job = jobs.add(tx, run_id, "evaluate", payload, now)
     record(tx, "evaluation.asked", run_id, now, by=author, target=job.id)

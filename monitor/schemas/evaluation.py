@@ -25,6 +25,8 @@ class RunEvaluation(Shape):
     pass_at_1: float
     low: float
     high: float
+    fixed_low: float | None
+    fixed_high: float | None
     n_problems: int
     n_samples: int
     errors: int
@@ -43,12 +45,32 @@ class ComparedTo(Shape):
     step: Step
 
 
-class ComparisonRow(ComparedTo):
+class PairedDifference(Shape):
+    """In pass@1: 95 % for problems like these, and `fixed_` for this fixed set."""
+
     difference: Finite
     low: Finite | None
     high: Finite | None
+    fixed_low: Finite | None = None
+    fixed_high: Finite | None = None
+    p_value: Finite | None = None
+    p_adjusted: Finite | None = None
     verdict: Literal["better", "worse", "not distinguishable"]
+
+
+class TaskDifference(PairedDifference):
+    """A row's difference on one task, corrected by Holm over the row's tasks."""
+
+    task: Name
+
+
+class ComparisonRow(ComparedTo, PairedDifference):
+    """A candidate against the reference; the verdict is after Holm's correction over rows."""
+
+    split: Name = "report"
     mde: Finite | None
+    equivalent: bool = False
+    tasks: list[TaskDifference] = Field(default_factory=list, max_length=64)
 
 
 class Comparison(Shape):
@@ -60,6 +82,9 @@ class Comparison(Shape):
     rows: Annotated[list[ComparisonRow], Field(max_length=1_000)]
     best: ComparedTo | None
     reason: Text
+    alpha: Finite | None = None
+    margin: Finite | None = None
+    planned_mde: Finite | None = None
 
 
 class JobProgress(Shape):
@@ -161,7 +186,8 @@ def _exported(row: Any) -> dict[str, Any] | None:
 def evaluation(row: Any) -> dict[str, Any]:
     """Return a `RunEvaluation`."""
     own = columns(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
-    return {**own, **row.scores, "created_at": when(row.created_at)}
+    unknown = {"fixed_low": None, "fixed_high": None}  # of evaluations stored before 2026-11-30
+    return {**own, **unknown, **row.scores, "created_at": when(row.created_at)}
 
 
 def scores(data: RunData) -> list[dict[str, Any]]:

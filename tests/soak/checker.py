@@ -211,10 +211,13 @@ def _check_scores(database: str, job_id: str, result: Any, payload: Any, found: 
         job_id,
     )
     number = Counter((step, split) for step, split, _, _ in rows)
-    out = " ".join(result["comparison"].get("left_out", []))
+    compared = result["comparison"]
+    out = " ".join(compared.get("left_out", []))
+    screened = {row["step"] for row in compared["rows"] if row["split"] == "selection"}
     for candidate in payload["candidates"]:
         for split in ("selection", "report"):
-            wanted = 0 if f"Step {candidate['step']} was left out" in out else 1
+            further = split == "selection" or candidate["step"] not in screened
+            wanted = int(f"Step {candidate['step']} was left out" not in out and further)
             if number[candidate["step"], split] != wanted:
                 found.say(
                     "scores",

@@ -142,12 +142,13 @@ def test_every_candidate_is_scored_on_both_sets_and_compared(
     assert worker(monitor, cusp_dir, []).work(exit_when_idle=True) == 1
     found = [body["evaluation"] for body in monitor.posted("/evaluations")]
     assert [(each["step"], each["split"]) for each in found] == [
-        (step, split) for step in (0, 2, 4) for split in ("selection", "report")
+        (step, split) for split in ("selection", "report") for step in (0, 2, 4)
     ]
-    report = found[3]
+    report = found[4]
     assert report["task"] == "tiny-arithmetic"
     assert (report["n_problems"], report["n_samples"], report["errors"]) == (10, 20, 0)
     assert report["low"] <= report["pass_at_1"] <= report["high"]
+    assert report["fixed_low"] <= report["pass_at_1"] <= report["fixed_high"]
     assert len(report["rows"]) == 20
     problem, sample, score, tokens, reason, seed = report["rows"][1]
     assert "+" in problem
@@ -160,7 +161,40 @@ def test_every_candidate_is_scored_on_both_sets_and_compared(
     comparison = finish["result"]["comparison"]
     assert comparison["reference"] == {"role": "pre-transition", "step": 2}
     assert [row["step"] for row in comparison["rows"]] == [0, 4]
+    assert {row["split"] for row in comparison["rows"]} == {"report"}
     assert monitor.tokens == {"Bearer secret"}
+
+
+def test_what_can_be_found_is_told_before_anything_is_scored(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path
+) -> None:
+    said: list[str] = []
+    monitor.jobs.append(job(*trained))
+    worker(monitor, cusp_dir, said).work(once=True)
+    plan = next(number for number, line in enumerate(said) if "4 times of 5" in line)
+    assert plan < next(number for number, line in enumerate(said) if "pass@1" in line)
+    assert (
+        "tiny-arithmetic, 10 problems, 2 a problem, 2 candidates against the reference"
+        in said[plan]
+    )
+    (finish,) = monitor.posted("/finish")
+    assert 0 < finish["result"]["comparison"]["planned_mde"] < 1
+
+
+def test_a_candidate_that_the_screen_finds_worse_is_scored_no_further(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten problems of an untrained model are too few for the screen, so its finding is put in its place."""
+    monkeypatch.setattr("trainer.jobs.evaluate.dropped", lambda *_: {4})
+    order = job(*trained)
+    order["payload"]["screen"] = True
+    monitor.jobs.append(order)
+    worker(monitor, cusp_dir, []).work(once=True)
+    found = [body["evaluation"] for body in monitor.posted("/evaluations")]
+    assert [each["step"] for each in found if each["split"] == "report"] == [0, 2]
+    (finish,) = monitor.posted("/finish")
+    rows = {row["step"]: row["split"] for row in finish["result"]["comparison"]["rows"]}
+    assert rows == {0: "report", 4: "selection"}
 
 
 def test_a_job_done_twice_posts_the_same_evaluations_without_scoring_again(

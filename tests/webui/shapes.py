@@ -142,6 +142,7 @@ def evaluation(step: int, pass_at_1: float, split: str = "report", **changes: An
     told: Json = {"id": f"E{step}{split}", "run_id": RUN_ID, "checkpoint_id": f"C{step}"}
     told |= {"roles": ["ladder"], "step": step, "task": "tiny-arithmetic", "split": split}
     told |= {"samples_per_problem": 2, "pass_at_1": pass_at_1, "low": pass_at_1 - 0.05}
+    told |= {"fixed_low": pass_at_1 - 0.02, "fixed_high": pass_at_1 + 0.02}
     told |= {"high": pass_at_1 + 0.04, "n_problems": 200, "n_samples": 400, "errors": 0}
     return told | {"mean_tokens": 29.9, "truncated_share": 0.02, "created_at": AT} | changes
 
@@ -152,8 +153,11 @@ def comparison() -> Json:
         {"roles": ["ladder"], "step": 20, "difference": 0.62, "low": 0.56, "high": 0.675},
         {"roles": ["pre-transition"], "step": 30, "difference": 0.01, "low": -0.05, "high": 0.07},
     ]
-    rows[0] |= {"verdict": "better", "mde": 0.08}
-    rows[1] |= {"verdict": "not distinguishable", "mde": 0.08}
+    rows[0] |= {"verdict": "better", "p_value": 1e-9, "p_adjusted": 2e-9}
+    rows[1] |= {"verdict": "not distinguishable", "p_value": 0.7, "p_adjusted": 0.7}
+    for row, low, high in zip(rows, (0.59, -0.02), (0.65, 0.04), strict=True):
+        row |= {"fixed_low": low, "fixed_high": high, "mde": 0.08, "split": "selection"}
+        row |= {"equivalent": False, "tasks": []}
     return {
         "task": "tiny-arithmetic",
         "split": "selection",
@@ -161,6 +165,9 @@ def comparison() -> Json:
         "rows": rows,
         "best": {"roles": ["ladder"], "step": 20},
         "reason": None,
+        "alpha": 0.05,
+        "margin": 0.03,
+        "planned_mde": 0.068,
     }
 
 

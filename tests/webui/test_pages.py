@@ -208,8 +208,44 @@ def test_the_comparison_is_told_in_words() -> None:
     assert "evaluation says checkpoint 20 (best)" in page.text
     assert "+62.0 +56.0 to +67.5" in page.text
     titles = [e.attributes["title"] for e in page.all("span") if "title" in e.attributes]
-    assert titles[0] == "Better than last (step 60): +62.0 points (95 % +56.0 to +67.5)."
+    assert titles[0] == (
+        "Better than last (step 60): +62.0 points (95 % +56.0 to +67.5, p 2e-09 after Holm)."
+    )
     assert titles[1].startswith("Not distinguishable from last (step 60)")
+
+
+def test_both_questions_stand_beside_each_difference_and_score() -> None:
+    data = {"comparison": shapes.comparison(), "evaluations": [shapes.evaluation(20, 0.718)]}
+    text = Page(pages.section("evaluations", shapes.run(), **data)).text
+    assert "this set +59.0 to +65.0" in text
+    assert "71.8 % 66.8–75.8" in text
+    assert "this set 69.8–73.8" in text
+    assert "after Holm's correction for all rows, at 5 % in all" in text
+    assert "Before scoring, a difference of about 6.8 points was to be found 4 times of 5." in text
+
+
+def test_a_comparison_stored_before_there_were_two_questions_is_shown_without_the_second() -> None:
+    compared = shapes.comparison()
+    for name in ("alpha", "margin", "planned_mde"):
+        del compared[name]
+    for row in compared["rows"]:
+        for name in ("fixed_low", "fixed_high", "p_value", "p_adjusted", "equivalent", "split"):
+            del row[name]
+    old = shapes.evaluation(20, 0.718, fixed_low=None, fixed_high=None)
+    text = Page(
+        pages.section("evaluations", shapes.run(), comparison=compared, evaluations=[old])
+    ).text
+    assert "+62.0 +56.0 to +67.5" in text
+    assert "this set" not in text
+    assert "Holm" not in text
+
+
+def test_an_equivalent_checkpoint_and_one_that_the_screen_dropped_are_told_so() -> None:
+    compared = shapes.comparison() | {"split": "report"}
+    compared["rows"][1] |= {"equivalent": True, "split": "report"}
+    text = Page(pages.section("evaluations", shapes.run(), comparison=compared)).text
+    assert "not distinguishable equal within 3 points" in text
+    assert "better on the selection set" in text
 
 
 def test_the_base_model_may_be_the_best() -> None:

@@ -1,25 +1,33 @@
-"""Compares candidates: the best is selected on one set and reported on another, disjoint one.
+"""Compares candidates with a reference that was fixed beforehand: paired differences, Holm's correction, the best.
 
-Selecting and reporting on the same samples would bias the winner's score upwards; so the maximum is taken
-on the selection set, and every number shown comes from the report set.
+Selecting and reporting on the same samples would bias the winner's score upwards; so candidates are ranked on the
+selection set, and every number that is shown comes from the report set, but for those of a candidate that the
+screen (`screening.py`) found worse on the selection set already.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.evaluation.choice import MARGIN, CorrectedRow, choose
 from trainer.evaluation.evaluate import Evaluation
-from trainer.evaluation.statistics import Difference, paired_difference
+from trainer.evaluation.statistics import Difference, Scores, holm, paired_difference
+
+ALPHA = 0.05  # of any false "better" or "worse" among all rows of a comparison
+FIRST = 0.5  # of ALPHA: for the candidate that ranks highest; benchmarks/evaluation/zoo_choice.py
 
 
 @dataclass(frozen=True)
 class ScoredCandidate:
-    """A checkpoint (step 0: the base model) with its roles and its two evaluations."""
+    """A checkpoint (step 0: the base model) with its roles and its evaluations, one for each task of a set.
+
+    `report` is empty for one that the screen dropped.
+    """
 
     roles: tuple[str, ...]
     step: int
-    selection: Evaluation
-    report: Evaluation
+    selection: tuple[Evaluation, ...]
+    report: tuple[Evaluation, ...]
 
     @property
     def words(self) -> str:
@@ -28,80 +36,143 @@ class ScoredCandidate:
         roles = [role for role in self.roles if role != "base"]
         return f"{place} ({', '.join(roles)})" if roles else place
 
+    @property
+    def rank(self) -> float:
+        """Mean pass@1 over all problems of the selection set."""
+        problems = sum(each.n_problems for each in self.selection)
+        return sum(each.pass_at_1 * each.n_problems for each in self.selection) / problems
+
+    def scores(self, split: str) -> dict[str, Scores]:
+        """Return the scores of one set by task."""
+        evaluations = self.report if split == "report" else self.selection
+        return {each.task: each.scores for each in evaluations}
+
+
+def reference_of(
+    candidates: Sequence[ScoredCandidate], reference_step: int | None
+) -> ScoredCandidate:
+    """Return the candidate of the reference step; without one the last candidate that is fully scored."""
+    ordered = sorted(candidates, key=lambda each: each.step)
+    full = [each for each in ordered if each.report] or ordered
+    return next((each for each in ordered if each.step == reference_step), full[-1])
+
 
 def compare(
     candidates: Sequence[ScoredCandidate],
     reference_step: int | None,
     *,
-    seed: int = 0,
+    alphas: tuple[float, float] = (0.0, ALPHA),
+    planned_mde: float | None = None,
+    greedy: bool = False,
     left_out: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the `Comparison` of docs/reference/rest.md.
 
-    `best` is the best on the selection set, unless the report set shows that it is worse than the
-    reference. Without a reference step the last candidate is the reference. `left_out` are sentences on
-    candidates that could not be scored.
+    `best` is the reference unless a candidate is better on the report set, after Holm's correction over rows
+    (`choice.py`). Without a reference step the last candidate is the reference. `alphas` are the errors that the screen
+    and the report set may make, `planned_mde` what was told before scoring, `left_out` sentences on candidates that
+    could not be scored.
     """
     ordered = sorted(candidates, key=lambda each: each.step)
-    reference = next((each for each in ordered if each.step == reference_step), ordered[-1])
-    differences = {
-        each.step: paired_difference(
-            {each.report.task: each.report.scores},
-            {reference.report.task: reference.report.scores},
-            seed,
-        )
-        for each in ordered
-        if each is not reference
-    }
-    best, reason = choose(ordered, reference, differences)
+    reference = reference_of(ordered, reference_step)
+    others = [each for each in ordered if each is not reference]
+    rows: dict[int, CorrectedRow] = {}
+    for split, alpha in zip(("selection", "report"), alphas, strict=True):
+        tested = [each for each in others if split == "selection" or each.report]
+        found = rows_of(split, tested, reference, alpha, greedy=greedy)
+        dropped = {each.step for each in others if not each.report}
+        rows |= {step: row for step, row in found.items() if split == "report" or step in dropped}
+    best, reason = choose(ordered, reference, rows)
     return {
-        "task": reference.report.task,
+        "task": " + ".join(reference.scores("report")),
         "split": "report",
         "reference": {"role": _main_role(reference), "step": reference.step},
-        "rows": [_row(each, differences[each.step]) for each in ordered if each is not reference],
+        "rows": [_told(each, rows[each.step], reference, greedy) for each in others],
         "best": {"roles": list(best.roles), "step": best.step},
         "reason": " ".join([reason, *left_out]),
+        "alpha": ALPHA,
+        "margin": MARGIN,
+        "planned_mde": planned_mde,
     }
 
 
-def choose(
-    ordered: Sequence[ScoredCandidate],
+def rows_of(
+    split: str,
+    tested: Sequence[ScoredCandidate],
     reference: ScoredCandidate,
-    differences: Mapping[int, Difference],
-) -> tuple[ScoredCandidate, str]:
-    """Return the best candidate and the reason as text; ties go to the reference, then the earliest."""
-    top = max(each.selection.pass_at_1 for each in ordered)
-    winners = [each for each in ordered if each.selection.pass_at_1 == top]
-    winner = reference if reference in winners else winners[0]
-    chosen = f"Of {len(ordered)} candidates {winner.words} scored highest on the selection set ({top:.3f})"
-    if winner is reference:
-        return winner, f"{chosen}; it is the reference itself."
-    difference = differences[winner.step]
-    told = (
-        f"on the report set it is {difference.value:+.3f}"
-        f" [{difference.low:+.3f}, {difference.high:+.3f}] against {reference.words}"
-    )
-    if difference.verdict == "worse":
-        return reference, f"{chosen}, but {told}: worse, so {reference.words} is kept."
-    if difference.verdict == "better":
-        return winner, f"{chosen}, and {told}: better."
-    return (
-        winner,
-        f"{chosen}; {told}: not distinguishable (a difference of {difference.mde:.3f} would be).",
-    )
+    alpha: float,
+    *,
+    greedy: bool = False,
+) -> dict[int, CorrectedRow]:
+    """Return the row of each candidate on one set, corrected for all of them."""
+    against = reference.scores(split)
+    differences = [paired_difference(each.scores(split), against, greedy=greedy) for each in tested]
+    weights = weights_of(tested, reference) if split == "report" else [1.0] * len(tested)
+    adjusted = holm([each.p_value for each in differences], weights)
+    return {
+        each.step: CorrectedRow(split, found, p, alpha, sum(weights) / weight)
+        for each, found, p, weight in zip(tested, differences, adjusted, weights, strict=True)
+    }
+
+
+def weights_of(tested: Sequence[ScoredCandidate], reference: ScoredCandidate) -> list[float]:
+    """Return the weights of the rows in Holm's correction.
+
+    The candidate that ranks highest on the selection set has FIRST of the error, as it is the one that may become the
+    best; the report set is disjoint, so its weight does not depend on what is tested. Where that is the
+    reference, all are alike.
+    """
+    top = max(tested, key=lambda each: each.rank, default=reference)
+    if top.rank <= reference.rank or len(tested) == 1:
+        return [1.0] * len(tested)
+    rest = (1 - FIRST) / (len(tested) - 1)
+    return [FIRST if each is top else rest for each in tested]
 
 
 def _main_role(candidate: ScoredCandidate) -> str:
     return candidate.roles[0] if candidate.roles else f"step {candidate.step}"
 
 
-def _row(candidate: ScoredCandidate, difference: Difference) -> dict[str, Any]:
+def _told(
+    candidate: ScoredCandidate, row: CorrectedRow, reference: ScoredCandidate, greedy: bool
+) -> dict[str, Any]:
+    """Return the `ComparisonRow`, with a line for each task where there is more than one."""
+    first, second = candidate.scores(row.split), reference.scores(row.split)
     return {
         "roles": list(candidate.roles),
         "step": candidate.step,
+        "split": row.split,
+        **_numbers(row.difference),
+        "p_adjusted": row.p_adjusted,
+        "verdict": row.verdict,
+        "mde": row.difference.detectable(row.alpha, row.rows),
+        "equivalent": row.equivalent,
+        "tasks": _by_task(first, second, row.alpha, greedy) if len(first) > 1 else [],
+    }
+
+
+def _by_task(
+    first: Mapping[str, Scores], second: Mapping[str, Scores], alpha: float, greedy: bool
+) -> list[dict[str, Any]]:
+    """Return the difference on each task, corrected by Holm over the tasks of the row."""
+    names = sorted(first)
+    found = [
+        paired_difference({name: first[name]}, {name: second[name]}, greedy=greedy)
+        for name in names
+    ]
+    adjusted = holm([each.p_value for each in found])
+    return [
+        {"task": name, **_numbers(each), "p_adjusted": p, "verdict": each.verdict(p, alpha)}
+        for name, each, p in zip(names, found, adjusted, strict=True)
+    ]
+
+
+def _numbers(difference: Difference) -> dict[str, Any]:
+    return {
         "difference": difference.value,
         "low": difference.low,
         "high": difference.high,
-        "verdict": difference.verdict,
-        "mde": difference.mde,
+        "fixed_low": difference.fixed_low,
+        "fixed_high": difference.fixed_high,
+        "p_value": difference.p_value,
     }

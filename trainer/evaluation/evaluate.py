@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ Row = tuple[str, int, Score, int, str, int]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one model on one set: every row, and pass@1 with its 95 % interval."""
+    """Scores of one model on one set: every row, and pass@1 with its two 95 % intervals.
+
+    `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set.
+    """
 
     task: str
     split: str
@@ -33,6 +36,8 @@ class Evaluation:
     pass_at_1: float
     low: float
     high: float
+    fixed_low: float
+    fixed_high: float
     n_problems: int
     n_samples: int
     errors: int
@@ -100,7 +105,8 @@ def summary(task: TaskSpec, rows: Sequence[Row], completions: Sequence[Completio
     """Return the evaluation of `rows`; ValueError when no sample was decided."""
     k = task.sampling.samples_per_problem
     values = [float("nan") if row[2] is None else row[2] for row in rows]
-    estimate = pass_at_1(np.array(values, dtype=float).reshape(-1, k))
+    greedy = task.sampling.temperature == 0
+    estimate = pass_at_1(np.array(values, dtype=float).reshape(-1, k), greedy=greedy)
     return Evaluation(
         task=task.name,
         split=task.split,
@@ -108,6 +114,8 @@ def summary(task: TaskSpec, rows: Sequence[Row], completions: Sequence[Completio
         pass_at_1=estimate.value,
         low=estimate.low,
         high=estimate.high,
+        fixed_low=estimate.fixed_low,
+        fixed_high=estimate.fixed_high,
         n_problems=estimate.problems,
         n_samples=estimate.samples,
         errors=estimate.errors,
@@ -126,9 +134,11 @@ def write_evaluation(evaluation: Evaluation, file: Path) -> None:
 
 
 def read_evaluation(file: Path) -> Evaluation | None:
-    """Return the evaluation in `file`, or None if it does not exist."""
+    """Return the evaluation in `file`, or None if there is none of this version's fields."""
     if not file.is_file():
         return None
     content = json.loads(file.read_text(encoding="utf-8"))
+    if set(content) != {field.name for field in fields(Evaluation)}:
+        return None
     rows = tuple(tuple(row) for row in content.pop("rows"))
     return Evaluation(**content, rows=rows)

@@ -1,4 +1,4 @@
-"""Evaluate job: every candidate is verified, scored on both sets and posted; a comparison follows.
+"""Evaluate job: every candidate is verified, scored set by set and posted; a comparison follows.
 
 Base model and task come from the recipe in the run's folder on this box, and every checkpoint's hash is
 checked against the monitor's before it is loaded.
@@ -21,7 +21,7 @@ from cusp.protocol.fields import Id, Name, Step
 from trainer import launch
 from trainer.box import Box
 from trainer.evaluation.adapters import AdapterError
-from trainer.evaluation.comparison import ScoredCandidate, compare
+from trainer.evaluation.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.evaluate import (
     Evaluation,
     evaluate,
@@ -29,7 +29,8 @@ from trainer.evaluation.evaluate import (
     rows_of,
     write_evaluation,
 )
-from trainer.evaluation.tasks import TaskSpec, tasks_of
+from trainer.evaluation.screening import dropped, errors_of_stages, plan_line, planned_mde
+from trainer.evaluation.tasks import SPLITS, TaskSpec, tasks_of
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
 from trainer.jobs.run_folder import local_recipe, lock_of, look_at, verified
 from trainer.recipe import PretrainedModel, Recipe
@@ -51,13 +52,14 @@ class CandidateOrder(BaseModel):
 
 
 class EvaluateOrder(BaseModel):
-    """The payload of an evaluate job."""
+    """The payload of an evaluate job; with `screen` what is clearly worse is not scored on the report set."""
 
     model_config = ConfigDict(frozen=True)
     candidates: tuple[CandidateOrder, ...] = Field(min_length=1)
     reference_step: Step | None
     samples_per_problem: int | None = Field(ge=1, le=1024)
     seed: int
+    screen: bool = False
 
 
 class NothingScored(CuspError, ValueError):
@@ -67,54 +69,114 @@ class NothingScored(CuspError, ValueError):
 def evaluate_run(
     monitor: MonitorClient, directory: Path, job: Job, heartbeat: Heartbeat, say: Say
 ) -> dict[str, Any]:
-    """Score every candidate on both sets, post each evaluation, and return the comparison."""
+    """Score the candidates, post each evaluation, and return the comparison.
+
+    All are scored on the selection set, then those that the screen leaves on the report set.
+    """
     order = EvaluateOrder.model_validate(job.payload)
     root = paths.run_root(directory, job.run_id)
     recipe = local_recipe(root)
     tasks = tasks_of(recipe, order.samples_per_problem)
     place = Accelerator.of(directory, job, lambda words: heartbeat.report(0, 0, words))
     bench = Bench(recipe, tasks, order.seed, directory / "cache", place, say)
+    planned = planned_mde(tasks[1], len(order.candidates) - 1)
+    plan = plan_line(tasks[1], len(order.candidates) - 1, planned)
+    say(plan)
+    heartbeat.report(0, 2 * len(order.candidates), plan)
+    stages = Stages(monitor, job, order, directory, bench, heartbeat, say)
+    alphas = errors_of_stages([tasks[0]], [tasks[1]]) if order.screen else (0.0, ALPHA)
     try:
-        scored, left_out = _score_all(monitor, job, order, directory, bench, heartbeat, say)
+        stages.score(tasks[0], order.candidates)
+        if order.screen and stages.scored:
+            stages.drop(alphas[0])
+        stages.score(tasks[1], [each for each in order.candidates if stages.goes_on(each)])
     finally:
         bench.close()
+    scored = stages.candidates()
     if not scored:
-        raise NothingScored(" ".join(left_out))
-    return compare(scored, order.reference_step, seed=order.seed, left_out=left_out)
+        raise NothingScored(" ".join(stages.left_out))
+    heartbeat.report(stages.total, stages.total, "comparing")
+    return compare(
+        scored,
+        order.reference_step,
+        alphas=alphas,
+        planned_mde=planned,
+        greedy=tasks[1].sampling.temperature == 0,
+        left_out=stages.left_out,
+    )
 
 
-def _score_all(
-    monitor: MonitorClient,
-    job: Job,
-    order: EvaluateOrder,
-    directory: Path,
-    bench: "Bench",
-    heartbeat: Heartbeat,
-    say: Say,
-) -> tuple[list[ScoredCandidate], list[str]]:
-    """Return the scored candidates and a sentence on each that could not be scored."""
-    scored: list[ScoredCandidate] = []
-    left_out: list[str] = []
-    total = len(order.candidates)
-    for number, candidate in enumerate(order.candidates):
-        report = functools.partial(
-            heartbeat.report, number, total, f"scoring step {candidate.step}"
-        )
-        report()
-        try:
-            path = None
-            if candidate.path is not None:  # the base model has none
-                path = located(monitor, directory, job, candidate)
-            both = [bench.score(path, candidate.sha256, task, report) for task in bench.tasks]
-        except (manifest.CheckpointError, AdapterError) as error:
-            left_out.append(f"Step {candidate.step} was left out: {error}.")
-            continue
-        for evaluation in both:
-            monitor.post_evaluation(job, request_body(candidate, evaluation))
-            say(log_line(candidate, evaluation))
-        scored.append(ScoredCandidate(candidate.roles, candidate.step, both[0], both[1]))
-    heartbeat.report(total, total, "comparing")
-    return scored, left_out
+class Stages:
+    """Scores the candidates of one job, set by set; a candidate that cannot be loaded is left out of both."""
+
+    def __init__(
+        self,
+        monitor: MonitorClient,
+        job: Job,
+        order: EvaluateOrder,
+        directory: Path,
+        bench: "Bench",
+        heartbeat: Heartbeat,
+        say: Say,
+    ) -> None:
+        self._monitor, self._job, self._order, self._directory = monitor, job, order, directory
+        self._bench, self._heartbeat, self._say = bench, heartbeat, say
+        self.scored: dict[int, dict[str, Evaluation]] = {}  # step -> set -> evaluation
+        self.left_out: list[str] = []
+        self._screened: set[int] = set()
+        self.total, self._done = 2 * len(order.candidates), 0
+
+    def score(self, task: TaskSpec, candidates: Sequence[CandidateOrder]) -> None:
+        """Score these candidates on one set and post each evaluation."""
+        for candidate in candidates:
+            report = functools.partial(
+                self._heartbeat.report,
+                self._done,
+                self.total,
+                f"scoring step {candidate.step} on the {task.split} set",
+            )
+            report()
+            self._done += 1
+            try:
+                path = None
+                if candidate.path is not None:  # the base model has none
+                    path = located(self._monitor, self._directory, self._job, candidate)
+                evaluation = self._bench.score(path, candidate.sha256, task, report)
+            except (manifest.CheckpointError, AdapterError) as error:
+                self.left_out.append(f"Step {candidate.step} was left out: {error}.")
+                self.scored.pop(candidate.step, None)
+                continue
+            self._monitor.post_evaluation(self._job, request_body(candidate, evaluation))
+            self._say(log_line(candidate, evaluation))
+            self.scored.setdefault(candidate.step, {})[task.split] = evaluation
+
+    def drop(self, alpha: float) -> None:
+        """Leave out of the report set the candidates that are worse on the selection set."""
+        self._screened = dropped(self.candidates(), self._order.reference_step, alpha)
+        self.total -= len(self._screened)
+        for step in sorted(self._screened):
+            self._say(
+                f"step {step} is worse on the selection set; it is not scored on the report set"
+            )
+
+    def goes_on(self, candidate: CandidateOrder) -> bool:
+        """Return whether a candidate is scored on the report set."""
+        return candidate.step in self.scored and candidate.step not in self._screened
+
+    def candidates(self) -> list[ScoredCandidate]:
+        """Return the candidates that were scored."""
+        return [
+            ScoredCandidate(
+                each.roles,
+                each.step,
+                *(
+                    (self.scored[each.step][split],) if split in self.scored[each.step] else ()
+                    for split in SPLITS
+                ),
+            )
+            for each in self._order.candidates
+            if each.step in self.scored
+        ]
 
 
 def located(monitor: MonitorClient, directory: Path, job: Job, candidate: CandidateOrder) -> Path:

@@ -41,9 +41,7 @@ def summary(run: Json, scores: Json, looks: list[Json]) -> Json:
         "verifications": verifications,
         "kept_checkpoint_step": kept["step"] if kept else None,
         "best_checkpoint_step": best["step"] if best else None,
-        "candidates": [
-            _candidate(one) for one in scores["evaluations"] if one["split"] == "report"
-        ],
+        "candidates": _candidates(scores["evaluations"]),
         "comparison": scores["comparison"],
         "saved_fraction": run["saved_fraction"] or 0.0,
         "elapsed_s": run["elapsed_s"],
@@ -124,10 +122,19 @@ def _look(one: Json) -> str:
     )
 
 
+def _candidates(evaluations: list[Json]) -> list[Json]:
+    """Return each candidate's score on the report set, or on the selection set where it was scored no further."""
+    found: dict[int, Json] = {}
+    for one in evaluations:
+        if one["split"] == "report" or one["step"] not in found:
+            found[one["step"]] = _candidate(one)
+    return [found[step] for step in sorted(found)]
+
+
 def _candidate(one: Json) -> Json:
     score = {key: one[key] for key in ("pass_at_1", "low", "high")}
     return {"role": one["roles"][0], "roles": one["roles"], "step": one["step"], **score,
-            "n": one["n_problems"]}  # fmt: skip
+            "split": one["split"], "n": one["n_problems"]}  # fmt: skip
 
 
 def _ending(result: Json) -> str:
@@ -142,7 +149,7 @@ def _ending(result: Json) -> str:
 
 def _table(result: Json) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("step", "candidate", "pass@1 on the report set", "against the reference", ""):
+    for column in ("step", "candidate", "pass@1", "set", "against the reference", ""):
         table.add_column(column)
     compared = {row["step"]: row for row in (result["comparison"] or {}).get("rows", [])}
     for one in result["candidates"]:
@@ -151,6 +158,7 @@ def _table(result: Json) -> Table:
             str(one["step"]),
             ", ".join(one["roles"]),
             interval(one),
+            one["split"],
             _difference(compared.get(one["step"])),
             " ".join(name for name, step in marks.items() if step == one["step"]),
         )

@@ -33,6 +33,8 @@ class Evaluation(Body):
     pass_at_1: Share
     low: Share
     high: Share
+    fixed_low: Share | None = None
+    fixed_high: Share | None = None
     n_problems: Count
     n_samples: Count
     errors: Count

@@ -97,3 +97,16 @@ def test_an_evaluation_that_failed_is_told_beside_what_the_training_gave() -> No
     assert "The evaluation failed: the worker was gone" in text
     assert "Stopped at step 87 of 200 steps" in text
     assert "pass@1" not in text
+
+
+def test_a_candidate_that_was_scored_no_further_is_shown_with_its_selection_score() -> None:
+    def scored(step: int, split: str, pass_at_1: float) -> Json:
+        told = {"roles": ["ladder"], "step": step, "split": split, "pass_at_1": pass_at_1}
+        return told | {"low": pass_at_1 - 0.1, "high": pass_at_1 + 0.1, "n_problems": 200}
+
+    scores = [scored(20, "selection", 0.6), scored(20, "report", 0.5), scored(40, "selection", 0.2)]
+    result = summary(run("finished", None, None), {"evaluations": scores, "comparison": None}, [])
+    assert [(one["step"], one["split"], one["pass_at_1"]) for one in result["candidates"]] == [
+        (20, "report", 0.5),
+        (40, "selection", 0.2),
+    ]

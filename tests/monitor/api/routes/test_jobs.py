@@ -53,7 +53,20 @@ def test_the_end_of_a_run_queues_one_evaluation_of_fixed_candidates(api: TestCli
     assert steps == [0, 10, 20, 30]
     assert job["payload"]["candidates"][0]["checkpoint_id"] is None
     assert job["payload"]["reference_step"] == 30
+    assert job["payload"]["screen"] is True
     assert claim(api) is None
+
+
+def test_checkpoints_named_by_a_person_are_all_scored_on_both_sets(api: TestClient) -> None:
+    trainer = ended(api)
+    first = claim(api)
+    assert first is not None
+    named = [one["checkpoint_id"] for one in first["payload"]["candidates"][1:3]]
+    asked = api.post(f"/api/v1/runs/{trainer.run_id}/evaluate", json={"checkpoints": named})
+    assert asked.status_code == 202
+    second = claim(api)
+    assert second is not None
+    assert second["payload"]["screen"] is False
 
 
 def test_a_stopped_run_is_compared_with_its_pre_transition_checkpoint(api: TestClient) -> None:

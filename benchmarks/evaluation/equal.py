@@ -1,0 +1,121 @@
+"""The choice among simulated candidates: equal ones, one that is better, all later ones worse, a transition.
+
+python -m benchmarks.evaluation.equal [--repeats 1000] [--seed 1] [--quick]
+
+The sets: `tiny` 200 problems to select and 300 to report, 2 samples; `six` the six benchmarks of Tina's tables, in
+halves to select and to report, with 1 sample or those of the suite `sober`. Eight candidates, the reference the third.
+*claimed less true* is the score claimed for the chosen one minus its true pass@1 (winner's curse), in points;
+*regret* the best true pass@1 minus that of the chosen. *some better*, *some worse*: comparisons with such a row.
+
+The second table is what the best of all checkpoints costs and claims: the highest of m equal checkpoints on all six
+benchmarks, as in published tables (m = 17), beside Cusp's eight candidates.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from benchmarks.evaluation.draws import SIX, arguments, chances, markdown, samples, shifted
+from benchmarks.evaluation.rules import best_of_all, candidate, cusp, until_now
+from trainer.evaluation.comparison import ScoredCandidate
+from trainer.evaluation.statistics import Scores
+
+REFERENCE = 3
+WORLDS: dict[str, tuple[float, ...]] = {  # points below the reference, of eight candidates
+    "equal": (0,) * 8,
+    "one 5 better": (0, 0, 0, 0, 0, -5, 0, 0),
+    "later ones 2 to 10 worse": (0, 0, 0, 2, 4, 6, 8, 10),
+    "a transition": (12, 4, 0, 5, 15, 25, 30, 30),
+}
+RULES = {"now": cusp, "until now": until_now, "highest of all problems": best_of_all}
+Parts = Mapping[
+    str, tuple[float, int, int, int]
+]  # task -> rate, problems to select, to report, samples
+SETS: dict[str, Parts] = {
+    "tiny": {"tiny": (0.55, 200, 300, 2)},
+    "six, k = 1": {b.name: (b.rate, b.problems // 2, b.problems // 2, b.tina) for b in SIX},
+    "six, sober": {b.name: (b.rate, b.problems // 2, b.problems // 2, b.sober) for b in SIX},
+}
+
+
+def world(
+    rng: np.random.Generator, parts: Parts, drops: tuple[float, ...]
+) -> tuple[list[ScoredCandidate], dict[int, float]]:
+    """Return the scored candidates and their true pass@1 by step."""
+    scored: list[tuple[dict[str, Scores], dict[str, Scores]]] = [({}, {}) for _ in drops]
+    truth = np.zeros(len(drops))
+    total = sum(part[2] for part in parts.values())
+    for task, (rate, select, report, k) in parts.items():
+        for place, n in enumerate((select, report)):
+            given = chances(rng, rate, n)
+            for number, drop in enumerate(drops):
+                moved = shifted(given, drop)
+                scored[number][place][task] = samples(rng, moved, k)
+                if place:
+                    truth[number] += float(moved.sum()) / total
+    found = [candidate(step, first, second) for step, (first, second) in enumerate(scored, 1)]
+    return found, {step: float(value) for step, value in enumerate(truth, 1)}
+
+
+def row(
+    name: str, parts: Parts, drops: tuple[float, ...], rule: str, seed: int, repeats: int
+) -> list[str]:
+    """Return one row of the table."""
+    rng = np.random.default_rng(seed)
+    moved, better, worse, curse, regret, made = (np.zeros(repeats) for _ in range(6))
+    for number in range(repeats):
+        candidates, truth = world(rng, parts, drops)
+        chosen = RULES[rule](candidates, REFERENCE)
+        moved[number] = chosen.step != REFERENCE
+        better[number], worse[number] = chosen.better > 0, chosen.worse > 0
+        curse[number] = 100 * (chosen.claimed - truth[chosen.step])
+        regret[number] = 100 * (max(truth.values()) - truth[chosen.step])
+        made[number] = chosen.samples
+    called = rule != "highest of all problems"
+    return [
+        name, rule, f"{moved.mean():.1%}", f"{better.mean():.1%}" if called else "–",
+        f"{worse.mean():.1%}" if called else "–", f"{curse.mean():+.2f}", f"{regret.mean():.2f}",
+        f"{made.mean():,.0f}",
+    ]  # fmt: skip
+
+
+def claims(rng: np.random.Generator, m: int, sober: bool, repeats: int) -> list[str]:
+    """Return what the best of m equal checkpoints costs and claims, average of six benchmarks."""
+    given = [(b, chances(rng, b.rate, b.problems), b.sober if sober else b.tina) for b in SIX]
+    won = np.zeros(repeats)
+    for number in range(repeats):
+        averages = np.mean(
+            [
+                [rng.binomial(k, one).mean() / k - one.mean() for _ in range(m)]
+                for _, one, k in given
+            ],
+            axis=0,
+        )
+        won[number] = 100 * averages.max()
+    each = sum(b.problems * k for b, _, k in given)
+    suite = "sober" if sober else "k = 1"
+    return [str(m), suite, f"{m * each:,}", f"{won.mean():+.2f}", f"{np.quantile(won, 0.95):+.2f}"]
+
+
+def main() -> None:
+    """Print both tables."""
+    given = arguments(str(__doc__), 1000, 100)
+    print(f"{given.repeats} draws, seed {given.seed}.\n")
+    head = ("candidates", "rule", "leaves the reference", "some better", "some worse",
+            "claimed less true", "regret", "samples")  # fmt: skip
+    for name, parts in SETS.items():
+        repeats = given.repeats if name == "tiny" else max(20, given.repeats // 4)
+        rows = [
+            row(words, parts, drops, rule, given.seed, repeats)
+            for words, drops in WORLDS.items()
+            for rule in RULES
+        ]
+        print(f"{name}, {repeats} draws\n\n{markdown(head, rows)}\n", flush=True)
+    rng = np.random.default_rng(given.seed)
+    rows = [claims(rng, m, sober, given.repeats) for sober in (False, True) for m in (3, 8, 17, 30)]
+    head_claims = ("checkpoints", "suite", "samples", "claimed less true", "95 % are below")
+    print(markdown(head_claims, rows))
+
+
+if __name__ == "__main__":
+    main()
