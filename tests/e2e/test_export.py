@@ -42,7 +42,7 @@ def test_an_export_asked_of_the_monitor_and_one_by_hand(
         monitor = MonitorClient(monitor_process.url, None, stopping)
         worker = Worker(monitor, box, stopping, said.append, "w")
         for _ in range(2):  # the second time it is there already
-            while [kind for _, kind, _ in monitor.waiting() if kind == "export"]:
+            while any(one.kind == "export" for one in monitor.waiting()):
                 worker.work(once=True)
             client.post(f"/checkpoints/{last['id']}/export", {"merged": True})
         worker.work(exit_when_idle=True)

@@ -13,7 +13,7 @@ from cusp.settings import Settings
 from monitor.settings import MonitorConfig
 from tests.serving import serving
 from trainer.box import Box
-from trainer.doctor import device, network, room, software
+from trainer.doctor import device, network, software
 from trainer.recipe_loader import load_recipe
 
 L40S = "NVIDIA L40S, 46068, 550.90.07\nNVIDIA L40S, 46068, 550.90.07\n"
@@ -53,15 +53,15 @@ def test_it_says_who_has_the_box(tmp_path: Path) -> None:
 
 def test_the_disk_is_compared_with_the_recipe(tmp_path: Path) -> None:
     recipe = load_recipe("tina_open_rs2")
-    needed = room.needed(recipe)
-    assert 5 * room.GIB < needed < 50 * room.GIB
+    needed = disk_space.needed(recipe)
+    assert 5 * disk_space.GIB < needed < 50 * disk_space.GIB
     more = recipe.model_copy(
         update={"grpo": recipe.grpo.model_copy(update={"max_steps": 10**7, "save_steps": 1})}
     )
-    found = room.disk(tmp_path, "tina", more)
+    found = disk_space.disk(tmp_path, "tina", more)
     assert found.state == "failure"
     assert "tina takes about" in found.words
-    assert room.disk(tmp_path, "tiny", load_recipe("tiny")).state == "ok"
+    assert disk_space.disk(tmp_path, "tiny", load_recipe("tiny")).state == "ok"
 
 
 def test_a_token_of_the_hub_is_found_in_the_environment_and_in_a_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from cusp.errors import CuspError
 from cusp.settings import from_environment
-from trainer.doctor import device, network, room, software
+from trainer.doctor import device, network, software
 from trainer.doctor.check import Check, failure
 
 
@@ -46,4 +46,4 @@ def _disk(directory: "os.PathLike[str]", name: str | None) -> Check:
             return failure(
                 "disk", f"the recipe cannot be read: {error}", "name a recipe that is there"
             )
-    return room.disk(Path(directory), name, recipe)
+    return disk_space.disk(Path(directory), name, recipe)

@@ -13,8 +13,8 @@ from peft import PeftModel
 
 from trainer.evaluation import adapters
 from trainer.evaluation.adapters import AdapterError
-from trainer.export.merge_loss import layers_of, lost_of
 from trainer.export.origin import Origin
+from trainer.rollouts.merged_delta import layers_of, merged_delta_error
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _TIED = ("lm_head", "embed_tokens", "wte")
@@ -45,8 +45,8 @@ def merged(base: Any, checkpoint: Path, origin: Origin, dtype: str | None) -> Me
     model = adapters.loaded(base.float(), checkpoint, base_id)
     _check_tied(model)
     plain = not any(getattr(layer, "use_dora", {}).get("default") for _, layer in layers_of(model))
-    lost = lost_of(model, target) if plain else None
-    lost_bfloat16 = lost_of(model, torch.bfloat16) if plain else None
+    lost = merged_delta_error(model, target) if plain else None
+    lost_bfloat16 = merged_delta_error(model, torch.bfloat16) if plain else None
     name = next((name for name, each in PRECISIONS.items() if each == target), str(target))
     return Merged(_unloaded(model).to(target), name, lost, lost_bfloat16)
 

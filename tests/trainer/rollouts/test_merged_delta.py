@@ -5,8 +5,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainer.export import merge_loss
-from trainer.export.merge_loss import MergedDelta, lost_of
+from trainer.rollouts import merged_delta
+from trainer.rollouts.merged_delta import MergeLoss, merged_delta_error
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and peft, not ours
 
@@ -14,23 +14,23 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and peft, n
 def test_below_half_a_digit_all_is_lost_and_of_a_whole_one_nothing() -> None:
     """bfloat16 has 8 significant bits: the next number after 1 is 1 + 2^-7."""
     weight = torch.ones(3, 4)
-    small, whole = MergedDelta(torch.bfloat16), MergedDelta(torch.bfloat16)
-    small.add(weight, torch.full((3, 4), 2.0**-9))
-    whole.add(weight, torch.full((3, 4), 2.0**-7))
-    assert small.error == 1.0
-    assert whole.error == 0.0
-    small.add(weight, torch.full((3, 4), 2.0**-7))
-    assert small.error == pytest.approx((2.0**-18 / (2.0**-18 + 2.0**-14)) ** 0.5)
-    assert MergedDelta(torch.bfloat16).error == 0.0
+    small, whole = MergeLoss(), MergeLoss()
+    small.add(weight, torch.full((3, 4), 2.0**-9), torch.bfloat16)
+    whole.add(weight, torch.full((3, 4), 2.0**-7), torch.bfloat16)
+    assert small.share == 1.0
+    assert whole.share == 0.0
+    small.add(weight, torch.full((3, 4), 2.0**-7), torch.bfloat16)
+    assert small.share == pytest.approx((2.0**-18 / (2.0**-18 + 2.0**-14)) ** 0.5)
+    assert MergeLoss().share == 0.0
 
 
 def test_a_large_layer_is_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     weight, delta = torch.randn(64, 48), torch.randn(64, 48) * 1e-3
-    whole, parts = MergedDelta(torch.bfloat16), MergedDelta(torch.bfloat16)
-    whole.add(weight, delta)
-    monkeypatch.setattr(merge_loss, "MOST_AT_ONCE", 100)
-    parts.add(weight, delta)
-    assert parts.error == pytest.approx(whole.error)
+    whole, parts = MergeLoss(), MergeLoss()
+    whole.add(weight, delta, torch.bfloat16)
+    monkeypatch.setattr(merged_delta, "MOST_AT_ONCE", 100)
+    parts.add(weight, delta, torch.bfloat16)
+    assert parts.share == pytest.approx(whole.share)
 
 
 def test_a_models_error_is_that_of_its_layers_and_changes_nothing() -> None:
@@ -44,12 +44,14 @@ def test_a_models_error_is_that_of_its_layers_and_changes_nothing() -> None:
             torch.nn.init.normal_(parameter, std=0.01)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     lost = total = 0.0
-    for _, layer in merge_loss.layers_of(model):
+    for _, layer in merged_delta.layers_of(model):
         delta = layer.get_delta_weight("default").float()
         weight = layer.get_base_layer().weight
         rounded = (weight.float() + delta).to(torch.bfloat16).float()
         lost += float((rounded - weight.float() - delta).norm() ** 2)
         total += float(delta.norm() ** 2)
-    assert lost_of(model, torch.bfloat16) == pytest.approx((lost / total) ** 0.5, rel=1e-3)
-    assert lost_of(model, torch.float32) < 1e-3
+    assert merged_delta_error(model, torch.bfloat16) == pytest.approx(
+        (lost / total) ** 0.5, rel=1e-3
+    )
+    assert merged_delta_error(model, torch.float32) < 1e-3
     assert all(torch.equal(before[name], each) for name, each in model.state_dict().items())
