@@ -43,7 +43,7 @@ test: setup browser smol  ## The whole suite
 test-lower: setup  ## The monitor at the lowest allowed versions, and at vLLM's FastAPI (4 minutes)
 	@.ci/lower
 
-test-vllm: setup  ## Training with a real vLLM on the CPU, in .venv-vllm (6 minutes; the first time 2.3 GB more)
+test-vllm: setup  ## Training with a real vLLM on the CPU, in .venv-vllm (6 minutes on busy cores; the first time 2.3 GB more)
 	@.ci/vllm $(ARGS)
 
 soak: setup  ## 200 kills of monitor, trainers, worker on each database, many property examples (30 minutes)

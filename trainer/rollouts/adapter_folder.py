@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+PREFIX = "cusp-rollouts-"
 MEMORY = Path("/dev/shm")  # tmpfs of Linux: an adapter is written without a disk
 
 
@@ -24,7 +25,7 @@ class AdapterFolders:
             parent = MEMORY
         if parent is not None:
             parent.mkdir(parents=True, exist_ok=True)
-        self.path = Path(tempfile.mkdtemp(prefix="cusp-rollouts-", dir=parent))
+        self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
         self.path.chmod(0o755)  # a server may run as another user
         self.number = 0
         # Also where the training ends by an exception.
@@ -33,7 +34,7 @@ class AdapterFolders:
     def next(self) -> Path:
         """Return the folder of the next adapter; `number` is its number from 1."""
         self.number += 1
-        return self.path / f"{self.path.name.removeprefix('cusp-rollouts-')}-{self.number}"
+        return self.path / f"{self.path.name.removeprefix(PREFIX)}-{self.number}"
 
     def remove(self, folders: Sequence[Path]) -> None:
         """Remove adapters that nothing reads any more."""

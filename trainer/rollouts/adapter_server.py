@@ -14,8 +14,6 @@ from trainer.rollouts.adapter_folder import AdapterFolders
 
 TIMEOUT_S = 300.0  # to load an adapter: its file, and for the first one the server's warm-up
 KEPT = 2  # the adapter in use, and the one before: a server reads a folder late
-
-
 TOKEN = "VLLM_API_KEY"  # vLLM's own name, on the server as well
 
 
@@ -31,7 +29,7 @@ class AdapterServer:
         self._headers = bearer()
         try:
             self.client: Any = TokenClient(base_url=self.address, connection_timeout=timeout_s)
-        except ConnectionError as error:
+        except OSError as error:  # the errors of `requests` are
             raise ServerError(
                 f"no vLLM answers at {self.address} after {timeout_s:g} s; start it with"
                 f" `{self.start}`, or give its address as grpo.vllm_server_base_url"
