@@ -31,7 +31,7 @@ from trainer.box import box_name
 from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused, Waiting
 from trainer.jobs.evaluate import evaluate_run
 from trainer.jobs.export import export_checkpoint
-from trainer.jobs.presence import Presence, is_present
+from trainer.jobs.presence import Presence
 from trainer.jobs.run_folder import has_folder
 from trainer.jobs.sweep import Sweep
 from trainer.jobs.train import is_new, new_training, resume_training
@@ -137,13 +137,10 @@ class Worker:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the worker until SIGTERM or Ctrl-C; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m trainer.worker", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="say whether one is at work here")
     parser.add_argument("--once", action="store_true", help="end after one job")
     parser.add_argument("--exit-when-idle", action="store_true", help="end when no job waits")
     parser.add_argument("--poll", type=float, default=1.0, metavar="SECONDS")
     given = parser.parse_args(arguments)
-    if given.check:
-        return 0 if is_present(settings.from_environment().directory) else 1
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -12,6 +12,7 @@ from cusp.cli.serve import Dir, with_options
 from cusp.cli.support.output import AsJson, console
 from cusp.cli.support.requirements import need
 from cusp.errors import CuspError
+from cusp.process.alive import is_alive
 
 
 class NotSubmittable(CuspError, ValueError):
@@ -123,8 +124,11 @@ def worker(
 
     Example: CUSP_URL=http://monitor:8787 cusp worker
     """
+    if check:
+        place = settings.from_environment(with_options(os.environ, directory))
+        raise typer.Exit(0 if is_alive(place.directory) else 1)
     need("worker", "trainer")
     from trainer.worker import main as worker_main
 
     os.environ.update(with_options({}, directory))
-    raise typer.Exit(worker_main([*(["--once"] if once else []), *(["--check"] if check else [])]))
+    raise typer.Exit(worker_main(["--once"] if once else []))

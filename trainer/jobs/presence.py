@@ -2,17 +2,15 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cusp.process.machine import host_name
+from cusp.process.alive import Mark
 from trainer import launch
 from trainer.box import box_name
 from trainer.jobs.client import JobLost, MonitorClient, MonitorRefused
 from trainer.recipe_loader import recipe_names
 
-SILENT_S = 120.0
 EVERY_S = 30.0  # monitor/store/boxes.py takes it for gone after 120 s
 
 
@@ -27,7 +25,7 @@ class Presence:
         stopping: threading.Event,
         say: Callable[[str], None],
     ) -> None:
-        self._mark = _marks(directory) / name
+        self._mark = Mark(directory, name)
         self._monitor, self._stopping, self._say = monitor, stopping, say
         self._words = {
             "name": name,
@@ -45,13 +43,12 @@ class Presence:
         """Wait for the thread, which ends once `stopping` is set."""
         with contextlib.suppress(RuntimeError):  # never started
             self._thread.join(timeout=5.0)
-        self._mark.unlink(missing_ok=True)
+        self._mark.remove()
 
     def _speak(self) -> None:
         try:
             while not self._stopping.is_set():
                 self._monitor.present(self._words)
-                self._mark.parent.mkdir(parents=True, exist_ok=True)
                 self._mark.touch()
                 self._stopping.wait(EVERY_S)
         except (
@@ -60,13 +57,3 @@ class Presence:
             OSError,
         ) as error:  # an older monitor, or a token without `control`
             self._say(f"no training can be submitted to this worker: {error}")
-
-
-def is_present(directory: Path) -> bool:
-    """Return whether a worker of this host has reached the monitor within SILENT_S; its container's health."""
-    newest = [mark.stat().st_mtime for mark in _marks(directory).glob(f"{host_name() or 'box'}-*")]
-    return bool(newest) and time.time() - max(newest) < SILENT_S
-
-
-def _marks(directory: Path) -> Path:
-    return directory / "workers"
