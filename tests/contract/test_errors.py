@@ -142,10 +142,6 @@ def test_no_plain_error_is_raised_for_people() -> None:
             if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
                 continue
             kind = node.exc.func.id if isinstance(node.exc.func, ast.Name) else ""
-            if (
-                kind in ("ValueError", "RuntimeError", "OSError")
-                and relative not in _OURS
-                and not relative.startswith("trainer/recipe/")
-            ):
+            if kind in ("ValueError", "RuntimeError", "OSError") and relative not in _OURS:
                 plain.append(f"{relative}:{node.lineno}")
     assert plain == []

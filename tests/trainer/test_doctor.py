@@ -13,7 +13,7 @@ from cusp.settings import Settings
 from monitor.settings import MonitorConfig
 from tests.serving import serving
 from trainer.box import Box
-from trainer.doctor import device, network, software
+from trainer.doctor import device, disk_space, network, software
 from trainer.recipe_loader import load_recipe
 
 L40S = "NVIDIA L40S, 46068, 550.90.07\nNVIDIA L40S, 46068, 550.90.07\n"

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from cusp.errors import CuspError
 from cusp.settings import from_environment
-from trainer.doctor import device, network, software
+from trainer.doctor import device, disk_space, network, software
 from trainer.doctor.check import Check, failure
 
 
