@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from monitor.detector import constants
-from monitor.detector.cautions import LastMeasured, cautions, none_seen, too_few
+from monitor.detector.cautions import LastMeasured, cautions, no_rewards, none_seen, too_few
 from monitor.detector.collapse import CollapseWatch, Failure
 from monitor.detector.explain import evidence_of, sources
 from monitor.detector.findings import Findings
@@ -80,6 +80,7 @@ class Detector:
         self._findings = Findings()
         self._collapsed = False
         self._completes = False  # whether anything of completions was ever measured
+        self._supervised = False
         self._sentence, self._said_at = "", 0
         self._changed_at: int | None = None  # the first step after the last boundary
         self._accepted: int | None = None  # the step of the last acceptance since then
@@ -254,9 +255,8 @@ class Detector:
 
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:
         values = [self._share(FORMAT, raws), self._share(ACCURACY, raws), *raws[LENGTH:]]
-        if self._is_supervised(
-            metrics
-        ):  # where the entropy of memorised examples is 0, as it should be
+        self._supervised = self._is_supervised(metrics)
+        if self._supervised:  # the entropy of examples learnt by heart is 0, as it should be
             values[ENTROPY] = None
         failure = self._collapse.add(
             values,
@@ -338,6 +338,8 @@ class Detector:
             return self._findings.found["collapse"].words
         if phase in ("past", "turning"):
             return f"{self._sentence}{self._since_said(score)}"
+        if self._supervised:
+            return no_rewards(self._now)
         if self._too_few:
             since = self._changed_at
             what = f" since the data changed at step {since}" if since is not None else ""

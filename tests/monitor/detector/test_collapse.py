@@ -125,7 +125,11 @@ def test_the_entropy_of_supervised_training_may_vanish_as_what_is_learnt_by_hear
     entropy = noisy_factor(1.2 * np.exp(-np.arange(300) / 10) + 0.001, 1, 0.1)
     loss = 1.1 * entropy
     assert fold(samples(entropy=entropy))[-1].phase == "collapsed"
-    assert {one.phase for one in fold(samples(entropy=entropy, loss=loss))} == {"warming_up"}
+    supervised = fold(samples(entropy=entropy, loss=loss))
+    assert {one.phase for one in supervised} == {"warming_up"}
+    assert supervised[-1].words == (
+        "By step 300 a loss is logged and no rewards, so there is no format transition to see."
+    )
     rewarded = fold(samples(entropy=entropy, loss=loss, reward=np.full(300, 0.5)))
     assert rewarded[-1].phase == "collapsed"
 
