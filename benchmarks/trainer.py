@@ -287,7 +287,7 @@ def server(needed: bool) -> Iterator[str]:
                 command, env={**os.environ, **QUIET, **extra}, stdout=out, stderr=out
             )
         try:
-            wait_for(f"http://127.0.0.1:{port}/health", log, 300.0)
+            wait_for(f"http://127.0.0.1:{port}/health", log, 900.0)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
