@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz test-vllm bench-evaluation
+.PHONY: help env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz test-vllm bench-evaluation bench-trainer
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -92,6 +92,9 @@ bench-peers-env: setup  ## The environments of trackio, mlflow, wandb, TensorBoa
 
 bench-ingest bench-read bench-loop bench-live: bench-peers-env  ## Cusp beside its peers (ARGS=--quick: minutes)
 	$(BIN)/python -m benchmarks.service.$(@:bench-%=%) $(ARGS)
+
+bench-trainer: setup  ## A TRL training with Cusp and without, in turn; tokens a second (ARGS=--quick: minutes)
+	$(BIN)/python -m benchmarks.trainer $(ARGS)
 
 up: env  ## docker compose: db, monitor (and with PROFILE=gpu, cpu or demo their parts); a GPU box is examined first
 	$(if $(filter gpu,$(PROFILE)),docker compose --profile gpu build worker && docker compose --profile gpu run --rm worker cusp doctor --need-gpu)

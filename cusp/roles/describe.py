@@ -8,10 +8,17 @@ from cusp.roles.values import Assignment, Member
 _LABELS = {"format": "format reward", "accuracy": "accuracy reward", "length": "completion length"}
 _SHOWN = ("format", "accuracy", "length")
 _MOST_NAMED = 8
+_OF_REWARDS = ("format", "accuracy", "length", "reward", "reward_std")
+_NO_REWARDS = (
+    "No rewards are logged, as in supervised fine-tuning: curves, checkpoints and Stop work, and no format"
+    " transition is expected (where there are rewards: Roles on the run's page)."
+)
 
 
 def describe(assignment: Assignment) -> list[str]:
     """Return sentences on the roles of a run, the three most important to the detector first.
+
+    A run that logs neither rewards nor lengths is one sentence: nothing is missing in it.
 
     >>> from cusp.roles.assign import assign
     >>> found = assign(["rewards/soft_format_reward_func", "rewards/xmlcount_reward_func", "kl"])
@@ -19,6 +26,8 @@ def describe(assignment: Assignment) -> list[str]:
     Format reward: rewards/soft_format_reward_func + rewards/xmlcount_reward_func (by name).
     Accuracy reward: none found, so a fall of it cannot be seen and its peak is no candidate.
     """
+    if _without_rewards(assignment):
+        return [_NO_REWARDS]
     asked = [role for role in ROLES if role in assignment.absent or _told(assignment, role)]
     said = [_role(role, assignment) for role in dict.fromkeys((*_SHOWN, *asked))]
     if assignment.untrained:
@@ -32,6 +41,13 @@ def describe(assignment: Assignment) -> list[str]:
     if how := _how(assignment):
         said.append(how)
     return said
+
+
+def _without_rewards(assignment: Assignment) -> bool:
+    said = (
+        assignment.unrecognised or assignment.untrained or assignment.absent or assignment.unknown
+    )
+    return not said and not any(assignment.members.get(role) for role in _OF_REWARDS)
 
 
 def formula(members: Sequence[Member]) -> str:

@@ -75,6 +75,13 @@ def none_seen(
     return said
 
 
+def no_rewards(step: int) -> str:
+    """Return the sentence on supervised training, in which none of what is missing is a fault."""
+    return (
+        f"By step {step} a loss is logged and no rewards, so there is no format transition to see."
+    )
+
+
 def too_few(step: int, points: int, needed: int, since: str) -> str:
     """Return the sentence that more points are needed; `since` says since when they are counted, or ""."""
     counted = "1 point" if points == 1 else f"{points} points"

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from monitor.detector import constants
-from monitor.detector.cautions import LastMeasured, cautions, none_seen, too_few
+from monitor.detector.cautions import LastMeasured, cautions, no_rewards, none_seen, too_few
 from monitor.detector.collapse import CollapseWatch, Failure
 from monitor.detector.explain import evidence_of, sources
 from monitor.detector.findings import Findings
@@ -49,6 +49,14 @@ from monitor.detector.types import (
     Verdict,
 )
 
+_OF_COMPLETIONS = (
+    "format_reward",
+    "accuracy_reward",
+    "completion_length",
+    "reward",
+    "reward_std",
+)
+
 
 def _spread(metrics: Mapping[str, float]) -> float | None:
     """Return how much there is to learn from: the share of groups whose rewards differ, or their spread."""
@@ -71,6 +79,8 @@ class Detector:
         self._last_step: int | None = None
         self._findings = Findings()
         self._collapsed = False
+        self._completes = False  # whether anything of completions was ever measured
+        self._supervised = False
         self._sentence, self._said_at = "", 0
         self._changed_at: int | None = None  # the first step after the last boundary
         self._accepted: int | None = None  # the step of the last acceptance since then
@@ -245,6 +255,9 @@ class Detector:
 
     def _watch_collapse(self, metrics: Mapping[str, float], raws: list[float | None]) -> None:
         values = [self._share(FORMAT, raws), self._share(ACCURACY, raws), *raws[LENGTH:]]
+        self._supervised = self._is_supervised(metrics)
+        if self._supervised:  # the entropy of examples learnt by heart is 0, as it should be
+            values[ENTROPY] = None
         failure = self._collapse.add(
             values,
             measured(metrics, "clipped_ratio"),
@@ -256,6 +269,12 @@ class Detector:
         if failure and not self._collapsed:
             self._collapsed = True
             self._note_collapse(failure)
+
+    def _is_supervised(self, metrics: Mapping[str, float]) -> bool:
+        """Return whether a loss is logged, and never was anything of completions or their rewards."""
+        found = (measured(metrics, name) is not None for name in _OF_COMPLETIONS)
+        self._completes = self._completes or any(found)
+        return not self._completes and measured(metrics, "loss") is not None
 
     def _share(self, row: int, raws: list[float | None]) -> float | None:
         """Return a reward as a share of its range; 0.5 for a guessed range, so it never counts as gone."""
@@ -319,6 +338,8 @@ class Detector:
             return self._findings.found["collapse"].words
         if phase in ("past", "turning"):
             return f"{self._sentence}{self._since_said(score)}"
+        if self._supervised:
+            return no_rewards(self._now)
         if self._too_few:
             since = self._changed_at
             what = f" since the data changed at step {since}" if since is not None else ""

@@ -48,7 +48,7 @@ def without_missing(words: str) -> str:
 def test_no_sentence_names_what_is_not_measured_or_claims_what_is_not_known(
     names: tuple[str, ...],
 ) -> None:
-    filler = {"loss": np.full(300, 0.1)}
+    filler = {"kl": np.full(300, 0.1)}
     verdicts = fold(measured(names, 300, **filler))
     for step in LENGTHS:
         verdict = verdicts[step - 1]
@@ -64,8 +64,19 @@ def test_no_sentence_names_what_is_not_measured_or_claims_what_is_not_known(
 
 
 def test_nothing_that_could_show_a_transition_is_said_to_be_so() -> None:
-    words = fold(samples(loss=np.full(100, 0.1)))[-1].words
+    words = fold(samples(kl=np.full(100, 0.1)))[-1].words
     assert words.startswith("By step 100 nothing was measured that could show a transition.")
+
+
+@pytest.mark.parametrize("step", [5, 100])
+def test_a_loss_without_rewards_is_supervised_training_in_which_nothing_is_missing(
+    step: int,
+) -> None:
+    words = fold(samples(loss=np.full(step, 0.1), entropy=np.full(step, 0.3)))[-1].words
+    told = (
+        f"By step {step} a loss is logged and no rewards, so there is no format transition to see."
+    )
+    assert words == told
 
 
 def test_a_dead_run_is_not_called_anything_but_what_it_is() -> None:

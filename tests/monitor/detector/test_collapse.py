@@ -119,6 +119,21 @@ def test_entropy_that_vanishes_is_a_collapse_with_a_step_to_keep() -> None:
     assert 105 <= last.transition.safe_step <= 121
 
 
+def test_the_entropy_of_supervised_training_may_vanish_as_what_is_learnt_by_heart_has_none() -> (
+    None
+):
+    entropy = noisy_factor(1.2 * np.exp(-np.arange(300) / 10) + 0.001, 1, 0.1)
+    loss = 1.1 * entropy
+    assert fold(samples(entropy=entropy))[-1].phase == "collapsed"
+    supervised = fold(samples(entropy=entropy, loss=loss))
+    assert {one.phase for one in supervised} == {"warming_up"}
+    assert supervised[-1].words == (
+        "By step 300 a loss is logged and no rewards, so there is no format transition to see."
+    )
+    rewarded = fold(samples(entropy=entropy, loss=loss, reward=np.full(300, 0.5)))
+    assert rewarded[-1].phase == "collapsed"
+
+
 def test_a_format_that_dies_in_the_first_points_with_the_length_is_a_collapse() -> None:
     length = np.where(np.arange(60) < 1, 53.0, 2.5)
     run = {"format_reward": np.where(np.arange(60) < 1, 0.15, 0.0), "completion_length": length}
