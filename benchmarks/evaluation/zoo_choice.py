@@ -6,9 +6,10 @@ Every run is stopped, or not, as the product would (`benchmarks/zoo/verified.py`
 candidates and the reference are those of its policy. Where a run has its scores by problem these are the samples; of
 the others only pass@1 is known: it is taken as the truth (mean of both sets) and samples are drawn from it, 200
 problems to select and 300 to report, two samples each, `--repeats` times. Samples of one seed are alike over
-checkpoints (correlation .32 of single samples, as the stored scores have). regret = best true pass@1 of all checkpoints
-of the whole run minus that of the one chosen, in points; the base model chosen leaves the reference where it is, as
-the alias does. Where samples are stored, the truth is the report set's own score, which flatters rules that test on it.
+checkpoints (correlation .32 of single samples, over all pairs in the stored scores). regret = best true pass@1 of all
+checkpoints of the whole run minus that of the one chosen, in points; the base model chosen leaves the reference where
+it is, as the alias does. Where samples are stored, the truth is the report set's own score, which flatters rules that
+test on it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

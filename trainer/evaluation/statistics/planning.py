@@ -4,9 +4,9 @@ from math import sqrt
 
 from scipy.stats import norm
 
-# Guesses. Share of a sample's variance that lies between problems (intraclass correlation): 1 / (a + b + 1) for chances
-# that are Beta(a, b), a + b = 1; correlation of two checkpoints' chances. The runs of the zoo have .1 and .2, and a
-# correlation of .3 by the common seeds; in all that is the same variance to 5 % at two samples a problem.
+# Guesses. Share of a sample's variance that lies between problems (intraclass correlation): 1 / (a + b + 1) for
+# chances that are Beta(a, b), a + b = 1; correlation of two checkpoints' chances. The zoo's runs have .1 and .15, and
+# samples of one seed covary by .5 more (benchmarks/evaluation/agreement.py): at two samples a sixth less variance.
 SHARED = 0.5
 CORRELATION = 0.8
 
