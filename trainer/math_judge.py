@@ -37,21 +37,30 @@ def main(processes: int, limits: Limits) -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what math-verify prints is no answer
     questions, sys.stdin = sys.stdin, None  # a child would close it, and wait for who reads it
-    judge(*EASY)  # warms the parser, so that no fork has to
+    pools: dict[bool, ProcessPool] = {}
+    for line in questions:
+        question = json.loads(line)
+        gym = question["way"] == "reasoning_gym"
+        if gym not in pools:
+            pools[gym] = _pool(processes, ("reasoning_gym", "", "") if gym else EASY)
+        asked = pools[gym], question, limits, answers
+        threading.Thread(target=_answer, args=asked, daemon=True).start()
+    for pool in pools.values():
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+
+
+def _pool(processes: int, easy: tuple[Way, str, str]) -> ProcessPool:
+    """Return processes forked from here after an easy question, for which all is imported and warm."""
+    judge(*easy)
     pool = ProcessPool(
         processes,
         initializer=_end_with,
         initargs=(os.getpid(),),
         context=multiprocessing.get_context("fork"),
     )
-    pool.schedule(judge, EASY)  # starts it here: it ends with the thread that started it
-    for line in questions:
-        question = json.loads(line), limits
-        if question[0]["way"] == "reasoning_gym":
-            task_judge.warm()  # here, so that a process forked after a slow answer need not
-        threading.Thread(target=_answer, args=(pool, *question, answers), daemon=True).start()
-    pool.stop()  # type: ignore[no-untyped-call]
-    pool.join()
+    pool.schedule(judge, easy)  # starts it here: it ends with the thread that started it
+    return pool
 
 
 def _end_with(pool: int) -> None:
@@ -104,6 +113,7 @@ def judge(way: Way, gold_text: str, completion: str) -> Outcome:
     Gold first in `verify`, which is not symmetric; `math_verify_tina_swapped` has it last.
     """
     if way == "reasoning_gym":
+        task_judge.warm()
         return task_judge.outcome(gold_text, completion)
     swapped = way == "math_verify_tina_swapped"
     as_gold = {"extraction_config": [LatexExtractionConfig()]} if swapped else {}
