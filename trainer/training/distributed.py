@@ -26,6 +26,18 @@ def agreed(run_id: str) -> str:
     return str(broadcast_object_list([run_id])[0])
 
 
+def restorable_on_cpu() -> None:
+    """Let `torch.load` put tensors on `cpu:0`, where transformers restores an optimizer on several processes.
+
+    torch 2.13 knows only `cpu` and raises "don't know how to restore data location" for one with a number.
+    """
+    import torch
+
+    torch.serialization.register_package(
+        0, lambda _: None, lambda storage, place: storage if place.startswith("cpu:") else None
+    )
+
+
 def exit_process(status: int) -> int:
     """Return the exit status; in a distributed training, end the process at once instead (`os._exit`).
 

@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
+
+from trainer.training.distributed import restorable_on_cpu
 
 LATE_THREAD = """
 import atexit, sys, threading, time
@@ -37,3 +41,10 @@ def test_a_thread_that_is_late_cannot_hold_or_abort_one_process_of_several() -> 
 def test_a_single_process_ends_as_any_other() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         end_of(1, timeout_s=5)
+
+
+def test_what_several_processes_without_a_gpu_saved_can_be_restored(tmp_path: Path) -> None:
+    torch.save({"step": torch.ones(3)}, tmp_path / "optimizer.pt")
+    restorable_on_cpu()
+    found = torch.load(tmp_path / "optimizer.pt", map_location=torch.device("cpu:0"))
+    assert found["step"].tolist() == [1, 1, 1]
