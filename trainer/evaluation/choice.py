@@ -1,7 +1,7 @@
 """Which candidate is best: the reference, unless another one is better on the report set. Pure.
 
 Of equal candidates the highest on the selection set is another one than the reference seven times of eight, and
-tells nothing; so an alias that moved with it would move at random (decision 0017).
+tells nothing; so an alias that moved with it would move at random (decision 0018).
 """
 
 from collections.abc import Mapping, Sequence
