@@ -38,7 +38,6 @@ from trainer.training.distributed import (
     how_many,
     is_first,
     is_first_here,
-    restorable_on_cpu,
 )
 from trainer.training.hardware import adapted, adapted_to_hardware, grpo_config
 
@@ -113,7 +112,6 @@ def train(
         trainer.add_callback(added)
 
     if start is not None:
-        restorable_on_cpu()
         go_on(trainer, start)
         say(f"going on from {start.name}")
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cusp.errors import CuspError
+from trainer.training.distributed import restorable_on_cpu
 
 ROUNDING = 1e-6  # the recorded epoch is a float, a sum of fractions
 
@@ -19,7 +20,8 @@ class NoRecord(CuspError, ValueError):
 
 
 def go_on(trainer: Any, start: Path) -> None:
-    """Advance the trainer's sampler by the epochs before the checkpoint."""
+    """Advance the trainer's sampler by the epochs before the checkpoint, and let its files be restored."""
+    restorable_on_cpu()
     done = epochs_done(start)
     make: Callable[..., Any] = trainer._get_train_sampler
 
