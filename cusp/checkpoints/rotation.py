@@ -21,6 +21,7 @@ from cusp.errors import NO_ROOM
 
 HELD = "held"
 MOST, NEWEST, MOST_BYTES = 40, 24, 8 << 30
+NEEDED_AFTER = MOST - NEWEST - 3  # with the first one, the last before it and a new one: MOST
 # Files that only resuming needs, as transformers, accelerate and DeepSpeed name them.
 _STATE = (
     "optimizer",
@@ -147,15 +148,18 @@ def evictions(
 def needed(steps: Iterable[int], since: int | None) -> set[int]:
     """Return the steps that a suspected transition may still need; none without a suspicion.
 
-    `since` is the last step that is surely from before it: the last checkpoint up to there, and all later ones.
+    `since` is the last step that is surely from before it: the last checkpoint up to there, and the first ones
+    after it, as its date may still move: so many that all bounds hold, however long the suspicion lasts.
 
     >>> sorted(needed([10, 20, 30, 40], 25))
     [20, 30, 40]
     """
     if since is None:
         return set()
-    before = [step for step in steps if step <= since]
-    return {max(before, default=since), *(step for step in steps if step > since)}
+    ordered = sorted(steps)
+    before = [step for step in ordered if step <= since]
+    after = [step for step in ordered if step > since]
+    return {max(before, default=since), *after[:NEEDED_AFTER]}
 
 
 def _least_missed(steps: list[int], newest: int, spared: Collection[int]) -> int | None:

@@ -1,6 +1,7 @@
 """Coordination of the processes of one training: common run id, rank, exit."""
 
 import atexit
+import functools
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ def agreed(run_id: str) -> str:
     return str(broadcast_object_list([run_id])[0])
 
 
+@functools.cache  # torch sorts what is registered, and cannot sort two of one priority
 def restorable_on_cpu() -> None:
     """Let `torch.load` put tensors on `cpu:0`, where transformers restores an optimizer on several processes.
 

@@ -21,7 +21,7 @@ from tests.messages import Json, Trainer, checkpoint, point, status, transition
 from tests.monitor.api.routes.test_jobs import claim, scored
 
 Rows = tuple[list[str], list[str], list[str]]
-ENDED_JOB = ["jobs", "evaluations", "checkpoints", "run"]
+ENDED_JOB = ["jobs", "evaluations", "checkpoints", "cost", "run"]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.conftest import Clock
 from tests.messages import Json, Trainer, checkpoint, point, status, transition
 from tests.monitor.api.routes.test_jobs import claim, ended, scored
 
-OF_THE_MONITOR = {"alembic_version", "installation", "session_key", "ended_sessions"}
+OF_THE_MONITOR = {"alembic_version", "installation", "session_key", "ended_sessions", "workers"}
 KEPT = {"audit", "purged", "tokens", "answers", "webhooks"} | OF_THE_MONITOR
 
 
