@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from cusp.ids import is_id
 from monitor.actions.boxes import submit
+from monitor.background.expiry import expire_overdue
 from tests.conftest import Clock
 from tests.messages import Trainer
 
@@ -117,6 +118,20 @@ def test_one_that_waits_or_lost_its_worker_is_cancelled(api: TestClient, clock: 
         ended = api.post(f"/api/v1/trainings/{asked['id']}/cancel").json()
         assert (ended["state"], ended["error"]) == ("failed", "cancelled by person")
         assert api.post(f"/api/v1/trainings/{asked['id']}/cancel").status_code == 409
+
+
+def test_one_that_loses_three_workers_before_its_run_is_announced_is_given_up(
+    api: TestClient, clock: Clock
+) -> None:
+    present(api, "a-1", "a", "tiny")
+    _, asked = ask(api)
+    for _ in range(3):
+        claim(api, asked["run_id"])
+        clock.now += 61
+    expire_overdue(api.app.state.service.database, clock())  # type: ignore[attr-defined]
+    found = api.get(f"/api/v1/trainings/{asked['id']}").json()
+    assert (found["state"], found["run"]) == ("failed", None)
+    assert "lost 3 times" in found["error"]
 
 
 def test_a_repeated_request_queues_one(api: TestClient) -> None:
