@@ -27,5 +27,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with Database(from_environment().database_url).write() as own:
+    with Database(from_environment().database_url).migrating() as own:
         run(own)

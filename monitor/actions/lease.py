@@ -96,7 +96,7 @@ def finish(
 def give_up(tx: Transaction, job: Any, now: float) -> None:
     """Fail a job whose workers were lost again and again, if it still waits for one."""
     if jobs.give_up_one(tx, job.id, now):  # before the run's row, as workers' requests do
-        record(tx, "job.changed", job.run_id, now)
+        _tell(tx, "job.changed", job.run_id, now)
         _tell_ended(tx, job, now, "its worker was lost again and again", None)
 
 

@@ -1,4 +1,4 @@
-"""A thread that does some work again and again, and waits while the database is away."""
+"""A thread that does some work again and again, through an absent database and through faults of ours."""
 
 import logging
 import threading
@@ -12,8 +12,9 @@ log = logging.getLogger("cusp")
 class PeriodicThread:
     """Calls `work` every `every_s` seconds, and sooner when `wake` is set, until it is closed.
 
-    While the database is away one warning says so, with what does not happen (`without`). `closing` is set
-    by `close`, for work that takes long to look at.
+    While the database is away one warning says so, with what does not happen (`without`). Any other error is
+    a fault of ours: its traceback is logged once, and the next turn comes. `closing` is set by `close`, for
+    work that takes long to look at.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class PeriodicThread:
             self._thread.join(most_s)
 
     def _run(self) -> None:
-        away = False
+        away, fault = False, ""
         while not self._closing.is_set():
             self._wake.wait(self._every_s)
             self._wake.clear()
@@ -51,8 +52,12 @@ class PeriodicThread:
                 return
             try:
                 self._work()
-                away = False
+                away, fault = False, ""
             except Unavailable as error:
                 if not away and not self._closing.is_set():  # /readyz says so too: once will do
                     log.warning("the database is away, so %s: %s", self._without, error)
                 away = True
+            except Exception as error:  # broad: one bad row must not end all expiry until a restart
+                if repr(error) != fault:  # the same each turn: once will do
+                    log.exception("%s failed and goes on; please report this", self._thread.name)
+                fault = repr(error)

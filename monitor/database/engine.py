@@ -75,6 +75,30 @@ class Database:
         if touched:
             self.on_commit(touched)
 
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Give a `write()` connection on which a table that others refer to can be rebuilt.
+
+        SQLite rebuilds a table by dropping it, which foreign keys forbid even where they are deferred; and it
+        switches them off between transactions only. So they are off here, and checked before the commit:
+        DatabaseError, with nothing changed, when a row refers to one that is gone.
+        """
+        if not self.is_sqlite:
+            with self.write() as connection:
+                yield connection
+            return
+        with self._writer, self._writing.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            driver.execute("PRAGMA foreign_keys=OFF").close()
+            try:
+                with connection.begin():
+                    before = driver.total_changes
+                    yield connection
+                    if driver.total_changes != before:  # else it would read all rows at every start
+                        _check_foreign_keys(connection)
+            finally:
+                driver.execute("PRAGMA foreign_keys=ON").close()
+
     def check(self) -> None:
         """Raise DatabaseError when the database does not answer."""
         try:
@@ -86,7 +110,7 @@ class Database:
     def upgrade(self) -> None:
         """Bring the schema to this version; DatabaseError if the database is newer or unusable."""
         try:
-            with self.write() as connection:
+            with self.migrating() as connection:
                 config = alembic_config(connection)
                 script = ScriptDirectory.from_config(config)
                 current = MigrationContext.configure(connection).get_current_revision()
@@ -188,6 +212,15 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise DatabaseError(
+            f"the migration would leave rows of {broken[0]} that refer to rows of {broken[2]} which are not"
+            " there; nothing was changed, so go on with the version of before and report this"
+        )
 
 
 def _postgresql(url: str) -> Engine:

@@ -21,6 +21,10 @@ class Spent(NamedTuple):
     tokens: float | None
     flops: float | None
 
+    def times(self, factor: float) -> "Spent":
+        """Return the same of so many times the work."""
+        return Spent(*(None if value is None else value * factor for value in self))
+
 
 class Work(NamedTuple):
     """One evaluation or verification: its seconds, the tokens it generated, whether within the training's time."""
@@ -43,9 +47,12 @@ class Training:
     tokens: Sequence[tuple[int, float]] = ()
 
     def until(self, step: int) -> Spent:
-        """Return what the training had cost at a step: hours in proportion, tokens as logged by then."""
-        share = step / self.step if self.step else 0.0
-        hours = self.seconds / HOUR_S * self.gpus * min(1.0, share) if self.gpus else None
+        """Return what the training had cost at a step: hours in proportion, tokens as logged by then.
+
+        One without a step so far has cost all its hours.
+        """
+        share = min(1.0, step / self.step) if self.step else 1.0
+        hours = self.seconds / HOUR_S * self.gpus * share if self.gpus else None
         logged = [value for at, value in self.tokens if at <= step]
         tokens = logged[-1] if logged else None
         flops = None
@@ -53,10 +60,20 @@ class Training:
             flops = tokens * self.flops_per_token
         return Spent(hours, self._usd(hours), tokens, flops)
 
+    def spent(self) -> Spent:
+        """Return what the training has cost."""
+        return self.until(self.step or 0)
+
+    def saved(self, of_steps: int | None) -> Spent | None:
+        """Return what a training that was stopped would have cost up to `of_steps`; None where it is not known."""
+        if not of_steps or not self.step:
+            return None
+        return self.spent().times(max(0.0, of_steps / self.step - 1))
+
     def worked(self, works: Sequence[Work]) -> Spent:
         """Return what evaluations or verifications cost; those within the training had all its GPUs."""
         if not works:
-            return Spent(0.0, 0.0 if self.usd_an_hour else None, 0.0, 0.0)
+            return Spent(0.0, self._usd(0.0), 0.0, 0.0)
         hours = None
         if self.gpus:
             hours = sum(one.seconds / HOUR_S * (self.gpus if one.within else 1) for one in works)
@@ -68,7 +85,9 @@ class Training:
         return Spent(hours, self._usd(hours), tokens, flops)
 
     def _usd(self, hours: float | None) -> float | None:
-        return hours * self.usd_an_hour if hours is not None and self.usd_an_hour else None
+        if hours is None or self.usd_an_hour is None:
+            return None
+        return hours * self.usd_an_hour
 
 
 def costs(
@@ -83,8 +102,7 @@ def costs(
 
     `transition` is the step of the transition or None; `stopped_of` the steps that a stopped run was to have.
     """
-    last = training.step or 0
-    trained = training.until(last)
+    trained, saved = training.spent(), training.saved(stopped_of)
     evaluated = training.worked(evaluations)
     verified = training.worked(verifications)
     beside = training.worked([one for one in verifications if not one.within])
@@ -96,9 +114,9 @@ def costs(
         "evaluation": evaluated._asdict(),
         "verification": verified._asdict(),
         "total": _total(trained, evaluated, verified, beside),
-        "per_step": _scaled(trained, 1 / last) if last else None,
+        "per_step": trained.times(1 / training.step)._asdict() if training.step else None,
         "at_transition": None if transition is None else training.until(transition)._asdict(),
-        "saved": _scaled(trained, max(0.0, stopped_of / last - 1)) if stopped_of and last else None,
+        "saved": saved and saved._asdict(),
     }
 
 
@@ -115,7 +133,3 @@ def _total(trained: Spent, evaluated: Spent, verified: Spent, beside: Spent) -> 
 def _sum(*parts: float | None) -> float | None:
     known = [part for part in parts if part is not None]
     return sum(known) if len(known) == len(parts) else None
-
-
-def _scaled(spent: Spent, by: float) -> dict[str, float | None]:
-    return {name: value and value * by for name, value in spent._asdict().items()}

@@ -1,5 +1,6 @@
 """The `Cost` of docs/reference/rest.md, made from a run's rows. Used by REST and pages alike."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from monitor.runs import costs, durations
@@ -37,39 +38,54 @@ def cost(data: RunData, now: float) -> dict[str, Any]:
     run, series = data.run, data.some(TOKENS, LENGTH)
     length = series.get(LENGTH)
     found = costs.costs(
-        _training(data, series.get(TOKENS)),
+        training_of(run, data.attempts, series.get(TOKENS)),
         _evaluations(data, now),
         _verifications(data, length.values[-1] if length and length.values else None),
         transition=_transition(run),
-        stopped_of=run.metadata.get("max_steps") if run.status == "stopped" else None,
+        stopped_of=stopped_of(run),
     )
     return {name: _rounded(value) for name, value in found.items()}
 
 
-def _training(data: RunData, tokens: Series | None) -> Training:
-    metadata = data.run.metadata
+def training_of(run: Any, attempts: Sequence[Any], tokens: Series | None = None) -> Training:
+    """Return a run's training; without `tokens` their number and operations stay unknown."""
+    metadata = run.metadata
     return Training(
         gpus=metadata.get("gpu_count") or 0,
         usd_an_hour=metadata.get("gpu_hourly_usd"),
         parameters=metadata.get("model_parameters"),
         flops_per_token=metadata.get("flops_per_token"),
-        seconds=durations.elapsed_s(data.attempts),
-        step=data.run.last_step,
+        seconds=durations.elapsed_s(attempts),
+        step=run.last_step,
         tokens=list(zip(tokens.steps, tokens.values, strict=True)) if tokens else (),
     )
 
 
+def stopped_of(run: Any) -> int | None:
+    """Return the steps that a stopped run was to have, None of another one."""
+    steps: int | None = run.metadata.get("max_steps") if run.status == "stopped" else None
+    return steps
+
+
 def _evaluations(data: RunData, now: float) -> list[Work]:
-    """Return a work for each evaluation job that began, with the tokens of the scores it brought."""
+    """Return a work for each evaluation job that began, with the tokens of the scores it brought.
+
+    One that is not over lasts until now, and one whose worker is gone until the end of its lease.
+    """
     tokens: dict[str, float] = {}
     for row in data.evaluations:
         brought = float(row.scores.get("mean_tokens", 0.0)) * row.scores.get("n_samples", 0)
         tokens[row.job_id] = tokens.get(row.job_id, 0.0) + brought
     begun = [row for row in data.jobs if row.kind == "evaluate" and row.started_at is not None]
     return [
-        Work(max(0.0, (row.finished_at or now) - row.started_at), tokens.get(row.id, 0.0))
-        for row in begun
+        Work(max(0.0, _ended(row, now) - row.started_at), tokens.get(row.id, 0.0)) for row in begun
     ]
+
+
+def _ended(job: Any, now: float) -> float:
+    """Return when its worker left it, as far as is known: a lease that ran out ended the work."""
+    ended = now if job.finished_at is None else job.finished_at
+    return float(ended if job.lease_until is None else min(ended, job.lease_until))
 
 
 def _verifications(data: RunData, length: float | None) -> list[Work]:

@@ -11,6 +11,7 @@ from monitor.roles.view import roles_view
 from monitor.runs import durations, left_out, sentence, superseded
 from monitor.schemas.base import Json, Phase, Shape, columns
 from monitor.schemas.checkpoint import CheckpointRef, Kept, Score, best_score, kept
+from monitor.schemas.cost import stopped_of, training_of
 from monitor.schemas.readings import Readings, sparklines
 from monitor.schemas.run_data import RunData
 from monitor.schemas.series import ChangePoint, Evidence, change_point
@@ -267,7 +268,7 @@ def _lifetime(run: Any, attempts: Sequence[Any]) -> dict[str, Any]:
         "attempt_count": len(attempts),
         "started_at": when(min(starts, default=run.created_at)),
         "elapsed_s": round(elapsed_s, 1),
-        **_cost(run, elapsed_s, run.last_step, run.metadata.get("max_steps")),
+        **_cost(run, attempts),
         "skipped": sum(row.skipped for row in attempts),
         "dropped": sum(row.dropped + row.lost for row in attempts),
     }
@@ -367,15 +368,12 @@ def _saved_fraction(run: Any, last_step: int | None, max_steps: int | None) -> f
     return round(max(0.0, 1 - last_step / max_steps), 4)
 
 
-def _cost(
-    run: Any, elapsed_s: float, last_step: int | None, max_steps: int | None
-) -> dict[str, float | None]:
-    """Return what the trainers' own time has cost; between attempts nothing was rented."""
-    price, gpus = run.metadata.get("gpu_hourly_usd"), run.metadata.get("gpu_count")
-    if not price or not gpus:
-        return {"spent_usd": None, "saved_usd": None}
-    spent = elapsed_s / 3600 * price * gpus
-    saved = None
-    if run.status == "stopped" and last_step and max_steps:
-        saved = round(spent * (max_steps / last_step - 1), 2)
-    return {"spent_usd": round(spent, 2), "saved_usd": saved}
+def _cost(run: Any, attempts: Sequence[Any]) -> dict[str, float | None]:
+    """Return what the training has cost, and what its stop saved; the `Cost` has the rest."""
+    training = training_of(run, attempts)
+    spent, saved = training.spent(), training.saved(stopped_of(run))
+    return {"spent_usd": _cents(spent.usd), "saved_usd": _cents(saved.usd if saved else None)}
+
+
+def _cents(usd: float | None) -> float | None:
+    return None if usd is None else round(usd, 2)

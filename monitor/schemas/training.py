@@ -6,6 +6,7 @@ from typing import Any
 from monitor.clock import when
 from monitor.schemas import evaluation
 from monitor.schemas.base import Json, Shape, columns
+from monitor.store import jobs
 
 
 class Worker(Shape):
@@ -30,8 +31,12 @@ class RunRef(Shape):
 
 
 class Training(evaluation.Job):
-    """A job that begins a run, and the run once its trainer has announced it."""
+    """A job that begins a run, and the run once its trainer has announced it.
 
+    `lease_lost`: its worker has not been heard of for a whole lease; another one of that box may go on with it.
+    """
+
+    lease_lost: bool
     run: RunRef | None
 
 
@@ -44,13 +49,13 @@ def worker(row: Any) -> Json:
     return {**columns(row, ("name", "box", "gpus", "recipes")), "seen_at": when(row.seen_at)}
 
 
-def training(row: Any, run: Any) -> Json:
+def training(row: Any, run: Any, now: float) -> Json:
     """Return a `Training`; `run` is its run's row, None before it was announced."""
     known = None if run is None else {"name": run.name, "status": run.status}
-    return {**evaluation.job(row), "run": known}
+    return {**evaluation.job(row), "lease_lost": jobs.lease_lost(row, now), "run": known}
 
 
-def trainings(rows: Sequence[Any], runs: Sequence[Any]) -> Json:
+def trainings(rows: Sequence[Any], runs: Sequence[Any], now: float) -> Json:
     """Return `Trainings` of jobs and the rows of those of their runs that are there."""
     found = {run.id: run for run in runs}
-    return {"trainings": [training(row, found.get(row.run_id)) for row in rows]}
+    return {"trainings": [training(row, found.get(row.run_id), now) for row in rows]}

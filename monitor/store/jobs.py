@@ -75,6 +75,11 @@ def claim(
     ).one_or_none()
 
 
+def lease_lost(job: Row[Any], now: float) -> bool:
+    """Return whether the worker that has the job has not been heard of for a whole lease."""
+    return bool(job.state == "leased" and job.lease_until < now)
+
+
 def _free(now: float) -> ColumnElement[bool]:
     """Queued, or leased by a worker that has not been heard of for a whole lease."""
     return or_(jobs.c.state == "queued", and_(jobs.c.state == "leased", jobs.c.lease_until < now))
@@ -227,11 +232,12 @@ def unfinished_trainings(connection: Connection) -> int:
     return connection.execute(statement).scalar_one()
 
 
-def cancel(connection: Connection, job_id: str, now: float, why: str) -> bool:
-    """Fail a job that no worker has; return whether it was so."""
+def cancel(connection: Connection, job_id: str, now: float, why: str, *, held: bool) -> bool:
+    """Fail a job that no worker has, or with `held` also one that a worker has; return whether it was so."""
+    there = jobs.c.state.in_(("queued", "leased")) if held else _free(now)
     ended = connection.execute(
         update(jobs)
-        .where(jobs.c.id == job_id, _free(now))
+        .where(jobs.c.id == job_id, there)
         .values(state="failed", error=why, finished_at=now, lease_until=None)
     )
     return ended.rowcount == 1

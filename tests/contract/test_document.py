@@ -9,8 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
+from monitor.actions import record
 from monitor.app import create_app
 from monitor.schemas import base, run
+from monitor.schemas.cost import Cost
+from monitor.schemas.evaluation import Job
+from monitor.schemas.training import Training
 from monitor.settings import MonitorConfig
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +94,21 @@ def test_every_field_of_an_answer_stands_in_the_reference() -> None:
     fields = {name for one in objects if issubclass(one, base.Shape) for name in one.model_fields}
     assert len(fields) > 100
     assert {name for name in fields if not re.search(rf"\b{name}\b", written())} == set()
+
+
+@pytest.mark.parametrize("shape", [Cost, Job, Training, run.Transition, run.Roles])
+def test_every_field_of_an_object_stands_in_its_own_entry(shape: type[base.Shape]) -> None:
+    """A field of the same name in another object does not count; those of a parent are in its entry."""
+    entries = re.split(r"^(?=[A-Z]\w+ +[{a])", (DOCS / "rest.md").read_text(), flags=re.MULTILINE)
+    (entry,) = (one for one in entries if re.match(rf"{shape.__name__} +[{{a]", one))
+    own = shape.__annotations__
+    assert {name for name in own if not re.search(rf"\b{name}\b", entry)} == set()
+
+
+def test_every_section_that_changes_stands_in_the_reference() -> None:
+    (line,) = re.findall(r"^\| `changed` \|.*$", (DOCS / "rest.md").read_text(), flags=re.MULTILINE)
+    sections = {name for event in record.EVENTS.values() for name in event.sections}
+    assert sections - set(re.findall(r'"(\w+)"', line)) == set()
 
 
 def test_every_variable_that_the_code_knows_stands_in_the_settings() -> None:

@@ -24,7 +24,7 @@ def test_down_and_up_keeps_runs_and_their_audit_and_drops_what_is_of_no_run(
         assert api.delete(f"/api/v1/runs/{trainer.run_id}").status_code == 200
     assert api.post(f"/api/v1/runs/{purged.run_id}/purge").status_code == 202
     database = app.state.service.database
-    with database.write() as tx:
+    with database.migrating() as tx:
         while deletion.remove_some(tx, purged.run_id, 1_000, 1.0):
             pass
         command.downgrade(alembic_config(tx), "0002")

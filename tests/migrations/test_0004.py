@@ -18,7 +18,7 @@ def test_attempts_of_an_older_version_are_in_the_order_of_their_ids(database_url
     second.send(status("started"), *[point(n, reward=9.0) for n in range(3, 8)], status("failed"))
     before = second.get("/series")
     database = app.state.service.database
-    with database.write() as tx:
+    with database.migrating() as tx:
         command.downgrade(alembic_config(tx), "0003")
     database.close()
     app = create_app(MonitorConfig(database_url))  # this upgrades it

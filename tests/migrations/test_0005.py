@@ -18,7 +18,7 @@ def test_down_and_up_keeps_checkpoints_which_are_then_not_verified(database_url:
     trainer.send(point(10), checkpoint(10, one))
     assert api.post(f"/api/v1/checkpoints/{one}/promote", json={}).json()["verified"]
     database = app.state.service.database
-    with database.write() as tx:
+    with database.migrating() as tx:
         command.downgrade(alembic_config(tx), "0003")
         assert tx.execute(text("SELECT id FROM checkpoints")).scalar_one() == one
     database.close()

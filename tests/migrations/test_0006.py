@@ -15,7 +15,7 @@ def test_runs_of_an_older_database_are_found(database_url: str) -> None:
         trainer = Trainer(api, name="Übung", project="tina", tags=["LoRA", "größe"])
         trainer.send(point(1), {"kind": "point", "step": 2, "metrics": {"a": "b"}})
     database = Database(database_url)
-    with database.write() as connection:
+    with database.migrating() as connection:
         command.downgrade(alembic_config(connection), "0003")
     database.close()
     again = create_app(MonitorConfig(database_url))

@@ -26,7 +26,7 @@ def test_old_assurances_are_taken_back(database_url: str) -> None:
         trainer.send(*(point(step, completion_length=60.0) for step in range(1, 31)))
     kept = trainers[1].get()["words"]
     database = app.state.service.database
-    with database.write() as tx:
+    with database.migrating() as tx:
         command.downgrade(alembic_config(tx), before())
         old = '"words": "The run is steady. Evidence for a transition 0 of 36."'
         for (verdict,) in tx.execute(

@@ -5,15 +5,12 @@ import time
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from fastapi.testclient import TestClient
 from sqlalchemy import Column, Integer, inspect, text
 
-from monitor.app import create_app
 from monitor.database.engine import Database, DatabaseError, alembic_config
 from monitor.database.schema import metadata, runs
-from monitor.settings import MonitorConfig
-from tests.messages import Trainer, point
 from tests.migrations.check import differences
+from tests.migrations.rich import fill, serving
 
 
 def test_the_migrations_make_the_tables_of_the_code(database_url: str) -> None:
@@ -30,12 +27,9 @@ def test_a_model_edit_without_a_migration_is_found(database_url: str) -> None:
 
 
 def test_every_revision_goes_down_and_up_again_with_data(database_url: str) -> None:
-    with TestClient(
-        create_app(MonitorConfig(database_url)), base_url="http://127.0.0.1:8787"
-    ) as api:
-        Trainer(api).send(point(1), point(2))
+    fill(database_url)
     database = Database(database_url)
-    with database.write() as connection:
+    with database.migrating() as connection:
         revisions = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
         for revision in revisions:
             command.downgrade(alembic_config(connection), str(revision.down_revision or "base"))
@@ -46,21 +40,14 @@ def test_every_revision_goes_down_and_up_again_with_data(database_url: str) -> N
 
 
 def test_data_of_every_earlier_revision_survive_the_way_to_the_newest(database_url: str) -> None:
-    with TestClient(
-        create_app(MonitorConfig(database_url)), base_url="http://127.0.0.1:8787"
-    ) as api:
-        trainer = Trainer(api)
-        trainer.send(point(1), point(2))
-        before = trainer.get("/series")
+    trainer, before = fill(database_url)
     revisions = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
     for revision in revisions[1:]:
         database = Database(database_url)
-        with database.write() as connection:
+        with database.migrating() as connection:
             command.downgrade(alembic_config(connection), revision.revision)
         database.close()
-        with TestClient(
-            create_app(MonitorConfig(database_url)), base_url="http://127.0.0.1:8787"
-        ) as api:
+        with serving(database_url) as api:
             answer = api.get(f"/api/v1/runs/{trainer.run_id}/series")
             assert answer.json() == before
 

@@ -15,6 +15,7 @@ from cusp.checkpoints.manifest import CheckpointError
 from cusp.ids import new_id
 from tests.small import SMALL
 from tests.waiting import wait_until
+from trainer.box import Box
 from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.generate_transformers import with_adapter
 from trainer.evaluation.selection_set import selection_set
@@ -408,6 +409,41 @@ def test_a_job_that_another_worker_has_is_dropped(
     assert worker(monitor, cusp_dir, said).work(once=True) == 0
     assert monitor.posted("/finish") == []
     assert "dropped" in said[-1]
+
+
+def test_a_cancelled_training_is_dropped_while_it_waits_for_the_box(
+    monitor: Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSP_BOX_LOCK", "always")
+    monkeypatch.setenv("CUSP_DIR", str(tmp_path))
+    held = Box(tmp_path, has_gpu=False).take("tests")
+    assert held is not None
+    monitor.answers["heartbeat"] = [409]
+    monitor.jobs = [submitted("tiny", *SMALL, lease_s=0.3)]
+    said: list[str] = []
+    assert worker(monitor, tmp_path, said).work(once=True) == 0
+    held.close()
+    assert monitor.posted("/finish") == []
+    assert "dropped: the job was lost" in said[-1]
+
+
+def test_a_cancelled_training_is_dropped_with_its_process(monitor: Monitor, cusp_dir: Path) -> None:
+    monitor.jobs = [submitted("tiny", *SMALL, "grpo.max_steps=100000", lease_s=0.3)]
+    said: list[str] = []
+
+    def cancel() -> None:
+        wait_until(lambda: any("as process" in line for line in said), 60)
+        monitor.answers["heartbeat"] = [409]
+
+    cancelling = threading.Thread(target=cancel)
+    cancelling.start()
+    assert worker(monitor, cusp_dir, said).work(once=True) == 0
+    cancelling.join()
+    assert monitor.posted("/finish") == []
+    assert "dropped: the job was lost" in said[-1]
+    (line,) = (line for line in said if "as process" in line)
+    process = int(line.partition("as process ")[2].partition(",")[0])
+    assert not Path(f"/proc/{process}").exists()
 
 
 def test_a_heartbeat_tells_progress_and_notices_a_lost_job(monitor: Monitor) -> None:

@@ -11,7 +11,7 @@ from cusp.ids import new_id
 from monitor.actions.record import record
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict, NotFound, QuotaExceeded
-from monitor.store import boxes, jobs
+from monitor.store import boxes, jobs, runs
 
 MOST_WAITING = 100
 
@@ -40,13 +40,19 @@ def submit(tx: Transaction, now: float, author: str, order: Order) -> Any:
 
 
 def cancel(tx: Transaction, job_id: str, now: float, author: str) -> Any:
-    """End a training that no worker has; Conflict when one has it."""
+    """End a training that no worker has, or whose run is not announced; Conflict when its run can be stopped.
+
+    A worker that has it drops it, and ends its process, when its next heartbeat is refused.
+    """
     job = jobs.get(tx, job_id)
     if job is None or not jobs.is_new_training(job):
         raise NotFound(f"there is no training {job_id!r} here")
-    if not jobs.cancel(tx, job_id, now, f"cancelled by {author}"):
+    begun = runs.get(tx, job.run_id) is not None
+    if not jobs.cancel(tx, job_id, now, f"cancelled by {author}", held=not begun):
+        if job.state in ("done", "failed"):
+            raise Conflict(f"training {job_id} is over already: it is {job.state}")
         raise Conflict(
-            f"training {job_id} is {job.state}, by worker {job.worker}; stop its run {job.run_id} instead"
+            f"training {job_id} is at work, by worker {job.worker}; stop its run {job.run_id} instead"
         )
     record(tx, "training.cancelled", None, now, by=author, target=job_id)
     return jobs.get(tx, job_id)

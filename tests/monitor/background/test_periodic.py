@@ -38,6 +38,29 @@ def test_a_database_that_is_away_is_told_of_once_and_the_work_goes_on_after_it(
     assert len(told) == 2, "once each time that it goes away"
 
 
+def test_a_fault_of_ours_is_logged_once_with_its_traceback_and_the_thread_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    turns: list[int] = []
+    done = threading.Event()
+
+    def work() -> None:
+        turns.append(len(turns))
+        if len(turns) <= 3:
+            raise LookupError("a row that cannot be")
+        done.set()
+
+    thread = thread_of(work, 0.01)
+    with caplog.at_level("ERROR", logger="cusp"):
+        thread.start()
+        assert done.wait(10)
+        thread.close()
+    (told,) = caplog.records
+    assert told.message == "cusp-test failed and goes on; please report this"
+    assert told.exc_text is not None
+    assert "LookupError: a row that cannot be" in told.exc_text
+
+
 def test_it_works_early_when_woken_and_ends_without_another_turn() -> None:
     turn, wake = threading.Event(), threading.Event()
     thread = thread_of(turn.set, 600.0, wake)

@@ -63,3 +63,17 @@ def test_without_price_gpus_tokens_or_parameters_nothing_is_made_up() -> None:
     free = costs(Training(2, None, N, PER_TOKEN, 3_600.0, 10), [], [], transition=5, stopped_of=20)
     assert (free["training"]["gpu_hours"], free["training"]["usd"]) == (2.0, None)
     assert free["saved"] == {"gpu_hours": 2.0, "usd": None, "tokens": None, "flops": None}
+
+
+def test_a_price_of_0_is_a_price_and_no_step_yet_is_no_discount() -> None:
+    given = Training(2, 0.0, N, PER_TOKEN, 3_600.0, 10)
+    found = costs(given, [], [Work(60.0, 1.0)], transition=5, stopped_of=20)
+    parts = ("training", "evaluation", "verification", "total", "per_step", "at_transition")
+    assert [found[part]["usd"] for part in (*parts, "saved")] == [0.0] * 7
+    assert Training(2, 1.5, N, None, 3_600.0, None).spent().usd == 3.0
+
+
+def test_a_training_beyond_its_steps_saved_nothing_rather_than_less() -> None:
+    saved = TINA.saved(300)
+    assert saved is not None
+    assert saved.usd == 0.0

@@ -2,7 +2,7 @@
 import { at } from "./address.js";
 import { getJson, post, say } from "./api.js";
 
-const LOOK_EVERY_MS = 2_000; // while one waits or is at work, and the list is open
+const LOOK_EVERY_MS = 2_000; // while the list is open, also after a request that failed
 const STATES = { queued: "waiting for a worker", leased: "at work", done: "done", failed: "failed" };
 
 export function listTrainings() {
@@ -23,11 +23,15 @@ export function listTrainings() {
 
   async function read() {
     clearTimeout(timer);
-    const { trainings } = await getJson("/api/v1/trainings");
-    rows.replaceChildren(...trainings.map(row));
-    document.getElementById("trainings-box").hidden = !trainings.length;
-    const open = trainings.some((one) => one.state === "queued" || one.state === "leased");
-    if (open && list.open) timer = setTimeout(() => said(read), LOOK_EVERY_MS);
+    try {
+      await readWorkers();
+      const { trainings } = await getJson("/api/v1/trainings");
+      rows.replaceChildren(...trainings.map(row));
+      document.getElementById("trainings-box").hidden = !trainings.length;
+    } finally {
+      clearTimeout(timer); // of a read that began meanwhile
+      if (list.open) timer = setTimeout(() => said(read), LOOK_EVERY_MS);
+    }
   }
 
   function row(training) {
@@ -39,12 +43,12 @@ export function listTrainings() {
     shown.textContent = run ? run.name : submitted.recipe;
     shown.title = [submitted.recipe, ...submitted.overrides].join("\n");
     named.append(shown);
-    const state = cell(run && training.state === "leased" ? run.status : STATES[training.state], "State");
+    const state = cell(stateOf(training), "State");
     const far = progress?.total ? `${progress.text}, ${progress.done} of ${progress.total}` : progress?.text;
     made.append(named, state, cell(training.worker ?? (submitted.box ? `(box ${submitted.box})` : "–"), "Worker"), cell(submitted.author, "Asked by"), cell(training.error ?? far ?? "–", "Progress"));
     const last = cell("");
     last.className = "actions";
-    if (training.state === "queued") last.append(cancel(training));
+    if (training.state === "queued" || training.state === "leased") last.append(cancel(training));
     made.append(last);
     return made;
   }
@@ -72,13 +76,20 @@ export function listTrainings() {
       await read();
     });
   });
-  list.addEventListener("toggle", () => { if (list.open) said(async () => { await readWorkers(); await read(); }); });
+  list.addEventListener("toggle", () => { if (list.open) said(read); });
   if (location.hash === "#trainings") list.open = true;
 }
 
-// What was chosen stays chosen where it is still there.
+function stateOf({ state, run, lease_lost: lost }) {
+  if (lost) return "its worker is silent";
+  return run && state === "leased" ? run.status : STATES[state];
+}
+
+// What was chosen stays chosen where it is still there; an open list is not closed by what is the same.
 function choose(select, options) {
   const before = select.value;
+  const same = options.length === select.options.length && options.every((one, n) => one.value === select.options[n].value);
+  if (same) return;
   select.replaceChildren(...options);
   if (options.some((one) => one.value === before)) select.value = before;
 }

@@ -1,4 +1,4 @@
-"""Trainings: submitted to any worker or to one of a box, followed, and cancelled while they wait."""
+"""Trainings: submitted to any worker or to one of a box, followed, and cancelled until their run is there."""
 
 from typing import Annotated
 
@@ -49,7 +49,8 @@ def submit_training(
     order = submit.Order(asked.recipe, asked.overrides, asked.box, asked.processes)
 
     def act(tx: Transaction) -> Json:
-        return training.training(submit.submit(tx, service.clock(), grant.name, order), None)
+        now = service.clock()
+        return training.training(submit.submit(tx, now, grant.name, order), None, now)
 
     return service.idempotent(key, ["train", asked.model_dump()], act)
 
@@ -59,7 +60,8 @@ def list_trainings(service: ServiceDep) -> Json:
     """Return the trainings that were submitted last, newest first."""
     with service.database.read() as tx:
         found = jobs.new_trainings(tx)
-        return training.trainings(found, run_list.some(tx, [row.run_id for row in found]))
+        begun = run_list.some(tx, [row.run_id for row in found])
+        return training.trainings(found, begun, service.clock())
 
 
 @router.get(
@@ -71,7 +73,7 @@ def get_training(job_id: Id, service: ServiceDep) -> Json:
         row = jobs.get(tx, job_id)
         if row is None or not jobs.is_new_training(row):
             raise NotFound(f"there is no training {job_id!r} here")
-        return training.training(row, runs.get(tx, row.run_id))
+        return training.training(row, runs.get(tx, row.run_id), service.clock())
 
 
 @router.post(
@@ -82,10 +84,11 @@ def get_training(job_id: Id, service: ServiceDep) -> Json:
 def cancel_training(
     job_id: Id, service: ServiceDep, grant: GrantDep, key: IdempotencyKey = None
 ) -> Json:
-    """End a training that no worker has; the run of one at work is stopped instead."""
+    """End a training that no worker has, or that has no run yet; else its run is stopped instead."""
 
     def act(tx: Transaction) -> Json:
-        row = submit.cancel(tx, job_id, service.clock(), grant.name)
-        return training.training(row, runs.get(tx, row.run_id))
+        now = service.clock()
+        row = submit.cancel(tx, job_id, now, grant.name)
+        return training.training(row, runs.get(tx, row.run_id), now)
 
     return service.idempotent(key, ["cancel", job_id], act)

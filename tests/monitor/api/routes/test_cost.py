@@ -53,3 +53,30 @@ def test_a_price_told_later_counts_for_the_whole_run_and_its_evaluation(
     again = Trainer(api, trainer.run_id, metadata={**KNOWN, "gpu_hourly_usd": None})
     assert again.get()["metadata"]["gpu_hourly_usd"] == 1.5, "a resume keeps what was told"
     assert api.patch(path, json={"gpu_hourly_usd": -1}).status_code == 422
+
+
+def test_the_run_and_its_cost_tell_the_same_also_beyond_its_steps_and_for_nothing(
+    api: TestClient, clock: Clock
+) -> None:
+    for price, spent in ((1.5, 3.0), (0.0, 0.0)):
+        trainer = Trainer(api, metadata={**KNOWN, "gpu_hourly_usd": price})
+        trainer.send(point(1))
+        clock.now += 3_600
+        trainer.send(point(120), status("stopped"))
+        run, found = trainer.get(), trainer.get("/cost")
+        assert (run["spent_usd"], found["training"]["usd"]) == (spent, spent)
+        assert (run["saved_usd"], found["saved"]["usd"]) == (0.0, 0.0), "never negative"
+        page = api.get(f"/runs/{trainer.run_id}").text
+        assert f"2 GPUs at ${price:.2f} an hour" in page
+
+
+def test_an_evaluation_whose_worker_is_gone_costs_no_more_than_its_lease(
+    api: TestClient, clock: Clock
+) -> None:
+    trainer = Trainer(api, metadata=KNOWN)
+    trainer.send(point(1), checkpoint(1), status("finished"))
+    assert claim(api) is not None
+    clock.now += 36
+    assert trainer.get("/cost")["evaluation"]["gpu_hours"] == 0.01
+    clock.now += 7_200
+    assert trainer.get("/cost")["evaluation"]["gpu_hours"] == round(60 / 3_600, 6)

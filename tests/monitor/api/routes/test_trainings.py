@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from cusp.ids import is_id
 from monitor.actions.boxes import submit
+from monitor.background.expiry import expire_overdue
 from tests.conftest import Clock
 from tests.messages import Trainer
 
@@ -85,9 +86,9 @@ def test_a_training_from_asking_to_its_run(api: TestClient) -> None:
     found = api.get(own).json()
     assert (found["state"], found["worker"], found["run"]) == ("leased", "w1", None)
     assert found["progress"]["text"] == "starting tiny"
-    assert "stop its run" in api.post(f"{own}/cancel").json()["detail"]
 
     trainer = Trainer(api, run_id=asked["run_id"])
+    assert "stop its run" in api.post(f"{own}/cancel").json()["detail"]
     assert api.get(own).json()["run"] == {"name": trainer.get()["name"], "status": "running"}
     finish = {"token": job["token"], "state": "done", "result": {"step": 4}}
     assert api.post(f"{path}/finish", json=finish).json() == {"state": "done"}
@@ -117,6 +118,46 @@ def test_one_that_waits_or_lost_its_worker_is_cancelled(api: TestClient, clock: 
         ended = api.post(f"/api/v1/trainings/{asked['id']}/cancel").json()
         assert (ended["state"], ended["error"]) == ("failed", "cancelled by person")
         assert api.post(f"/api/v1/trainings/{asked['id']}/cancel").status_code == 409
+
+
+def test_one_that_a_worker_has_without_a_run_is_cancelled_and_its_worker_drops_it(
+    api: TestClient,
+) -> None:
+    present(api, "a-1", "a", "tiny")
+    _, asked = ask(api)
+    job = claim(api, asked["run_id"])
+    ended = api.post(f"/api/v1/trainings/{asked['id']}/cancel").json()
+    assert (ended["state"], ended["error"]) == ("failed", "cancelled by person")
+    beat = api.post(f"/api/v1/jobs/{job['id']}/heartbeat", json={"token": job["token"]})
+    assert (beat.status_code, "drop what you have" in beat.text) == (409, True)
+    again = api.post(f"/api/v1/trainings/{asked['id']}/cancel").json()
+    assert again["detail"] == f"training {asked['id']} is over already: it is failed"
+
+
+def test_one_whose_worker_is_silent_says_so(api: TestClient, clock: Clock) -> None:
+    present(api, "a-1", "a", "tiny")
+    _, asked = ask(api)
+    claim(api, asked["run_id"])
+    own = f"/api/v1/trainings/{asked['id']}"
+    assert (asked["lease_lost"], api.get(own).json()["lease_lost"]) == (False, False)
+    clock.now += 61
+    assert api.get(own).json()["lease_lost"] is True
+    assert api.get("/api/v1/trainings").json()["trainings"][0]["lease_lost"] is True
+    assert api.post(f"{own}/cancel").json()["lease_lost"] is False
+
+
+def test_one_that_loses_three_workers_before_its_run_is_announced_is_given_up(
+    api: TestClient, clock: Clock
+) -> None:
+    present(api, "a-1", "a", "tiny")
+    _, asked = ask(api)
+    for _ in range(3):
+        claim(api, asked["run_id"])
+        clock.now += 61
+    expire_overdue(api.app.state.service.database, clock())  # type: ignore[attr-defined]
+    found = api.get(f"/api/v1/trainings/{asked['id']}").json()
+    assert (found["state"], found["run"]) == ("failed", None)
+    assert "lost 3 times" in found["error"]
 
 
 def test_a_repeated_request_queues_one(api: TestClient) -> None:
