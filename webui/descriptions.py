@@ -174,6 +174,8 @@ def comparison_head(compared: Record) -> str:
         f"Paired difference in pass@1 to {roles(reference.get('role'))} (step {reference['step']}),"
         f" {compared['task']}, {compared['split']} set; the bar is the 95 % interval"
     )
+    if compared.get("named"):
+        said = f"Of the checkpoints named only, which move best nowhere. {said}"
     if compared.get("alpha") is None:
         return f"{said}."
     planned = compared.get("planned_mde")

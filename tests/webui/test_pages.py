@@ -248,6 +248,14 @@ def test_an_equivalent_checkpoint_and_one_that_the_screen_dropped_are_told_so() 
     assert "better on the selection set" in text
 
 
+def test_a_comparison_of_named_checkpoints_says_that_it_is_no_choice() -> None:
+    compared = shapes.comparison() | {"named": True, "best": None}
+    text = Page(pages.section("evaluations", shapes.run(), comparison=compared)).text
+    assert "Of the checkpoints named only, which move best nowhere." in text
+    full = Page(pages.section("evaluations", shapes.run(), comparison=shapes.comparison())).text
+    assert "named only" not in full
+
+
 def test_the_base_model_may_be_the_best() -> None:
     compared = shapes.comparison() | {"best": {"roles": ["base"], "step": 0}, "reason": "It is."}
     data = {"comparison": compared, "checkpoints": [shapes.checkpoint(30, ("pre-transition",))]}
