@@ -74,7 +74,8 @@ def finish(
 ) -> Ended:
     """End the job; the best checkpoint of an evaluation's comparison gets the alias `best`.
 
-    That of named checkpoints moves nothing. A verification whose scores answer nothing has failed. LeaseLost is raised as for `prolong`.
+    That of named checkpoints moves nothing. A verification whose scores answer nothing has failed. LeaseLost is
+    raised as for `prolong`.
     """
     job = jobs.held(tx, job_id, token)
     runs.lock(tx, job.run_id)

@@ -78,6 +78,14 @@ def choose(
     return reference, _sentence(f"{reference.words} stands. {first}, but on the report set {said}")
 
 
+def unscored(step: int | None, stand_in: Ranked) -> str:
+    """Return why there is no best candidate: the reference could not be scored."""
+    return (
+        f"The reference, step {step}, could not be scored, so no checkpoint is chosen; the differences are to"
+        f" {stand_in.words}."
+    )
+
+
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 

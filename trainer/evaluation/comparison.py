@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.evaluation.choice import MARGIN, CorrectedRow, choose
+from trainer.evaluation.choice import MARGIN, CorrectedRow, choose, unscored
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.statistics import Difference, Scores, holm, paired_difference
 
@@ -51,10 +51,17 @@ class ScoredCandidate:
 def reference_of(
     candidates: Sequence[ScoredCandidate], reference_step: int | None
 ) -> ScoredCandidate:
-    """Return the candidate of the reference step; without one the last candidate that is fully scored."""
+    """Return the candidate of the reference step; without such a step the last candidate that is fully scored.
+
+    Where that step could not be scored: the nearest earlier one that is, else the first. What is told is then
+    told against it, but it is what nobody chose, so nothing becomes best.
+    """
     ordered = sorted(candidates, key=lambda each: each.step)
     full = [each for each in ordered if each.report] or ordered
-    return next((each for each in ordered if each.step == reference_step), full[-1])
+    if reference_step is None:
+        return full[-1]
+    found = [each for each in ordered if each.step == reference_step]
+    return (found or [each for each in full if each.step < reference_step][-1:] or full)[0]
 
 
 def compare(
@@ -69,7 +76,8 @@ def compare(
     """Return the `Comparison` of docs/reference/rest.md.
 
     `best` is the reference unless a candidate is better on the report set, after Holm's correction over rows
-    (`choice.py`). Without a reference step the last candidate is the reference. `alphas` are the errors that the screen
+    (`choice.py`), and None where the reference could not be scored. Without a reference step the last candidate is the
+    reference. `alphas` are the errors that the screen
     and the report set may make, `planned_mde` what was told before scoring, `left_out` sentences on candidates that
     could not be scored.
     """
@@ -82,13 +90,17 @@ def compare(
         found = rows_of(split, tested, reference, alpha, greedy=greedy)
         dropped = {each.step for each in others if not each.report}
         rows |= {step: row for step, row in found.items() if split == "report" or step in dropped}
-    best, reason = choose(ordered, reference, rows)
+    best: ScoredCandidate | None = None
+    if reference_step in (None, reference.step):
+        best, reason = choose(ordered, reference, rows)
+    else:
+        reason = unscored(reference_step, reference)
     return {
         "task": " + ".join(reference.scores("report")),
         "split": "report",
         "reference": {"role": _main_role(reference), "step": reference.step},
         "rows": [_told(each, rows[each.step], reference, greedy) for each in others],
-        "best": {"roles": list(best.roles), "step": best.step},
+        "best": best and {"roles": list(best.roles), "step": best.step},
         "reason": " ".join([reason, *left_out]),
         "alpha": ALPHA,
         "margin": MARGIN,

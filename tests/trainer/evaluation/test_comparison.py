@@ -82,6 +82,27 @@ def test_without_a_transition_the_last_is_the_reference() -> None:
     assert found["best"]["step"] == 40
 
 
+def test_without_the_scores_of_the_reference_nothing_is_best() -> None:
+    """The last checkpoint must not take its place: best would move past the transition."""
+    given = [
+        candidate(0, 50, 50, "base"),
+        candidate(30, 150, 150, "before"),
+        candidate(60, 180, 190, "after"),
+        candidate(80, 100, 100, "last"),
+    ]
+    found = compare(given, 40, left_out=["Step 40 was left out: its hash differs."])
+    assert found["best"] is None
+    assert found["reference"] == {"role": "before", "step": 30}
+    assert [row["step"] for row in found["rows"]] == [0, 60, 80]
+    assert found["reason"] == (
+        "The reference, step 40, could not be scored, so no checkpoint is chosen; the differences are to step 30"
+        " (before). Step 40 was left out: its hash differs."
+    )
+    later = compare(given[2:], 40)
+    assert (later["best"], later["reference"]["step"]) == (None, 60)
+    assert dropped(given, 40, 0.05) == {0, 80}
+
+
 def test_a_row_is_corrected_for_the_others() -> None:
     """7 problems of 200, all one way: p .008 alone; among seven rows, of a reference that ranks first, .055."""
     others = [candidate(step, 140, 143) for step in range(1, 8)]
