@@ -157,7 +157,7 @@ def _told(
         **_numbers(row.difference),
         "p_adjusted": row.p_adjusted,
         "verdict": row.verdict,
-        "mde": row.difference.detectable(row.alpha, row.rows),
+        "mde": row.difference.detectable(row.alpha, row.rows) if row.difference.error else None,
         "equivalent": row.equivalent,
         "tasks": _by_task(first, second, row.alpha, greedy) if len(first) > 1 else [],
     }

@@ -76,6 +76,19 @@ def test_a_tie_goes_to_the_reference() -> None:
     assert (row["fixed_low"], row["fixed_high"], row["p_adjusted"]) == (0.0, 0.0, 1.0)
 
 
+def test_identical_scores_on_few_problems_are_told_as_too_few_to_be_equal() -> None:
+    def few(step: int, selection: int) -> ScoredCandidate:
+        sets = (evaluation("selection", selection, 20),), (evaluation("report", 10, 20),)
+        return ScoredCandidate((), step, *sets)
+
+    found = compare([few(20, 15), few(40, 10)], 40)
+    (row,) = found["rows"]
+    assert (row["equivalent"], row["difference"], row["mde"]) == (False, 0.0, None)
+    assert found["reason"].endswith(
+        "all scores are the same, but 20 problems are too few to call them equal within 0.03."
+    )
+
+
 def test_without_a_transition_the_last_is_the_reference() -> None:
     found = compare([candidate(0, 10, 10, "base"), candidate(40, 150, 150, "last")], None)
     assert found["reference"] == {"role": "last", "step": 40}
