@@ -59,15 +59,16 @@ class PairedDifference(Shape):
 
 
 class TaskDifference(PairedDifference):
-    """A row's difference on one task, corrected by Holm over the row's tasks."""
+    """A row's difference on one task, corrected by Holm over the tasks of all rows."""
 
     task: Name
 
 
 class ComparisonRow(ComparedTo, PairedDifference):
-    """A candidate against the reference; the verdict is after Holm's correction over rows."""
+    """A candidate against the reference; the verdict is after Holm's correction over rows, at `level`."""
 
     split: Name = "report"
+    level: Finite | None = None
     mde: Finite | None
     equivalent: bool = False
     tasks: list[TaskDifference] = Field(default_factory=list, max_length=64)

@@ -5,7 +5,7 @@ selection set, and every number that is shown comes from the report set, but for
 screen (`screening.py`) found worse on the selection set already.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,19 +77,21 @@ def compare(
 
     `best` is the reference unless a candidate is better on the report set, after Holm's correction over rows
     (`choice.py`), and None where the reference could not be scored. Without a reference step the last candidate is the
-    reference. `alphas` are the errors that the screen
-    and the report set may make, `planned_mde` what was told before scoring, `left_out` sentences on candidates that
-    could not be scored.
+    reference. `alphas` are the errors that the screen and the report set may make, `planned_mde` what was told before
+    scoring, `left_out` sentences on candidates that could not be scored.
     """
     ordered = sorted(candidates, key=lambda each: each.step)
     reference = reference_of(ordered, reference_step)
     others = [each for each in ordered if each is not reference]
     rows: dict[int, CorrectedRow] = {}
+    tasks: dict[int, list[dict[str, Any]]] = {}
     for split, alpha in zip(("selection", "report"), alphas, strict=True):
         tested = [each for each in others if split == "selection" or each.report]
         found = rows_of(split, tested, reference, alpha, greedy=greedy)
-        dropped = {each.step for each in others if not each.report}
-        rows |= {step: row for step, row in found.items() if split == "report" or step in dropped}
+        told = {each.step for each in others if bool(each.report) == (split == "report")}
+        by_task = _by_task(tested, reference, split, alpha, greedy)
+        rows |= {step: found[step] for step in told}
+        tasks |= {step: by_task[step] for step in told}
     best: ScoredCandidate | None = None
     if reference_step in (None, reference.step):
         best, reason = choose(ordered, reference, rows)
@@ -99,7 +101,7 @@ def compare(
         "task": " + ".join(reference.scores("report")),
         "split": "report",
         "reference": {"role": _main_role(reference), "step": reference.step},
-        "rows": [_told(each, rows[each.step], reference, greedy) for each in others],
+        "rows": [_told(each, rows[each.step], tasks[each.step]) for each in others],
         "best": best and {"roles": list(best.roles), "step": best.step},
         "reason": " ".join([reason, *left_out]),
         "alpha": ALPHA,
@@ -146,37 +148,52 @@ def _main_role(candidate: ScoredCandidate) -> str:
 
 
 def _told(
-    candidate: ScoredCandidate, row: CorrectedRow, reference: ScoredCandidate, greedy: bool
+    candidate: ScoredCandidate, row: CorrectedRow, tasks: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the `ComparisonRow`, with a line for each task where there is more than one."""
-    first, second = candidate.scores(row.split), reference.scores(row.split)
     return {
         "roles": list(candidate.roles),
         "step": candidate.step,
         "split": row.split,
         **_numbers(row.difference),
         "p_adjusted": row.p_adjusted,
+        "level": row.alpha,
         "verdict": row.verdict,
         "mde": row.difference.detectable(row.alpha, row.rows) if row.difference.error else None,
         "equivalent": row.equivalent,
-        "tasks": _by_task(first, second, row.alpha, greedy) if len(first) > 1 else [],
+        "tasks": tasks,
     }
 
 
 def _by_task(
-    first: Mapping[str, Scores], second: Mapping[str, Scores], alpha: float, greedy: bool
-) -> list[dict[str, Any]]:
-    """Return the difference on each task, corrected by Holm over the tasks of the row."""
-    names = sorted(first)
+    tested: Sequence[ScoredCandidate],
+    reference: ScoredCandidate,
+    split: str,
+    alpha: float,
+    greedy: bool,
+) -> dict[int, list[dict[str, Any]]]:
+    """Return each candidate's difference on each task of a set, corrected by Holm over candidates and tasks."""
+    against = reference.scores(split)
+    names = sorted(against) if len(against) > 1 else []
+    told: dict[int, list[dict[str, Any]]] = {each.step: [] for each in tested}
     found = [
-        paired_difference({name: first[name]}, {name: second[name]}, greedy=greedy)
+        (
+            each,
+            name,
+            paired_difference(
+                {name: each.scores(split)[name]}, {name: against[name]}, greedy=greedy
+            ),
+        )
+        for each in tested
         for name in names
     ]
-    adjusted = holm([each.p_value for each in found])
-    return [
-        {"task": name, **_numbers(each), "p_adjusted": p, "verdict": each.verdict(p, alpha)}
-        for name, each, p in zip(names, found, adjusted, strict=True)
-    ]
+    adjusted = holm([difference.p_value for _, _, difference in found])
+    for (each, name, difference), p in zip(found, adjusted, strict=True):
+        verdict = difference.verdict(p, alpha)
+        told[each.step].append(
+            {"task": name, **_numbers(difference), "p_adjusted": p, "verdict": verdict}
+        )
+    return told
 
 
 def _numbers(difference: Difference) -> dict[str, Any]:

@@ -146,9 +146,9 @@ def test_a_loop_with_rewards_under_names_of_its_own_is_not_taken_for_supervised_
         assert "entropy vanished" in last.words
     found = replay(samples(loss=run["loss"], my_score=np.full(300, 0.5)))
     assert "a loss is logged and no rewards" not in found.verdicts[-1].words
-    said = " ".join(describe(found.roles.assignment))
-    assert "No rewards are logged" not in said
-    assert "my_score" in said
+    words = " ".join(describe(found.roles.assignment))
+    assert "No rewards are logged" not in words
+    assert "my_score" in words
 
 
 def test_a_format_that_dies_in_the_first_points_with_the_length_is_a_collapse() -> None:

@@ -159,6 +159,29 @@ def test_several_tasks_are_pooled_by_problem_and_told_one_by_one() -> None:
     assert found["best"]["step"] == 20
 
 
+def test_tasks_of_all_rows_are_corrected_together() -> None:
+    """6 problems of 50, all one way, on one task of one row: p .016, of 2 x 2 differences .0625."""
+
+    def on_two(step: int, hard: int) -> ScoredCandidate:
+        selection, report = (
+            tuple(evaluation(split, n, 50, task) for task, n in (("easy", 40), ("hard", hard)))
+            for split in ("selection", "report")
+        )
+        return ScoredCandidate((), step, selection, report)
+
+    found = compare([on_two(10, 20), on_two(20, 26), on_two(40, 20)], 40)
+    tasks = [one for row in found["rows"] for one in row["tasks"]]
+    assert [one["p_adjusted"] for one in tasks] == pytest.approx([1, 1, 1, 4 / 64])
+    assert {one["verdict"] for one in tasks} == {"not distinguishable"}
+
+
+def test_each_set_has_its_own_level() -> None:
+    given = [candidate(20, 100, None), candidate(30, 149, 149), candidate(40, 150, 150)]
+    found = compare(given, 40, alphas=(0.002, 0.048))
+    assert [row["level"] for row in found["rows"]] == [0.002, 0.048]
+    assert found["alpha"] == 0.05
+
+
 def test_of_eight_equal_candidates_the_reference_is_left_in_at_most_a_tenth() -> None:
     rng, left, worse, runs = np.random.default_rng(9), 0, 0, 100
     for _ in range(runs):
