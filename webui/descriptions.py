@@ -174,6 +174,8 @@ def comparison_head(compared: Record) -> str:
         f"Paired difference in pass@1 to {roles(reference.get('role'))} (step {reference['step']}),"
         f" {compared['task']}, {compared['split']} set; the bar is the 95 % interval"
     )
+    if compared.get("named"):
+        said = f"Of the checkpoints named only, which move best nowhere. {said}"
     if compared.get("alpha") is None:
         return f"{said}."
     planned = compared.get("planned_mde")
@@ -185,8 +187,21 @@ def comparison_head(compared: Record) -> str:
     return (
         f"{said} for problems like these, with the error over problems; “this set” is for this fixed set, with the"
         " error of sampling only. Better and worse are after Holm's correction for all rows, at"
-        f" {100 * compared['alpha']:.0f} % in all.{before}"
+        f" {100 * compared['alpha']:.0f} % in all{_levels(compared)}.{before}"
     )
+
+
+def _levels(compared: Record) -> str:
+    """Return at most which adjusted p a verdict needs on each set, "" where that is the whole error."""
+    levels = {row.get("split"): row.get("level") for row in compared["rows"]}
+    if not any(level and level != compared["alpha"] for level in levels.values()):
+        return ""
+    said = (
+        f"{levels[name]:.3g} on the {name} set"
+        for name in ("selection", "report")
+        if levels.get(name)
+    )
+    return f": p at most {' and '.join(said)}"
 
 
 def comparison(row: Record, reference: Record) -> str:

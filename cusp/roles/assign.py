@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from cusp.errors import CuspError
 from cusp.metrics import canonical_name, precedence
 from cusp.roles.describe import describe, formula
-from cusp.roles.rules import ROLES, SERIES, function_of, role_by_name
+from cusp.roles.rules import ROLES, SERIES, function_of, looks_like_reward, role_by_name
 from cusp.roles.values import Assignment, Member
 
 __all__ = [
@@ -89,8 +89,15 @@ def assign(
         and function_of(name) is not None
         and not _covered(name, final)
     ]
-    unknown = tuple(role for role in told if role not in SERIES)
-    return Assignment(final, tuple(sorted(left_over)), absent, tuple(sorted(untrained)), unknown)
+    rewardlike = [name for name in logged.values() if name not in used and looks_like_reward(name)]
+    return Assignment(
+        final,
+        tuple(sorted(left_over)),
+        absent,
+        tuple(sorted(untrained)),
+        tuple(sorted(rewardlike)),
+        unknown=tuple(role for role in told if role not in SERIES),
+    )
 
 
 def _told(

@@ -34,6 +34,8 @@ def describe(assignment: Assignment) -> list[str]:
         said.append(f"Left out, as their weight is 0: {_listed(assignment.untrained)}.")
     if assignment.unrecognised:
         said.append(f"Not recognised, so in no role: {_listed(assignment.unrecognised)}.")
+    if others := [key for key in assignment.rewardlike if key not in assignment.unrecognised]:
+        said.append(f"Looks like a reward, but is in no role: {_listed(others)}.")
     if assignment.unknown:
         said.append(
             f"Told for what is no role: {_listed(assignment.unknown)}; the roles are {', '.join(ROLES)}."
@@ -45,7 +47,11 @@ def describe(assignment: Assignment) -> list[str]:
 
 def _without_rewards(assignment: Assignment) -> bool:
     said = (
-        assignment.unrecognised or assignment.untrained or assignment.absent or assignment.unknown
+        assignment.unrecognised
+        or assignment.untrained
+        or assignment.absent
+        or assignment.rewardlike
+        or assignment.unknown
     )
     return not said and not any(assignment.members.get(role) for role in _OF_REWARDS)
 

@@ -84,6 +84,9 @@ _NOT_MEAN = _SPREAD | _set(
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 
 
+_REWARDLIKE = _set("reward rewards score scores return returns advantage advantages")
+
+
 @dataclass(frozen=True)
 class NameRole:
     """The role that a name implies or None, why, and whether a high value is bad (a failure rate)."""
@@ -140,6 +143,15 @@ def is_apart(key: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def looks_like_reward(key: str) -> bool:
+    """Return whether a training's key is named like a reward, in a role or not.
+
+    >>> [looks_like_reward(key) for key in ("my_score", "critic/returns/mean", "eval_score", "rewards/x/std", "loss")]
+    [True, True, False, False, False]
+    """
+    return not is_apart(key) and bool(_REWARDLIKE & set(words_of(key)))
+
+
 def role_by_name(key: str) -> NameRole:
     """Return the role that a key's name implies.
 

@@ -54,13 +54,15 @@ class Assignment:
     """The members of every role that has any, and the keys left over.
 
     `unrecognised`: reward functions without a role. `absent`: the user's keys that are not logged.
-    `untrained`: functions of weight 0 that were left out of a role.
+    `untrained`: functions of weight 0 that were left out of a role. `rewardlike`: all keys without a role whose
+    names look like a reward's, functions or not; where there are any, the training is not supervised.
     """
 
     members: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)
     unrecognised: tuple[str, ...] = ()
     absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     untrained: tuple[str, ...] = ()
+    rewardlike: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()  # the user's roles that do not exist
 
     def values(self, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -30,8 +30,9 @@ def asked_for(
 ) -> Any:
     """Queue the evaluation of the run's candidates, or of the checkpoints named, and return the job.
 
-    `recipe_given` says that the run's folder now has a recipe that can be evaluated. Conflict says why it
-    cannot be, QuotaExceeded that too many jobs of the run wait already.
+    Those named are compared with the base model and the run's reference. `recipe_given` says that the run's
+    folder now has a recipe that can be evaluated. Conflict says why it cannot be, QuotaExceeded that too
+    many jobs of the run wait already.
     """
     run = run_or_404(tx, run_id, locked=True)
     if recipe_given:
@@ -46,8 +47,13 @@ def asked_for(
     transition = confirmed(verdict.transition) if verdict else None
     found = _candidates(tx, run_id, transition, saved, "all" if only else "candidates")
     if only:
-        found = [c for c in found if c.checkpoint is None or c.checkpoint.id in set(only)]
-    return _queue(tx, run_id, now, found, author, screen=not only)
+        beside = {0, candidates.reference_step(found)}
+        found = [
+            c
+            for c in found
+            if c.step in beside or (c.checkpoint is not None and c.checkpoint.id in set(only))
+        ]
+    return _queue(tx, run_id, now, found, author, screen=not only, named=bool(only))
 
 
 def at_the_end(
@@ -110,8 +116,13 @@ def _queue(
     author: str,
     *,
     screen: bool,
+    named: bool = False,
 ) -> Any:
-    """Queue the job; with `screen` a candidate clearly worse on the selection set is scored no further."""
+    """Queue the job; with `screen` a candidate clearly worse on the selection set is scored no further.
+
+    The comparison of `named` checkpoints moves no alias: what is better than the reference may still be
+    worse than what `best` points at, and what is not better would take `best` back to the reference.
+    """
     payload = {
         "candidates": [
             {
@@ -127,6 +138,7 @@ def _queue(
         "samples_per_problem": None,  # what the run's recipe says
         "seed": 0,
         "screen": screen,
+        "named": named,
     }
     job = jobs.add(tx, run_id, "evaluate", payload, now)
     record(tx, "evaluation.asked", run_id, now, by=author, target=job.id)

@@ -74,7 +74,8 @@ def finish(
 ) -> Ended:
     """End the job; the best checkpoint of an evaluation's comparison gets the alias `best`.
 
-    A verification whose scores answer nothing has failed. LeaseLost is raised as for `prolong`.
+    That of named checkpoints moves nothing. A verification whose scores answer nothing has failed. LeaseLost is
+    raised as for `prolong`.
     """
     job = jobs.held(tx, job_id, token)
     runs.lock(tx, job.run_id)
@@ -85,7 +86,7 @@ def finish(
         except answer.Unusable as unusable:
             state, error = "failed", str(unusable)
     jobs.finish(tx, job_id, token, now, state=state, error=error, result=result)
-    if state == "done" and job.kind == "evaluate":
+    if state == "done" and job.kind == "evaluate" and not job.payload.get("named"):
         _point_best(tx, job.run_id, now, comparison)
     failure = None if state == "done" else error or "the worker gave no reason"
     _tell_ended(tx, job, now, failure, comparison)
@@ -133,6 +134,7 @@ def _tell_ended(
     if error is not None:
         told["error"] = error[:500]
     elif comparison:
-        told |= {"best": comparison["best"], "reason": comparison["reason"]}
+        best = None if job.payload.get("named") else comparison["best"]
+        told |= {"best": best, "reason": comparison["reason"]}
     name = "evaluation.done" if error is None else "evaluation.failed"
     record(tx, name, job.run_id, now, told=told, key=job.id)

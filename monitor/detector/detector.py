@@ -14,7 +14,7 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from monitor.detector import constants
@@ -57,6 +57,8 @@ _OF_COMPLETIONS = (
     "reward_std",
 )
 
+TOKEN_ACCURACY = ("mean_token_accuracy", "token_acc")  # of TRL's SFTTrainer, and of ms-swift's
+
 
 def _spread(metrics: Mapping[str, float]) -> float | None:
     """Return how much there is to learn from: the share of groups whose rewards differ, or their spread."""
@@ -80,6 +82,8 @@ class Detector:
         self._findings = Findings()
         self._collapsed = False
         self._completes = False  # whether anything of completions was ever measured
+        self._accurate = False  # whether an accuracy of tokens was ever measured
+        self._uncertain = False  # whether entropy was ever measured
         self._supervised = False
         self._sentence, self._said_at = "", 0
         self._changed_at: int | None = None  # the first step after the last boundary
@@ -271,10 +275,21 @@ class Detector:
             self._note_collapse(failure)
 
     def _is_supervised(self, metrics: Mapping[str, float]) -> bool:
-        """Return whether a loss is logged, and never was anything of completions or their rewards."""
-        found = (measured(metrics, name) is not None for name in _OF_COMPLETIONS)
-        self._completes = self._completes or any(found)
-        return not self._completes and measured(metrics, "loss") is not None
+        """Return whether a loss is logged, with a sign that it is learnt from examples, and nothing of rewards.
+
+        The sign is the accuracy of tokens, or that no entropy is logged: loops with rewards log it, and so does TRL's
+        SFTTrainer, but with that accuracy; transformers' Trainer logs neither.
+        """
+
+        def any_of(names: Iterable[str]) -> bool:
+            return any(measured(metrics, name) is not None for name in names)
+
+        self._completes = self._completes or any_of(_OF_COMPLETIONS)
+        self._accurate = self._accurate or any_of(TOKEN_ACCURACY)
+        self._uncertain = self._uncertain or any_of(["entropy"])
+        if self._completes or self._shape.rewarded:
+            return False
+        return (self._accurate or not self._uncertain) and any_of(["loss"])
 
     def _share(self, row: int, raws: list[float | None]) -> float | None:
         """Return a reward as a share of its range; 0.5 for a guessed range, so it never counts as gone."""

@@ -30,7 +30,8 @@ class RewardRange:
 class RunShape:
     """Metadata of a run that the scan needs; None (or an absent reward) means unknown.
 
-    `rewards` is keyed by canonical metric name (`format_reward`, `accuracy_reward`).
+    `rewards` is keyed by canonical metric name (`format_reward`, `accuracy_reward`). `rewarded` says that a logged
+    key looks like a reward, though it may be in no role.
     """
 
     completions_per_point: int | None = None
@@ -38,6 +39,7 @@ class RunShape:
     completion_limit_tokens: int | None = None
     max_steps: int | None = None
     save_steps: int | None = None
+    rewarded: bool = False
 
 
 @dataclass(frozen=True)

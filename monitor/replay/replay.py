@@ -89,7 +89,11 @@ def replay(
         {name for sample in samples for name in sample.metrics},
         {"roles": roles or {}, "reward_weights": weights or {}},
     )
-    shape = dataclasses.replace(shape, rewards=ranges(found.assignment, shape.rewards))
+    shape = dataclasses.replace(
+        shape,
+        rewards=ranges(found.assignment, shape.rewards),
+        rewarded=bool(found.assignment.rewardlike),
+    )
     seen = [Sample(s.step, found.shown(s.metrics)) for s in samples]
     steps = _steps(checkpoints, held_out)
     fresh, saved = partial(Detector, shape, preset), _saved(steps, shape)

@@ -14,11 +14,12 @@ from cusp.protocol.run import RunMetadata
 from cusp.roles.assign import SERIES, assign, formula
 from cusp.roles.values import Assignment, Member, value_of
 from monitor.detector import RewardRange, RunShape
+from monitor.detector.detector import TOKEN_ACCURACY
 from monitor.roles.ranges import ranges
 
 PART = "\x02"  # prefix of a member's name while a point is assembled; no metric name can contain it
-# Also read, for sentences only; a step with nothing else is not a point.
-BESIDE = frozenset({"frac_reward_zero_std"})
+# Also read, for sentences and as a sign of supervised training; a step with nothing else is not a point.
+BESIDE = frozenset({"frac_reward_zero_std", *TOKEN_ACCURACY})
 LOGGED = " (logged)"  # suffix of a logged series that has a role's name but not its values
 
 Point = dict[str, float]
@@ -147,6 +148,7 @@ def shape_of(metadata: RunMetadata, found: Assignment | None = None) -> RunShape
         completion_limit_tokens=metadata.completion_limit_tokens,
         max_steps=metadata.max_steps,
         save_steps=metadata.save_steps,
+        rewarded=bool(found.rewardlike),
     )
 
 

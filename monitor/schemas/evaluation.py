@@ -59,22 +59,26 @@ class PairedDifference(Shape):
 
 
 class TaskDifference(PairedDifference):
-    """A row's difference on one task, corrected by Holm over the row's tasks."""
+    """A row's difference on one task, corrected by Holm over the tasks of all rows."""
 
     task: Name
 
 
 class ComparisonRow(ComparedTo, PairedDifference):
-    """A candidate against the reference; the verdict is after Holm's correction over rows."""
+    """A candidate against the reference; the verdict is after Holm's correction over rows, at `level`."""
 
     split: Name = "report"
+    level: Finite | None = None
     mde: Finite | None
     equivalent: bool = False
     tasks: list[TaskDifference] = Field(default_factory=list, max_length=64)
 
 
 class Comparison(Shape):
-    """What a worker concluded; brought in the result of an `evaluate` job and shown as it is."""
+    """What a worker concluded; brought in the result of an `evaluate` job and shown as it is.
+
+    That of checkpoints that a person `named` chooses no best one.
+    """
 
     task: Name
     split: Name
@@ -85,6 +89,7 @@ class Comparison(Shape):
     alpha: Finite | None = None
     margin: Finite | None = None
     planned_mde: Finite | None = None
+    named: bool = False
 
 
 class JobProgress(Shape):
@@ -196,8 +201,12 @@ def scores(data: RunData) -> list[dict[str, Any]]:
 
 
 def comparison(data: RunData) -> dict[str, Any] | None:
-    """Return the run's latest `Comparison`, None where a worker brought none."""
+    """Return the run's latest `Comparison` of its candidates, else of those named, None without any."""
     done = [
         row for row in data.jobs if row.kind == "evaluate" and row.state == "done" and row.result
     ]
-    return done[0].result.get("comparison") if done else None
+    of_all = [row for row in done if not row.payload.get("named")]
+    found = next((row.result.get("comparison") for row in of_all or done), None)
+    if found is None or of_all:
+        return found and {**found, "named": False}
+    return {**found, "best": None, "named": True}

@@ -248,6 +248,25 @@ def test_an_equivalent_checkpoint_and_one_that_the_screen_dropped_are_told_so() 
     assert "better on the selection set" in text
 
 
+def test_the_level_at_which_rows_are_judged_is_told_where_the_screen_has_a_part_of_it() -> None:
+    compared = shapes.comparison()
+    for row in compared["rows"]:
+        row["level"] = 0.0481
+    compared["rows"][0] |= {"split": "selection", "level": 0.0019}
+    compared["rows"][1] |= {"split": "report"}
+    text = Page(pages.section("evaluations", shapes.run(), comparison=compared)).text
+    told = "at 5 % in all: p at most 0.0019 on the selection set and 0.0481 on the report set."
+    assert told in text
+
+
+def test_a_comparison_of_named_checkpoints_says_that_it_is_no_choice() -> None:
+    compared = shapes.comparison() | {"named": True, "best": None}
+    text = Page(pages.section("evaluations", shapes.run(), comparison=compared)).text
+    assert "Of the checkpoints named only, which move best nowhere." in text
+    full = Page(pages.section("evaluations", shapes.run(), comparison=shapes.comparison())).text
+    assert "named only" not in full
+
+
 def test_the_base_model_may_be_the_best() -> None:
     compared = shapes.comparison() | {"best": {"roles": ["base"], "step": 0}, "reason": "It is."}
     data = {"comparison": compared, "checkpoints": [shapes.checkpoint(30, ("pre-transition",))]}

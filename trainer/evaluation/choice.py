@@ -78,6 +78,14 @@ def choose(
     return reference, _sentence(f"{reference.words} stands. {first}, but on the report set {said}")
 
 
+def unscored(step: int | None, stand_in: Ranked) -> str:
+    """Return why there is no best candidate: the reference could not be scored."""
+    return (
+        f"The reference, step {step}, could not be scored, so no checkpoint is chosen; the differences are to"
+        f" {stand_in.words}."
+    )
+
+
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
@@ -89,11 +97,15 @@ def _said(one: Ranked, reference: Ranked, row: CorrectedRow) -> str:
     numbers += f", p {row.p_adjusted:.2g} after Holm"
     if row.verdict != "not distinguishable":
         return f"{one.words} is {row.verdict} than {reference.words}: {numbers}"
-    equal = (
-        f"equal within {MARGIN}"
-        if row.equivalent
-        else (
-            f"a difference of {found.detectable(row.alpha, row.rows):.3f} would be found 4 times of 5"
+    if row.equivalent:
+        equal = f"equal within {MARGIN}"
+    elif found.error:
+        mde = found.detectable(row.alpha, row.rows)
+        equal = f"a difference of {mde:.3f} would be found 4 times of 5"
+    else:
+        alike = "differ alike" if found.value else "are the same"
+        equal = (
+            f"all scores {alike}, but {found.problems} problems are too few to call them"
+            f" {'different' if found.value else f'equal within {MARGIN}'}"
         )
-    )
     return f"it is not distinguishable from {reference.words}: {numbers}; {equal}"

@@ -5,11 +5,11 @@ selection set, and every number that is shown comes from the report set, but for
 screen (`screening.py`) found worse on the selection set already.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.evaluation.choice import MARGIN, CorrectedRow, choose
+from trainer.evaluation.choice import MARGIN, CorrectedRow, choose, unscored
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.statistics import Difference, Scores, holm, paired_difference
 
@@ -51,10 +51,17 @@ class ScoredCandidate:
 def reference_of(
     candidates: Sequence[ScoredCandidate], reference_step: int | None
 ) -> ScoredCandidate:
-    """Return the candidate of the reference step; without one the last candidate that is fully scored."""
+    """Return the candidate of the reference step; without such a step the last candidate that is fully scored.
+
+    Where that step could not be scored: the nearest earlier one that is, else the first. What is told is then
+    told against it, but it is what nobody chose, so nothing becomes best.
+    """
     ordered = sorted(candidates, key=lambda each: each.step)
     full = [each for each in ordered if each.report] or ordered
-    return next((each for each in ordered if each.step == reference_step), full[-1])
+    if reference_step is None:
+        return full[-1]
+    found = [each for each in ordered if each.step == reference_step]
+    return (found or [each for each in full if each.step < reference_step][-1:] or full)[0]
 
 
 def compare(
@@ -69,26 +76,33 @@ def compare(
     """Return the `Comparison` of docs/reference/rest.md.
 
     `best` is the reference unless a candidate is better on the report set, after Holm's correction over rows
-    (`choice.py`). Without a reference step the last candidate is the reference. `alphas` are the errors that the screen
-    and the report set may make, `planned_mde` what was told before scoring, `left_out` sentences on candidates that
-    could not be scored.
+    (`choice.py`), and None where the reference could not be scored. Without a reference step the last candidate is the
+    reference. `alphas` are the errors that the screen and the report set may make, `planned_mde` what was told before
+    scoring, `left_out` sentences on candidates that could not be scored.
     """
     ordered = sorted(candidates, key=lambda each: each.step)
     reference = reference_of(ordered, reference_step)
     others = [each for each in ordered if each is not reference]
     rows: dict[int, CorrectedRow] = {}
+    tasks: dict[int, list[dict[str, Any]]] = {}
     for split, alpha in zip(("selection", "report"), alphas, strict=True):
         tested = [each for each in others if split == "selection" or each.report]
         found = rows_of(split, tested, reference, alpha, greedy=greedy)
-        dropped = {each.step for each in others if not each.report}
-        rows |= {step: row for step, row in found.items() if split == "report" or step in dropped}
-    best, reason = choose(ordered, reference, rows)
+        told = {each.step for each in others if bool(each.report) == (split == "report")}
+        by_task = _by_task(tested, reference, split, alpha, greedy)
+        rows |= {step: found[step] for step in told}
+        tasks |= {step: by_task[step] for step in told}
+    best: ScoredCandidate | None = None
+    if reference_step in (None, reference.step):
+        best, reason = choose(ordered, reference, rows)
+    else:
+        reason = unscored(reference_step, reference)
     return {
         "task": " + ".join(reference.scores("report")),
         "split": "report",
         "reference": {"role": _main_role(reference), "step": reference.step},
-        "rows": [_told(each, rows[each.step], reference, greedy) for each in others],
-        "best": {"roles": list(best.roles), "step": best.step},
+        "rows": [_told(each, rows[each.step], tasks[each.step]) for each in others],
+        "best": best and {"roles": list(best.roles), "step": best.step},
         "reason": " ".join([reason, *left_out]),
         "alpha": ALPHA,
         "margin": MARGIN,
@@ -134,37 +148,52 @@ def _main_role(candidate: ScoredCandidate) -> str:
 
 
 def _told(
-    candidate: ScoredCandidate, row: CorrectedRow, reference: ScoredCandidate, greedy: bool
+    candidate: ScoredCandidate, row: CorrectedRow, tasks: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the `ComparisonRow`, with a line for each task where there is more than one."""
-    first, second = candidate.scores(row.split), reference.scores(row.split)
     return {
         "roles": list(candidate.roles),
         "step": candidate.step,
         "split": row.split,
         **_numbers(row.difference),
         "p_adjusted": row.p_adjusted,
+        "level": row.alpha,
         "verdict": row.verdict,
-        "mde": row.difference.detectable(row.alpha, row.rows),
+        "mde": row.difference.detectable(row.alpha, row.rows) if row.difference.error else None,
         "equivalent": row.equivalent,
-        "tasks": _by_task(first, second, row.alpha, greedy) if len(first) > 1 else [],
+        "tasks": tasks,
     }
 
 
 def _by_task(
-    first: Mapping[str, Scores], second: Mapping[str, Scores], alpha: float, greedy: bool
-) -> list[dict[str, Any]]:
-    """Return the difference on each task, corrected by Holm over the tasks of the row."""
-    names = sorted(first)
+    tested: Sequence[ScoredCandidate],
+    reference: ScoredCandidate,
+    split: str,
+    alpha: float,
+    greedy: bool,
+) -> dict[int, list[dict[str, Any]]]:
+    """Return each candidate's difference on each task of a set, corrected by Holm over candidates and tasks."""
+    against = reference.scores(split)
+    names = sorted(against) if len(against) > 1 else []
+    told: dict[int, list[dict[str, Any]]] = {each.step: [] for each in tested}
     found = [
-        paired_difference({name: first[name]}, {name: second[name]}, greedy=greedy)
+        (
+            each,
+            name,
+            paired_difference(
+                {name: each.scores(split)[name]}, {name: against[name]}, greedy=greedy
+            ),
+        )
+        for each in tested
         for name in names
     ]
-    adjusted = holm([each.p_value for each in found])
-    return [
-        {"task": name, **_numbers(each), "p_adjusted": p, "verdict": each.verdict(p, alpha)}
-        for name, each, p in zip(names, found, adjusted, strict=True)
-    ]
+    adjusted = holm([difference.p_value for _, _, difference in found])
+    for (each, name, difference), p in zip(found, adjusted, strict=True):
+        verdict = difference.verdict(p, alpha)
+        told[each.step].append(
+            {"task": name, **_numbers(difference), "p_adjusted": p, "verdict": verdict}
+        )
+    return told
 
 
 def _numbers(difference: Difference) -> dict[str, Any]:

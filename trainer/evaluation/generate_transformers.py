@@ -103,6 +103,8 @@ def _batch(
 def _processors(
     requests: Sequence[Request], sampling: Sampling, device: Any
 ) -> LogitsProcessorList:
+    if sampling.temperature == 0:
+        return LogitsProcessorList()  # generate takes the arg max of the logits themselves
     processors = LogitsProcessorList([TemperatureLogitsWarper(sampling.temperature)])
     if sampling.top_p < 1.0:
         processors.append(TopPLogitsWarper(sampling.top_p))

@@ -18,8 +18,8 @@ def generate_with(
 ) -> list[Completion]:
     """Return one completion for each request, in order; `progress` is called with the number done.
 
-    Each has its own seed. An engine in the training's process draws from the same random state: that is
-    afterwards what it was.
+    Each has its own seed; at temperature 0 the engine takes the most likely token each time. An engine in the
+    training's process draws from the same random state: that is afterwards what it was.
     """
     from vllm import SamplingParams
 

@@ -27,13 +27,11 @@ def dropped(
     candidates: Sequence[ScoredCandidate],
     reference_step: int | None,
     alpha: float,
-    *,
-    greedy: bool = False,
 ) -> set[int]:
     """Return the steps of the candidates that are worse than the reference on the selection set."""
     reference = reference_of(candidates, reference_step)
     others = [each for each in candidates if each is not reference]
-    rows = rows_of("selection", others, reference, alpha, greedy=greedy)
+    rows = rows_of("selection", others, reference, alpha)
     return {step for step, row in rows.items() if row.verdict == "worse"}
 
 

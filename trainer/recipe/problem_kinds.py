@@ -94,11 +94,11 @@ Data = Annotated[TinyData | JsonlData | HubData | GymData, Field(discriminator="
 
 
 class Sampling(Section):
-    """How completions are drawn in an evaluation."""
+    """How completions are drawn in an evaluation; at temperature 0 the most likely token each time (greedy)."""
 
     samples_per_problem: Count
     max_new_tokens: Count
-    temperature: Annotated[float, Field(gt=0)]
+    temperature: Annotated[float, Field(ge=0)]
     top_p: Annotated[float, Field(gt=0, le=1)]
     batch_size: Count
 

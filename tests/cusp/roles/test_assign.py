@@ -157,3 +157,12 @@ def test_a_key_that_was_never_logged_is_refused_with_those_like_it() -> None:
     with pytest.raises(RoleError, match=r"was never logged.*rewards/soft_format_reward_func"):
         check_roles({"format": ["soft_formt_reward_func"]}, [SOFT, XML, "loss"])
     check_roles({"format": ["soft_format_reward_func"]}, [SOFT, XML])
+
+
+def test_an_unknown_key_that_looks_like_a_reward_is_named_and_no_run_without_rewards() -> None:
+    found = assign(["loss", "entropy", "my_score", "eval_score", "rewards/chosen", "learning_rate"])
+    assert found.rewardlike == ("my_score", "rewards/chosen")
+    said = " ".join(describe(assign(["loss", "entropy", "my_score"])))
+    assert "No rewards are logged" not in said
+    assert "Looks like a reward, but is in no role: my_score." in said
+    assert "No rewards are logged" in " ".join(describe(assign(["loss", "mean_token_accuracy"])))

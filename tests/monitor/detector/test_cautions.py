@@ -72,11 +72,13 @@ def test_nothing_that_could_show_a_transition_is_said_to_be_so() -> None:
 def test_a_loss_without_rewards_is_supervised_training_in_which_nothing_is_missing(
     step: int,
 ) -> None:
-    words = fold(samples(loss=np.full(step, 0.1), entropy=np.full(step, 0.3)))[-1].words
     told = (
         f"By step {step} a loss is logged and no rewards, so there is no format transition to see."
     )
-    assert words == told
+    loss = np.full(step, 0.1)
+    plain, trl = {"loss": loss}, {"mean_token_accuracy": loss, "entropy": loss, "loss": loss}
+    for run in (plain, trl):
+        assert fold(samples(**run))[-1].words == told
 
 
 def test_a_dead_run_is_not_called_anything_but_what_it_is() -> None:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from cusp.roles.assign import describe
 from monitor.detector import RunShape
+from monitor.replay.replay import replay
 from tests.monitor.detector.runs import (
     SHAPE,
     fold,
@@ -125,13 +127,28 @@ def test_the_entropy_of_supervised_training_may_vanish_as_what_is_learnt_by_hear
     entropy = noisy_factor(1.2 * np.exp(-np.arange(300) / 10) + 0.001, 1, 0.1)
     loss = 1.1 * entropy
     assert fold(samples(entropy=entropy))[-1].phase == "collapsed"
-    supervised = fold(samples(entropy=entropy, loss=loss))
+    supervised = fold(samples(entropy=entropy, loss=loss, mean_token_accuracy=np.full(300, 0.9)))
     assert {one.phase for one in supervised} == {"warming_up"}
     assert supervised[-1].words == (
         "By step 300 a loss is logged and no rewards, so there is no format transition to see."
     )
     rewarded = fold(samples(entropy=entropy, loss=loss, reward=np.full(300, 0.5)))
     assert rewarded[-1].phase == "collapsed"
+
+
+def test_a_loop_with_rewards_under_names_of_its_own_is_not_taken_for_supervised_training() -> None:
+    """The names are not the detector's, so nothing of completions is measured: loss and entropy are."""
+    entropy = noisy_factor(1.2 * np.exp(-np.arange(300) / 10) + 0.001, 1, 0.1)
+    run = {"entropy": entropy, "loss": 1.1 * entropy}
+    for said in (run, {**run, "my_score": np.full(300, 0.5)}):
+        last = replay(samples(**said)).verdicts[-1]
+        assert last.phase == "collapsed"
+        assert "entropy vanished" in last.words
+    found = replay(samples(loss=run["loss"], my_score=np.full(300, 0.5)))
+    assert "a loss is logged and no rewards" not in found.verdicts[-1].words
+    words = " ".join(describe(found.roles.assignment))
+    assert "No rewards are logged" not in words
+    assert "my_score" in words
 
 
 def test_a_format_that_dies_in_the_first_points_with_the_length_is_a_collapse() -> None:

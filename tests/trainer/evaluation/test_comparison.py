@@ -76,10 +76,44 @@ def test_a_tie_goes_to_the_reference() -> None:
     assert (row["fixed_low"], row["fixed_high"], row["p_adjusted"]) == (0.0, 0.0, 1.0)
 
 
+def test_identical_scores_on_few_problems_are_told_as_too_few_to_be_equal() -> None:
+    def few(step: int, selection: int) -> ScoredCandidate:
+        sets = (evaluation("selection", selection, 20),), (evaluation("report", 10, 20),)
+        return ScoredCandidate((), step, *sets)
+
+    found = compare([few(20, 15), few(40, 10)], 40)
+    (row,) = found["rows"]
+    assert (row["equivalent"], row["difference"], row["mde"]) == (False, 0.0, None)
+    assert found["reason"].endswith(
+        "all scores are the same, but 20 problems are too few to call them equal within 0.03."
+    )
+
+
 def test_without_a_transition_the_last_is_the_reference() -> None:
     found = compare([candidate(0, 10, 10, "base"), candidate(40, 150, 150, "last")], None)
     assert found["reference"] == {"role": "last", "step": 40}
     assert found["best"]["step"] == 40
+
+
+def test_without_the_scores_of_the_reference_nothing_is_best() -> None:
+    """The last checkpoint must not take its place: best would move past the transition."""
+    given = [
+        candidate(0, 50, 50, "base"),
+        candidate(30, 150, 150, "before"),
+        candidate(60, 180, 190, "after"),
+        candidate(80, 100, 100, "last"),
+    ]
+    found = compare(given, 40, left_out=["Step 40 was left out: its hash differs."])
+    assert found["best"] is None
+    assert found["reference"] == {"role": "before", "step": 30}
+    assert [row["step"] for row in found["rows"]] == [0, 60, 80]
+    assert found["reason"] == (
+        "The reference, step 40, could not be scored, so no checkpoint is chosen; the differences are to step 30"
+        " (before). Step 40 was left out: its hash differs."
+    )
+    later = compare(given[2:], 40)
+    assert (later["best"], later["reference"]["step"]) == (None, 60)
+    assert dropped(given, 40, 0.05) == {0, 80}
 
 
 def test_a_row_is_corrected_for_the_others() -> None:
@@ -123,6 +157,29 @@ def test_several_tasks_are_pooled_by_problem_and_told_one_by_one() -> None:
         ("hard", "better"),
     ]
     assert found["best"]["step"] == 20
+
+
+def test_tasks_of_all_rows_are_corrected_together() -> None:
+    """6 problems of 50, all one way, on one task of one row: p .016, of 2 x 2 differences .0625."""
+
+    def on_two(step: int, hard: int) -> ScoredCandidate:
+        selection, report = (
+            tuple(evaluation(split, n, 50, task) for task, n in (("easy", 40), ("hard", hard)))
+            for split in ("selection", "report")
+        )
+        return ScoredCandidate((), step, selection, report)
+
+    found = compare([on_two(10, 20), on_two(20, 26), on_two(40, 20)], 40)
+    tasks = [one for row in found["rows"] for one in row["tasks"]]
+    assert [one["p_adjusted"] for one in tasks] == pytest.approx([1, 1, 1, 4 / 64])
+    assert {one["verdict"] for one in tasks} == {"not distinguishable"}
+
+
+def test_each_set_has_its_own_level() -> None:
+    given = [candidate(20, 100, None), candidate(30, 149, 149), candidate(40, 150, 150)]
+    found = compare(given, 40, alphas=(0.002, 0.048))
+    assert [row["level"] for row in found["rows"]] == [0.002, 0.048]
+    assert found["alpha"] == 0.05
 
 
 def test_of_eight_equal_candidates_the_reference_is_left_in_at_most_a_tenth() -> None:

@@ -52,6 +52,22 @@ def test_a_sample_does_not_depend_on_the_others_in_its_batch(base: tuple[Any, An
     assert all(each.tokens == 12 for each in together if each.finish_reason == "length")
 
 
+def test_temperature_0_takes_the_most_likely_token_each_time(base: tuple[Any, Any]) -> None:
+    model, tokenizer = base
+    greedy = SAMPLING.model_copy(update={"temperature": 0.0, "top_p": 0.5})
+    assert Sampling.model_validate(greedy.model_dump()) == greedy
+    found = generate(model, tokenizer, [Request(p, n) for n, p in enumerate(PROMPTS)], greedy)
+    others = generate(model, tokenizer, [Request(p, 7) for p in PROMPTS], greedy)
+    assert [each.text for each in found] == [each.text for each in others]
+    for prompt, completion in zip(PROMPTS, found, strict=True):
+        ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
+        start = ids.shape[1]
+        for _ in range(completion.tokens):
+            best = model(input_ids=ids).logits[:, -1].argmax(-1, keepdim=True)
+            ids = torch.cat([ids, best], dim=1)
+        assert tokenizer.decode(ids[0, start:], skip_special_tokens=True) == completion.text
+
+
 def test_gumbel_noise_draws_from_the_models_distribution() -> None:
     logits = torch.log(torch.tensor([0.6, 0.3, 0.1])).repeat(4_000, 1)
     noise = GumbelNoise([sample_seed(0, "t", str(n), 0) for n in range(4_000)], "cpu")

@@ -101,7 +101,16 @@ def test_identical_scores_differ_by_exactly_nothing() -> None:
     assert (difference.value, difference.low, difference.high) == (0.0, 0.0, 0.0)
     assert (difference.fixed_low, difference.fixed_high, difference.p_value) == (0.0, 0.0, 1.0)
     assert difference.verdict(difference.p_value) == "not distinguishable"
-    assert difference.within(0.03)
+    assert not difference.within(0.03)
+
+
+def test_identical_scores_are_equal_within_3_points_from_122_problems_on() -> None:
+    """With no problem of n that differs, a share of at most 1 - .025 ** (1 / n) does (Clopper and Pearson)."""
+    for problems, equal in ((10, False), (121, False), (122, True), (300, True)):
+        scores = np.ones((problems, 2))
+        difference = paired_difference({"t": scores}, {"t": scores.copy()})
+        assert difference.within(0.03) is equal
+        assert (difference.value, difference.low, difference.high) == (0.0, 0.0, 0.0)
 
 
 def test_samples_of_the_same_seeds_narrow_the_interval_for_this_fixed_set() -> None:

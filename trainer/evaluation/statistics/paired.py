@@ -45,7 +45,13 @@ class Difference:
         return "better" if self.value > 0 else "worse"
 
     def within(self, margin: float) -> bool:
-        """Return whether the two are equal within `margin`: the whole interval is (two one-sided tests at 2.5 %)."""
+        """Return whether the two are equal within `margin`: the whole interval is (two one-sided tests at 2.5 %).
+
+        Where no problem differs the interval has no width; then the upper limit for the share that does
+        (Clopper and Pearson 1934: 1 - .025 ** (1 / n) with none of n) must be below `margin`.
+        """
+        if not self.error and 1 - 0.025 ** (1 / self.problems) >= margin:
+            return False
         return -margin < self.low and self.high < margin
 
     def detectable(self, alpha: float = 0.05, rows: float = 1) -> float:

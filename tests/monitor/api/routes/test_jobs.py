@@ -44,6 +44,19 @@ def ended(api: TestClient) -> Trainer:
     return trainer
 
 
+def finish(api: TestClient, job: Json, *, best: int, reason: str) -> None:
+    comparison = {
+        "task": "t",
+        "split": "report",
+        "reference": {"role": "last", "step": 30},
+        "best": {"roles": ["ladder"], "step": best},
+        "reason": reason,
+        "rows": [],
+    }
+    body = {"token": job["token"], "state": "done", "result": {"comparison": comparison}}
+    assert api.post(f"/api/v1/jobs/{job['id']}/finish", json=body).status_code == 200
+
+
 def test_the_end_of_a_run_queues_one_evaluation_of_fixed_candidates(api: TestClient) -> None:
     trainer = ended(api)
     job = claim(api)
@@ -159,7 +172,51 @@ def test_a_person_can_ask_for_an_evaluation_of_named_checkpoints(api: TestClient
     assert api.post(path, json={"checkpoints": [chosen["id"]]}).status_code == 202
     job = claim(api)
     assert job is not None
-    assert [c["step"] for c in job["payload"]["candidates"]] == [0, 20]
+    assert [c["step"] for c in job["payload"]["candidates"]] == [0, 20, 30]
+    assert job["payload"]["reference_step"] == 30
+
+
+def test_named_checkpoints_are_compared_with_the_reference_of_the_run(api: TestClient) -> None:
+    trainer = Trainer(api)
+    transition(trainer)
+    trainer.send(status("stopped"))
+    assert claim(api) is not None
+    kept = trainer.get()["checkpoints"]["pre-transition"]["step"]
+    last = trainer.get("/checkpoints")["checkpoints"][-1]
+    assert last["step"] > kept
+    path = f"/api/v1/runs/{trainer.run_id}/evaluate"
+    assert api.post(path, json={"checkpoints": [last["id"]]}).status_code == 202
+    job = claim(api)
+    assert job is not None
+    assert [c["step"] for c in job["payload"]["candidates"]] == [0, kept, last["step"]]
+    assert job["payload"]["reference_step"] == kept
+
+
+def test_a_comparison_of_named_checkpoints_neither_moves_best_nor_hides_the_full_one(
+    api: TestClient,
+) -> None:
+    trainer = ended(api)
+    full = claim(api)
+    assert full is not None
+    named = [trainer.get("/checkpoints")["checkpoints"][0]["id"]]
+    path = f"/api/v1/runs/{trainer.run_id}/evaluate"
+    assert api.post(path, json={"checkpoints": named}).status_code == 202
+    second = claim(api)
+    assert second is not None
+    finish(api, second, best=10, reason="of those named")
+    found = trainer.get("/evaluations")["comparison"]
+    assert (found["named"], found["best"], found["reason"]) == (True, None, "of those named")
+    assert "best" not in trainer.get()["checkpoints"]
+    finish(api, full, best=20, reason="of all")
+    found = trainer.get("/evaluations")["comparison"]
+    assert (found["named"], found["best"]["step"], found["reason"]) == (False, 20, "of all")
+    assert trainer.get()["checkpoints"]["best"]["step"] == 20
+    assert api.post(path, json={"checkpoints": named}).status_code == 202
+    third = claim(api)
+    assert third is not None
+    finish(api, third, best=10, reason="of those named")
+    assert trainer.get("/evaluations")["comparison"]["reason"] == "of all"
+    assert trainer.get()["checkpoints"]["best"]["step"] == 20
 
 
 def test_a_worker_gets_jobs_of_the_runs_whose_folders_it_has_only(
