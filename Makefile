@@ -109,7 +109,9 @@ clean:  ## Remove the environment and caches
 
 SECRETS := $(or $(CUSP_SECRETS),.secrets)
 
-env: .env $(SECRETS)/cusp_token $(SECRETS)/hf_token  ## Write .env and .secrets: random token and database password, once
+# A container's host name is another at each start, so the box is named here; "\n", as .env may lack its last line end.
+env: .env $(SECRETS)/cusp_token $(SECRETS)/hf_token  ## Write .env and .secrets: random token and database password, the box's name, once
+	@grep -q '^CUSP_BOX=' .env || $(PYTHON) -c 'import os, re, socket; print("\nCUSP_BOX=" + (os.environ.get("CUSP_BOX") or re.sub(r"[^\w.-]+", "-", socket.gethostname()) or "box"))' >> .env
 
 .env:
 	@$(PYTHON) -c 'import secrets; print("CUSP_TOKEN=%s\nPOSTGRES_PASSWORD=%s" % (secrets.token_urlsafe(32), secrets.token_hex(24)))' > .env

@@ -73,7 +73,10 @@ class Client:
         """Return the monitor's error sentence, or one that explains a wrong address or token."""
         if answer.status_code == 401:
             if "Authorization" not in answer.request.headers:
-                return f"a token is needed at {self.url}: set CUSP_TOKEN"
+                return (
+                    f"a token is needed at {self.url}: set CUSP_TOKEN, or CUSP_TOKEN_FILE to a file that"
+                    " holds it (`make env` writes .secrets/cusp_token)"
+                )
             return f"the monitor at {self.url} refuses the token; set CUSP_TOKEN to one it knows"
         said = _sentence(answer)
         if said == "Not Found":  # FastAPI's text for an unknown route; a missing object is named

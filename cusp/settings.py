@@ -78,9 +78,14 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         directory=directory,
         gpu_hourly_usd=_price(text("CUSP_GPU_HOURLY_USD")),
         disk_budget=_budget(text("CUSP_DISK_BUDGET")),
-        silent=_yes(text("CUSP_SILENT") or "0"),
+        silent=silent(environment),
         public_url=public_url(environment),
     )
+
+
+def silent(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether CUSP_SILENT is on; whatever the other settings are, as it is asked at every line."""
+    return _yes(environment.get("CUSP_SILENT") or "0")
 
 
 def public_url(environment: Mapping[str, str] = os.environ) -> str | None:

@@ -23,7 +23,7 @@ WORDS_TIMEOUT_S = 3.0
 def say(*lines: str, out: TextIO | None = None) -> None:
     """Print lines (default: on standard output) without breaking a progress bar of the training."""
     out = out or sys.stdout
-    if _silent() or out is None:
+    if settings.silent() or out is None:
         return
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or half a stream
         for line in lines:
@@ -102,13 +102,6 @@ def _words(run: Run) -> str:
     except (ClientError, ValueError):  # ValueError: the answer is not JSON
         return ""
     return f"{words.rstrip('.')}. " if words else ""
-
-
-def _silent() -> bool:
-    try:
-        return settings.from_environment().silent
-    except settings.SettingsError:  # reported where that setting is used
-        return False
 
 
 def _print(line: str, out: TextIO) -> None:

@@ -15,8 +15,8 @@ from cusp.errors import CuspError
 from cusp.process.alive import is_alive
 
 
-class NotSubmittable(CuspError, ValueError):
-    """An option was given beside --submit that means a training here."""
+class OptionsContradict(CuspError, ValueError):
+    """An option was given beside --submit that means a training here, or without it one that needs it."""
 
 
 REBUILD_BASE = "model.rebuild=true"
@@ -71,6 +71,7 @@ def train(
             recipe, overrides or [], box=box, processes=processes, wait=wait, as_json=as_json
         )
         return
+    _check_here(box, as_json=as_json)
     need("train", "trainer")
     from trainer import launch
     from trainer.box import LOCKED_ABOVE
@@ -98,7 +99,7 @@ def train(
 def _check_submitted(
     run_id: str | None, start_from: str | None, *, resume: bool, rebuild_base: bool
 ) -> None:
-    """Raise NotSubmittable for options that mean this box."""
+    """Raise OptionsContradict for options that mean this box."""
     given = {
         "--run-id": run_id,
         "--resume": resume,
@@ -106,9 +107,18 @@ def _check_submitted(
         "--rebuild-base": rebuild_base,
     }
     if wrong := [name for name, value in given.items() if value]:
-        raise NotSubmittable(
+        raise OptionsContradict(
             f"{wrong[0]} does not go with --submit: the monitor gives a new training its run id, and"
             " `cusp resume` has a worker take a run up again"
+        )
+
+
+def _check_here(box: str | None, *, as_json: bool) -> None:
+    """Raise OptionsContradict for options that mean a training on a worker's box."""
+    if box is not None or as_json:
+        raise OptionsContradict(
+            f"{'--json' if box is None else '--box'} needs --submit: without it the training is done here;"
+            " add --submit to have a worker train it, or leave the option out"
         )
 
 

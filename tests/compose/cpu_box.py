@@ -38,7 +38,7 @@ def compose(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    given = dict(line.split("=", 1) for line in ENV_FILE.read_text().splitlines())
+    given = dict(line.split("=", 1) for line in ENV_FILE.read_text().split())
     place = Settings(url=os.environ["STACK_URL"], token=given["CUSP_TOKEN"])
     with Client(place) as client:
         yield client

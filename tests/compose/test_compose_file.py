@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,30 @@ def test_make_env_writes_the_secrets_that_the_services_name(tmp_path: Path) -> N
     assert f"CUSP_TOKEN={written['cusp_token']}\n" in (tmp_path / ".env").read_text()
     assert (len(written["cusp_token"]) > 40, written["hf_token"]) == (True, "hf_x")
     assert (tmp_path / ".secrets").stat().st_mode & 0o777 == 0o700
+
+
+def made_env(folder: Path, **more: str) -> list[str]:
+    """The lines of .env after `make env` there, twice, without empty ones."""
+    (folder / "Makefile").write_text((ROOT / "Makefile").read_text())
+    given = {**os.environ, **more}
+    for name in {"CUSP_TOKEN", "CUSP_SECRETS", "CUSP_BOX"} - set(more):
+        given.pop(name, None)
+    for _ in range(2):
+        subprocess.run(["make", "env"], cwd=folder, env=given, check=True, capture_output=True)
+    return [line for line in (folder / ".env").read_text().splitlines() if line]
+
+
+def test_make_env_names_the_box_after_its_host_also_where_env_is_older(tmp_path: Path) -> None:
+    """Containers are renamed with every start, so the host's name must reach the worker through .env."""
+    new, older, told = (tmp_path / name for name in ("new", "older", "told"))
+    for folder in (new, older, told):
+        folder.mkdir()
+    (older / ".env").write_text("CUSP_TOKEN=kept\nPOSTGRES_PASSWORD=kept")  # no line end
+    name = re.sub(r"[^\w.-]+", "-", socket.gethostname())
+    assert made_env(new)[2:] == [f"CUSP_BOX={name}"]
+    kept = ["CUSP_TOKEN=kept", "POSTGRES_PASSWORD=kept"]
+    assert made_env(older) == [*kept, f"CUSP_BOX={name}"]
+    assert made_env(told, CUSP_BOX="l40s")[2:] == ["CUSP_BOX=l40s"]
+    assert (new / ".env").stat().st_mode & 0o777 == 0o600
+    for worker in WORKERS:
+        assert SERVICES[worker]["environment"]["CUSP_BOX"] == "${CUSP_BOX:-box}"

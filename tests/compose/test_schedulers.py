@@ -45,8 +45,10 @@ def test_bash_and_sbatch_can_read_it(script: Path) -> None:
         assert re.fullmatch(OPTIONS[found[1]], found[2] or ""), each
     first_command = next(at for at, line in enumerate(lines) if line and not line.startswith("#"))
     assert not [line for line in lines[first_command:] if line.startswith("#SBATCH")]
-    (seconds,) = re.findall(r"TERM@(\d+)", script.read_text())
-    assert int(seconds) == 600, "the time that docker-compose.yml gives, too"
+    # B: the batch shell, which `exec` makes cusp; without it only job steps (srun) are told.
+    signals = [each for each in given if each.startswith("--signal=")]
+    assert signals == ["--signal=B:TERM@600"], "600 s: what docker-compose.yml gives, too"
+    assert lines[-1].startswith("exec cusp ")
 
 
 def test_a_job_that_is_queued_again_goes_on_with_its_run(tmp_path: Path) -> None:

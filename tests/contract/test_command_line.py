@@ -182,7 +182,10 @@ def test_a_token_is_made_listed_and_revoked_from_the_command_line(tmp_path: Path
             f"cusp: the monitor at {monitor.url} refuses the token; set CUSP_TOKEN to one it knows\n"
         )
         without = cusp_command("runs", **{**own, "CUSP_TOKEN": ""}).stderr
-        assert without == f"cusp: a token is needed at {monitor.url}: set CUSP_TOKEN\n"
+        assert without == (
+            f"cusp: a token is needed at {monitor.url}: set CUSP_TOKEN, or CUSP_TOKEN_FILE to a file that"
+            " holds it (`make env` writes .secrets/cusp_token)\n"
+        )
         page = cusp_command("runs", **{**there, "CUSP_URL": f"{monitor.url}/runs"}).stderr
         assert page.startswith(f"cusp: nothing is at {monitor.url}/runs/api/v1/runs")
         assert "without the path of a page" in page

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import cusp
+from cusp import terminal
 
 
 class Logged:
@@ -41,3 +42,15 @@ def test_a_loop_without_a_standard_error_keeps_its_output_to_itself(
     monkeypatch.setattr(sys, "stderr", None)
     cusp.init(name="plain").finish()
     assert capsys.readouterr().out == ""
+
+
+def test_a_secret_that_cannot_be_read_any_more_ends_no_loop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CUSP_TOKEN_FILE", str(tmp_path / "taken-away"))
+    terminal.say("still here")
+    monkeypatch.setenv("CUSP_DIR", "~nobody-of-this-name/data")
+    terminal.say("here, too")
+    monkeypatch.setenv("CUSP_SILENT", "1")
+    terminal.say("not this")
+    assert capsys.readouterr().out == "cusp: still here\ncusp: here, too\n"

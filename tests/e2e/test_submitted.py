@@ -76,6 +76,7 @@ def test_a_submitted_training_owns_its_box_and_goes_on_after_its_worker_was_ende
             refused = box.cusp("train", "--submit", "tiny")
             assert refused.returncode == 2
             assert "no worker has been heard of" in refused.stderr
+            assert "`make up PROFILE=gpu` or `PROFILE=cpu`" in refused.stderr
 
             first = box.worker()
             wait_until(lambda: bool(client.get("/workers")["workers"]), 60)

@@ -24,6 +24,7 @@ POLICY, FIGURES = "tests/browser/test_policy.py", "tests/webui/charts/test_figur
 CHECKPOINTS, RUN = "tests/cusp/checkpoints/test_manifest.py", "tests/cusp/test_run.py"
 WORKER, EVALUATION = "tests/trainer/test_worker.py", "tests/trainer/evaluation/test_evaluate.py"
 WIRE, BATCHES = "tests/cusp/protocol/test_messages.py", "tests/monitor/ingest/test_ingest.py"
+FROM_NETWORK = f"{WORKER}::test_what_names_a_file_or_an_address_is_not_taken_from_the_network"
 LIMITED_RUN = f"{TOKENS}::test_a_token_limited_to_a_run_reaches_no_other_by_any_route[sqlite]"
 LIMITED_PROJECT = f"{TOKENS}::test_a_token_limited_to_a_project_sees_and_feeds_only_that[sqlite]"
 OWN_SCOPE = f"{TOKENS}::test_a_scope_opens_its_own_routes_and_no_other[sqlite-read]"
@@ -107,8 +108,10 @@ SECRETS = [
     Mutant("what was sent is not sent back", "monitor/api/problem_details.py", "f\"{place}: {first['msg']}\"", "f\"{place}: {first['msg']} {first['input']}\"", (f"{GUARDS}::test_what_was_sent_is_not_sent_back_in_an_error",)),
     Mutant("a trainer's token follows no redirect", "cusp/connection.py", "        trust_env=False,\n", "        trust_env=False,\n        follow_redirects=True,\n", (f"{REDIRECT}[by_run]",)),
     Mutant("a command's token follows no redirect", "cusp/connection.py", "trust_env=False,", "trust_env=False, follow_redirects=True,", (f"{REDIRECT}[by_client]",)),
-    Mutant("a recipe from the network is no path", "trainer/jobs/train.py", "if order.recipe not in recipe_names():", "if False:", (f"{WORKER}::test_a_recipe_from_the_network_is_a_name_and_never_a_path",)),
-    Mutant("an override from the network is no option", "trainer/jobs/train.py", 'if "=" not in text or text.startswith("-")', "if False", (f"{WORKER}::test_overrides_that_the_recipe_refuses_fail_the_training_in_its_sentence",)),
+    Mutant("a recipe from the network is no path", "trainer/jobs/asked_recipe.py", "if name not in recipe_names():", "if False:", (f"{WORKER}::test_a_recipe_from_the_network_is_a_name_and_never_a_path", FROM_NETWORK)),
+    Mutant("an override from the network names no file", "trainer/jobs/asked_recipe.py", "if (key, value) not in shipped and _is_of_this_box(key, value):", "if False:", (FROM_NETWORK,)),
+    Mutant("a hub's name from the network is no folder", "trainer/jobs/asked_recipe.py", " or Path(str(value)).exists()", "", (FROM_NETWORK,)),
+    Mutant("an override from the network is no option", "trainer/jobs/asked_recipe.py", 'if "=" not in text or text.startswith("-")', "if False", (f"{WORKER}::test_overrides_that_the_recipe_refuses_fail_the_training_in_its_sentence",)),
     Mutant("waiting trainings are bounded", "monitor/actions/boxes/submit.py", "if jobs.unfinished_trainings(tx) >= MOST_WAITING:", "if False:", ("tests/monitor/api/routes/test_trainings.py::test_there_is_a_most_that_may_wait[sqlite]",)),
     Mutant("a worker's token follows no redirect", "cusp/connection.py", "trust_env=False,", "trust_env=False, follow_redirects=True,", (f"{REDIRECT}[by_worker]",)),
     Mutant("a trainer's token goes to no proxy", "cusp/connection.py", "        trust_env=False,\n", "", (f"{REDIRECT}[by_run]",)),

@@ -19,6 +19,7 @@ from trainer.box import Box
 from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.generate_transformers import with_adapter
 from trainer.evaluation.selection_set import selection_set
+from trainer.jobs.asked_recipe import check_order
 from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient
 from trainer.jobs.run_folder import verified
 from trainer.recipe import Recipe
@@ -364,6 +365,79 @@ def test_a_recipe_from_the_network_is_a_name_and_never_a_path(
     )
     (finish,) = monitor.posted("/finish")
     assert f"this box has no recipe {recipe!r}; it has" in finish["error"]
+
+
+SECRET = "the line of a file that nobody on the network may read"
+OF_THIS_BOX = "names something of this box or its network"
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        (("tiny", "model=@FILE"), "this box has no recipe"),
+        (("tiny", "model=@FILE/paper"), "this box has no recipe"),
+        (("tiny", "extends=[FILE]"), "unknown key 'extends'"),
+        (("tina_limr", "data={kind: jsonl, path: FILE, ROWS}"), OF_THIS_BOX),
+        (("tina_limr", "data.id=FOLDER"), OF_THIS_BOX),
+        (("tina_limr", "data.id=trainer/recipes"), OF_THIS_BOX),
+        (("tina_limr", "data.id=http://169.254.169.254/latest"), OF_THIS_BOX),
+        (("tina_limr", "model.id=FOLDER"), OF_THIS_BOX),
+        (("tina_limr", "model.id=../models"), OF_THIS_BOX),
+        (("tina_limr", "model.id=~/models"), OF_THIS_BOX),
+        (("tina_limr", "model.revision=../../FILE"), OF_THIS_BOX),
+        (("smol", "evaluation={kind: jsonl, selection_path: FILE, report_path: FILE, EVAL}"), OF_THIS_BOX),
+        (("smol", "data.tasks=[{name: spell_backward, weight: 1, config: {data_file: FILE}}]"), OF_THIS_BOX),
+        (("smol", "data.tasks.0.config={datasets: [{name: x, config: {data_file: FILE}}]}"), OF_THIS_BOX),
+        (("tiny", "grpo.vllm_server_base_url=http://169.254.169.254"), OF_THIS_BOX),
+        (("tiny", "grpo.vllm_server_host=169.254.169.254"), OF_THIS_BOX),
+        (("tina_open_rs3_long_completion", "grpo.vllm_server_port=22"), OF_THIS_BOX),
+        (("tina_open_rs3_long_completion", "grpo.vllm_group_port=22"), OF_THIS_BOX),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_what_names_a_file_or_an_address_is_not_taken_from_the_network(
+    monitor: Monitor, cusp_dir: Path, tmp_path: Path, order: tuple[str, ...], error: str
+) -> None:
+    file = tmp_path / "secret.yaml"
+    file.write_text(f"{SECRET}\n")
+    given = {
+        "FILE": str(file),
+        "FOLDER": str(tmp_path),
+        "ROWS": "problem_column: p, solution_column: s, solution_in_dollars: false,"
+        " system_prompt: null, max_prompt_tokens: null",
+        "EVAL": "task: t, problem_column: p, solution_column: s, verifier: boxed_integer,"
+        " system_prompt: null, sampling: {samples_per_problem: 1, max_new_tokens: 1,"
+        " temperature: 1, top_p: 1, batch_size: 1}",
+    }
+    recipe, *overrides = order
+    for name, value in given.items():
+        overrides = [text.replace(name, value) for text in overrides]
+    asked = submitted(recipe, *overrides)
+    monitor.jobs = [asked]
+    assert worker(monitor, cusp_dir, []).work(once=True) == 1
+    (finish,) = monitor.posted("/finish")
+    assert finish["state"] == "failed"
+    assert error in finish["error"]
+    assert SECRET not in finish["error"]
+    assert not (cusp_dir / "runs" / asked["run_id"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override"),
+    [
+        ("tina_limr", "data.id=GAIR/LIMO"),
+        ("tina_limr", "model.id=gpt2"),
+        ("tina_limr", "model.revision=refs/pr/1"),
+        ("tina_limr", "grpo=@tina_open_rs3_long_completion"),
+        ("tina_open_rs3_long_completion", "seed=1"),
+        ("tiny", "model=@tiny_healthy"),
+        ("smol", "data.tasks=[{name: spell_backward, weight: 1, config: {max_word_len: 5}}]"),
+    ],
+)
+def test_names_of_the_hub_and_values_of_shipped_recipes_are_taken(
+    recipe: str, override: str
+) -> None:
+    check_order(recipe, [override])
 
 
 def test_a_new_training_is_done_under_the_run_id_it_was_given(

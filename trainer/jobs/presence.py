@@ -27,6 +27,7 @@ class Presence:
     ) -> None:
         self._mark = Mark(directory, name)
         self._monitor, self._stopping, self._say = monitor, stopping, say
+        self._said: dict[str, str | None] = {}
         self._words = {
             "name": name,
             "box": box_name(),
@@ -46,14 +47,28 @@ class Presence:
         self._mark.remove()
 
     def _speak(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                self._monitor.present(self._words)
-                self._mark.touch()
-                self._stopping.wait(EVERY_S)
-        except (
-            MonitorRefused,
-            JobLost,
-            OSError,
-        ) as error:  # an older monitor, or a token without `control`
-            self._say(f"no training can be submitted to this worker: {error}")
+        while not self._stopping.is_set():
+            self._complain("no training can be submitted to this worker", self._present)
+            self._complain("this worker's health cannot be told", self._mark.touch)
+            self._stopping.wait(EVERY_S)
+
+    def _present(self) -> None:
+        self._monitor.present(self._words)
+
+    def _complain(self, what: str, act: Callable[[], None]) -> None:
+        """Act; say an error that is another than last time's. The next turn tries again.
+
+        An older monitor has no /workers, a token may lack `control` and a disk may be full: each may pass.
+        """
+        error = _error_of(act)
+        if error and error != self._said.get(what):
+            self._say(f"{what}: {error}")
+        self._said[what] = error
+
+
+def _error_of(act: Callable[[], None]) -> str | None:
+    try:
+        act()
+    except (MonitorRefused, JobLost, OSError) as error:
+        return str(error)
+    return None

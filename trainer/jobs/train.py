@@ -16,10 +16,10 @@ from cusp.process import file_lock
 from cusp.protocol.fields import Step
 from cusp.run_config import RECIPE_FILE
 from trainer import launch
+from trainer.jobs.asked_recipe import check_order
 from trainer.jobs.client import Heartbeat, Job
 from trainer.jobs.run_folder import local_recipe, lock_of, verified
 from trainer.jobs.training_process import TrainingFailed, trained
-from trainer.recipe_loader import RecipeError, recipe_names
 from trainer.train import check
 
 Say = Callable[[str], None]
@@ -62,12 +62,7 @@ def new_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> d
     refuses, else as `resume_training` does.
     """
     order = NewOrder.model_validate(job.payload)
-    if order.recipe not in recipe_names():  # a path would be a file of this box
-        raise RecipeError(
-            f"this box has no recipe {order.recipe!r}; it has {', '.join(recipe_names())}"
-        )
-    if wrong := [text for text in order.overrides if "=" not in text or text.startswith("-")]:
-        raise RecipeError(f"{wrong[0]!r} is no override; use key=value, like grpo.max_steps=60")
+    check_order(order.recipe, order.overrides)
     _wait_for_the_run(lock_of(directory, job.run_id), heartbeat)
     root = paths.run_root(directory, job.run_id)
     begun = (root / RECIPE_FILE).is_file()

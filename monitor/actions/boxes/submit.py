@@ -61,8 +61,8 @@ def cancel(tx: Transaction, job_id: str, now: float, author: str) -> Any:
 def _check(there: Sequence[Any], order: Order) -> None:
     if not there:
         raise Conflict(
-            f"no worker has been heard of for {boxes.ALIVE_S:.0f} s; start one (`cusp worker`) on the box"
-            " that is to train"
+            f"no worker has been heard of for {boxes.ALIVE_S:.0f} s; start one on the box that is to"
+            " train: `cusp worker`, or with docker compose `make up PROFILE=gpu` or `PROFILE=cpu`"
         )
     named = [worker for worker in there if order.box in (None, worker.box)]
     if not named:
