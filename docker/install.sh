@@ -8,7 +8,7 @@ case $1 in
   links=${PIP_FIND_LINKS:-$(python -m pip config get global.find-links 2>/dev/null || true)}  # uv reads no pip.conf
   [ -z "$links" ] || export UV_FIND_LINKS="$links"
   printf "%s ; sys_platform == 'never'\n" torchvision torchaudio torchcodec triton > /tmp/left-out.txt
-  torch=$(python -c 'import torch; print(torch.__version__)')
+  torch=$(python -c 'from importlib.metadata import version; print(version("torch"))')  # torch.__version__ may add +cu130, which PyPI's has not
   uv pip install --system --break-system-packages --override /tmp/left-out.txt --constraint "$2" "torch==$torch" --editable ".[$1]"
   ;;
 *)

@@ -47,8 +47,17 @@ def parse(
 
 
 def write_recipe(recipe: Recipe, file: Path) -> None:
-    """Write the resolved recipe so that `load_recipe` reads the same back."""
-    file.write_text(recipe_text(recipe), encoding="utf-8")
+    """Write the resolved recipe so that `load_recipe` reads the same back.
+
+    The file is there whole, the old or the new one: without it a run cannot be resumed. The same text is not
+    written again.
+    """
+    text = recipe_text(recipe).encode()
+    if file.is_file() and file.read_bytes() == text:
+        return
+    part = file.with_name(f"{file.name}.part")
+    part.write_bytes(text)
+    part.replace(file)
 
 
 def recipe_text(recipe: Recipe) -> str:

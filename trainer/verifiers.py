@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from cusp.process import interpreter
+from cusp.process.secret_files import without_secrets
 from trainer.judging import Limits, Outcome, Pair, Way
 from trainer.recipe import Verifier as VerifierName
 
@@ -170,6 +171,9 @@ class Judges:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env=without_secrets(),  # it reads what a model wrote
+            # torchrun passes SIGTERM to the group of each rank, which then still trains its step to the end.
+            start_new_session=True,
         )
         weakref.finalize(self, _end, judge)  # TRL never says that it needs a reward no more
         return judge

@@ -61,6 +61,7 @@ ELSEWHERE = f"{SESSIONS}::test_the_log_in_leads_to_this_monitor_only"
 OTHERS = f"{CROSS}::test_pages_of_others_do_not_act"
 UNREADABLE = f"{CROSS}::test_what_cannot_be_read_is_refused_with_a_sentence"
 REDIRECT = f"{GUARDS}::test_a_token_follows_no_redirect_and_no_proxy"
+HARMLESS = "tests/trainer/gym/test_harmless_answer.py"
 SSRF = "tests/monitor/webhooks/test_ssrf.py"
 POSTED = "tests/security/test_webhook_guard.py"
 NOT_DONE = f"{GUARDS}::test_nothing_unpickles_evaluates_or_trusts_code_of_others"
@@ -280,6 +281,11 @@ ACTS_AND_FILES = [
     Mutant("an adapter is safetensors", "trainer/evaluation/adapters.py", "if not (path / ADAPTER).is_file():", "if False:", (f"{EVALUATION}::test_an_adapter_is_loaded_into_a_copy_and_a_pickle_is_never_opened",)),
     Mutant("an adapter is loaded from safetensors only", "trainer/evaluation/adapters.py", ", use_safetensors=True", "", (f"{NOT_DONE}[trainer]",)),
     Mutant("a model's own code is not run", "trainer/training/model.py", "trust_remote_code=False,\n", "trust_remote_code=True,\n", (f"{NOT_DONE}[trainer]",)),
+    Mutant("an answer is of its task's characters", "trainer/gym/harmless_answer.py", "if not allowed.fullmatch(answer):", "if False:", (HARMLESS,)),
+    Mutant("an answer calls nothing but functions", "trainer/gym/harmless_answer.py", "return called and len", "return len", (HARMLESS,)),
+    Mutant("an answer has no attribute", "trainer/gym/harmless_answer.py", " and not _ATTRIBUTE.search(answer)", "", (HARMLESS,)),
+    Mutant("a scoring sees harmless answers only", "trainer/gym/task_judge.py", " or not is_harmless(origin[\"task\"], answer)", "", (HARMLESS,)),
+    Mutant("what reads completions has no secrets", "trainer/verifiers.py", "env=without_secrets(),", "", ("tests/trainer/test_verifiers.py::test_the_processes_that_read_completions_have_no_secrets",)),
     Mutant("a recipe is plain YAML", "trainer/recipe_files.py", 'return YAML(typ="safe", pure=True)', 'return (__import__("warnings").simplefilter("ignore"), YAML(typ="unsafe", pure=True))[1]', ("tests/trainer/test_recipe_loader.py",)),
 ]  # fmt: skip
 

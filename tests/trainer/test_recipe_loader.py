@@ -1,5 +1,7 @@
 """Recipes are read strictly: nothing unknown, nothing missing, nothing implied."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,37 @@ def test_a_text_in_a_recipe_stays_the_text_it_is(text: str, tmp_path: Path) -> N
     named = recipe.model_copy(update={"run": recipe.run.model_copy(update={"name": text})})
     write_recipe(named, tmp_path / "recipe.yaml")
     assert load_recipe(tmp_path / "recipe.yaml") == named
+
+
+def test_a_recipe_that_cannot_be_written_leaves_the_one_that_was_there(tmp_path: Path) -> None:
+    """The disk is full, or the training is killed within: the run can still be resumed."""
+    file = tmp_path / "recipe.yaml"
+    recipe = load_recipe("tiny")
+    write_recipe(recipe, file)
+    limited = (
+        "import resource, signal, sys; from pathlib import Path;"
+        "from trainer.recipe_loader import load_recipe, write_recipe;"
+        "recipe = load_recipe('tiny', ['seed=7']);"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
+        "write_recipe(recipe, Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, str(file)], capture_output=True, text=True, check=False
+    )
+    assert "File too large" in done.stderr
+    assert load_recipe(file) == recipe
+
+
+def test_the_same_recipe_is_not_written_again(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    write_recipe(load_recipe("tiny"), file)
+    before = file.stat()
+    write_recipe(load_recipe(file), file)
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    write_recipe(load_recipe("tiny", ["seed=7"]), file)
+    assert load_recipe(file) == load_recipe("tiny", ["seed=7"])
+    assert [each.name for each in tmp_path.iterdir()] == ["recipe.yaml"]
 
 
 def test_the_control_differs_from_the_tiny_recipe_only_in_what_provokes_a_transition() -> None:

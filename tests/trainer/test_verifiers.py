@@ -161,3 +161,43 @@ def test_a_killed_training_leaves_no_comparison_behind() -> None:
         training.wait()
     assert len(started) >= 3
     wait_until(lambda: not any(Path(f"/proc/{one}/exe").exists() for one in started), 10)
+
+
+GROUP = r"""
+import os, signal
+from trainer.verifiers import MathVerify
+
+signal.signal(signal.SIGTERM, lambda *_: None)  # as a training does, which ends after its step
+verifier = MathVerify(1)
+assert verifier.score([r"\\boxed{3}"], ["$3$"]) == [1.0]
+os.killpg(0, signal.SIGTERM)  # as torchrun does
+assert verifier.score([r"\\boxed{4}", r"\\boxed{5}"], ["$4$", "$4$"]) == [1.0, 0.0]
+"""
+
+
+def test_a_sigterm_to_the_group_of_a_rank_leaves_the_rewards_of_its_step_decided() -> None:
+    """So torchrun ends its ranks."""
+    done = subprocess.run(
+        [sys.executable, "-c", GROUP],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_processes_that_read_completions_have_no_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secrets = ("CUSP_TOKEN", "CUSP_TOKEN_FILE", "HF_TOKEN", "VLLM_API_KEY", "WANDB_API_KEY")
+    for name in secrets:
+        monkeypatch.setenv(name, "a secret of this test")
+    before = below(os.getpid())
+    with closing(MathVerify(1)) as verifier:
+        assert verifier.score(["\\boxed{3}"], ["$3$"]) == [1.0]
+        started = [one for one in below(os.getpid()) if one not in before]
+        given = [Path(f"/proc/{one}/environ").read_bytes() for one in started]
+    assert len(started) > 1
+    assert not [each for each in given if b"a secret of this test" in each]

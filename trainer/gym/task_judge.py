@@ -1,13 +1,15 @@
 """Judges an answer by the scoring of its reasoning-gym task.
 
-Some tasks evaluate the answer as an expression (`countdown`), so this runs where `trainer.math_judge` does:
-in processes that are killed when they take too long.
+Some tasks evaluate the answer as Python (`trainer.gym.harmless_answer`), so they see only answers that can call
+nothing, and this runs where `trainer.math_judge` does: in processes that are killed when they take too long and
+whose environment has no secrets.
 """
 
 import json
 import re
 from typing import Any
 
+from trainer.gym.harmless_answer import is_harmless
 from trainer.gym.procedural import GymError, factory, generator
 from trainer.judging import Outcome
 
@@ -26,7 +28,7 @@ def outcome(gold: str, completion: str) -> Outcome:
     """Return "right" if the task gives the completion's answer its full score, else "wrong".
 
     "no gold" if the gold is none of ours or this version of reasoning-gym generates another problem. An answer
-    that the scoring cannot read (`prime_factorization` raises at a word) is wrong.
+    that the scoring cannot read (`prime_factorization` raises at a word) or must not is wrong.
 
     >>> outcome("42", "42")
     'no gold'
@@ -41,7 +43,7 @@ def outcome(gold: str, completion: str) -> Outcome:
     if str(entry["answer"]) != origin["answer"]:
         return "no gold"
     answer = final_answer(completion)
-    if answer is None:
+    if answer is None or not is_harmless(origin["task"], answer):
         return "wrong"
     try:
         score = float(entries.score_answer(answer, entry))

@@ -29,6 +29,7 @@ class BaseWeights(TrainerCallback):  # type: ignore[misc]  # transformers ships 
         self._file, self._say = root / FILE, say
         self._merged = recipe.grpo.use_vllm and recipe.rollouts.sync == "merged"
         self._before: str | None = None
+        self._failed = False
 
     def on_train_begin(
         self,
@@ -44,7 +45,7 @@ class BaseWeights(TrainerCallback):  # type: ignore[misc]  # transformers ships 
         self._before = base_hash(model)
         earlier = _read(self._file).get("before")
         if earlier is None or self._before is None:
-            _write(self._file, {"before": self._before})
+            self._write({"before": self._before})
         elif earlier != self._before:
             self._say(
                 "the base weights are not those that this run began with"
@@ -65,7 +66,7 @@ class BaseWeights(TrainerCallback):  # type: ignore[misc]  # transformers ships 
             return
         after = base_hash(model)
         content = {"before": self._before, "after": after, "step": state.global_step}
-        _write(self._file, {**_read(self._file), **content})
+        self._write({**_read(self._file), **content})
         if after != self._before:
             why = (
                 "TRL merged the adapter into them and took it out again in each step; with"
@@ -77,6 +78,20 @@ class BaseWeights(TrainerCallback):  # type: ignore[misc]  # transformers ships 
                 f"the base weights changed during the training: {why}. The kept adapter, on the"
                 " base as it was published, is not quite the model that was trained"
             )
+
+    def _write(self, content: Mapping[str, object]) -> None:
+        """Write what is known; a full disk costs this file, not the training."""
+        part = self._file.with_suffix(".part")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(content, indent=1) + "\n")
+            part.replace(self._file)
+        except OSError as error:
+            if not self._failed:
+                self._say(
+                    f"{self._file} cannot be written ({error.strerror}); the training goes on"
+                )
+            self._failed = True
 
 
 class MergedDelta(TrainerCallback):  # type: ignore[misc]
@@ -169,10 +184,3 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _write(file: Path, content: Mapping[str, object]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(file)

@@ -146,3 +146,16 @@ def test_the_difference_is_over_the_tokens_that_count() -> None:
     assert [float(each) for each in found] == [0.5, 1.0, 0.5]
     none = difference(own, sampled, torch.zeros(1, 3, dtype=torch.bool))
     assert [float(each) for each in none] == [0.0, 0.0, 0.0]
+
+
+def test_a_full_disk_costs_the_hash_and_not_the_training(
+    model_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    (tmp_path / FILE).with_suffix(".part").symlink_to("/dev/full")
+    watch = BaseWeights(recipe("adapter"), tmp_path, said.append)
+    model = model_of(torch.float32, 0.1)
+    watch.on_train_begin(*STEP, model=model)
+    watch.on_train_end(*STEP, model=model)
+    assert len(said) == 1
+    assert "No space left on device" in said[0]

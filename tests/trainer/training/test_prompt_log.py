@@ -51,3 +51,16 @@ def test_a_line_that_was_cut_off_is_not_read(tmp_path: Path) -> None:
     whole = '{"step": 1, "rank": 0, "ids": ["a"]}\n{"step": 1, "rank": 1, "ids": ["b"]}\n'
     (tmp_path / PROMPTS_FILE).write_text(whole + '{"step": 1, "ra')
     assert prompts_of(tmp_path) == {1: {0: ["a"], 1: ["b"]}}
+    (tmp_path / PROMPTS_FILE).write_text('{"step": 1, "ra' + whole + "3\n[]\n" + whole)
+    assert prompts_of(tmp_path) == {1: {0: ["a"], 1: ["b"]}}
+
+
+def test_a_full_disk_costs_the_lines_and_is_said_once(
+    small: Callable[..., Recipe], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / PROMPTS_FILE).symlink_to("/dev/full")
+    train(small(), tmp_path, progress=quiet)
+    said = [each.message for each in caplog.records if PROMPTS_FILE in each.message]
+    assert len(said) == 1
+    assert "No space left on device" in said[0]
+    assert "step 1" in said[0]
