@@ -292,7 +292,8 @@ def holding_the_box(
     if not is_first_here():
         return contextlib.nullcontext()
     box = Box(usable(directory), has_gpu=launch.visible_gpus() > 0)
-    return box.held(f"trains run {run_id}" if run_id else "trains", wait=wait, say=_print)
+    doing = f"trains run {run_id}" if run_id else "trains"
+    return box.held(doing, run_id, wait=wait, say=_print)
 
 
 def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:

@@ -24,7 +24,7 @@ from trainer.train import check
 
 Say = Callable[[str], None]
 LOOK_EVERY_S = 0.2
-STILL_THERE_S = 120.0
+STILL_THERE_S = float(launch.STEP_S)  # a training that ends may save after the step in flight
 Processes = Annotated[int, Field(ge=1, le=1024)]
 
 
