@@ -324,7 +324,13 @@ def _chosen(given: argparse.Namespace, root: Path) -> Recipe:
         return load_recipe(root / RECIPE_FILE, names)
     if not given.recipe:
         raise RecipeError("no recipe given: name one, such as `tiny`, or --resume with --run-id")
-    return load_recipe(given.recipe, given.overrides)
+    recipe = load_recipe(given.recipe, given.overrides)
+    if recipe.grpo.lacks_address:
+        raise RecipeError(
+            "grpo.vllm_mode = 'server' needs the server's address; give"
+            " grpo.vllm_server_base_url=http://HOST:8000, or grpo.vllm_mode=colocate"
+        )
+    return recipe
 
 
 def _start(given: argparse.Namespace, root: Path) -> Path | None:
