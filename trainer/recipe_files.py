@@ -93,7 +93,7 @@ def preset_names(path_or_name: str | Path) -> tuple[str, ...]:
 
 
 def recipe_names() -> list[str]:
-    """Return the names of the shipped recipes, with `NAME/PRESET` for each preset but the first."""
+    """Return the names of the shipped recipes, with `NAME/PRESET` for each preset; `NAME` means its first."""
     return list(_recipe_names())
 
 
@@ -102,7 +102,7 @@ def _recipe_names() -> tuple[str, ...]:
     names = [
         each
         for name in shipped()
-        for each in (name, *(f"{name}/{preset}" for preset in preset_names(name)[1:]))
+        for each in (name, *(f"{name}/{preset}" for preset in preset_names(name)))
     ]
     return tuple(sorted(names))
 

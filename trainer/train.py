@@ -292,7 +292,8 @@ def holding_the_box(
     if not is_first_here():
         return contextlib.nullcontext()
     box = Box(usable(directory), has_gpu=launch.visible_gpus() > 0)
-    return box.held(f"trains run {run_id}" if run_id else "trains", wait=wait, say=_print)
+    doing = f"trains run {run_id}" if run_id else "trains"
+    return box.held(doing, run_id, wait=wait, say=_print)
 
 
 def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
@@ -323,7 +324,13 @@ def _chosen(given: argparse.Namespace, root: Path) -> Recipe:
         return load_recipe(root / RECIPE_FILE, names)
     if not given.recipe:
         raise RecipeError("no recipe given: name one, such as `tiny`, or --resume with --run-id")
-    return load_recipe(given.recipe, given.overrides)
+    recipe = load_recipe(given.recipe, given.overrides)
+    if recipe.grpo.lacks_address:
+        raise RecipeError(
+            "grpo.vllm_mode = 'server' needs the server's address; give"
+            " grpo.vllm_server_base_url=http://HOST:8000, or grpo.vllm_mode=colocate"
+        )
+    return recipe
 
 
 def _start(given: argparse.Namespace, root: Path) -> Path | None:

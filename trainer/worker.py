@@ -56,6 +56,7 @@ class Worker:
     stopping: threading.Event
     say: Say
     name: str
+    _begun: set[str] = dataclasses.field(default_factory=set)  # runs that another box began
     _left: set[str] = dataclasses.field(default_factory=set)  # jobs already logged as another box's
 
     def work(self, *, once: bool = False, exit_when_idle: bool = False, poll_s: float = 1.0) -> int:
@@ -88,12 +89,17 @@ class Worker:
         return self.monitor.claim(self.name, sorted(kinds), sorted(here)) if here else None
 
     def _is_ours(self, job: Waiting) -> bool:
-        """Return whether this box has the job's run, or may begin it: a begun one stays where it is."""
+        """Return whether this box has the job's run, or may begin it: an announced one stays where it is."""
         if has_folder(self.directory, job.run_id):
             return True
-        if job.recipe is None or job.attempts > 0:
+        if job.recipe is None or job.run_id in self._begun:
             return False
-        return job.box in (None, box_name()) and job.recipe in recipe_names()
+        if job.box not in (None, box_name()) or job.recipe not in recipe_names():
+            return False
+        if job.attempts > 0 and self.monitor.is_announced(job.run_id):
+            self._begun.add(job.run_id)
+            return False
+        return True
 
     def do(self, job: Job) -> bool:
         """Run one job; return whether it was ended here (a lost one is dropped)."""

@@ -75,6 +75,7 @@ class CheckpointRegistry:
         self._leaving: dict[int, float] = {}  # monotonic time of eviction by step
         self._holds = False
         self._weights_missed = False
+        self._making_room = False
         self._asked: set[int] = set()  # steps that this attempt itself asked to keep
         self._keeper = BackgroundThread()
         self._kept_in_order: dict[
@@ -148,7 +149,11 @@ class CheckpointRegistry:
 
     def save_refusal(self) -> str | None:
         """Return why the next save should be left out, None if there is room; for the training's thread."""
-        return self.room.refusal(self.root)
+        why = self.room.refusal(self.root)
+        if why is not None and not self._making_room:  # one for any number of refusals in a row
+            self._making_room = True
+            self._keeper.submit(self._make_room)
+        return why
 
     def look_around(self) -> None:
         """Announce the checkpoints that were deleted or saved over since the last check."""
@@ -246,13 +251,27 @@ class CheckpointRegistry:
                 log.warning("Cusp could not register the checkpoint of step %s: %s", step, error)
         if manifest is not None:
             self.room.saved(path)
-        own = self.room.measure(self.root, self.run_id)
         if self._holds and (manifest is not None or part is not None):
             self._hold(path, step, part, manifest, saved)
-            self._keep_within_bounds()
-        elif not self._holds:
-            self._keep_within_budget(own)
+        self._make_room()
         self._look_around()
+
+    def _make_room(self) -> None:
+        """Evict what is over the bounds or the budget, and measure what is left.
+
+        Also after a refused save, without which nothing would be measured again: what may go, and what people
+        delete, changes meanwhile.
+        """
+        self._making_room = False
+        own = self._measure()
+        if self._holds:
+            self._keep_within_bounds()
+        else:
+            self._keep_within_budget(own)
+        self._measure()
+
+    def _measure(self) -> dict[int, int]:
+        return self.room.measure(self.root, self.run_id)
 
     def _below_root(self, path: Path) -> Path:
         """Return the folder below the root, whatever symbolic links lead to it."""
@@ -329,7 +348,6 @@ class CheckpointRegistry:
                 log.warning("Cusp could not delete %s: %s", path, error)
                 continue
             self._lost(found, path)
-        self.room.measure(self.root, self.run_id)
 
     def _is_best(self, path: Path) -> bool:
         """Return whether the trainer loads this checkpoint at its end (`load_best_model_at_end`)."""
@@ -420,6 +438,7 @@ class CheckpointRegistry:
                     self._kept_in_order[step] = target
                 done = True
             if done:
+                self._measure()
                 return
         log.warning("Cusp could not keep the checkpoint of step %s: %s", step, why)
         if failed is not None:
@@ -441,6 +460,7 @@ class CheckpointRegistry:
                 left = self._known.get(record.manifest.checkpoint_id)
         self.kept.pop(step, None)
         self._kept_in_order.pop(step, None)
+        self._measure()
         return True
 
     def _pin_last(self) -> None:

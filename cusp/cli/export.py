@@ -13,6 +13,7 @@ from cusp.cli.support.output import AsJson, console, print_json
 from cusp.cli.support.requirements import need
 from cusp.cli.support.run_lookup import find
 from cusp.client import Client, ClientError
+from cusp.process.secret_files import give_to_libraries
 
 BEST = ("best", "pre-transition")  # taken where no alias is named, in this order
 
@@ -39,6 +40,7 @@ def export(
     Example: cusp export tiny --alias best --to ./tiny-best
     """
     need("export", "trainer")
+    give_to_libraries("HF_TOKEN")  # of a base that asks for one
     from trainer.export.exporting import Wanted, name_of
     from trainer.export.exporting import export as write
     from trainer.export.merging import PRECISIONS

@@ -12,6 +12,7 @@ from cusp.cli.serve import Dir, with_options
 from cusp.cli.support.output import AsJson, console
 from cusp.cli.support.requirements import need
 from cusp.errors import CuspError
+from cusp.ids import new_id
 from cusp.process.alive import is_alive
 
 
@@ -90,7 +91,10 @@ def train(
     chosen = check(arguments, processes, gpus)
     if chosen == 1 and gpus <= 1:
         raise typer.Exit(train_main(arguments))
-    with holding_the_box(settings.from_environment().directory, run_id, wait=wait):
+    place = settings.from_environment()
+    known = run_id or place.run_id or new_id()  # the box is taken for a run that can be named
+    arguments += [] if run_id else ["--run-id", known]
+    with holding_the_box(place.directory, known, wait=wait):
         console().print(launch.start_message(chosen, gpus))
         status = launch.run(arguments, chosen, gpus, LOCKED_ABOVE)
     raise typer.Exit(status)

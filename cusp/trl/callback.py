@@ -117,7 +117,7 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         if agreed & (orders.SAVE | orders.STOP | orders.VERIFY_SAVED):
             control.should_save = True
         if agreed & orders.NO_SAVE:
-            control.should_save = False
+            self._leave_out(control)
         if agreed & orders.STOP_AFTER_SAVE:
             self._stop_after_save = True
         if agreed & orders.STOP:
@@ -128,6 +128,16 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self._verifier.at_step(self.run, state.global_step)
         if agreed & orders.VERIFY_SAVED:
             self._verifier.await_save()
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Leave out the save of an epoch (`save_strategy="epoch"`) where the disk has no room for it."""
+        if self._idle or not control.should_save or not self._together():
+            return
+        refused = self._left_out.refusal(self.run, control, extra=False) is not None
+        if self._orders.shared(orders.NO_SAVE if refused else 0, args.device):
+            self._leave_out(control)
 
     @harmless(None)
     def on_log(
@@ -269,6 +279,12 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         for command in run.open_commands():
             if command.kind == "save" and command.command_id in self._orders.agreed:
                 run.acknowledge(command, "done", step=step)
+
+    def _leave_out(self, control: TrainerControl) -> None:
+        """Leave out the save of this step, and do not have an agreed stop wait for one."""
+        control.should_save = False
+        if self._stop_after_save:
+            control.should_training_stop = True
 
     def _register_late(self, args: TrainingArguments) -> None:
         """Register the save of the previous step: without a barrier the other ranks have had time since."""

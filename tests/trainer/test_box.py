@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cusp.ids import new_id
 from cusp.process import interpreter
 from tests.small import SMALL
 from tests.waiting import wait_until
@@ -109,3 +110,63 @@ def test_a_second_training_on_the_box_is_refused_and_one_with_wait_is_not(
     assert "waiting for this box, which process" in said
     assert "the training ended at step 1" in said
     assert box.holder() is None
+
+
+def test_boxes_that_share_a_data_folder_do_not_block_each_other(tmp_path: Path) -> None:
+    one, two = (Box(tmp_path, has_gpu=True, environment={"CUSP_BOX": n}) for n in ("a/b", "a b"))
+    again = Box(tmp_path, has_gpu=True, environment={"CUSP_BOX": "a b"})
+    with one.held("trains"), two.held("trains"):
+        assert again.take("trains") is None
+    assert {path.parent for path in tmp_path.rglob("*.lock")} == {tmp_path}
+
+
+LAUNCHES = """
+import subprocess, sys, time
+from pathlib import Path
+from cusp.process import file_lock
+from trainer.box import Box
+folder, run_id = Path(sys.argv[1]), sys.argv[2]
+if len(sys.argv) > 3:
+    lock = file_lock.take(folder / "runs" / run_id / "lock")
+    print("trains", flush=True)
+    sys.stdin.read()
+    sys.exit(lock is None)
+with Box(folder, has_gpu=True).held(f"trains run {run_id}", run_id):
+    subprocess.Popen([sys.executable, __file__, *sys.argv[1:], "rank 0"], start_new_session=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def left_behind(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """A run that trains on in a process whose launcher, which had the box, was killed."""
+    run_id, script = new_id(), tmp_path / "launches.py"
+    (tmp_path / "runs" / run_id).mkdir(parents=True)
+    script.write_text(LAUNCHES)
+    with subprocess.Popen(
+        [*interpreter.module("x")[:-2], str(script), str(tmp_path), run_id],
+        env=interpreter.environment({SETTING: "auto"}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "trains\n"
+        process.kill()
+        yield run_id, process
+
+
+def test_the_box_stays_taken_while_a_killed_launchers_training_lives(
+    tmp_path: Path, left_behind: tuple[str, "subprocess.Popen[str]"]
+) -> None:
+    run_id, process = left_behind
+    box = Box(tmp_path, has_gpu=True, environment={})
+    with pytest.raises(BoxBusy, match=rf"process {process.pid} \(trains run {run_id}"):
+        box.held("trains").__enter__()
+    assert str(box.holder()).startswith(f"process {process.pid} (trains run {run_id}")
+    other = Box(tmp_path, has_gpu=True, environment={"CUSP_BOX": "another"})
+    with other.held(f"trains run {run_id}", run_id):  # that box goes on with it
+        assert box.holder() is None
+    assert process.stdin is not None
+    process.stdin.close()  # it ends
+    box.wait("trains", lambda _: None).close()

@@ -9,9 +9,12 @@ import pytest
 from transformers import TrainingArguments
 from trl import GRPOConfig
 
+from cusp.ids import new_id
+from cusp.run_config import RECIPE_FILE
+from trainer.jobs.run_folder import local_recipe
 from trainer.recipe.grpo import GrpoSection
-from trainer.recipe_loader import RecipeError, load_recipe
-from trainer.train import grpo_arguments
+from trainer.recipe_loader import RecipeError, load_recipe, recipe_text
+from trainer.train import check, grpo_arguments
 
 FIELDS = {field.name: field for field in dataclasses.fields(GRPOConfig)}
 # Arguments of GRPO that are no keys of a recipe, with the reason.
@@ -126,13 +129,25 @@ def test_every_loss_of_trl_can_be_chosen(loss: str, tmp_path: Path) -> None:
     assert GRPOConfig(**grpo_arguments(recipe, tmp_path, has_gpu=False)).loss_type == loss
 
 
-def test_a_server_without_an_address_is_refused() -> None:
+def test_no_training_begins_with_a_server_without_an_address(cusp_dir: Path) -> None:
     server = ["grpo.use_vllm=true", "grpo.vllm_mode=server"]
     with pytest.raises(
         RecipeError, match=r"needs the server's address; give grpo.vllm_server_base_url"
     ):
-        load_recipe("tiny", server)
-    load_recipe("tiny", ["grpo.vllm_mode=server"])  # not used
-    load_recipe("tiny", ["grpo.vllm_server_host=10.0.0.2", *server])
-    recipe = load_recipe("tiny", ["grpo.vllm_server_base_url=http://box:8000", *server])
-    assert recipe.grpo.vllm_server_base_url == "http://box:8000"
+        check(["tiny", *server], 1, 0)
+    check(["tiny", "grpo.vllm_mode=server"], 1, 0)  # not used
+    check(["tiny", "grpo.vllm_server_host=10.0.0.2", *server], 1, 0)
+    check(["tiny", "grpo.vllm_server_base_url=http://box:8000", *server], 1, 0)
+
+
+def test_a_run_that_was_stored_before_a_server_had_an_address_is_read_and_resumed(
+    cusp_dir: Path,
+) -> None:
+    run_id = new_id()
+    root = cusp_dir / "runs" / run_id
+    root.mkdir(parents=True)
+    stored = load_recipe("tiny", ["grpo.use_vllm=true", "grpo.vllm_mode=server"])
+    lines = recipe_text(stored).splitlines(keepends=True)
+    (root / RECIPE_FILE).write_text("".join(one for one in lines if "vllm_server_" not in one))
+    assert local_recipe(root) == stored
+    assert check(["--resume", "--run-id", run_id], None, 0) == 1

@@ -105,8 +105,8 @@ def test_what_cannot_be_extended_is_refused_with_the_file(
 def test_a_shipped_recipe_goes_by_its_folder_and_its_parts_are_none() -> None:
     names = recipe_names()
     assert find_recipe("tina_limr").name == "limr.yaml"
-    assert {"tiny", "tina_limr", "tina_limr/modern"} <= set(names)
-    assert not {"tina_limr/paper", "parts_trl", "tina_parts"} & set(names)
+    assert {"tiny", "tina_limr", "tina_limr/modern", "tina_limr/paper"} <= set(names)
+    assert not {"parts_trl", "tina_parts"} & set(names)
     assert read_recipe("tina_limr").values == read_recipe("tina_limr/paper").values
     assert not [name for name in shipped() if not title(name)]
 

@@ -13,6 +13,7 @@ import pytest
 from cusp.checkpoints import manifest as manifest_checkpoints
 from cusp.checkpoints.manifest import CheckpointError
 from cusp.ids import new_id
+from cusp.run_config import RECIPE_FILE
 from tests.small import SMALL
 from tests.waiting import wait_until
 from trainer.box import Box
@@ -23,6 +24,7 @@ from trainer.jobs.asked_recipe import check_order
 from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient
 from trainer.jobs.run_folder import verified
 from trainer.recipe import Recipe
+from trainer.recipe_loader import load_recipe, write_recipe
 from trainer.train import train
 from trainer.training.model import load_base
 from trainer.verifiers import BoxedInteger
@@ -48,6 +50,9 @@ class Monitor:
                 self.answer(*monitor.reply(self.path.removeprefix("/api/v1"), body))
 
             def do_GET(self) -> None:
+                if statuses := monitor.answers.get(self.path.rpartition("/")[2]):
+                    self.answer(statuses.pop(0), {"detail": "as the test wants it"})
+                    return
                 names = ("id", "kind", "run_id", "attempts", "submitted")
                 waiting = [
                     {name: job[name] for name in names if name in job} for job in monitor.jobs
@@ -438,6 +443,58 @@ def test_names_of_the_hub_and_values_of_shipped_recipes_are_taken(
     recipe: str, override: str
 ) -> None:
     check_order(recipe, [override])
+
+
+def test_a_training_whose_worker_was_killed_before_it_began_is_begun_by_another(
+    monitor: Monitor, cusp_dir: Path
+) -> None:
+    asked = submitted("tiny", "grpo.max_stops=3", attempts=1)
+    monitor.jobs = [asked]
+    monitor.answers = {asked["run_id"]: [404]}  # the run was never announced
+    assert worker(monitor, cusp_dir, []).work(once=True) == 1
+    (finish,) = monitor.posted("/finish")
+    assert "max_stops" in finish["error"]
+
+
+def test_the_box_that_claimed_a_new_training_has_its_folder_at_once(
+    monitor: Monitor, cusp_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    asked = submitted("tiny")
+    root = cusp_dir / "runs" / asked["run_id"]
+
+    def killed(*_: object) -> int:
+        seen.append(root.is_dir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.jobs.train.check", killed)
+    monitor.jobs = [asked]
+    with pytest.raises(KeyboardInterrupt):
+        worker(monitor, cusp_dir, []).work(once=True)
+    assert seen == [True]
+    monitor.jobs = [{**asked, "attempts": 1}]
+    monkeypatch.undo()
+    claimed = worker(monitor, cusp_dir, [])._claimed()
+    assert claimed is not None, "by this box, which has the folder"
+    assert claimed.run_id == asked["run_id"]
+
+
+def test_a_run_without_a_gpu_is_resumed_on_as_many_processes_as_its_own_recipe_says(
+    monitor: Monitor, cusp_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, used = new_id(), list[int]()
+    root = cusp_dir / "runs" / run_id
+    root.mkdir(parents=True)
+    write_recipe(load_recipe("tiny", [*SMALL, "run.processes=2"]), root / RECIPE_FILE)
+
+    def trained(_: Path, __: Job, processes: int, *more: object) -> int:
+        used.append(processes)
+        return 4
+
+    monkeypatch.setattr("trainer.jobs.train.trained", trained)
+    payload = {"step": None, "path": None, "sha256": None, "processes": 1}
+    worker(monitor, cusp_dir, []).do(Job(new_id(), "train", run_id, payload, "t", 1, lease_s=60))
+    assert used == [2]
 
 
 def test_a_new_training_is_done_under_the_run_id_it_was_given(

@@ -23,7 +23,11 @@ class JobLost(Exception):
 
 
 class MonitorRefused(CuspError, ValueError):
-    """The monitor answered with an error that a retry would not change."""
+    """The monitor answered with an error that a retry would not change, and with this status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,14 @@ class MonitorClient:
         answer = self._until_answered(lambda: self._http.get(path))
         return dict(answer.json()) if answer is not None else {}
 
+    def is_announced(self, run_id: str) -> bool:
+        """Return whether the monitor has the run; one that a job is to begin has none until it trains."""
+        try:
+            self.read(f"/runs/{run_id}")
+        except MonitorRefused as refused:
+            return refused.status != httpx.codes.NOT_FOUND
+        return True
+
     def report_check(self, checkpoint_id: str, report: Mapping[str, Any]) -> None:
         """Report the result of hashing a checkpoint on this box."""
         self._post(f"/checkpoints/{checkpoint_id}/check", report)
@@ -177,7 +189,8 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
     if answer.is_error:
         raise MonitorRefused(
             f"the monitor refused {answer.request.url.path} with {answer.status_code}:"
-            f" {answer.text[:300]}"
+            f" {answer.text[:300]}",
+            answer.status_code,
         )
     return answer
 

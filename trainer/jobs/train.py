@@ -4,6 +4,7 @@ Both are child processes and attempts of their run. A resumed one's points super
 first step on. It ends with this worker; the next worker to claim the job goes on from the newest checkpoint.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.checkpoints import manifest, paths
+from cusp.errors import CuspError
 from cusp.process import file_lock
 from cusp.protocol.fields import Step
 from cusp.run_config import RECIPE_FILE
@@ -24,7 +26,7 @@ from trainer.train import check
 
 Say = Callable[[str], None]
 LOOK_EVERY_S = 0.2
-STILL_THERE_S = 120.0
+STILL_THERE_S = float(launch.STEP_S)  # a training that ends may save after the step in flight
 Processes = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -63,13 +65,18 @@ def new_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -> d
     """
     order = NewOrder.model_validate(job.payload)
     check_order(order.recipe, order.overrides)
-    _wait_for_the_run(lock_of(directory, job.run_id), heartbeat)
     root = paths.run_root(directory, job.run_id)
+    root.mkdir(parents=True, exist_ok=True)  # from here on the job is this box's
+    _wait_for_the_run(lock_of(directory, job.run_id), heartbeat)
     begun = (root / RECIPE_FILE).is_file()
     what = ["--resume"] if begun else [order.recipe, *order.overrides]
     arguments = [*what, "--run-id", job.run_id]
-    processes = check(arguments, order.processes, launch.visible_gpus())
-    root.mkdir(parents=True, exist_ok=True)  # from here on the job is this box's
+    try:
+        processes = check(arguments, order.processes, launch.visible_gpus())
+    except CuspError:
+        with contextlib.suppress(OSError):  # it holds what an earlier worker made
+            root.rmdir()
+        raise
     heartbeat.report(0, 0, "going on" if begun else f"starting {order.recipe}")
     return {"step": trained(directory, job, processes, arguments, heartbeat, say)}
 
@@ -82,10 +89,12 @@ def resume_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -
     """
     order = TrainOrder.model_validate(job.payload)
     root = paths.run_root(directory, job.run_id)
-    local_recipe(root)
-    if order.processes > 1 and (there := launch.visible_gpus()) < order.processes:
+    own = local_recipe(root).run.processes  # also of a run without a GPU, which the monitor counts
+    processes = own if isinstance(own, int) else order.processes
+    there = launch.visible_gpus()
+    if there < processes and (there > 0 or order.processes > 1):
         raise TrainingFailed(
-            f"the run was trained on {order.processes} GPUs and this box has {there}; a smaller batch"
+            f"the run was trained on {processes} GPUs and this box has {there}; a smaller batch"
             " would be another training, so take it up on a box like the first"
         )
     _wait_for_the_run(lock_of(directory, job.run_id), heartbeat)
@@ -93,7 +102,7 @@ def resume_training(directory: Path, job: Job, heartbeat: Heartbeat, say: Say) -
     heartbeat.report(0, 0, f"going on from {start.name}" if start else "starting anew")
     arguments = ["--resume", "--run-id", job.run_id]
     arguments += ["--from", start.relative_to(root).as_posix()] if start else []
-    step = trained(directory, job, order.processes, arguments, heartbeat, say)
+    step = trained(directory, job, processes, arguments, heartbeat, say)
     return {"step": step}
 
 

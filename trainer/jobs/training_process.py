@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cusp.errors import CuspError
-from cusp.process import interpreter, parent
+from cusp.process import file_lock, interpreter, parent
 from trainer import launch
 from trainer.box import LOCKED_ABOVE, Box
 from trainer.jobs.client import Heartbeat, Job
+from trainer.jobs.run_folder import lock_of
 
 Say = Callable[[str], None]
 LOOK_EVERY_S = 0.2
@@ -42,7 +43,8 @@ def trained(
     """
     gpus = launch.visible_gpus()
     box = Box(directory, has_gpu=gpus > 0)
-    held = box.wait(f"trains run {job.run_id}", lambda words: heartbeat.report(0, 0, words))
+    doing = f"trains run {job.run_id}"
+    held = box.wait(doing, lambda words: heartbeat.report(0, 0, words), job.run_id)
     log = directory / "logs" / job.run_id / f"train-{job.id}-{job.attempt}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -64,6 +66,8 @@ def trained(
             step = _follow(process, log, heartbeat)
         finally:
             _end(process, LEAVING_S if heartbeat.leaving else GRACE_S)
+            if process.returncode < 0:  # a killed launcher's processes save first
+                _await_the_others(lock_of(directory, job.run_id), heartbeat)
     finally:
         held.close()
     if process.returncode != 0:
@@ -99,6 +103,13 @@ def _end(process: "subprocess.Popen[bytes]", grace_s: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _await_the_others(lock: Path, heartbeat: Heartbeat) -> None:
+    """Wait until no process trains the run, which has the accelerators until then; not in a worker that leaves."""
+    until = time.monotonic() + launch.STEP_S
+    while file_lock.is_locked(lock) and time.monotonic() < until and not heartbeat.leaving:
+        time.sleep(LOOK_EVERY_S)
 
 
 def _last_words(status: int, log: Path, lines: int = 6) -> str:

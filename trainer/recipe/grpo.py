@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue
 
 from trainer.recipe.sections import Amount, Count, Section, Share
 
@@ -119,12 +119,11 @@ class GrpoSection(Section):
     vllm_importance_sampling_clip_max: Positive | None = 3.0
     vllm_importance_sampling_clip_min: Positive | None = None
 
-    @model_validator(mode="after")
-    def _a_server_has_an_address(self) -> "GrpoSection":
+    @property
+    def lacks_address(self) -> bool:
+        """Whether rollouts come from a server that is not named, as in recipes stored before there was the key.
+
+        TRL then asks ANY_ADDRESS. Such a recipe can be read, for its run's sake, but no new training begins with it.
+        """
         named = self.vllm_server_base_url or self.vllm_server_host != ANY_ADDRESS
-        if self.use_vllm and self.vllm_mode == "server" and not named:
-            raise ValueError(
-                "vllm_mode = 'server' needs the server's address; give"
-                " grpo.vllm_server_base_url=http://HOST:8000, or vllm_mode=colocate"
-            )
-        return self
+        return self.use_vllm and self.vllm_mode == "server" and not named

@@ -67,6 +67,57 @@ def test_a_suspicion_keeps_the_last_before_it_and_all_after_and_then_refuses(run
     assert run.save_refusal() is None
 
 
+@pytest.fixture(params=["held", "the trainer's own"])
+def full(request: pytest.FixtureRequest, run: cusp.Run) -> cusp.Run:
+    """A run of which a save was refused for the budget, by what a suspicion needs or by what is held."""
+    if request.param == "held":
+        run.hold()
+    for step in range(10, 60, 10):
+        save(run, step)
+    run._suspect(5)  # what the monitor's reply does
+    for step in range(60, 130, 5):
+        if run.save_refusal() is None:
+            path = save(run, step)
+            if request.param == "held":  # what `save_total_limit=1` does
+                for older in {*run.root.glob("checkpoint-*")} - {path}:
+                    shutil.rmtree(older)
+        assert run.settle()
+    return run
+
+
+def test_a_refusal_ends_with_its_reason_though_nothing_is_saved_meanwhile(full: cusp.Run) -> None:
+    full._suspect(None)
+    full.save_refusal()  # may still be one: room is made in the background
+    assert full.settle()
+    assert full.save_refusal() is None
+    save(full, 300)
+    assert full.settle()
+    assert full.save_refusal() is None
+
+
+def test_what_people_delete_makes_room_again(run: cusp.Run) -> None:
+    paths = [save(run, step) for step in range(10, 60, 10)]
+    run._suspect(5)
+    paths += [save(run, step) for step in range(60, 100, 10)]
+    assert run.save_refusal() is not None
+    assert run.settle()
+    assert run.save_refusal() is not None, "none of them can be spared"
+    for path in paths[:4]:
+        shutil.rmtree(path)
+    assert run.settle()
+    run.save_refusal()
+    assert run.settle()
+    assert run.save_refusal() is None
+
+
+def test_what_is_pinned_or_let_go_counts_at_once(run: cusp.Run) -> None:
+    save(run, 10, size=16 * KIB)
+    assert run.save_refusal() is None
+    run.keep(10)
+    assert run.settle()
+    assert run.save_refusal() is not None
+
+
 def test_what_is_pinned_or_of_another_run_or_the_best_is_never_deleted(run: cusp.Run) -> None:
     save(run, 10)
     run.keep(10)

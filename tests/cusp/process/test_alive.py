@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from cusp.process.alive import SILENT_S, Mark, is_alive
 from cusp.process.machine import host_name
 
@@ -46,3 +48,27 @@ def test_the_check_says_so_by_its_status_and_imports_nothing_heavy(tmp_path: Pat
             check=False,
         )
         assert (done.returncode, done.stdout) == (0 if alive else 1, "[]\n"), done.stderr
+
+
+def test_a_mark_that_goes_meanwhile_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (7, 8):
+        Mark(tmp_path, f"{host_name()}-{number}").touch()
+    found = Path.glob
+
+    def one_goes(folder: Path, names: str) -> list[Path]:
+        marks = list(found(folder, names))
+        marks[0].unlink()
+        return marks
+
+    monkeypatch.setattr(Path, "glob", one_goes)
+    assert is_alive(tmp_path)
+
+
+def test_the_marks_of_killed_processes_are_removed_after_a_day(tmp_path: Path) -> None:
+    for name, age_s in (("killed-7", 86_401), ("silent-8", 86_000)):
+        Mark(tmp_path, name).touch()
+        os.utime(tmp_path / "workers" / name, (time.time() - age_s,) * 2)
+    Mark(tmp_path, "here-9").touch()
+    assert {mark.name for mark in (tmp_path / "workers").iterdir()} == {"silent-8", "here-9"}

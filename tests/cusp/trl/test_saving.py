@@ -12,6 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 import cusp
 from cusp.checkpoints import paths
 from cusp.ids import new_id
+from cusp.protocol.messages import Command
 from cusp.trl.saving.extra_saves import MOST, ExtraSaves
 from tests.small import SMALL
 from tests.trainer.test_train import weights_of
@@ -138,3 +139,50 @@ def test_a_training_without_room_saves_nothing_and_trains_on(
     said = [r.getMessage() for r in caplog.records if "leaves saves out" in r.getMessage()]
     assert len(said) == 1, "said once"
     assert "CUSP_DISK_BUDGET" in said[0]
+
+
+@pytest.fixture
+def watched(
+    tmp_path: Path, small: object
+) -> tuple[cusp.CuspCallback, Any, TrainerState, TrainerControl]:
+    """A callback in a training that began, and what the trainer calls it with."""
+    callback, args = cusp.CuspCallback(), arguments(tmp_path, 2)
+    state, control = TrainerState(max_steps=10, save_steps=2), TrainerControl()
+    state.is_world_process_zero = True
+    callback.on_train_begin(args, state, control)
+    return callback, args, state, control
+
+
+def test_a_stop_that_waits_for_a_save_does_not_wait_where_there_is_no_room(
+    watched: tuple[cusp.CuspCallback, Any, TrainerState, TrainerControl],
+) -> None:
+    callback, args, state, control = watched
+    assert callback.run is not None
+    stop = Command(command_id=new_id(), kind="stop", mode="after_save")
+    callback.run._receive_all([stop])
+    state.global_step = 1
+    callback.on_step_end(args, state, control)
+    assert not control.should_training_stop, "the next save is in step 2"
+    callback.run._shelf.room.budget = 1
+    callback.run.expect_saves(1_000)
+    state.global_step, control.should_save = 2, True
+    callback.on_step_end(args, state, control)
+    assert not control.should_save
+    assert control.should_training_stop
+    callback.on_train_end(args, state, control)
+    assert not callback.run.should_stop(), "done"
+
+
+def test_the_save_of_an_epoch_is_left_out_where_there_is_no_room(
+    watched: tuple[cusp.CuspCallback, Any, TrainerState, TrainerControl],
+) -> None:
+    callback, args, state, control = watched
+    assert callback.run is not None
+    control.should_save = True
+    callback.on_epoch_end(args, state, control)
+    assert control.should_save
+    callback.run._shelf.room.budget = 1
+    callback.run.expect_saves(1_000)
+    callback.on_epoch_end(args, state, control)
+    assert not control.should_save
+    callback.run.finish()
