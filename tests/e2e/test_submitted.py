@@ -18,7 +18,7 @@ from tests.small import SMALL
 from tests.waiting import wait_until
 
 Json = dict[str, Any]
-LONG = [*SMALL, "grpo.max_steps=200", "grpo.save_steps=100", "run.policy.evaluate=none"]
+LONG = [*SMALL, "grpo.max_steps=5000", "grpo.save_steps=1000", "run.policy.evaluate=none"]
 
 
 class Box:

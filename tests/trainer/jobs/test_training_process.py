@@ -9,6 +9,7 @@ import pytest
 from cusp.ids import new_id
 from cusp.process import file_lock, interpreter
 from tests.waiting import wait_until
+from trainer import launch
 from trainer.box import SETTING, Box
 from trainer.jobs import training_process
 from trainer.jobs.client import JobLost
@@ -36,7 +37,7 @@ def test_the_box_of_a_lost_job_is_free_once_all_processes_of_its_training_have_e
     lock = lock_of(tmp_path, run_id)
     lock.parent.mkdir(parents=True)
     begin = [*interpreter.module("x")[:-2], "-c", LAUNCHER, RANK, str(lock)]
-    monkeypatch.setattr(training_process.launch, "command", lambda _: begin)
+    monkeypatch.setattr(launch, "command", lambda _: begin)
     monkeypatch.setattr(training_process, "GRACE_S", 0.2)
     monkeypatch.setenv(SETTING, "always")
 
