@@ -30,7 +30,7 @@ from trainer import launch
 from trainer.box import Box
 from trainer.recipe import Recipe
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
-from trainer.training.batch_size import divided
+from trainer.training.batch_size import divided, most_processes
 from trainer.training.distributed import (
     agreed,
     alone,
@@ -299,6 +299,8 @@ def holding_the_box(
 def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
     """Return the number of processes: the requested one, else the recipe's or resumed run's, else one a GPU.
 
+    Of the GPUs as many as share the batch evenly. A number in a recipe without `run.prompts_per_step` is the one
+    that its batch is written for, and chooses none.
     Raises, before any process is started, the error that each of them would end with.
     """
     given = parse_arguments(arguments)
@@ -307,7 +309,8 @@ def check(arguments: Sequence[str], processes: int | None, gpus: int) -> int:
     root = place.directory / "runs" / (run_id if run_id and is_id(run_id) else "new")
     recipe = _chosen(given, root)
     own = recipe.run.processes if given.resume or recipe.run.prompts_per_step else None
-    chosen = processes or (own if isinstance(own, int) else max(1, gpus))
+    asked = processes or (own if isinstance(own, int) else None)
+    chosen = asked or most_processes(recipe, max(1, gpus))
     if 0 < gpus < chosen:
         raise launch.TooFewGpus(
             f"{chosen} processes need as many GPUs and this box shows {gpus};"

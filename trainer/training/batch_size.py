@@ -1,5 +1,7 @@
 """Keeps a recipe's batch size equal on any number of processes, or refuses the number."""
 
+import contextlib
+
 from trainer.recipe import Recipe
 from trainer.recipe_loader import RecipeError
 
@@ -39,6 +41,18 @@ def divided(recipe: Recipe, processes: int) -> Recipe:
             "run": run.model_copy(update={"processes": processes}),
         }
     )
+
+
+def most_processes(recipe: Recipe, most: int) -> int:
+    """Return the greatest number of processes up to `most` that share the recipe's batch evenly.
+
+    `most` itself where none does, which `divided` refuses in a sentence.
+    """
+    for processes in range(most, 0, -1):
+        with contextlib.suppress(RecipeError):
+            divided(recipe, processes)
+            return processes
+    return most
 
 
 def _refusal(recipe: Recipe, total: int, processes: int, written_for: int) -> str:

@@ -132,6 +132,11 @@ def test_more_processes_than_gpus_are_refused_and_a_resumed_run_keeps_its_number
     monkeypatch.setenv("CUSP_DIR", str(tmp_path))
     assert check(["tiny"], None, 2) == 2
     assert check(["tiny"], 1, 2) == 1
+    assert [check([name], None, 5) for name in ("tiny", "smol", "tina_limr")] == [4, 4, 4]
+    assert [check(["tiny"], None, gpus) for gpus in (7, 8)] == [6, 8]
+    assert check(["smol"], None, 8) == 6
+    with pytest.raises(RecipeError, match="cannot be shared by 5 processes"):
+        check(["tiny"], 5, 5)
     assert check(["tina_limr", "run.processes=2"], None, 4) == 2
     assert check(["tina_limr"], None, 4) == 4
     assert check(["tina_limr"], None, 0) == 1
