@@ -65,3 +65,21 @@ def test_a_slow_network_is_heard_of_and_a_failure_shows_what_pip_said(index: str
 def test_a_fast_one_says_nothing() -> None:
     done = install(60, "pip")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_without_a_c_compiler_the_suite_says_so_before_it_installs(tmp_path: Path) -> None:
+    root = INSTALL.parents[1]
+    (tmp_path / "Makefile").write_bytes((root / "Makefile").read_bytes())
+    for name in ("pyproject.toml", "constraints.txt", ".venv/bin/.installed"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    done = subprocess.run(
+        ["make", "smol", "CC=no-such-compiler"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "need a C compiler, no-such-compiler" in done.stdout
+    assert "set CC" in done.stdout

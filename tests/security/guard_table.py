@@ -286,6 +286,7 @@ ACTS_AND_FILES = [
     Mutant("an answer has no attribute", "trainer/gym/harmless_answer.py", " and not _ATTRIBUTE.search(answer)", "", (HARMLESS,)),
     Mutant("a scoring sees harmless answers only", "trainer/gym/task_judge.py", " or not is_harmless(origin[\"task\"], answer)", "", (HARMLESS,)),
     Mutant("what reads completions has no secrets", "trainer/verifiers.py", "env=without_secrets(),", "", ("tests/trainer/test_verifiers.py::test_the_processes_that_read_completions_have_no_secrets",)),
+    Mutant("a vLLM server's key goes to known hosts", "trainer/rollouts/server_key.py", " if token and is_trusted(address) else {}", " if token else {}", ("tests/trainer/rollouts/test_server_key.py",)),
     Mutant("a recipe is plain YAML", "trainer/recipe_files.py", 'return YAML(typ="safe", pure=True)', 'return (__import__("warnings").simplefilter("ignore"), YAML(typ="unsafe", pure=True))[1]', ("tests/trainer/test_recipe_loader.py",)),
 ]  # fmt: skip
 

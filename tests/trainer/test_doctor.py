@@ -64,6 +64,16 @@ def test_the_disk_is_compared_with_the_recipe(tmp_path: Path) -> None:
     assert disk_space.disk(tmp_path, "tiny", load_recipe("tiny")).state == "ok"
 
 
+def test_the_disk_is_asked_for_the_saves_that_come_and_the_model_there_is() -> None:
+    whole = load_recipe("tina_open_rs2", ["grpo.max_steps=1000", "grpo.save_steps=100"])
+    cut = load_recipe(
+        "tina_open_rs2", ["grpo.max_steps=1000", "grpo.save_steps=100", "run.stop_at_step=200"]
+    )
+    same = load_recipe("tina_open_rs2", ["grpo.max_steps=200", "grpo.save_steps=100"])
+    assert disk_space.needed(cut) == disk_space.needed(same) < disk_space.needed(whole)
+    assert disk_space.needed(load_recipe("smol")) > 135e6 * 2
+
+
 def test_a_token_of_the_hub_is_found_in_the_environment_and_in_a_file(tmp_path: Path) -> None:
     home = {"HF_HOME": str(tmp_path)}
     assert software.hub_token(home).state == "warning"

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from tests.vllm.conftest import Trained
-from trainer.rollouts.adapter_server import TOKEN, AdapterServer, ServerError, bearer
+from trainer.rollouts.adapter_server import AdapterServer, ServerError
 from trainer.rollouts.measured import MEAN
+from trainer.rollouts.server_key import TOKEN, bearer
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of vLLM, TRL, transformers and torch, not ours
 
@@ -74,7 +75,8 @@ def _answers(address: str) -> bool:
 
 def models(address: str) -> list[str]:
     return [
-        each["id"] for each in httpx.get(f"{address}/v1/models", headers=bearer()).json()["data"]
+        each["id"]
+        for each in httpx.get(f"{address}/v1/models", headers=bearer(address)).json()["data"]
     ]
 
 

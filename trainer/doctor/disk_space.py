@@ -12,6 +12,7 @@ from trainer.recipe import PretrainedModel, Recipe
 GIB = 2**30
 LEAST, ENOUGH = 1 * GIB, 20 * GIB
 """Without a recipe: less than the first is a failure; the second holds a 1.5e9 model and 30 checkpoints of it."""
+WEIGHTS = {"tiny": 1e6, "smollm2": 135e6}  # at most 1e6 with the shipped options; SmolLM2-135M
 BYTES_A_WEIGHT = 2  # bfloat16 on the hub
 # A LoRA weight, float32, and AdamW's two moments of it in every checkpoint.
 BYTES_A_LORA_WEIGHT = 12
@@ -22,8 +23,9 @@ LORA_SHARE_A_RANK = 28 * 41_216 / 1.54e9
 
 def needed(recipe: Recipe) -> int:
     """Return the bytes that a training of the recipe writes, by the size in the model's name; an estimate."""
-    weights = parameters(recipe.model.id) if isinstance(recipe.model, PretrainedModel) else 1e6
-    saves = math.ceil(recipe.grpo.max_steps / recipe.grpo.save_steps)
+    model = recipe.model
+    weights = parameters(model.id) if isinstance(model, PretrainedModel) else WEIGHTS[model.kind]
+    saves = math.ceil(recipe.last_step / recipe.grpo.save_steps)
     checkpoint = weights * LORA_SHARE_A_RANK * recipe.lora.r * BYTES_A_LORA_WEIGHT
     return math.ceil(weights * BYTES_A_WEIGHT + saves * checkpoint)
 

@@ -1,6 +1,5 @@
 """A `vllm serve` that generates for a training: the adapters loaded into it, by HTTP."""
 
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from trl.generation.vllm_client import VLLMClient
 
 from cusp.errors import CuspError
 from trainer.rollouts.adapter_folder import AdapterFolders
+from trainer.rollouts.server_key import HOSTS, TOKEN, bearer
 
 TIMEOUT_S = 300.0  # to load an adapter: its file, and for the first one the server's warm-up
 KEPT = 2  # the adapter in use, and the one before: a server reads a folder late
-TOKEN = "VLLM_API_KEY"  # vLLM's own name, on the server as well
 
 
 class ServerError(CuspError, RuntimeError):
@@ -26,7 +25,7 @@ class AdapterServer:
 
     def __init__(self, address: str, timeout_s: float, shared: Path, rank: int) -> None:
         self.address, self._rank = address.rstrip("/"), rank
-        self._headers = bearer()
+        self._headers = bearer(self.address)
         try:
             self.client: Any = TokenClient(base_url=self.address, connection_timeout=timeout_s)
         except OSError as error:  # the errors of `requests` are
@@ -37,7 +36,8 @@ class AdapterServer:
         except Exception as error:  # TRL raises a plain one for any answer but 200
             raise ServerError(
                 f"the vLLM server at {self.address} does not name its model ({error}); where it was"
-                f" started with a key, give the training the same as {TOKEN}"
+                f" started with a key, give the training the same as {TOKEN}, and the name of another"
+                f" machine in {HOSTS} as well"
             ) from error
         self.base = str(self.client.model)
         self.folders = AdapterFolders(shared)
@@ -102,14 +102,8 @@ class TokenClient(VLLMClient):  # type: ignore[misc]  # TRL ships no types
 
     def check_server(self, *arguments: Any, **named: Any) -> None:
         """Wait for the server; called by TRL before the first request that needs the key."""
-        self.session.headers.update(bearer())
+        self.session.headers.update(bearer(str(self.base_url)))
         super().check_server(*arguments, **named)
-
-
-def bearer() -> dict[str, str]:
-    """Return the header with the server's key of the environment; {} without one."""
-    token = os.environ.get(TOKEN)
-    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _words(answer: httpx.Response) -> str:

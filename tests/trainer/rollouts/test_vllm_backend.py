@@ -1,5 +1,7 @@
 """What is decided before an engine is built: its options, what vLLM cannot serve, the adapter's folders."""
 
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from trainer.recipe_loader import RecipeError, load_recipe
-from trainer.rollouts import vllm_backend
+from trainer.rollouts import adapter_folder, vllm_backend
 from trainer.rollouts.adapter_folder import AdapterFolders, write_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and peft, not ours
@@ -73,6 +75,37 @@ def test_an_adapter_is_written_whole_under_a_new_name_each_time(tmp_path: Path) 
     folders.close()
     others.close()
     assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from trainer.rollouts.adapter_folder import AdapterFolders
+folders = AdapterFolders(Path(sys.argv[1]))
+folders.next().mkdir()
+print("ready", flush=True)
+sys.stdin.read()
+os._exit(1)  # nothing is cleaned, as after kill -9
+"""
+
+
+def test_what_a_killed_training_left_goes_at_the_next_start_and_what_is_in_use_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter_folder, "NEW_S", -1.0)
+    mine = AdapterFolders(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as training:
+        assert training.stdout is not None
+        training.stdout.readline()
+        AdapterFolders(tmp_path).close()
+        assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 2
+    again = AdapterFolders(tmp_path)
+    assert {*tmp_path.iterdir()} == {mine.path, again.path}
+    mine.close()
+    again.close()
 
 
 def test_the_engine_has_the_precision_and_the_revision_of_the_training() -> None:
