@@ -17,12 +17,14 @@ from tests.messages import Json, Trainer, checkpoint, point, status
 from tests.monitor.api.routes.test_jobs import claim, ended
 
 # Not acts but data, each recognised by what it holds when it comes again: an attempt by its id, a message
-# by its number, an evaluation by its job, checkpoint and split; a heartbeat only says that it was sent.
+# by its number, an evaluation by its job, checkpoint and split; a heartbeat only says that it was sent,
+# as a worker does that it is there.
 DATA = {
     "/api/v1/runs",
     "/api/v1/runs/{run_id}/batches",
     "/api/v1/jobs/{job_id}/heartbeat",
     "/api/v1/jobs/{job_id}/evaluations",
+    "/api/v1/workers",
 }
 Request = tuple[dict[str, str], Json | None]  # the ids in the path, the body
 
@@ -86,6 +88,17 @@ def dead_delivery(api: TestClient) -> Request:
     return {"webhook_id": hook, "delivery_id": ping}, None
 
 
+def trainable(api: TestClient) -> Request:
+    there = {"name": "w1", "box": "b", "gpus": 0, "recipes": ["tiny"]}
+    assert api.post("/api/v1/workers", json=there).is_success
+    return {}, {"recipe": "tiny"}
+
+
+def submitted(api: TestClient) -> Request:
+    asked = api.post("/api/v1/trainings", json=trainable(api)[1])
+    return {"job_id": asked.json()["id"]}, None
+
+
 ACTS: dict[str, Callable[[TestClient], Request]] = {
     "/runs/{run_id}/stop": lambda api: ({"run_id": trained(api).run_id}, {"reason": "enough"}),
     "/runs/{run_id}/evaluate": lambda api: ({"run_id": trained(api).run_id}, {}),
@@ -105,6 +118,12 @@ ACTS: dict[str, Callable[[TestClient], Request]] = {
         {"checkpoint_id": checkpoint_id(trained(api))},
         None,
     ),
+    "/checkpoints/{checkpoint_id}/export": lambda api: (
+        {"checkpoint_id": checkpoint_id(trained(api))},
+        {"merged": True},
+    ),
+    "/trainings": trainable,
+    "/trainings/{job_id}/cancel": submitted,
     "/jobs/claim": waiting,
     "/jobs/{job_id}/finish": held,
     "/tokens": lambda api: ({}, {"name": "box 7", "scopes": ["ingest"]}),
