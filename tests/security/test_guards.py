@@ -548,7 +548,8 @@ def broken_rules(tree: ast.AST) -> Iterator[str]:
                     yield said
             if called(node).endswith(".from_pretrained"):
                 told = {keyword.arg for keyword in node.keywords}
-                if "Tokenizer" not in called(node) and "use_safetensors" not in told:
+                text = any(kind in called(node) for kind in ("Tokenizer", "Config"))  # JSON
+                if not text and "use_safetensors" not in told:
                     yield f"{called(node)} without use_safetensors"
 
 

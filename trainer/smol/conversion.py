@@ -27,7 +27,9 @@ def converted(file: Path) -> tuple[Any, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(**place)
         with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting turns off
-            read = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+            read = AutoModelForCausalLM.from_pretrained(
+                **place, dtype=torch.float32, use_safetensors=True
+            )
     except ImportError as error:
         raise SmolError(
             "the small model needs the package gguf to be read; install it with"

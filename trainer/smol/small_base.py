@@ -46,7 +46,9 @@ def _convert(work: Path, progress: Progress) -> None:
 
 def _warm_start(base: Path, options: WarmStart, work: Path, progress: Progress) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(base)
-    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        base, dtype=torch.float32, use_safetensors=True
+    )
     warm_start.warm_started(model, tokenizer, options, progress)
     conversion.save(model, tokenizer, work)
 
