@@ -33,6 +33,7 @@ IMPORTED: Mapping[str, tuple[str, ...]] = {
         "ruamel.yaml",
         "pebble",
         "numpy",
+        "scipy",
     ),
 }
 
