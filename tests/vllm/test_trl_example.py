@@ -26,12 +26,16 @@ runpy.run_path({str(EXAMPLES / "trl_grpo_vllm.py")!r}, run_name="__main__")
 """
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 def monitor(tmp_path: Path) -> Iterator[str]:
     """The address of a monitor from the ordinary environment: vLLM's own has no database."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(ROOT / ".venv/bin/python"), "-m", "cusp", "serve", "--port", str(port)]
     process = subprocess.Popen([*command, "--dir", str(tmp_path / "monitor")], cwd=ROOT)
     try:
@@ -50,6 +54,7 @@ def test_a_trl_training_with_its_own_vllm_is_watched_and_stopped(
         "CUSP_URL": monitor,
         "CUSP_DIR": str(tmp_path / "cusp"),
         "PYTHONPATH": str(ROOT),
+        "MASTER_PORT": str(free_port()),  # TRL's own may be another training's
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     }
