@@ -22,17 +22,21 @@ from trainer.training.distributed import AskedToEnd
 pytestmark = pytest.mark.filterwarnings("ignore")  # of TRL, transformers and torch, not ours
 
 MOMENTS = 20
-LONGEST_S = 0.4  # a few steps
+MOST_STEPS, LONGEST_S = 4, 0.05  # after so many steps and so long: on any machine a few steps
+LAST = 200
 
 
 class Asks(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
-    """Sends this process SIGTERM so many seconds after the training began."""
+    """Sends this process SIGTERM so many steps and seconds after the training began."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, steps: int, seconds: float) -> None:
+        self._left = steps
         self._timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
 
-    def on_train_begin(self, *arguments: Any, **kwargs: Any) -> None:
-        self._timer.start()
+    def on_step_begin(self, *arguments: Any, **kwargs: Any) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._timer.start()
 
     def on_train_end(self, *arguments: Any, **kwargs: Any) -> None:
         self._timer.cancel()
@@ -52,7 +56,7 @@ def test_each_time_the_step_is_saved_and_said_and_the_end_is_the_same_bit_by_bit
 ) -> None:
     monkeypatch.setenv("CUSP_DIR", str(tmp_path))
     monkeypatch.setenv("CUSP_MODE", "offline")
-    recipe = load_recipe("tiny", [*SMALL, "grpo.max_steps=90", "grpo.save_steps=1000"])
+    recipe = load_recipe("tiny", [*SMALL, f"grpo.max_steps={LAST}", "grpo.save_steps=1000"])
     run_id, rng, steps = new_id(), random.Random(20), [0]
     root = tmp_path / "runs" / run_id
     while len(steps) <= MOMENTS:
@@ -63,7 +67,7 @@ def test_each_time_the_step_is_saved_and_said_and_the_end_is_the_same_bit_by_bit
                 run_id=run_id,
                 resume=len(steps) > 1,
                 progress=lambda _: None,
-                callbacks=[Asks(rng.uniform(0, LONGEST_S))],
+                callbacks=[Asks(rng.randint(1, MOST_STEPS), rng.uniform(0, LONGEST_S))],
             )
         saved = paths.latest(root, run_id)
         assert saved is not None
@@ -71,10 +75,10 @@ def test_each_time_the_step_is_saved_and_said_and_the_end_is_the_same_bit_by_bit
         assert f"asked to end (SIGTERM) at step {steps[-1]}, which was saved" in str(ended.value)
         assert last_status(root) == ("failed", f"at step {steps[-1]}, which")
     assert steps == sorted(set(steps))
-    assert train(recipe, root, run_id=run_id, resume=True, progress=lambda _: None) == 90
-    assert train(recipe, tmp_path / "whole", progress=lambda _: None) == 90
+    assert train(recipe, root, run_id=run_id, resume=True, progress=lambda _: None) == LAST
+    assert train(recipe, tmp_path / "whole", progress=lambda _: None) == LAST
     one, other = (
-        (folder / "checkpoint-90" / "adapter_model.safetensors").read_bytes()
+        (folder / f"checkpoint-{LAST}" / "adapter_model.safetensors").read_bytes()
         for folder in (root, tmp_path / "whole")
     )
     assert one == other
