@@ -153,6 +153,7 @@ def left_behind(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]
         assert process.stdout is not None
         assert process.stdout.readline() == "trains\n"
         process.kill()
+        process.wait(20)  # until then it has the box itself
         yield run_id, process
 
 
