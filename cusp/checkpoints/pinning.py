@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from cusp.checkpoints import disk, paths
 from cusp.checkpoints import manifest as manifest_checkpoints
-from cusp.checkpoints import paths
 from cusp.checkpoints.copies import copy, sha256_of, sync
 from cusp.checkpoints.manifest import MANIFEST, CheckpointError, Manifest
 from cusp.errors import NO_ROOM
@@ -67,11 +67,10 @@ def pin(path: Path, into: Path, *, leave: int = 0) -> Path:
 
 def _check_room(path: Path, into: Path, leave: int) -> None:
     manifest = manifest_checkpoints.read_manifest(path)
-    there = next(each for each in (into, *into.parents) if each.exists())
-    free, needed = shutil.disk_usage(there).free, (1 + leave) * manifest.bytes
-    if free < needed:
+    free, needed = disk.free(into), (1 + leave) * manifest.bytes
+    if free is not None and free < needed:
         raise NoRoomError(
-            f"the disk of {there} has {free / 2**30:.2f} GiB left, and a copy of the checkpoint of step"
+            f"the disk of {into} has {free / 2**30:.2f} GiB left, and a copy of the checkpoint of step"
             f" {manifest.step} beside the next saves takes {needed / 2**30:.2f} GiB: make room"
         )
 

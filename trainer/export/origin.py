@@ -67,9 +67,7 @@ def check_fit(checkpoint: Path, origin: Origin) -> str | None:
     """
     _, found = adapters.read(checkpoint)
     try:
-        config = AutoConfig.from_pretrained(
-            origin.name, revision=origin.revision, trust_remote_code=False
-        )
+        config = _config(origin)
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         adapters.check_names(checkpoint, found, _wrapped_away(found))
@@ -133,12 +131,17 @@ def base_model(origin: Origin, cache: Path, say: Say) -> tuple[Any, Any]:
 def _dtype_of(origin: Origin) -> Literal["float32", "bfloat16"]:
     """Return the precision in which a base is stored: bfloat16, or float32 for every other one."""
     try:
-        config = AutoConfig.from_pretrained(
-            origin.name, revision=origin.revision, trust_remote_code=False
-        )
+        config = _config(origin)
     except (OSError, ValueError):
         return "float32"  # loading it says what is wrong
     return "bfloat16" if getattr(config, "dtype", None) == torch.bfloat16 else "float32"
+
+
+def _config(origin: Origin) -> Any:
+    """Return the configuration of a base; OSError or ValueError where it cannot be had."""
+    return AutoConfig.from_pretrained(
+        origin.name, revision=origin.revision, trust_remote_code=False
+    )
 
 
 def rank_of(checkpoint: Path) -> int:

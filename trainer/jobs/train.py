@@ -21,11 +21,10 @@ from trainer import launch
 from trainer.jobs.asked_recipe import check_order
 from trainer.jobs.client import Heartbeat, Job
 from trainer.jobs.run_folder import local_recipe, lock_of, verified
-from trainer.jobs.training_process import TrainingFailed, trained
+from trainer.jobs.training_process import LOOK_EVERY_S, TrainingFailed, trained
 from trainer.train import check
 
 Say = Callable[[str], None]
-LOOK_EVERY_S = 0.2
 STILL_THERE_S = float(launch.STEP_S)  # a training that ends may save after the step in flight
 Processes = Annotated[int, Field(ge=1, le=1024)]
 

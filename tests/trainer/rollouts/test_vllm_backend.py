@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from trainer.export.exporting import VLLM_RANKS
 from trainer.recipe_loader import RecipeError, load_recipe
 from trainer.rollouts import adapter_folder, vllm_backend
 from trainer.rollouts.adapter_folder import AdapterFolders, write_adapter
@@ -149,3 +150,9 @@ def test_merged_weights_cannot_go_to_a_server_from_a_cpu_and_nothing_stays_repla
     ):
         assert grpo_trainer.VLLMGeneration is not before
     assert grpo_trainer.VLLMGeneration is before
+
+
+def test_an_export_names_the_ranks_that_trl_knows_of_vllm() -> None:
+    from trl.experimental.async_grpo.async_grpo_trainer import VLLM_LORA_RANKS
+
+    assert tuple(VLLM_LORA_RANKS) == VLLM_RANKS
