@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from trainer.evaluation.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.screening import dropped
 from trainer.evaluation.statistics import Scores, paired_difference, spending
 
@@ -38,7 +39,7 @@ def _evaluations(split: str, sets: Sets) -> tuple[Evaluation, ...]:
 
 def _evaluation(split: str, task: str, scores: Scores) -> Evaluation:
     rows = tuple(
-        (str(problem), sample, float(value), 1, "stop", 0)
+        SampleRow(str(problem), sample, float(value), 1, "stop", 0)
         for problem, line in enumerate(scores)
         for sample, value in enumerate(line)
     )

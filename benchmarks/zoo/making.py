@@ -108,10 +108,11 @@ def evaluated(recipe: Any, root: Path) -> Iterator[tuple[int, str, Bits]]:
     cache = settings.from_environment().directory / "cache"
     base, tokenizer = load_base(recipe, cache, lambda _: None)
     verifier = make_verifier("boxed_integer")
+    sets = tasks_of(recipe)
     saved = sorted((int(p.name.split("-")[1]), p) for p in root.glob("checkpoint-*"))
     for step, path in [(0, None), *saved]:
         model = base if path is None else with_adapter(base, path)
-        for task in tasks_of(recipe):
+        for task in (sets.selection, *sets.report):
             yield step, task.split, evaluate(model, tokenizer, task, verifier, seed=0).scores == 1
 
 
@@ -153,7 +154,8 @@ def _stored(db: sqlite3.Connection, run_id: str, recipe: Any) -> Made | None:
         "SELECT step, problem_id, sample, score FROM evaluation_rows JOIN evaluations"
         " ON evaluations.id = evaluation_id WHERE run_id = ? AND split = ?"
     )
-    for task in tasks_of(recipe):
+    sets = tasks_of(recipe)
+    for task in (sets.selection, *sets.report):
         place = {each.id: number for number, each in enumerate(task.problems)}
         shape = (len(place), task.sampling.samples_per_problem)
         bits: dict[int, Bits] = {}

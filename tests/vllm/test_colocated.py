@@ -102,7 +102,7 @@ def test_greedy_tokens_of_transformers_and_vllm_are_equal_for_the_base_and_three
     from vllm.lora.request import LoRARequest
 
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tiny_folder)
-    problems = tasks_of(load_recipe("tiny"))[0].problems[:8]
+    problems = tasks_of(load_recipe("tiny")).selection.problems[:8]
     prompts = [
         tokenizer.apply_chat_template(list(each.messages), add_generation_prompt=True)["input_ids"]
         for each in problems

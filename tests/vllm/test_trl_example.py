@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -58,25 +59,31 @@ def test_a_trl_training_with_its_own_vllm_is_watched_and_stopped(
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-c", ON_A_CPU],
-        env={**os.environ, **environment},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    said = tmp_path / "said.txt"
+    with said.open("w") as output:  # a pipe that nobody reads would stop it after some 60 steps
+        process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "-c", ON_A_CPU],
+            env={**os.environ, **environment},
+            cwd=tmp_path,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     runs = tmp_path / "cusp" / "runs"
     try:
         wait(lambda: process.poll() is not None or runs.is_dir(), 240)
-        assert process.poll() is None, process.communicate()[1][-3000:]
+        assert process.poll() is None
         url = f"{monitor}/api/v1/runs/{next(runs.iterdir()).name}"
         wait(lambda: process.poll() is not None or ((asked(url) or {}).get("step") or 0) >= 6, 240)
         asked(f"{url}/stop", {"reason": "seen enough"})
-        out, errors = process.communicate(timeout=120)
+        process.wait(120)
+    except (AssertionError, subprocess.TimeoutExpired):
+        process.send_signal(signal.SIGABRT)  # faulthandler writes where each thread is
+        process.wait(20)
+        pytest.fail(f"{asked(f'{monitor}/api/v1/runs')}\n{said.read_text()[-12_000:]}")
     finally:
         process.kill()
-    assert process.returncode == 0, errors[-3000:]
+    out = said.read_text()
+    assert process.returncode == 0, out[-3000:]
     run = asked(url)
     assert run is not None
     assert run["status"] == "stopped"

@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 
 from trainer.evaluation.generate_transformers import Completion, Request, generate, sample_seed
+from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.statistics import Scores, pass_at_1
 from trainer.evaluation.tasks import TaskSpec
 from trainer.recipe import Sampling
-from trainer.verifiers import Score, Verifier
+from trainer.verifiers import Verifier
 
 Generate = Callable[
     [Any, Any, Sequence[Request], Sampling, Callable[[int], None]], list[Completion]
 ]
 """Completions of (model, tokenizer, requests, sampling, progress), such as `generate_transformers.generate`."""
-
-Row = tuple[str, int, Score, int, str, int]
-"""(problem id, sample, score or None, tokens, finish reason, seed)"""
 
 
 @dataclass(frozen=True)
@@ -43,12 +41,12 @@ class Evaluation:
     errors: int
     mean_tokens: float
     truncated_share: float
-    rows: tuple[Row, ...]
+    rows: tuple[SampleRow, ...]
 
     @property
     def scores(self) -> Scores:
         """The scores as an array: one row a problem, one column a sample, NaN for undecided."""
-        values = [float("nan") if row[2] is None else row[2] for row in self.rows]
+        values = [float("nan") if row.score is None else row.score for row in self.rows]
         return np.array(values, dtype=float).reshape(-1, self.samples_per_problem)
 
 
@@ -75,7 +73,7 @@ def rows_of(
     seed: int,
     progress: Callable[[int], None] = lambda _: None,
     generator: Generate = generate,
-) -> tuple[list[Row], list[Completion]]:
+) -> tuple[list[SampleRow], list[Completion]]:
     """Return a row and a completion for each sample of each problem of a task, in order."""
     samples = range(task.sampling.samples_per_problem)
     asked = [(problem, sample) for problem in task.problems for sample in samples]
@@ -93,7 +91,15 @@ def rows_of(
     golds = [problem.answer for problem, _ in asked]
     scores = verifier.score([each.text for each in completions], golds)
     rows = [
-        (problem.id, sample, score, completion.tokens, completion.finish_reason, request.seed)
+        SampleRow(
+            problem.id,
+            sample,
+            score,
+            completion.tokens,
+            completion.finish_reason,
+            request.seed,
+            completion.text,
+        )
         for (problem, sample), request, completion, score in zip(
             asked, requests, completions, scores, strict=True
         )
@@ -101,10 +107,12 @@ def rows_of(
     return rows, completions
 
 
-def summary(task: TaskSpec, rows: Sequence[Row], completions: Sequence[Completion]) -> Evaluation:
+def summary(
+    task: TaskSpec, rows: Sequence[SampleRow], completions: Sequence[Completion]
+) -> Evaluation:
     """Return the evaluation of `rows`; ValueError when no sample was decided."""
     k = task.sampling.samples_per_problem
-    values = [float("nan") if row[2] is None else row[2] for row in rows]
+    values = [float("nan") if row.score is None else row.score for row in rows]
     greedy = task.sampling.temperature == 0
     estimate = pass_at_1(np.array(values, dtype=float).reshape(-1, k), greedy=greedy)
     return Evaluation(
@@ -125,11 +133,16 @@ def summary(task: TaskSpec, rows: Sequence[Row], completions: Sequence[Completio
     )
 
 
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as JSON holds it, its rows as lists."""
+    return {**asdict(evaluation), "rows": [list(row) for row in evaluation.rows]}
+
+
 def write_evaluation(evaluation: Evaluation, file: Path) -> None:
     """Write an evaluation atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
-    part.write_text(json.dumps(asdict(evaluation)), encoding="utf-8")
+    part.write_text(json.dumps(as_json(evaluation)), encoding="utf-8")
     part.replace(file)
 
 
@@ -140,5 +153,5 @@ def read_evaluation(file: Path) -> Evaluation | None:
     content = json.loads(file.read_text(encoding="utf-8"))
     if set(content) != {field.name for field in fields(Evaluation)}:
         return None
-    rows = tuple(tuple(row) for row in content.pop("rows"))
+    rows = tuple(SampleRow(*row) for row in content.pop("rows"))
     return Evaluation(**content, rows=rows)

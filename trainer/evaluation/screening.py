@@ -35,19 +35,24 @@ def dropped(
     return {step for step, row in rows.items() if row.verdict == "worse"}
 
 
-def planned_mde(task: TaskSpec, rows: int) -> float:
+def planned_mde(report: Sequence[TaskSpec], rows: int) -> float:
     """Return the difference that is to be found 4 times of 5, as far as it can be told before scoring.
 
     It is that of the candidate that ranks highest, which has FIRST of the error if there are several rows.
     """
-    samples = task.sampling.samples_per_problem
-    return detectable_difference(len(task.problems), samples, rows=1 / FIRST if rows > 1 else 1)
+    problems = sum(len(task.problems) for task in report)
+    samples = min(task.sampling.samples_per_problem for task in report)
+    return detectable_difference(problems, samples, rows=1 / FIRST if rows > 1 else 1)
 
 
-def plan_line(task: TaskSpec, rows: int, planned: float) -> str:
+def plan_line(report: Sequence[TaskSpec], rows: int, planned: float) -> str:
     """Return a log line on what an evaluation can find, told before it starts."""
+    sets = "; ".join(
+        f"{task.name}, {len(task.problems)} problems, {task.sampling.samples_per_problem} a problem"
+        for task in report
+    )
     return (
-        f"{task.name}, {len(task.problems)} problems, {task.sampling.samples_per_problem} a problem, {rows}"
+        f"{sets}, {rows}"
         f" candidates against the reference: a true difference of about {100 * planned:.1f} points of the"
         " one that ranks highest would be found 4 times of 5"
     )

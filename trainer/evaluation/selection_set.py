@@ -54,7 +54,7 @@ def own_engine(recipe: Recipe, trainer: Any) -> Any:
 
 def selection_set(recipe: Recipe) -> TaskSpec:
     """Return the recipe's selection set with one completion a problem; DataError if there is none."""
-    return tasks_of(recipe, samples_per_problem=1)[0]
+    return tasks_of(recipe, samples_per_problem=1).selection
 
 
 class SelectionSet:
@@ -103,7 +103,7 @@ class SelectionSet:
                 progress=self._look_up,
                 generator=generator,
             )
-        return [row[2] for row in rows]
+        return [row.score for row in rows]
 
     @contextmanager
     def _generating_with(self, checkpoint: Path | None) -> Iterator[tuple[Any, Generate]]:

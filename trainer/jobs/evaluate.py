@@ -35,7 +35,7 @@ from trainer.jobs.client import Heartbeat, Job, MonitorClient
 from trainer.jobs.run_folder import local_recipe, lock_of, look_at, verified
 from trainer.recipe import PretrainedModel, Recipe
 from trainer.training.hardware import device_for, free_memory
-from trainer.verifiers import Score, make_verifier
+from trainer.verifiers import Score, make_verifiers
 
 Say = Callable[[str], None]
 
@@ -78,18 +78,21 @@ def evaluate_run(
     recipe = local_recipe(root)
     tasks = tasks_of(recipe, order.samples_per_problem)
     place = Accelerator.of(directory, job, lambda words: heartbeat.report(0, 0, words))
-    bench = Bench(recipe, tasks, order.seed, directory / "cache", place, say)
-    planned = planned_mde(tasks[1], len(order.candidates) - 1)
-    plan = plan_line(tasks[1], len(order.candidates) - 1, planned)
+    bench = Bench(
+        recipe, [tasks.selection, *tasks.report], order.seed, directory / "cache", place, say
+    )
+    planned = planned_mde(tasks.report, len(order.candidates) - 1)
+    plan = plan_line(tasks.report, len(order.candidates) - 1, planned)
     say(plan)
-    heartbeat.report(0, 2 * len(order.candidates), plan)
+    heartbeat.report(0, len(bench.tasks) * len(order.candidates), plan)
     stages = Stages(monitor, job, order, directory, bench, heartbeat, say)
-    alphas = errors_of_stages([tasks[0]], [tasks[1]]) if order.screen else (0.0, ALPHA)
+    alphas = errors_of_stages([tasks.selection], tasks.report) if order.screen else (0.0, ALPHA)
     try:
-        stages.score(tasks[0], order.candidates)
+        stages.score(tasks.selection, order.candidates)
         if order.screen and stages.scored:
             stages.drop(alphas[0])
-        stages.score(tasks[1], [each for each in order.candidates if stages.goes_on(each)])
+        for task in tasks.report:
+            stages.score(task, [each for each in order.candidates if stages.goes_on(each)])
     finally:
         bench.close()
     scored = stages.candidates()
@@ -101,7 +104,7 @@ def evaluate_run(
         order.reference_step,
         alphas=alphas,
         planned_mde=planned,
-        greedy=tasks[1].sampling.temperature == 0,
+        greedy=all(task.sampling.temperature == 0 for task in tasks.report),
         left_out=stages.left_out,
     )
 
@@ -121,10 +124,10 @@ class Stages:
     ) -> None:
         self._monitor, self._job, self._order, self._directory = monitor, job, order, directory
         self._bench, self._heartbeat, self._say = bench, heartbeat, say
-        self.scored: dict[int, dict[str, Evaluation]] = {}  # step -> set -> evaluation
+        self.scored: dict[int, list[Evaluation]] = {}  # step -> its evaluations, one for each task
         self.left_out: list[str] = []
         self._screened: set[int] = set()
-        self.total, self._done = 2 * len(order.candidates), 0
+        self.total, self._done = len(bench.tasks) * len(order.candidates), 0
 
     def score(self, task: TaskSpec, candidates: Sequence[CandidateOrder]) -> None:
         """Score these candidates on one set and post each evaluation."""
@@ -133,7 +136,7 @@ class Stages:
                 self._heartbeat.report,
                 self._done,
                 self.total,
-                f"scoring step {candidate.step} on the {task.split} set",
+                f"scoring step {candidate.step} on the {task.split} set, {task.name}",
             )
             report()
             self._done += 1
@@ -148,12 +151,12 @@ class Stages:
                 continue
             self._monitor.post_evaluation(self._job, request_body(candidate, evaluation))
             self._say(log_line(candidate, evaluation))
-            self.scored.setdefault(candidate.step, {})[task.split] = evaluation
+            self.scored.setdefault(candidate.step, []).append(evaluation)
 
     def drop(self, alpha: float) -> None:
         """Leave out of the report set the candidates that are worse on the selection set."""
         self._screened = dropped(self.candidates(), self._order.reference_step, alpha)
-        self.total -= len(self._screened)
+        self.total -= len(self._screened) * (len(self._bench.tasks) - 1)
         for step in sorted(self._screened):
             self._say(
                 f"step {step} is worse on the selection set; it is not scored on the report set"
@@ -170,7 +173,7 @@ class Stages:
                 each.roles,
                 each.step,
                 *(
-                    (self.scored[each.step][split],) if split in self.scored[each.step] else ()
+                    tuple(one for one in self.scored[each.step] if one.split == split)
                     for split in SPLITS
                 ),
             )
@@ -233,7 +236,7 @@ class Bench:
         self.tasks, self._place = tasks, place
         self._held: Lock | None = None
         self._recipe, self._seed, self._cache, self._say = recipe, seed, cache, say
-        self._verifier = make_verifier(tasks[0].verifier)
+        self._verifiers = make_verifiers(task.verifier for task in tasks)
         self._base: Any = None
         self._base_id = recipe.model.id if isinstance(recipe.model, PretrainedModel) else None
         self._tokenizer: Any = None
@@ -251,7 +254,7 @@ class Bench:
                 model,
                 self._tokenizer,
                 task,
-                self._verifier,
+                self._verifiers[task.verifier],
                 seed=self._seed,
                 progress=lambda _: report(),
             )
@@ -268,15 +271,16 @@ class Bench:
             model,
             self._tokenizer,
             dataclasses.replace(task, problems=problems),
-            self._verifier,
+            self._verifiers[task.verifier],
             seed=self._seed,
             progress=lambda _: report(),
         )
-        return [row[2] for row in rows]
+        return [row.score for row in rows]
 
     def close(self) -> None:
         """Stop the verifier's processes and let the models go."""
-        self._verifier.close()
+        for verifier in self._verifiers.values():
+            verifier.close()
         self._base, self._loaded = None, (None, None)
         free_memory()
         if self._held is not None:
@@ -306,12 +310,13 @@ class Bench:
 def request_body(candidate: CandidateOrder, evaluation: Evaluation) -> dict[str, Any]:
     """Return the evaluation as a request body for the monitor."""
     place = {"checkpoint_id": candidate.checkpoint_id, "roles": list(candidate.roles)}
-    return {**place, "step": candidate.step, **dataclasses.asdict(evaluation)}
+    rows = [row.brief for row in evaluation.rows]
+    return {**place, "step": candidate.step, **dataclasses.asdict(evaluation), "rows": rows}
 
 
 def log_line(candidate: CandidateOrder, evaluation: Evaluation) -> str:
     """Return a log line on a scored candidate."""
     return (
-        f"step {candidate.step} ({', '.join(candidate.roles)}), {evaluation.split} set:"
+        f"step {candidate.step} ({', '.join(candidate.roles)}), {evaluation.split} set, {evaluation.task}:"
         f" pass@1 {evaluation.pass_at_1:.3f} [{evaluation.low:.3f}, {evaluation.high:.3f}]"
     )

@@ -5,6 +5,7 @@ refused. A key that came later has one: what recipes stored before it meant. Nam
 of `trl.GRPOConfig` (TRL 1.16).
 """
 
+from trainer.recipe.engine_kinds import Engine, HfEngine, OpenAIEngine, VllmEngine
 from trainer.recipe.grpo import GrpoSection
 from trainer.recipe.model_kinds import PretrainedModel, SmolModel, TinyModel, WarmStart
 from trainer.recipe.problem_kinds import (
@@ -39,11 +40,13 @@ from trainer.recipe.sections import LoraSection, RolloutsSection, RunSection
 __all__ = [
     "AccuracyReward",
     "CosineReward",
+    "Engine",
     "FormatReward",
     "GrpoSection",
     "GymData",
     "GymEvaluation",
     "GymTask",
+    "HfEngine",
     "HubData",
     "JsonlData",
     "JsonlEvaluation",
@@ -51,6 +54,7 @@ __all__ = [
     "L1MaxReward",
     "LengthReward",
     "LoraSection",
+    "OpenAIEngine",
     "PretrainedModel",
     "ReasoningStepsReward",
     "Recipe",
@@ -67,5 +71,6 @@ __all__ = [
     "TinyModel",
     "Unit",
     "Verifier",
+    "VllmEngine",
     "WarmStart",
 ]

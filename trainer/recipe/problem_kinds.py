@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from trainer.recipe.engine_kinds import Engine, HfEngine
 from trainer.recipe.reward_kinds import Verifier
 from trainer.recipe.sections import Count, Section, Share
 
@@ -103,7 +104,14 @@ class Sampling(Section):
     batch_size: Count
 
 
-class TinyEvaluation(Section):
+class EvaluationSection(Section):
+    """What every kind of held-out problems has: how completions are drawn, and by which engine."""
+
+    sampling: Sampling
+    engine: Engine = HfEngine(kind="hf")
+
+
+class TinyEvaluation(EvaluationSection):
     """Held-out additions: `selection_problems` to choose on, `report_problems` to report on."""
 
     kind: Literal["tiny"]
@@ -111,10 +119,9 @@ class TinyEvaluation(Section):
     selection_problems: Count
     report_problems: Count
     seed: int
-    sampling: Sampling
 
 
-class JsonlEvaluation(Section):
+class JsonlEvaluation(EvaluationSection):
     """Two local files in the form of `JsonlData`, with an `id` in each line."""
 
     kind: Literal["jsonl"]
@@ -125,10 +132,9 @@ class JsonlEvaluation(Section):
     solution_column: str
     verifier: Verifier
     system_prompt: str | None
-    sampling: Sampling
 
 
-class GymEvaluation(Section):
+class GymEvaluation(EvaluationSection):
     """Held-out problems of reasoning-gym, judged by the tasks' own scoring."""
 
     kind: Literal["reasoning_gym"]
@@ -137,7 +143,6 @@ class GymEvaluation(Section):
     report_problems: Count
     seed: int
     system_prompt: str | None
-    sampling: Sampling
 
 
 Evaluation = Annotated[

@@ -5,12 +5,13 @@ import pytest
 
 from trainer.evaluation.comparison import ScoredCandidate, compare
 from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.screening import dropped
 
 
 def evaluation(split: str, right: int, problems: int = 200, task: str = "t") -> Evaluation:
     """One sample a problem; the first `right` problems are solved."""
-    rows = tuple((str(n), 0, float(n < right), 5, "stop", n) for n in range(problems))
+    rows = tuple(SampleRow(str(n), 0, float(n < right), 5, "stop", n) for n in range(problems))
     share = right / problems
     return Evaluation(
         task, split, 1, share, share, share, share, share, problems, problems, 0, 5.0, 0.0, rows
@@ -203,7 +204,9 @@ def test_of_eight_equal_candidates_the_reference_is_left_in_at_most_a_tenth() ->
 def _sampled(rng: np.random.Generator, split: str, chances: np.ndarray) -> Evaluation:
     scores = (rng.random((len(chances), 2)) < chances[:, None]).astype(float)
     rows = tuple(
-        (str(n), k, float(scores[n, k]), 5, "stop", 0) for n in range(len(scores)) for k in (0, 1)
+        SampleRow(str(n), k, float(scores[n, k]), 5, "stop", 0)
+        for n in range(len(scores))
+        for k in (0, 1)
     )
     mean = float(scores.mean())
     n = len(scores)
@@ -211,7 +214,7 @@ def _sampled(rng: np.random.Generator, split: str, chances: np.ndarray) -> Evalu
 
 
 def test_scores_become_a_table_with_undecided_samples_as_nan() -> None:
-    rows = (("a", 0, 1.0, 3, "stop", 1), ("a", 1, None, 3, "stop", 2))
+    rows = (SampleRow("a", 0, 1.0, 3, "stop", 1), SampleRow("a", 1, None, 3, "stop", 2))
     found = Evaluation("t", "report", 2, 1.0, 0.2, 1.0, 0.2, 1.0, 1, 1, 1, 3.0, 0.0, rows).scores
     assert found.shape == (1, 2)
     assert np.isnan(found[0, 1])

@@ -80,7 +80,7 @@ def test_gumbel_noise_draws_from_the_models_distribution() -> None:
 def test_equal_evaluations_are_equal_row_by_row_and_survive_the_disk(
     small: Callable[..., Recipe], base: tuple[Any, Any], tmp_path: Path
 ) -> None:
-    selection, report = tasks_of(small(), samples_per_problem=3)
+    selection, (report,) = tasks_of(small(), samples_per_problem=3)
     assert not {p.id for p in selection.problems} & {p.id for p in report.problems}
     first = evaluate(*base, selection, BoxedInteger(), seed=5)
     assert first == evaluate(*base, selection, BoxedInteger(), seed=5)
@@ -137,7 +137,7 @@ def test_a_task_from_local_files_keeps_its_two_sets_apart(
 
     (tmp_path / "s.jsonl").write_text('{"id": 1, "q": "1+1=", "a": 2}\n')
     (tmp_path / "r.jsonl").write_text('{"id": 2, "q": "1+2=", "a": 3}\n')
-    selection, report = tasks_of(recipe("r.jsonl"))
+    selection, (report,) = tasks_of(recipe("r.jsonl"))
     assert (selection.problems[0].id, report.problems[0].answer) == ("1", "3")
     assert selection.sha256 != report.sha256
     with pytest.raises(DataError, match="is in both"):

@@ -73,7 +73,7 @@ def test_the_recipe_smol_has_disjoint_problems_for_training_and_evaluation() -> 
 
     recipe = load_recipe("smol", ["data.max_prompt_tokens=null"])
     trained = set(training_set(recipe, None)["id"])
-    selection, report = tasks_of(recipe)
+    selection, (report,) = tasks_of(recipe)
     assert len(trained) == 512
     assert (len(selection.problems), len(report.problems)) == (64, 128)
     ids = [trained, {each.id for each in selection.problems}, {each.id for each in report.problems}]

@@ -1,14 +1,9 @@
-"""Evaluation tasks: problems with gold answers, in a selection set and a report set."""
+"""The tasks that a recipe names."""
 
-import dataclasses
-import hashlib
-import json
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from trainer.chat import messages
+from trainer.evaluation.tasks.problem import SPLITS, Problem, Split, TaskSets, TaskSpec
 from trainer.gym.procedural import gym_problems
 from trainer.recipe import (
     GymEvaluation,
@@ -16,44 +11,13 @@ from trainer.recipe import (
     Recipe,
     Sampling,
     TinyEvaluation,
-    Verifier,
 )
 from trainer.tiny.problems import draw
 from trainer.training.data import DataError, read_jsonl
 
-Split = Literal["selection", "report"]
-SPLITS: tuple[Split, ...] = ("selection", "report")
 
-
-@dataclass(frozen=True)
-class Problem:
-    """One question as a conversation, with the gold answer."""
-
-    id: str
-    messages: tuple[dict[str, str], ...]
-    answer: str
-
-
-@dataclass(frozen=True)
-class TaskSpec:
-    """One set of one task; `sha256` covers everything that can change a score."""
-
-    name: str
-    split: Split
-    problems: tuple[Problem, ...]
-    verifier: Verifier
-    sampling: Sampling
-
-    @cached_property
-    def sha256(self) -> str:
-        content = [self.name, self.split, self.verifier, self.sampling.model_dump(mode="json")]
-        problems = [dataclasses.asdict(problem) for problem in self.problems]
-        text = json.dumps([content, problems], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-def tasks_of(recipe: Recipe, samples_per_problem: int | None = None) -> tuple[TaskSpec, TaskSpec]:
-    """Return the selection and the report set of a recipe's task.
+def tasks_of(recipe: Recipe, samples_per_problem: int | None = None) -> TaskSets:
+    """Return the selection set and the report sets of a recipe.
 
     Raises DataError when the recipe names no task or the two sets share a problem.
     """
@@ -67,16 +31,18 @@ def tasks_of(recipe: Recipe, samples_per_problem: int | None = None) -> tuple[Ta
     if samples_per_problem is not None:
         sampling = sampling.model_copy(update={"samples_per_problem": samples_per_problem})
     if isinstance(options, TinyEvaluation):
-        return _tiny(options, "selection", sampling), _tiny(options, "report", sampling)
+        made = _tiny(options, "selection", sampling), _tiny(options, "report", sampling)
+        return TaskSets(made[0], made[1:])
     if isinstance(options, GymEvaluation):
-        return _gym(options, "selection", sampling), _gym(options, "report", sampling)
+        made = _gym(options, "selection", sampling), _gym(options, "report", sampling)
+        return TaskSets(made[0], made[1:])
     selection, report = (_jsonl(options, split, sampling) for split in SPLITS)
     if shared := {each.id for each in selection.problems} & {each.id for each in report.problems}:
         raise DataError(
             f"problem {min(shared)!r} is in both {options.selection_path} and"
             f" {options.report_path}; what is chosen on must not be reported on"
         )
-    return selection, report
+    return TaskSets(selection, (report,))
 
 
 def _tiny(options: TinyEvaluation, split: Split, sampling: Sampling) -> TaskSpec:

@@ -1,0 +1,47 @@
+"""A task: problems with gold answers, how completions are drawn, and how they are judged."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from trainer.recipe import Sampling, Verifier
+
+Split = Literal["selection", "report"]
+SPLITS: tuple[Split, ...] = ("selection", "report")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question as a conversation, with the gold answer."""
+
+    id: str
+    messages: tuple[dict[str, str], ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One set of one task; `sha256` covers everything that can change a score."""
+
+    name: str
+    split: Split
+    problems: tuple[Problem, ...]
+    verifier: Verifier
+    sampling: Sampling
+
+    @cached_property
+    def sha256(self) -> str:
+        content = [self.name, self.split, self.verifier, self.sampling.model_dump(mode="json")]
+        problems = [dataclasses.asdict(problem) for problem in self.problems]
+        text = json.dumps([content, problems], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class TaskSets(NamedTuple):
+    """What is chosen on, and what is reported on: one task to choose on, one or more to report on."""
+
+    selection: TaskSpec
+    report: tuple[TaskSpec, ...]
