@@ -124,7 +124,7 @@ def evidence_words(
     total = format.number(score, 2) + (f" ({each})" if each else "")
     limits = [verdicts.get("watch"), verdicts.get("confirm")]
     watch, confirm = (f"{v:g}" if format.is_number(v) else format.UNKNOWN for v in limits)
-    asked = f"Cusp watches from {watch} and confirms at {confirm}; at more while few points have followed"
+    asked = f"Cusp watches from {watch} and confirms at {confirm}, once enough points have followed"
     return f"Evidence at step {step}: {total}. {asked}."
 
 

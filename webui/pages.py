@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from webui import descriptions
+from webui import descriptions, verdict_words
 from webui.address import at
 from webui.charts import figures
 from webui.templating import render
@@ -16,7 +16,8 @@ Records = Sequence[Record]
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "row": (),
     "header": (),
-    "transition": ("verdicts",),
+    "proposal": (),
+    "transition": ("verdicts", "verifications"),
     "checkpoints": ("checkpoints", "evaluations"),
     "evaluations": ("checkpoints", "evaluations", "comparison", "jobs"),
     "cost": ("cost",),
@@ -33,7 +34,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 RUN_PARTS: Mapping[str, tuple[str, ...]] = {
     "row": ("attempts", "scores", "values"),
     "header": ("attempts", "scores"),
-    "transition": ("change_points",),
+    "proposal": ("decisions", "change_points"),
+    "transition": ("change_points", "decisions"),
     "checkpoints": ("scores",),
     "decisions": ("decisions",),
     "roles": ("roles",),
@@ -172,7 +174,15 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
         case "transition":
             verdicts = given["verdicts"]
             said = descriptions.transition(run, verdicts)
-            return {"words": said, "evidence": descriptions.evidence_at(run, verdicts)}
+            return {
+                "words": said,
+                "evidence": descriptions.evidence_at(run, verdicts),
+                "more": verdict_words.more(run),
+                "follows": verdict_words.follows(run),
+                "verified": verdict_words.verified(given["verifications"]),
+            }
+        case "proposal":
+            return {"proposal": verdict_words.proposal(run)}
         case "checkpoints":
             return {"production": (run.get("checkpoints") or {}).get("production")}
         case "evaluations":

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from cusp import __version__
-from webui import assets, descriptions, format, svg
+from webui import assets, descriptions, format, svg, verdict_words
 from webui.address import at, has_session
 
 PALETTE_SIZE = 8
@@ -35,6 +35,8 @@ FILTERS = {
     "short_metric": format.short_metric,
     "roles": descriptions.roles,
     "verification_words": descriptions.verification,
+    "headline": verdict_words.headline,
+    "unsaid": verdict_words.unsaid,
     "css_metric": svg.css_name,
     "told": reported_scores,
 }

@@ -73,7 +73,7 @@ def records() -> dict[str, Any]:
         "fields": {"a field": 1},
         "start": ["a sentence"],
     }
-    run["commands"] = [shapes.command(state_reason="a reason")]
+    run["commands"] = [shapes.command(state_reason="a reason", author="a person")]
     run["change_points"] = [*run.get("change_points", [])]
     run["quarantined"] = 1
     run["decisions"] = [

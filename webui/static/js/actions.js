@@ -29,23 +29,63 @@ export function sayCommands(root) {
 const runId = () => document.getElementById("run").dataset.run;
 
 export function listen({ refresh }) {
+  async function stop(reason) {
+    const command = await post(`/api/v1/runs/${runId()}/stop`, reason ? { reason } : {});
+    watched.set(command.id, command.state);
+    say(`Stop: ${STATES[command.state]}.`);
+    refresh("commands", "transition", "proposal");
+  }
+
+  async function pin(checkpoint, step) {
+    const command = await post(`/api/v1/checkpoints/${checkpoint}/pin`);
+    watched.set(command.id, command.state);
+    say(`Pin of checkpoint ${step}: ${STATES[command.state]}.`);
+    refresh("commands");
+  }
+
+  // The usable checkpoints, the one of the best alias first chosen; without any there is nothing to confirm.
+  function choose(dialog, none, chosen) {
+    const rows = [...section().querySelectorAll("tr[data-usable]")];
+    const aliases = (row) => [...row.querySelectorAll("[class*='chip a-']")].map((chip) => chip.textContent);
+    const options = rows.map((row) => {
+      const option = new Option([`step ${row.dataset.step}`, ...aliases(row)].join(" · "), row.dataset.checkpoint);
+      option.dataset.step = row.dataset.step;
+      return option;
+    });
+    const select = dialog.querySelector("select");
+    select.replaceChildren(...(options.length ? options : [new Option(none, "")]));
+    const held = ["best", "pre-transition"].map((alias) => rows.find((row) => aliases(row).includes(alias))).find(Boolean);
+    select.value = chosen || held?.dataset.checkpoint || options[0]?.value || "";
+    dialog.querySelector("[data-confirm]").disabled = !options.length;
+  }
+
   const section = () => document.getElementById("section-checkpoints");
+  const status = () => document.querySelector('#section-header [data-f="status"]').textContent;
   const act = {
-    stop: () => open("stop-dialog"),
+    stop: () => { open("stop-dialog").querySelector('[data-slot="silent"]').hidden = status() !== "lost"; },
+    keep: () => choose(open("keep-dialog"), "no checkpoint yet"),
+    accept: () => stop("the proposal was accepted"),
+    dismiss: async (button) => {
+      for (const point of button.dataset.points.split(" ")) await patch(`/api/v1/change-points/${point}`, { state: "dismissed" });
+      say("Dismissed: the run goes on.");
+      refresh("proposal", "transition", "decisions", "marks");
+    },
     verify: () => open("verify-dialog"),
     promote: (button) => {
       const dialog = open("promote-dialog");
       const { production, productionStep } = section().dataset;
-      dialog.dataset.checkpoint = button.dataset.checkpoint;
+      const { checkpoint, step } = button.dataset;
       dialog.dataset.expected = production;
-      dialog.querySelector('[data-slot="step"]').textContent = button.dataset.step;
+      choose(dialog, "no checkpoint yet", checkpoint);
+      dialog.querySelector('[data-slot="choose"]').hidden = Boolean(checkpoint);
+      dialog.querySelector('[data-slot="step"]').textContent = step || "";
       dialog.querySelector('[data-slot="current"]').textContent = production
         ? `production is now checkpoint ${productionStep}. The change is kept in the audit log.`
         : "No checkpoint is in production now. The change is kept in the audit log.";
     },
     resume: () => {
       const steps = [...section().querySelectorAll("tr[data-usable]")].map((el) => el.dataset.step);
-      const finished = document.querySelector('#section-header [data-f="status"]').textContent === "finished";
+      const finished = status() === "finished";
       const choices = finished ? [] : [new Option("where it ended", "")];
       choices.push(...steps.map((step) => new Option(`checkpoint ${step}`, step)));
       open("resume-dialog").querySelector("select").replaceChildren(...choices);
@@ -54,12 +94,7 @@ export function listen({ refresh }) {
       const dialog = open("delete-dialog");
       dialog.querySelector('[data-slot="promoted"]').hidden = !section().querySelector("tr.marked");
     },
-    pin: async (button) => {
-      const command = await post(`/api/v1/checkpoints/${button.dataset.checkpoint}/pin`);
-      watched.set(command.id, command.state);
-      say(`Pin of checkpoint ${button.dataset.step}: ${STATES[command.state]}.`);
-      refresh("commands");
-    },
+    pin: (button) => pin(button.dataset.checkpoint, button.dataset.step),
     evaluate: async (button) => {
       const { checkpoint, step } = button.dataset;
       await post(`/api/v1/runs/${runId()}/evaluate`, checkpoint ? { checkpoints: [checkpoint] } : {});
@@ -75,13 +110,8 @@ export function listen({ refresh }) {
     csv: (button) => downloadCsv(button.dataset.name),
   };
   const confirmed = {
-    stop: async (form) => {
-      const reason = form.elements.reason.value.trim();
-      const command = await post(`/api/v1/runs/${runId()}/stop`, reason ? { reason } : {});
-      watched.set(command.id, command.state);
-      say(`Stop: ${STATES[command.state]}.`);
-      refresh("commands");
-    },
+    stop: (form) => stop(form.elements.reason.value.trim()),
+    keep: (form) => pin(form.elements.checkpoint.value, form.elements.checkpoint.selectedOptions[0].dataset.step),
     verify: async () => {
       const asked = await post(`/api/v1/runs/${runId()}/verifications`);
       if (asked.command_id) watched.set(asked.command_id, asked.state);
@@ -100,8 +130,9 @@ export function listen({ refresh }) {
     },
     roles: (form) => changeRoles(toldRoles(form)),
     rules: () => changeRoles({}),
-    promote: async (_, dialog) => {
-      const { checkpoint, expected } = dialog.dataset;
+    promote: async (form, dialog) => {
+      const { expected } = dialog.dataset;
+      const checkpoint = form.elements.checkpoint.value;
       const body = { alias: "production", expected_current: expected || null };
       const { verified } = await post(`/api/v1/checkpoints/${checkpoint}/promote`, body);
       say(verified ? "Promoted to production." : "Promoted to production, not verified: its box is asked to hash the files.");

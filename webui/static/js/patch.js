@@ -8,6 +8,10 @@ const METRICS = { format: "format_reward", length: "completion_length", accuracy
 const words = (phase) => (phase ? phase.replaceAll("_", " ") : UNKNOWN);
 const dim = (text) => Object.assign(document.createElement("span"), { className: "dim", textContent: text });
 
+// As verdict_words.py splits them: the header has the verdict's first sentence, the card the others.
+const sentences = (text) => (text || "").trim().split(/(?<=[.!?])\s+(?=[A-Z])/).filter(Boolean);
+export const headline = (run) => sentences(run.words || run.phase_description)[0] || UNKNOWN;
+
 export function patchRun(root, run) {
   const put = (field, ...parts) =>
     root.querySelectorAll(`[data-f="${field}"]`).forEach((el) => el.replaceChildren(...parts));
@@ -19,7 +23,7 @@ export function patchRun(root, run) {
   pill("status", `pill s-${run.status}`, run.status);
   const phase = run.step === null ? null : run.phase; // without a step there is nothing that it says
   pill("phase", `pill phase p-${phase || "none"}`, words(phase));
-  put("phase_description", run.words || run.phase_description || UNKNOWN);
+  put("phase_description", headline(run));
   put("step", whole(run.step));
   put("max_steps", whole(run.max_steps));
   put("attempt_count", whole(run.attempt_count));
@@ -32,10 +36,11 @@ export function patchRun(root, run) {
   const s = run.score;
   put("score_of", s ? `${s.alias || UNKNOWN}, step ${whole(s.step)}` : "");
   put("score", ...(s ? [percent(s.pass_at_1), " ", dim(interval(s.low, s.high))] : [UNKNOWN]));
+  const known = new Set(sentences(run.words || run.phase_description));
+  const unsaid = sentences(run.status_reason).filter((one) => !known.has(one)).join(" ");
   root.querySelectorAll('[data-f="status_reason"]').forEach((el) => {
-    const said = (run.words || run.phase_description || "").includes(run.status_reason);
-    el.textContent = run.status_reason || "";
-    el.hidden = !run.status_reason || said;
+    el.textContent = unsaid;
+    el.hidden = !unsaid;
   });
   const share = isNumber(run.step) && run.max_steps ? Math.min(1, run.step / run.max_steps) : 0;
   root.querySelectorAll('[data-f="progress"]').forEach((el) => el.setAttribute("width", (100 * share).toFixed(1)));

@@ -30,6 +30,7 @@ function patchHeader(run) {
   verify.disabled = verify.title !== "" || !["running", "lost"].includes(run.status);
   const trained = ["running", "stopping"].includes(run.status);
   header.querySelector('[data-action="delete"]').disabled = trained;
+  header.querySelector('[data-action="keep"]').disabled = hasEnded(run);
   if (trained) header.querySelector('[data-action="resume"]').disabled = true; // read anew when it has ended
   if (run.step === null) document.getElementById("waiting").textContent = run.words;
   banner("gone", run.deleted_at ? "This run was deleted. It can be restored until it is purged." : "", ["Deleted runs", page.dataset.deleted]);
@@ -48,7 +49,7 @@ function patch() {
   const run = latest;
   latest = null;
   patchHeader(run);
-  if (hasEnded(run) && !ended) refresh("header", "transition", "verifications", "commands", "checkpoints", "decisions");
+  if (hasEnded(run) && !ended) refresh("header", "proposal", "transition", "verifications", "commands", "checkpoints", "decisions");
   ended = hasEnded(run);
 }
 

@@ -7,17 +7,17 @@ import { tickRelativeTimes } from "./patch.js";
 export const TOUCHES = {
   checkpoints: ["checkpoints", "evaluations", "marks"],
   evaluations: ["evaluations", "checkpoints", "marks"],
-  change_points: ["transition", "checkpoints", "samples", "marks"],
-  commands: ["commands", "verifications", "decisions", "marks"],
-  decisions: ["decisions", "verifications"],
-  verifications: ["verifications", "decisions"],
+  change_points: ["transition", "proposal", "checkpoints", "samples", "marks"],
+  commands: ["commands", "transition", "proposal", "verifications", "decisions", "marks"],
+  decisions: ["decisions", "transition", "proposal", "verifications"],
+  verifications: ["verifications", "transition", "decisions", "marks"],
   jobs: ["jobs", "verifications"],
   samples: ["samples"],
   quarantine: ["header"],
   roles: ["roles"],
   cost: ["cost"],
 };
-export const ALL = ["header", "commands", "transition", "verifications", "roles", "jobs", "checkpoints", "evaluations", "cost", "samples", "decisions", "marks"];
+export const ALL = ["header", "proposal", "commands", "transition", "verifications", "roles", "jobs", "checkpoints", "evaluations", "cost", "samples", "decisions", "marks"];
 
 // Returns {refresh(...names), retry()}; `marked` is called with the renewed marks of the charts.
 export function sections(id, marked) {

@@ -1,0 +1,102 @@
+"""The first screen of a run's page: state, one sentence, the acts, the charts; and what a proposal asks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import MonitorProcess
+from tests.messages import Trainer, transition
+
+NO_VERIFICATION = {"verify": "off"}
+DRAWN = "() => document.querySelector('.js-plotly-plot')?.data?.length > 0"
+FIRST_CHART = """() => document.querySelector('#charts .nsewdrag').getBoundingClientRect().top + scrollY"""
+
+
+@contextmanager
+def turned(monitor: MonitorProcess, **start: object) -> Iterator[Trainer]:
+    """A run whose format breaks at step 60; the trainer has not answered its commands."""
+    with monitor.client() as client:
+        trainer = Trainer(client, name="turned", **start)  # type: ignore[arg-type]  # asks alike
+        transition(trainer)
+        yield trainer
+
+
+@pytest.mark.parametrize(("width", "height", "most"), [(1440, 900, 450), (390, 844, 844)])
+def test_the_first_screen_has_state_sentence_acts_and_the_first_chart(
+    page: Page, monitor_process: MonitorProcess, width: int, height: int, most: int
+) -> None:
+    monitor_process.start()
+    page.set_viewport_size({"width": width, "height": height})
+    with turned(monitor_process, policy=NO_VERIFICATION) as trainer:
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.wait_for_function(DRAWN)
+        words = trainer.get()["words"]
+    assert page.evaluate(FIRST_CHART) < most
+    for name in ("Stop", "Keep", "Promote", "Resume", "Verify now"):
+        button = page.locator("#section-header").get_by_role("button", name=name, exact=True)
+        assert (button.bounding_box() or {"y": 1e9})["y"] < 300
+    sentence = words.split(". ")[0]
+    assert page.locator("main").inner_text().count(sentence) == 1
+    assert sentence in page.locator("#section-header").inner_text()
+    sideways = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(sideways) <= 0
+
+
+def test_a_proposal_waits_for_a_person_who_accepts_it(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    policy = {"action": "propose", **NO_VERIFICATION}
+    with turned(monitor_process, policy=policy) as trainer:
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        banner = page.locator("#section-proposal")
+        expect(banner).to_contain_text("Proposed: stop this run")
+        banner.get_by_role("button", name="Accept and stop").click()
+        expect(banner).to_be_hidden()
+        card = page.locator("#section-transition")
+        expect(card).to_contain_text("the trainer has not done it yet (open)")
+        expect(page.locator("#section-header [data-f=status]")).to_have_text("stopping")
+        (stop,) = [c for c in trainer.send()["commands"] if c["kind"] == "stop"]
+        trainer.ack(stop, "delivered")
+        expect(card).to_contain_text("the trainer has not done it yet (delivered)")
+        trainer.ack(stop, "done", step=120)
+        trainer.send({"kind": "status", "status": "stopped"})
+        expect(card).to_contain_text("The trainer stopped at step 120.")
+        expect(page.locator("#section-header [data-f=status]")).to_have_text("stopped")
+
+
+def test_a_proposal_that_is_dismissed_is_gone_and_the_run_goes_on(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    policy = {"action": "propose", **NO_VERIFICATION}
+    with turned(monitor_process, policy=policy) as trainer:
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.locator("#section-proposal").get_by_role("button", name="Dismiss").click()
+        expect(page.locator("#section-proposal")).to_be_hidden()
+        found = trainer.get()
+    assert found["status"] == "running"
+    assert not [c for c in found["commands"] if c["kind"] == "stop"]
+    assert "dismissed" in {c["state"] for c in found["change_points"]}
+
+
+def test_keep_and_promote_stand_in_the_header_and_name_the_checkpoint(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    policy = {"action": "watch", **NO_VERIFICATION}
+    with turned(monitor_process, policy=policy) as trainer:
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        header = page.locator("#section-header")
+        header.get_by_role("button", name="Keep", exact=True).click()
+        page.locator("#keep-dialog select").select_option(label="step 10")
+        page.get_by_role("button", name="Keep it").click()
+        expect(page.locator("#section-commands")).to_contain_text("Keep checkpoint 10")
+        header.get_by_role("button", name="Promote", exact=True).click()
+        chosen = page.locator("#promote-dialog select option:checked")
+        expect(chosen).to_contain_text("pre-transition")
+        page.locator("#promote-dialog").get_by_role("button", name="Promote").click()
+        expect(page.locator("#said")).to_contain_text("Promoted to production")
+        assert "production" in trainer.get()["checkpoints"]
