@@ -27,7 +27,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "samples": ("samples",),
     "jobs": ("jobs",),
     "roles": (),
-    "marks": ("verdicts", "checkpoints", "evaluations"),
+    "marks": ("verdicts", "checkpoints", "evaluations", "verifications"),
 }
 """Each section that a page fetches at /runs/{id}/sections/{section}, and the data it needs."""
 
@@ -133,7 +133,7 @@ def run_page(
         "samples": samples,
         "verifications": verifications,
     }
-    marked = figures.marks(run, checkpoints, evaluations, verdicts)
+    marked = figures.marks(run, checkpoints, evaluations, verdicts, verifications)
     fetched = {
         name: section(name, run, **data) for name in SECTIONS if name not in ("row", "marks")
     }

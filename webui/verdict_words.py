@@ -10,7 +10,10 @@ from webui.descriptions import ENDED, verification
 Record = Mapping[str, Any]
 
 _BETWEEN = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")  # patch.js:headline splits alike
-_DATED = ("length_turn", "destabilisation")  # what a transition rests on, as monitor/actions/decisions.py says
+_DATED = (
+    "length_turn",
+    "destabilisation",
+)  # what a transition rests on, as monitor/actions/decisions.py says
 _PENDING = ("open", "delivered", "agreed")
 IF_CONFIRMED: Mapping[str, str] = {
     "stop": "the last safe checkpoint is kept and the run is stopped",

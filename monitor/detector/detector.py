@@ -183,6 +183,15 @@ class Detector:
         enough = self._followed(moment) >= constants.FOLLOWED * self._scan.point_weight
         return enough and self._scan.still(moment) >= self._preset.confirm
 
+    def _confirming(self, moment: StepEvidence | None) -> float | None:
+        """Return the score that would confirm now, None while none would: the inverse of `_confirms`."""
+        if moment is None or moment.score < self._preset.watch:
+            return self._preset.confirm
+        if self._followed(moment) < constants.FOLLOWED * self._scan.point_weight:
+            return None
+        still = self._scan.still(moment)
+        return self._preset.confirm * moment.score / still if still > 0 else None
+
     def _followed(self, moment: StepEvidence) -> int:
         return self._scan.size - moment.index
 
@@ -346,6 +355,7 @@ class Detector:
             self._findings.change_points,
             self._findings.transition,
             self._words(phase, score, metrics),
+            self._confirming(moment),
         )
 
     def _words(self, phase: Phase, score: float, metrics: Mapping[str, float]) -> str:

@@ -93,7 +93,11 @@ class Transition:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The detector's result after `step`. `score` compares to the thresholds `watch` and `confirm`."""
+    """The detector's result after `step`. `score` compares to the thresholds `watch` and `confirm`.
+
+    `level` is the score that would confirm at this step: `confirm`; more while some of the evidence comes from
+    metrics that have come back; None while too few points have followed for any.
+    """
 
     step: int
     phase: Phase
@@ -104,3 +108,4 @@ class Verdict:
     change_points: tuple[ChangePoint, ...]
     transition: Transition | None
     words: str
+    level: float | None = None

@@ -12,7 +12,7 @@ from fastapi.sse import format_sse_event
 
 from monitor.database.engine import Database, Transaction
 from monitor.roles.role_series import role_series
-from monitor.schemas import base
+from monitor.schemas import base, series
 from monitor.store import changes as changes_table
 from monitor.store import points, runs, verdicts
 
@@ -79,9 +79,7 @@ def _expand(
         return _points(tx, run_id, cursor, ref)
     if kind == "verdicts":
         rows = verdicts.verdicts_of(tx, run_id, ref["from"], ref["to"])
-        names = ("step", "phase", "score", "evidence")
-        told = [{name: getattr(row, name) for name in names} for row in rows]
-        return _numbered(cursor, "verdict", told)
+        return _numbered(cursor, "verdict", [series.verdict_event(row) for row in rows])
     if kind == "run":
         return []
     return [(cursor, kind, ref)]

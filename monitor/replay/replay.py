@@ -242,6 +242,7 @@ def verdict_columns(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
             name: [round(v.evidence[row].score, 2) for v in verdicts]
             for row, name in enumerate(names)
         },
+        "levels": [v.level for v in verdicts],
         "watch": verdicts[-1].watch,
         "confirm": verdicts[-1].confirm,
     }

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from monitor.schemas.base import Phase, Shape, columns
 from monitor.store import points
+from monitor.store.verdicts import LEVEL
 
 _CHANGE_POINT = ("id", "kind", "step", "low", "high", "state", "seen_at_step", "words", "evidence")
 
@@ -46,6 +47,7 @@ class Verdicts(Shape):
     phases: list[Phase]
     scores: list[float]
     evidence: dict[str, list[float]]
+    levels: list[float | None]
     watch: float | None
     confirm: float | None
 
@@ -90,16 +92,28 @@ def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[d
 
 
 def verdicts(rows: Sequence[Any], latest: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return `Verdicts`: columns, each as long as `steps`."""
-    metrics = sorted({metric for row in rows for metric in row.evidence})
+    """Return `Verdicts`: columns, each as long as `steps`.
+
+    `levels` are the scores that would have confirmed at each step, None where none would.
+    """
+    metrics = sorted({metric for row in rows for metric in row.evidence} - {LEVEL})
+    confirm = (latest or {}).get("confirm")
     return {
         "steps": [row.step for row in rows],
         "phases": [row.phase for row in rows],
         "scores": [row.score for row in rows],
         "evidence": {metric: [row.evidence.get(metric, 0.0) for row in rows] for metric in metrics},
+        "levels": [row.evidence.get(LEVEL, confirm) for row in rows],
         "watch": (latest or {}).get("watch"),
-        "confirm": (latest or {}).get("confirm"),
+        "confirm": confirm,
     }
+
+
+def verdict_event(row: Any) -> dict[str, Any]:
+    """Return what a viewer is told of a new verdict; `level` only where it is not the preset's `confirm`."""
+    evidence = dict(row.evidence)
+    level = {LEVEL: evidence.pop(LEVEL)} if LEVEL in evidence else {}
+    return {**columns(row, ("step", "phase", "score")), "evidence": evidence, **level}
 
 
 def change_point(row: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from cusp.ids import new_id
 from monitor.database.schema import change_points, decisions, verdicts
 from monitor.database.upsert import insert_or_ignore
 
+LEVEL = "level"  # beside a verdict's evidence: the score that would have confirmed, where it is not the preset's
+
 _ADD_VERDICTS = insert(verdicts)
 
 

@@ -12,7 +12,7 @@ from monitor.store import points, verdicts
 from monitor.store.changes import News
 from monitor.store.scores import verifications
 from monitor.verdicts.cache import DetectorCache, DetectorState, fold, fresh
-from monitor.verdicts.encoding import as_json
+from monitor.verdicts.encoding import as_json, stored_level
 
 
 @dataclass
@@ -114,7 +114,10 @@ def verdict_row(run_id: str, verdict: Verdict) -> dict[str, Any]:
         "step": verdict.step,
         "phase": verdict.phase,
         "score": verdict.score,
-        "evidence": {one.metric: round(one.score, 3) for one in verdict.evidence if one.score},
+        "evidence": {
+            **{one.metric: round(one.score, 3) for one in verdict.evidence if one.score},
+            **stored_level(verdict),
+        },
     }
 
 

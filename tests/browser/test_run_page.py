@@ -11,7 +11,9 @@ from tests.messages import Trainer, transition
 
 NO_VERIFICATION = {"verify": "off"}
 DRAWN = "() => document.querySelector('.js-plotly-plot')?.data?.length > 0"
-FIRST_CHART = """() => document.querySelector('#charts .nsewdrag').getBoundingClientRect().top + scrollY"""
+FIRST_CHART = (
+    """() => document.querySelector('#charts .nsewdrag').getBoundingClientRect().top + scrollY"""
+)
 
 
 @contextmanager

@@ -6,9 +6,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from webui import format
-from webui.charts import overlays, traces
+from webui.charts import held_out, overlays, traces
+from webui.charts import layout as layout_of
 from webui.charts import series as lines
-from webui.charts.layout import CONFIG, Json, Record, axes, base_layout, titles
+from webui.charts.layout import CONFIG, Json, Record, base_layout
 from webui.charts.traces import metric_traces
 
 
@@ -23,21 +24,30 @@ def run_figures(
     `marked` are their `marks`, `segments` the stretches of constant trend of a run that is over.
     """
     known = lines.by_name(series)
-    third = third_metric(known)
-    rows = (("format_reward", "y"), ("completion_length", "y2"), (third, "y3"))
-    weight = lines.weight_for(max((len(one["steps"]) for one in known.values()), default=0))
-    data = [t for name, axis in rows for t in metric_traces(name, known.get(name), axis, weight)]
-    data += traces.segment_traces(segments, dict(rows))
+    shown = layout_of.rows(third_metric(known), known)
+    longest = max(known.values(), key=lambda one: len(one["steps"]), default=None)
+    weight = lines.weight_for(len(longest["steps"]) if longest else 0)
+    data = [
+        trace
+        for one in shown
+        for trace in metric_traces(one.metric, known.get(one.metric), one.on, weight)
+    ]
+    data += traces.segment_traces(segments, {one.metric: one.on for one in shown[:3]})
     data += traces.evidence_traces(verdicts) + marked["traces"]
-    layout = base_layout() | axes(overlays.levels(verdicts))
+    limits = overlays.levels(verdicts)
+    count = len(shown) + 1
+    layout = base_layout() | layout_of.axes(shown, limits) | {"height": layout_of.height(count)}
     layout["shapes"] = overlays.bands(verdicts) + marked["shapes"]
-    layout["annotations"] = titles(third, known) + marked["annotations"]
+    layout["annotations"] = layout_of.titles(shown, known, limits) + marked["annotations"]
     return {
         "data": data,
         "layout": layout,
         "config": CONFIG,
         "cusp": {
             "smoothing": weight,
+            "stride": lines.stride(longest),
+            "rows": count,
+            "logged": [one.axis for one in shown],
             "last_step": max((t["x"][-1] for t in data if t["x"]), default=None),
         },
     }
@@ -48,11 +58,17 @@ def marks(
     checkpoints: Iterable[Record],
     evaluations: Iterable[Record],
     verdicts: Record | None,
+    verifications: Record | None = None,
 ) -> Json:
     """Return the parts of the figure that depend on checkpoints, scores and change points, for live updates."""
     limits = overlays.levels(verdicts)
     return {
-        "traces": traces.score_traces(evaluations) + traces.flag_traces(checkpoints),
+        "evidence": layout_of.evidence_range(limits),
+        "traces": [
+            *held_out.score_traces(evaluations),
+            held_out.verification_trace(verifications),
+            *traces.flag_traces(checkpoints),
+        ],
         "shapes": overlays.transition_shapes(run) + overlays.limit_lines(limits),
         "annotations": overlays.labels(run) + overlays.limit_labels(limits),
     }
@@ -67,7 +83,7 @@ def third_metric(known: Mapping[str, Record]) -> str:
 def other_figures(series: Iterable[Record], shown: Sequence[str] = ()) -> list[Json]:
     """Return a small figure for each metric that the four charts do not show, by name."""
     known = lines.by_name(series)
-    main = {"format_reward", "completion_length", third_metric(known), *shown}
+    main = {one.metric for one in layout_of.rows(third_metric(known), known)} | set(shown)
     return [_small_figure(name, known[name]) for name in sorted(known) if name not in main]
 
 
@@ -96,5 +112,5 @@ def _small_figure(name: str, one: Record | None) -> Json:
         "data": metric_traces(name, one, "y", weight, lines.MAX_POINTS_SMALL),
         "layout": layout,
         "config": CONFIG | {"displayModeBar": False},
-        "cusp": {"smoothing": weight},
+        "cusp": {"smoothing": weight, "stride": lines.stride(one), "logged": ["yaxis"]},
     }

@@ -1,19 +1,22 @@
 """Layout, axes and titles of the figures."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from webui import format
 
 Json = dict[str, Any]
 Record = Mapping[str, Any]
-DOMAINS = {
-    "yaxis": (0.785, 0.965),
-    "yaxis2": (0.545, 0.725),
-    "yaxis3": (0.305, 0.485),
-    "yaxis4": (0.065, 0.245),
-    "yaxis5": (0.0, 0.045),
-}
+Limits = Mapping[str, float | None]
+ROW, TITLE, LANE = (
+    88,
+    24,
+    40,
+)  # px of a chart, of the title above it, of the flags below the last one
+MARGIN = {"l": 46, "r": 14, "t": 24, "b": 34}
+EVIDENCE_SHOWN = 2.5
+"""Levels of `confirm` to which evidence is drawn: it grows to thousands when nobody stops a run, and the
+crossing of a level is what matters."""
 TITLE_LENGTH = 56  # characters of a formula above a chart
 # Buttons are listed explicitly: the default set can upload a chart to a third party.
 CONFIG: Json = {
@@ -25,15 +28,50 @@ CONFIG: Json = {
 }
 
 
-def titles(third: str, known: Mapping[str, Record]) -> list[Json]:
+class Row(NamedTuple):
+    """One of the charts: its axis in the layout and of its traces, the metric, the title."""
+
+    axis: str
+    on: str
+    metric: str
+    title: str
+
+
+def rows(third: str, known: Collection[str]) -> list[Row]:
+    """Return the charts from top to bottom, but for the evidence; truncated share only where it is logged."""
+    found = [
+        Row("yaxis", "y", "format_reward", "Format reward"),
+        Row("yaxis2", "y2", "completion_length", "Completion length, tokens"),
+        Row("yaxis3", "y3", third, format.metric(third).capitalize()),
+    ]
+    if "clipped_ratio" in known:
+        found.append(Row("yaxis6", "y6", "clipped_ratio", "Truncated share"))
+    return found
+
+
+def height(count: int) -> int:
+    """Return the height in px of a figure with so many charts, the evidence included."""
+    return MARGIN["t"] + count * (ROW + TITLE) + LANE + MARGIN["b"]
+
+
+def domains(shown: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    """Return the part of the height of each y axis, from top to bottom; the last is the lane of flags."""
+    total = (len(shown) + 1) * (ROW + TITLE) + LANE
+    tops = [total - place * (ROW + TITLE) - TITLE for place in range(len(shown) + 1)]
+    names = [*(one.axis for one in shown), "yaxis4"]
+    found = {
+        name: ((top - ROW) / total, top / total) for name, top in zip(names, tops, strict=True)
+    }
+    return {**found, "yaxis5": (0.0, 0.7 * LANE / total)}
+
+
+def titles(shown: Sequence[Row], known: Mapping[str, Record], limits: Limits) -> list[Json]:
     """Return the title annotation of each chart; it says so if the metric was not logged."""
-    rows = (
-        ("yaxis", "Format reward", "format_reward"),
-        ("yaxis2", "Completion length, tokens", "completion_length"),
-        ("yaxis3", format.metric(third).capitalize(), third),
-    )
-    named = [_title(DOMAINS[axis][1], text + _made_of(name, known)) for axis, text, name in rows]
-    return [*named, _title(DOMAINS["yaxis4"][1], "Evidence of a transition")]
+    tops = {name: high for name, (_, high) in domains(shown).items()}
+    named = [_title(tops[one.axis], one.title + _made_of(one.metric, known)) for one in shown]
+    cut = limits["confirm"]
+    drawn = f" (drawn to {EVIDENCE_SHOWN * cut:g})" if cut else ""
+    return [*named, _title(tops["yaxis4"], f"Evidence of a transition{drawn}")]
 
 
 def _made_of(name: str, known: Mapping[str, Record]) -> str:
@@ -67,7 +105,7 @@ def base_layout() -> Json:
         "paper_bgcolor": "@surface",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": "@ink_2", "size": 11, "family": "@font"},
-        "margin": {"l": 46, "r": 14, "t": 42, "b": 34},
+        "margin": dict(MARGIN),
         "showlegend": False,
         "hovermode": "x unified",
         "hoversubplots": "axis",
@@ -78,8 +116,8 @@ def base_layout() -> Json:
     }
 
 
-def axes(limits: Mapping[str, float | None]) -> Json:
-    """Return one shared x axis and five stacked y axes."""
+def axes(shown: Sequence[Row], limits: Limits) -> Json:
+    """Return one shared x axis and the stacked y axes."""
     line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False, "automargin": False}
     x = line | {
         "title": {"text": "step", "standoff": 4},
@@ -94,8 +132,8 @@ def axes(limits: Mapping[str, float | None]) -> Json:
         "spikecolor": "@ink_3",
     }
     found: Json = {"xaxis": x}
-    include = {"yaxis": [1], "yaxis3": [0], "yaxis4": [0, 1.15 * (limits["confirm"] or 1)]}
-    for name, domain in DOMAINS.items():
+    include = {"yaxis": [1], "yaxis3": [0], "yaxis6": [0]}
+    for name, domain in domains(shown).items():
         found[name] = line | {
             "domain": list(domain),
             "anchor": "x",
@@ -104,6 +142,12 @@ def axes(limits: Mapping[str, float | None]) -> Json:
         }
         if name in include:
             found[name]["autorangeoptions"] = {"include": include[name]}
-    found["yaxis4"]["rangemode"] = "tozero"
+    found["yaxis4"] |= evidence_range(limits)
     found["yaxis5"] |= {"range": [-1, 1], "showgrid": False, "showticklabels": False}
     return found
+
+
+def evidence_range(limits: Limits) -> Json:
+    """Return the range of the evidence: fixed where a level is known, so that the levels never overprint."""
+    confirm = limits["confirm"]
+    return {"range": [0, EVIDENCE_SHOWN * confirm]} if confirm else {"rangemode": "tozero"}

@@ -38,6 +38,12 @@ def weight_for(count: int) -> float:
     return max(STRONGEST, min(LIGHTEST, 40 / max(count, 1)))
 
 
+def stride(one: Series | None) -> float:
+    """Return the mean number of steps between two points of a series, 1 at the least; smooth.js weighs by it."""
+    steps = one["steps"] if one else []
+    return max(1.0, round((steps[-1] - steps[0]) / (len(steps) - 1), 3)) if len(steps) > 1 else 1.0
+
+
 def smoothed(values: Sequence[float], weight: float = LIGHTEST) -> list[float]:
     """Return the bias-corrected exponential moving average (the first value is unchanged)."""
     out: list[float] = []

@@ -1,7 +1,6 @@
 """Traces of the charts: metrics, evidence, checkpoint flags, held-out scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from webui import format
 from webui.charts import series as lines
@@ -56,7 +55,29 @@ def evidence_traces(verdicts: Record | None) -> list[Json]:
         "line": {"color": "@ink", "width": 2.2},
         "hovertemplate": "%{y:.3~g}",
     }
-    return [*parts, total]
+    return [*parts, level_trace(found), total]
+
+
+def level_trace(verdicts: Record) -> Json:
+    """Return the score that would have confirmed at each step, as a line of steps with gaps where none would."""
+    steps, levels = verdicts["steps"], verdicts.get("levels") or []
+    drawn = [
+        i
+        for i in range(len(levels))
+        if i in (0, len(levels) - 1) or not levels[i - 1] == levels[i] == levels[i + 1]
+    ]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "confirms at",
+        "meta": {"role": "level"},
+        "x": [steps[i] for i in drawn],
+        "y": [levels[i] for i in drawn],
+        "yaxis": "y4",
+        "line": {"color": "@confirm", "width": 1.8, "shape": "hv"},
+        "connectgaps": False,
+        "hovertemplate": "%{y:.3~g}",
+    }
 
 
 def evidence_color(name: str) -> str:
@@ -165,55 +186,3 @@ def flag_words(checkpoint: Record) -> str:
     marks = [*(["pinned"] if checkpoint["pinned"] else []), *checkpoint["aliases"]]
     named = f" ({', '.join(marks)})" if marks else ""
     return f"checkpoint {checkpoint['step']}{format.charted(named)}"
-
-
-def score_traces(evaluations: Iterable[Record]) -> list[Json]:
-    """Return held-out pass@1 with 95 % intervals on the accuracy chart, one trace for each split.
-
-    A step with a score on the report set does not also show the one on the selection set.
-    """
-    found = [e for e in evaluations if format.is_number(e.get("pass_at_1"))]
-    reported = {e["step"] for e in found if e["split"] == "report"}
-    found = [e for e in found if e["split"] == "report" or e["step"] not in reported]
-    return [
-        _score_trace(split, meaning, symbol, [e for e in found if e["split"] == split])
-        for split, meaning, symbol in (
-            ("selection", "held out, selection set", "circle-open"),
-            ("report", "held out, report set", "diamond"),
-        )
-    ]
-
-
-def _score_trace(split: str, meaning: str, symbol: str, found: Sequence[Record]) -> Json:
-    ordered = sorted(found, key=lambda e: e["step"])
-    scores = [e["pass_at_1"] for e in ordered]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": meaning,
-        "meta": {"role": "score", "split": split},
-        "x": [e["step"] for e in ordered],
-        "y": scores,
-        "yaxis": "y3",
-        "cliponaxis": False,
-        "marker": {"symbol": symbol, "size": 8, "color": "@score"},
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [_reach(e.get("high"), e["pass_at_1"]) for e in ordered],
-            "arrayminus": [_reach(e["pass_at_1"], e.get("low")) for e in ordered],
-            "color": "@score",
-            "thickness": 1.2,
-            "width": 3,
-        },
-        "text": [
-            f"{format.percent(e['pass_at_1'])} ({format.interval(e.get('low'), e.get('high'))})"
-            for e in ordered
-        ],
-        "hovertemplate": "%{text}",
-    }
-
-
-def _reach(upper: Any, lower: Any) -> float:
-    known = format.is_number(upper) and format.is_number(lower)
-    return max(0.0, round(upper - lower, 6)) if known else 0.0
