@@ -115,12 +115,14 @@ def run_page(
     samples: Records = (),
     segments: Records = (),
     verifications: Record | None = None,
+    x_axes: Record | None = None,
     cursor: int | str = 0,
     database: str = "",
 ) -> str:
     """Return the page of one run; live updates continue from `cursor` of the database with this id.
 
-    `segments` are those of a run that is over (monitor/detector/offline.py).
+    `segments` are those of a run that is over (monitor/detector/offline.py), `x_axes` what had been reached by a
+    step, {name: {steps, values}} of time (hours), tokens and epoch.
     """
     data = {
         "verdicts": verdicts,
@@ -147,6 +149,7 @@ def run_page(
         segments=segments,
         others=figures.other_figures(series),
         blank=figures.blank_figure(),
+        x_axes=x_axes or {},
         config_text=json.dumps(dict(run.get("config") or {}), indent=2, default=str),
         sections={**fetched, "marks": render("sections/marks.html", marks=marked)},
     )

@@ -14,6 +14,7 @@ from monitor.api.permissions import needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
 from monitor.database import installation
 from monitor.errors import NotFound
+from monitor.runs import x_axes
 from monitor.schemas import access, checkpoint, cost, evaluation, verification
 from monitor.schemas import series as series_schema
 from monitor.schemas.run_data import RunData
@@ -76,6 +77,7 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
         shown = service.detailed_of(data, _PARTS_SHOWN)
         rest = {name: made(data, service.clock()) for name, made in _DATA.items()}
         rest["segments"] = segments(data.run, data.series, data.names)
+        rest["x_axes"] = x_axes.x_axes(data.some(*x_axes.NAMES))
     return pages.run_page(
         shown, series=series, cursor=data.run.cursor, database=data.run.database_id, **rest
     )

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import MonitorProcess
-from tests.messages import Trainer, transition
+from tests.messages import Trainer, point, transition
 
 NO_VERIFICATION = {"verify": "off"}
 DRAWN = "() => document.querySelector('.js-plotly-plot')?.data?.length > 0"
@@ -102,3 +102,100 @@ def test_keep_and_promote_stand_in_the_header_and_name_the_checkpoint(
         page.locator("#promote-dialog").get_by_role("button", name="Promote").click()
         expect(page.locator("#said")).to_contain_text("Promoted to production")
         assert "production" in trainer.get()["checkpoints"]
+
+
+AXIS = "() => { const a = document.querySelector('#charts')._fullLayout.xaxis; return [a.title.text, ...a.range] }"
+AVERAGE = """() => document.querySelector('#charts').data.find(t => t.meta.role === 'average').y"""
+
+
+def test_a_link_holds_zoom_smoothing_axis_and_metrics_for_all_charts(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    with monitor_process.client() as client:
+        trainer = Trainer(client, policy=NO_VERIFICATION)  # type: ignore[arg-type]  # asks alike
+        logged = {"tokens": 1000.0, "rewards/a": 0.1, "rewards/b": 0.2, "kl": 0.01}
+        trainer.send(
+            *(
+                point(s, format_reward=(s % 7) / 7, **{k: v * s for k, v in logged.items()})
+                for s in range(1, 101)
+            )
+        )
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.wait_for_function(DRAWN)
+        whole = page.evaluate(AVERAGE)
+        bar = page.locator("#chartbar")
+        bar.locator("[data-view=x]").select_option("tokens")
+        bar.locator("[data-view=smooth]").fill("0.99")
+        bar.get_by_label("log y").check()
+        bar.get_by_label("First step shown").fill("20")
+        bar.get_by_label("Last step shown").fill("40")
+        bar.get_by_label("Last step shown").press("Enter")
+        page.locator("#others summary").click()
+        page.locator("#others-search").fill("rewards/b")
+        expect(page.locator('.small-chart[data-metric="kl"]')).to_be_hidden()
+        url = page.url
+        assert "zoom=20-40" in url
+        page.goto("about:blank")
+        page.goto(url)
+        page.wait_for_selector('.small-chart[data-metric="rewards/b"].js-plotly-plot')
+        title, low, high = page.evaluate(AXIS)
+        assert (title, round(low), round(high)) == ("tokens", 20_000, 40_000)
+        assert page.evaluate("() => document.querySelector('#charts')._fullLayout.yaxis.type") == (
+            "log"
+        )
+        smooth = page.evaluate(AVERAGE)
+        assert max(smooth[50:]) - min(smooth[50:]) < (max(whole[50:]) - min(whole[50:])) / 3
+        small = (
+            "() => document.querySelector('[data-metric=\"rewards/b\"]')._fullLayout.xaxis.range"
+        )
+        assert [round(x) for x in page.evaluate(small)] == [20_000, 40_000]
+        expect(page.locator('.small-chart[data-metric="kl"]')).to_be_hidden()
+        page.get_by_role("button", name="Whole run").click()
+        page.wait_for_function(
+            "() => document.querySelector('[data-metric=\"rewards/b\"]')._fullLayout.xaxis.range[1] > 90000"
+        )
+
+
+def test_a_zoom_is_read_again_at_full_resolution(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    steps = 8_000
+    with monitor_process.client() as client:
+        trainer = Trainer(client, policy=NO_VERIFICATION)  # type: ignore[arg-type]  # asks alike
+        for first in range(1, steps, 1_000):
+            trainer.send(
+                *(point(s, loss=(s % 97) / 97, kl=0.0) for s in range(first, first + 1_000))
+            )
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}?metrics=loss")
+        page.wait_for_selector('.small-chart[data-metric="loss"].js-plotly-plot')
+        values = """() => document.querySelector('[data-metric="loss"]').data
+            .find(t => t.meta.role === 'values').x.filter(x => x >= 4000 && x <= 4500).length"""
+        assert page.evaluate(values) < 400
+        page.locator("#chartbar").get_by_label("First step shown").fill("4000")
+        page.locator("#chartbar").get_by_label("Last step shown").fill("4500")
+        page.locator("#chartbar").get_by_label("Last step shown").press("Enter")
+        page.wait_for_function(f"() => ({values})() === 501")
+
+
+def test_the_line_that_confirms_is_drawn_where_it_holds(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    """Evidence over `confirm` has no effect while too few points have followed: no line is crossed there."""
+    monitor_process.start()
+    with turned(monitor_process, policy=NO_VERIFICATION) as trainer:
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.wait_for_function(DRAWN)
+        script = """() => Object.fromEntries(document.querySelector('#charts').data
+            .filter(t => ['level', 'score_total'].includes(t.meta.role)).map(t => [t.meta.role, [t.x, t.y]]))"""
+        drawn = page.evaluate(script)
+        told = trainer.get("/verdicts")
+    levels = dict(zip(*drawn["level"], strict=True))
+    held = dict(zip(told["steps"], told["levels"], strict=True))
+    confirmed = trainer.get()["transition"]["seen_at_step"]
+    assert held[confirmed] is not None
+    early = [s for s in held if s < confirmed and told["scores"][s - 1] >= told["confirm"]]
+    assert early
+    assert all(held[step] is None for step in early)
+    assert set(levels.values()) >= {None, told["confirm"]}

@@ -230,7 +230,7 @@ TEXTS = [
         )
     ),
     Mutant("a stranger's error is text", "webui/templates/pages/error.html", "<p>{{ detail }}</p>", "<p>{{ detail|safe }}</p>", (f"{ESCAPING}::test_pages_for_strangers_show_what_was_sent_as_text",)),
-    Mutant("a new metric's title is text for Plotly (script)", "webui/static/js/charts/drawing.js", '.replaceAll("<", "&lt;")', "", (f"{POLICY}::test_live_changes_are_text_too",)),
+    Mutant("a new metric's title is text for Plotly (script)", "webui/static/js/charts/others.js", '.replaceAll("<", "&lt;")', "", (f"{POLICY}::test_live_changes_are_text_too",)),
     Mutant("live texts are text (script)", "webui/static/js/patch.js", "el.textContent = unsaid;", "el.innerHTML = unsaid;", (f"{POLICY}::test_live_changes_are_text_too",)),
     Mutant("what the monitor says is text (script)", "webui/static/js/api.js", "  said.textContent = text;\n", "  said.innerHTML = text;\n", (f"{POLICY}::test_live_changes_are_text_too",)),
 ]  # fmt: skip

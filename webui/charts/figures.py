@@ -6,8 +6,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from webui import format
-from webui.charts import held_out, overlays, traces
 from webui.charts import layout as layout_of
+from webui.charts import overlays, score_marks, traces
 from webui.charts import series as lines
 from webui.charts.layout import CONFIG, Json, Record, base_layout
 from webui.charts.traces import metric_traces
@@ -34,11 +34,7 @@ def run_figures(
     ]
     data += traces.segment_traces(segments, {one.metric: one.on for one in shown[:3]})
     data += traces.evidence_traces(verdicts) + marked["traces"]
-    limits = overlays.levels(verdicts)
-    count = len(shown) + 1
-    layout = base_layout() | layout_of.axes(shown, limits) | {"height": layout_of.height(count)}
-    layout["shapes"] = overlays.bands(verdicts) + marked["shapes"]
-    layout["annotations"] = layout_of.titles(shown, known, limits) + marked["annotations"]
+    layout = _layout(shown, known, verdicts, marked)
     return {
         "data": data,
         "layout": layout,
@@ -46,10 +42,26 @@ def run_figures(
         "cusp": {
             "smoothing": weight,
             "stride": lines.stride(longest),
-            "rows": count,
+            "rows": len(shown) + 1,
             "logged": [one.axis for one in shown],
             "last_step": max((t["x"][-1] for t in data if t["x"]), default=None),
         },
+    }
+
+
+def _layout(
+    shown: Sequence[layout_of.ChartRow],
+    known: Mapping[str, Record],
+    verdicts: Record | None,
+    marked: Record,
+) -> Json:
+    limits = overlays.levels(verdicts)
+    return {
+        **base_layout(),
+        **layout_of.axes(shown, limits),
+        "height": layout_of.height(len(shown) + 1),
+        "shapes": overlays.bands(verdicts) + marked["shapes"],
+        "annotations": layout_of.titles(shown, known, limits) + marked["annotations"],
     }
 
 
@@ -65,8 +77,8 @@ def marks(
     return {
         "evidence": layout_of.evidence_range(limits),
         "traces": [
-            *held_out.score_traces(evaluations),
-            held_out.verification_trace(verifications),
+            *score_marks.score_traces(evaluations),
+            score_marks.verification_trace(verifications),
             *traces.flag_traces(checkpoints),
         ],
         "shapes": overlays.transition_shapes(run) + overlays.limit_lines(limits),
@@ -109,6 +121,7 @@ def _small_figure(name: str, one: Record | None) -> Json:
     }
     return {
         "name": name,
+        "group": name.partition("/")[0] if "/" in name else "",
         "data": metric_traces(name, one, "y", weight, lines.MAX_POINTS_SMALL),
         "layout": layout,
         "config": CONFIG | {"displayModeBar": False},

@@ -28,7 +28,7 @@ CONFIG: Json = {
 }
 
 
-class Row(NamedTuple):
+class ChartRow(NamedTuple):
     """One of the charts: its axis in the layout and of its traces, the metric, the title."""
 
     axis: str
@@ -37,15 +37,15 @@ class Row(NamedTuple):
     title: str
 
 
-def rows(third: str, known: Collection[str]) -> list[Row]:
+def rows(third: str, known: Collection[str]) -> list[ChartRow]:
     """Return the charts from top to bottom, but for the evidence; truncated share only where it is logged."""
     found = [
-        Row("yaxis", "y", "format_reward", "Format reward"),
-        Row("yaxis2", "y2", "completion_length", "Completion length, tokens"),
-        Row("yaxis3", "y3", third, format.metric(third).capitalize()),
+        ChartRow("yaxis", "y", "format_reward", "Format reward"),
+        ChartRow("yaxis2", "y2", "completion_length", "Completion length, tokens"),
+        ChartRow("yaxis3", "y3", third, format.metric(third).capitalize()),
     ]
     if "clipped_ratio" in known:
-        found.append(Row("yaxis6", "y6", "clipped_ratio", "Truncated share"))
+        found.append(ChartRow("yaxis6", "y6", "clipped_ratio", "Truncated share"))
     return found
 
 
@@ -54,7 +54,7 @@ def height(count: int) -> int:
     return MARGIN["t"] + count * (ROW + TITLE) + LANE + MARGIN["b"]
 
 
-def domains(shown: Sequence[Row]) -> dict[str, tuple[float, float]]:
+def domains(shown: Sequence[ChartRow]) -> dict[str, tuple[float, float]]:
     """Return the part of the height of each y axis, from top to bottom; the last is the lane of flags."""
     total = (len(shown) + 1) * (ROW + TITLE) + LANE
     tops = [total - place * (ROW + TITLE) - TITLE for place in range(len(shown) + 1)]
@@ -65,7 +65,7 @@ def domains(shown: Sequence[Row]) -> dict[str, tuple[float, float]]:
     return {**found, "yaxis5": (0.0, 0.7 * LANE / total)}
 
 
-def titles(shown: Sequence[Row], known: Mapping[str, Record], limits: Limits) -> list[Json]:
+def titles(shown: Sequence[ChartRow], known: Mapping[str, Record], limits: Limits) -> list[Json]:
     """Return the title annotation of each chart; it says so if the metric was not logged."""
     tops = {name: high for name, (_, high) in domains(shown).items()}
     named = [_title(tops[one.axis], one.title + _made_of(one.metric, known)) for one in shown]
@@ -116,7 +116,7 @@ def base_layout() -> Json:
     }
 
 
-def axes(shown: Sequence[Row], limits: Limits) -> Json:
+def axes(shown: Sequence[ChartRow], limits: Limits) -> Json:
     """Return one shared x axis and the stacked y axes."""
     line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False, "automargin": False}
     x = line | {

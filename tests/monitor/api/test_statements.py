@@ -17,7 +17,8 @@ MOST = 13
 OF_SECTION = {
     "row": 7,
     "header": 5,
-    "transition": 4,
+    "proposal": 4,
+    "transition": 6,
     "checkpoints": 5,
     "evaluations": 6,
     "cost": 7,
@@ -27,7 +28,7 @@ OF_SECTION = {
     "samples": 3,
     "jobs": 3,
     "roles": 3,
-    "marks": 6,
+    "marks": 7,
 }
 
 

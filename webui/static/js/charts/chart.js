@@ -1,35 +1,84 @@
 // Draws a figure of figures.py, extends it point by point, and redraws it for data and theme.
 // The spec (with colour tokens) is the source of truth; Plotly gets resolved copies of changed parts.
 import { themed } from "./colors.js";
+import { Average } from "./smooth.js";
 
 const MIN_GAP_MS = 80; // at most ~12 redraws a second, and a third of the time at most,
 const REST = 2; // however long a redraw of a long run takes
-const DRAWN_HEIGHT = 620;
 const TOUCH = matchMedia("(pointer: coarse)");
 
 export class Chart {
-  // `fault` is told what fails while it draws; the next change tries again.
-  constructor(div, spec, fault) {
-    Object.assign(this, { div, spec, fault, queue: [], scheduled: false, stale: false, drawnAt: 0, took: 0, sums: new Map() });
+  // `view` and `axes` are those of all charts; `fault` is told what fails while it draws; the next change tries again.
+  constructor(div, spec, { view, axes, fault }) {
+    Object.assign(this, { div, spec, view, axes, fault, queue: [], scheduled: false, stale: false, drawnAt: 0, took: 0, sums: new Map() });
     this.traces = new Map(spec.data.map((trace, index) => [keyOf(trace), index]));
+    this.x = axes.of(view.x);
+    if (view.smooth !== null) this.averageAll();
     addEventListener("cusp:theme", () => this.redraw());
+    view.on((changed) => this.follow(changed));
+  }
+
+  follow(changed) {
+    this.x = this.axes.of(this.view.x);
+    if (changed.includes("smooth")) this.averageAll();
+    if (changed.some((key) => key !== "metrics")) this.redraw();
+  }
+
+  get weight() {
+    return this.view.smooth === null ? this.spec.cusp.smoothing : 1 - this.view.smooth;
   }
 
   async begin() {
     try {
       await this.draw();
+      this.div.on("plotly_relayout", (change) => this.zoomed(change));
     } catch (error) {
       this.fault(error);
     }
   }
 
   draw() {
-    const height = this.spec.layout.height || DRAWN_HEIGHT;
-    const data = this.spec.data.map((t) => ({ ...themed({ ...t, x: null, y: null }), x: [...t.x], y: [...t.y] }));
-    const layout = { ...themed(this.spec.layout), height, autosize: true };
-    if (TOUCH.matches) layout.dragmode = false; // a finger scrolls the page, it does not zoom
+    const data = this.spec.data.map((t) => ({ ...themed({ ...t, x: null, y: null }), ...this.look(t), x: t.x.map(this.x.to), y: [...t.y] }));
     this.drawnAt = performance.now();
-    return Plotly.react(this.div, data, layout, this.spec.config);
+    return Plotly.react(this.div, data, this.layout(), this.spec.config);
+  }
+
+  // Without smoothing, or without an average, the values themselves are the strong line.
+  look({ meta, line }) {
+    const plain = this.weight >= 1;
+    if (meta.role === "average") return { visible: !plain };
+    if (meta.role !== "values") return {};
+    return plain ? themed({ opacity: 1, line: { ...line, width: 1.6 } }) : { visible: this.view.raw };
+  }
+
+  layout() {
+    const { view, spec, x } = this;
+    const layout = { ...themed({ ...spec.layout, ...this.overlays() }), autosize: true };
+    layout.uirevision = JSON.stringify([view.x, view.log, view.zoom]);
+    const title = layout.xaxis.title ? { ...layout.xaxis.title, text: x.title } : undefined;
+    layout.xaxis = { ...layout.xaxis, title, tickformat: x.tickformat, unifiedhovertitle: { text: x.hover } };
+    if (view.zoom) Object.assign(layout.xaxis, { range: view.zoom.map(x.to), autorange: false });
+    for (const name of view.log ? spec.cusp.logged : []) {
+      layout[name] = { ...layout[name], type: "log", autorangeoptions: {}, nticks: 4 };
+    }
+    if (TOUCH.matches) layout.dragmode = false; // a finger scrolls the page, it does not zoom
+    return layout;
+  }
+
+  overlays() {
+    const { shapes = [], annotations = [] } = this.spec.layout;
+    const { to } = this.x;
+    return {
+      shapes: shapes.map((s) => (s.xref === "x" ? { ...s, x0: to(s.x0), x1: to(s.x1) } : s)),
+      annotations: annotations.map((a) => (a.xref === "x" ? { ...a, x: to(a.x) } : a)),
+    };
+  }
+
+  // One zoom for all charts, kept in steps whatever the x axis shows.
+  zoomed(change) {
+    if (change["xaxis.autorange"]) this.view.set({ zoom: null });
+    const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+    if (typeof range[0] === "number") this.view.set({ zoom: range.map(this.x.from).map((step) => Math.max(0, step)) });
   }
 
   redraw() {
@@ -49,7 +98,7 @@ export class Chart {
   add(changes) {
     for (const [role, metric, step, value] of changes) {
       const trace = this.trace(role, metric);
-      if (!trace || value === null || value === undefined) continue;
+      if (!trace || value === undefined || (value === null && role !== "level")) continue;
       if (trace.x.length && step <= trace.x.at(-1)) { insert(trace, step, value); this.stale = true; continue; }
       trace.x.push(step);
       trace.y.push(value);
@@ -67,32 +116,38 @@ export class Chart {
       this.average(metric);
       return;
     }
-    const weight = this.spec.cusp.smoothing;
-    const sum = this.sums.get(metric) ?? this.resume(metric);
-    sum.total = (1 - weight) * sum.total + weight * value;
-    sum.norm = (1 - weight) * sum.norm + weight;
+    const average = this.trace("average", metric);
+    const sum = this.sums.get(metric)
+      ?? Average.resumed(this.weight, this.spec.cusp.stride, average.y.at(-1), average.y.length, average.x.at(-1) ?? null);
     this.sums.set(metric, sum);
-    this.add([["values", metric, step, value], ["average", metric, step, sum.total / sum.norm]]);
+    this.add([["values", metric, step, value], ["average", metric, step, sum.next(step, value)]]);
   }
 
-  resume(metric) {
-    const average = this.trace("average", metric);
-    const norm = 1 - (1 - this.spec.cusp.smoothing) ** average.y.length;
-    return { total: (average.y.at(-1) ?? 0) * norm, norm };
+  averageAll() {
+    for (const { meta } of this.spec.data) if (meta.role === "average") this.average(meta.metric);
   }
 
   average(metric) {
     const [values, average] = [this.trace("values", metric), this.trace("average", metric)];
-    const weight = this.spec.cusp.smoothing;
-    let [total, norm] = [0, 0];
+    const sum = new Average(this.weight, this.spec.cusp.stride);
     average.x = [...values.x];
-    average.y = values.y.map((v) => {
-      total = (1 - weight) * total + weight * v;
-      norm = (1 - weight) * norm + weight;
-      return total / norm;
-    });
-    this.sums.set(metric, { total, norm });
+    average.y = values.y.map((value, i) => sum.next(values.x[i], value));
+    this.sums.set(metric, sum);
     this.redraw();
+  }
+
+  // A stretch that was read at full resolution takes the place of the thinned one.
+  refine(series, from, to) {
+    for (const { name, steps, values } of series) {
+      const trace = this.trace("values", name);
+      if (!trace || !steps.length) continue;
+      const before = trace.x.findIndex((x) => x >= from);
+      const [start, end] = [before < 0 ? trace.x.length : before, trace.x.findIndex((x) => x > to)];
+      const rest = end < 0 ? trace.x.length : end;
+      trace.x = [...trace.x.slice(0, start), ...steps, ...trace.x.slice(rest)];
+      trace.y = [...trace.y.slice(0, start), ...values, ...trace.y.slice(rest)];
+      this.average(name);
+    }
   }
 
   // The stored series and verdicts take the place of what is drawn; only newer steps stay.
@@ -104,8 +159,9 @@ export class Chart {
       if (role === "superseded" && one) Object.assign(trace, { x: one.superseded.steps, y: one.superseded.values });
       if (role === "evidence" && verdicts?.evidence[metric]) renew(trace, verdicts.steps, verdicts.evidence[metric]);
       if (role === "score_total" && verdicts) renew(trace, verdicts.steps, verdicts.scores);
+      if (role === "level" && verdicts) renew(trace, verdicts.steps, verdicts.levels);
     }
-    for (const { meta } of this.spec.data) if (meta.role === "average") this.average(meta.metric);
+    this.averageAll();
     if (verdicts?.steps.length) this.bandsFrom(verdicts);
     this.redraw();
   }
@@ -131,7 +187,8 @@ export class Chart {
   }
 
   // New flags, scores and transition lines from the server replace the drawn ones.
-  mark({ traces, shapes, annotations }) {
+  mark({ traces, shapes, annotations, evidence }) {
+    Object.assign(this.spec.layout.yaxis4, evidence);
     const drawn = this.spec.layout.shapes || [];
     this.spec.layout.shapes = [...drawn.filter(isBand), ...shapes];
     const titles = this.spec.layout.annotations.filter((a) => a.name === "title");
@@ -170,7 +227,7 @@ export class Chart {
     if (stale) await this.draw();
     else {
       if (queue.length) await this.extend(queue);
-      if (shapesChanged) await Plotly.relayout(this.div, { shapes: themed(this.spec.layout.shapes) });
+      if (shapesChanged) await Plotly.relayout(this.div, { shapes: themed(this.overlays().shapes) });
     }
     this.took = performance.now() - began;
   }
@@ -179,7 +236,7 @@ export class Chart {
     const byTrace = new Map();
     for (const [index, step, value] of queue) {
       if (!byTrace.has(index)) byTrace.set(index, { x: [], y: [] });
-      byTrace.get(index).x.push(step);
+      byTrace.get(index).x.push(this.x.to(step));
       byTrace.get(index).y.push(value);
     }
     const added = [...byTrace.values()];

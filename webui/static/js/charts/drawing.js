@@ -1,50 +1,58 @@
 // The charts of a run's page. run.js loads this separately, so that an error here stops nothing else.
 import { getJson, say } from "../api.js";
+import { Axes } from "./axes.js";
 import { Chart } from "./chart.js";
+import { controls } from "./controls.js";
+import { hoverTogether } from "./hover.js";
+import { Others } from "./others.js";
+import { View } from "./view.js";
 
 const parsed = (name) => JSON.parse(document.getElementById(name).textContent);
 
+const REREAD_MS = 300; // after the last change of the zoom
+const THINNED = 2_500; // a series of so many points may have been thinned (webui/charts/series.py:MAX_POINTS)
+const FULL = 3_000;
+
 // `fault` is called with later errors, `begun` when the first point has brought the charts.
 export function drawing(id, { fault, begun }) {
-  const main = new Chart(document.getElementById("charts"), parsed("figure"), fault);
-  const others = new Map(); // the small charts are drawn when first seen, and live from then on
-  const seen = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue;
-      seen.unobserve(target);
-      others.get(target.dataset.metric).begin();
-    }
+  const path = `/api/v1/runs/${encodeURIComponent(id)}`;
+  const view = new View();
+  const axes = new Axes(parsed("x-axes"));
+  const shared = { view, axes, fault };
+  const main = new Chart(document.getElementById("charts"), parsed("figure"), shared);
+  const level = () => main.spec.layout.shapes.find(({ name }) => name === "limit:confirm")?.y0;
+  const others = new Others(shared, parsed("other-figures"), parsed("blank-figure"));
+  controls(view, axes, main.spec.cusp.smoothing);
+  hoverTogether(() => [main, ...others.drawn()]);
+
+  // What is zoomed into is read again at full resolution, for each chart that holds a thinned series.
+  let timer = null;
+  view.on((changed) => {
+    if (!changed.includes("zoom")) return;
+    clearTimeout(timer);
+    if (view.zoom) timer = setTimeout(reread, REREAD_MS);
   });
-
-  function small(div, spec) {
-    others.set(div.dataset.metric, new Chart(div, spec, fault));
-    seen.observe(div);
+  async function reread() {
+    const [from, to] = [Math.max(0, Math.floor(view.zoom[0])), Math.ceil(view.zoom[1])];
+    const charts = [main, ...others.drawn()];
+    const thinned = charts.filter((chart) => chart.spec.cusp.thinned || chart.spec.data.some(({ x }) => x.length > THINNED));
+    const names = thinned.flatMap((chart) => chart.metrics("values")).filter((name) => !name.includes(","));
+    if (!names.length) return;
+    try {
+      const asked = new URLSearchParams({ names: names.join(","), since: from, until: to, max_points: FULL });
+      const { series } = await getJson(`${path}/series?${asked}`);
+      for (const chart of thinned) chart.refine(series, from, to);
+    } catch (error) {
+      if (!error.away) say(`The stretch could not be read at full resolution: ${error.message}`, true);
+    }
   }
-
-  // A metric that is first logged while the page is open gets its small chart, too.
-  const blank = parsed("blank-figure");
-  function newcomer(name) {
-    const spec = JSON.parse(JSON.stringify(blank));
-    const label = Object.hasOwn(blank.words, name) ? blank.words[name] : name; // a metric may be called `constructor`
-    // Plotly reads tags in titles, as words.py:charted says.
-    spec.layout.title.text = label.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-    for (const trace of spec.data) trace.meta.metric = name;
-    const div = document.createElement("div");
-    div.className = "small-chart";
-    div.setAttribute("role", "img");
-    div.setAttribute("aria-label", `Chart of ${label}`);
-    div.dataset.metric = name;
-    document.getElementById("small-charts").append(div);
-    document.getElementById("others").hidden = false;
-    small(div, spec);
-    document.getElementById("others-count").textContent = others.size;
-  }
+  if (view.zoom) timer = setTimeout(reread, REREAD_MS);
 
   function point({ step, metrics }) {
+    axes.add(step, metrics);
     for (const [name, value] of Object.entries(metrics)) {
-      main.addValue(name, step, value);
-      if (!others.has(name) && !main.trace("values", name)) newcomer(name);
-      others.get(name)?.addValue(name, step, value);
+      if (main.trace("values", name)) main.addValue(name, step, value);
+      else others.addValue(name, step, value);
     }
     // A run that has just begun has nothing to draw; its first point brings the charts.
     if (main.div.hidden) {
@@ -55,9 +63,11 @@ export function drawing(id, { fault, begun }) {
     }
   }
 
-  function verdict({ step, phase, score, evidence }) {
+  function verdict(told) {
+    const { step, phase, score, evidence } = told;
     const parts = main.metrics("evidence").map((metric) => ["evidence", metric, step, evidence[metric] ?? 0]);
-    main.add([["score_total", null, step, score], ...parts]);
+    const confirms = "level" in told ? told.level : level(); // told where it is not the preset's
+    main.add([["score_total", null, step, score], ["level", null, step, confirms], ...parts]);
     main.phase(step, phase);
   }
 
@@ -69,17 +79,14 @@ export function drawing(id, { fault, begun }) {
     await new Promise((done) => setTimeout(done, 250));
     reading = false; // a rewind from here on needs another reading
     try {
-      const path = `/api/v1/runs/${encodeURIComponent(id)}`;
       const [{ series }, verdicts] = await Promise.all([getJson(`${path}/series?max_points=3000`), getJson(`${path}/verdicts`)]);
       main.replace(series, verdicts);
-      others.forEach((chart) => chart.replace(series, null));
+      others.all().forEach((chart) => chart.replace(series, null));
     } catch (error) {
       if (!error.away) say(`The charts could not be renewed: ${error.message}`, true);
     }
   }
 
   if (!main.div.hidden) main.begin();
-  const specs = new Map(parsed("other-figures").map((spec) => [spec.name, spec]));
-  document.querySelectorAll(".small-chart").forEach((div) => small(div, specs.get(div.dataset.metric)));
-  return { point, verdict, readAgain, mark: (text) => main.mark(JSON.parse(text)) };
+  return { point, verdict, readAgain, chart: main, view, mark: (text) => main.mark(JSON.parse(text)) };
 }
