@@ -104,6 +104,12 @@ def test_keep_and_promote_stand_in_the_header_and_name_the_checkpoint(
         assert "production" in trainer.get()["checkpoints"]
 
 
+def seen(page: Page, metric: str) -> None:
+    """Scroll to a small chart, which is drawn when it is first seen."""
+    page.locator(f'.small-chart[data-metric="{metric}"]').scroll_into_view_if_needed()
+    page.wait_for_selector(f'.small-chart[data-metric="{metric}"].js-plotly-plot')
+
+
 AXIS = "() => { const a = document.querySelector('#charts')._fullLayout.xaxis; return [a.title.text, ...a.range] }"
 AVERAGE = """() => document.querySelector('#charts').data.find(t => t.meta.role === 'average').y"""
 
@@ -138,7 +144,7 @@ def test_a_link_holds_zoom_smoothing_axis_and_metrics_for_all_charts(
         assert "zoom=20-40" in url
         page.goto("about:blank")
         page.goto(url)
-        page.wait_for_selector('.small-chart[data-metric="rewards/b"].js-plotly-plot')
+        seen(page, "rewards/b")
         title, low, high = page.evaluate(AXIS)
         assert (title, round(low), round(high)) == ("tokens", 20_000, 40_000)
         assert page.evaluate("() => document.querySelector('#charts')._fullLayout.yaxis.type") == (
@@ -169,7 +175,7 @@ def test_a_zoom_is_read_again_at_full_resolution(
                 *(point(s, loss=(s % 97) / 97, kl=0.0) for s in range(first, first + 1_000))
             )
         page.goto(f"{monitor_process.url}/runs/{trainer.run_id}?metrics=loss")
-        page.wait_for_selector('.small-chart[data-metric="loss"].js-plotly-plot')
+        seen(page, "loss")
         values = """() => document.querySelector('[data-metric="loss"]').data
             .find(t => t.meta.role === 'values').x.filter(x => x >= 4000 && x <= 4500).length"""
         assert page.evaluate(values) < 400
@@ -190,10 +196,9 @@ def test_the_line_that_confirms_is_drawn_where_it_holds(
         script = """() => Object.fromEntries(document.querySelector('#charts').data
             .filter(t => ['level', 'score_total'].includes(t.meta.role)).map(t => [t.meta.role, [t.x, t.y]]))"""
         drawn = page.evaluate(script)
-        told = trainer.get("/verdicts")
+        told, confirmed = trainer.get("/verdicts"), trainer.get()["transition"]["seen_at_step"]
     levels = dict(zip(*drawn["level"], strict=True))
     held = dict(zip(told["steps"], told["levels"], strict=True))
-    confirmed = trainer.get()["transition"]["seen_at_step"]
     assert held[confirmed] is not None
     early = [s for s in held if s < confirmed and told["scores"][s - 1] >= told["confirm"]]
     assert early

@@ -10,7 +10,7 @@ import { View } from "./view.js";
 const parsed = (name) => JSON.parse(document.getElementById(name).textContent);
 
 const REREAD_MS = 300; // after the last change of the zoom
-const THINNED = 2_500; // a series of so many points may have been thinned (webui/charts/series.py:MAX_POINTS)
+const THINNED = 500; // a series of more points may have been thinned (webui/charts/series.py:MAX_POINTS_SMALL)
 const FULL = 3_000;
 
 // `fault` is called with later errors, `begun` when the first point has brought the charts.
@@ -35,7 +35,7 @@ export function drawing(id, { fault, begun }) {
   async function reread() {
     const [from, to] = [Math.max(0, Math.floor(view.zoom[0])), Math.ceil(view.zoom[1])];
     const charts = [main, ...others.drawn()];
-    const thinned = charts.filter((chart) => chart.spec.cusp.thinned || chart.spec.data.some(({ x }) => x.length > THINNED));
+    const thinned = charts.filter((chart) => chart.spec.data.some(({ x }) => x.length > THINNED));
     const names = thinned.flatMap((chart) => chart.metrics("values")).filter((name) => !name.includes(","));
     if (!names.length) return;
     try {
