@@ -52,6 +52,7 @@ for command in (
     replay_logs.replay,
     show.show,
     show.stop,
+    runs.edit,
     verify.verify,
     jobs.resume,
     jobs.evaluate,

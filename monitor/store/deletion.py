@@ -38,6 +38,8 @@ from monitor.database.schema import (
     purged,
     quarantine,
     run_search,
+    run_summaries,
+    run_values,
     runs,
     samples,
     series,
@@ -174,6 +176,8 @@ def _parts(run_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
         samples,
         boundaries,
         run_search,
+        run_values,
+        run_summaries,
     )
     return [
         (points, points.c.series_id.in_(of_series)),
