@@ -9,6 +9,7 @@ from webui import descriptions, verdict_words
 from webui.address import at
 from webui.charts import figures
 from webui.templating import render
+from webui.timeline import timeline
 
 Record = Mapping[str, Any]
 Records = Sequence[Record]
@@ -150,7 +151,7 @@ def run_page(
         others=figures.other_figures(series),
         blank=figures.blank_figure(),
         x_axes=x_axes or {},
-        config_text=json.dumps(dict(run.get("config") or {}), indent=2, default=str),
+        config=flat(run.get("config") or {}),
         sections={**fetched, "marks": render("sections/marks.html", marks=marked)},
     )
 
@@ -186,6 +187,8 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
             }
         case "proposal":
             return {"proposal": verdict_words.proposal(run)}
+        case "decisions":
+            return {"entries": timeline(run, given["audit"])}
         case "checkpoints":
             return {"production": (run.get("checkpoints") or {}).get("production")}
         case "evaluations":
@@ -203,6 +206,23 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
             return {"marks": figures.marks(run, **given)}
         case _:
             return {}
+
+
+def flat(value: Any, at: str = "") -> list[tuple[str, str]]:
+    """Return (dotted key, value as text) of a configuration; config.js:flat writes another run's alike.
+
+    >>> flat({"model": {"name": "m", "r": 32}, "tags": []})
+    [('model.name', 'm'), ('model.r', '32'), ('tags', '[]')]
+    """
+    if isinstance(value, Mapping):
+        return [
+            pair
+            for key, one in value.items()
+            for pair in flat(one, f"{at}.{key}" if at else str(key))
+        ]
+    if isinstance(value, str):
+        return [(at, value)]
+    return [(at, json.dumps(value, default=str, separators=(",", ":"), ensure_ascii=False))]
 
 
 def _reach(rows: Records) -> float:

@@ -193,7 +193,7 @@ TEXTS = [
     *(
         Mutant(f"{name}: {what}", f"webui/templates/{name}", what, what.replace(" or '' }}", " }}").replace(" }}", "|safe }}"), (OTHER_PAGES.get(name, FIELDS),))
         for name, what in (
-            ("pages/run.html", "{{ config_text }}"),
+            ("pages/run.html", "<td>{{ value }}"),
             ("pages/run.html", 'data-metric="{{ figure.name }}"'),
             ("pages/run.html", "Chart of {{ figure.name|metric_words }}"),
             ("dialogs.html", "<h2 id=\"stop-title\">Stop {{ run.name }}"),
@@ -214,10 +214,10 @@ TEXTS = [
             ("sections/samples.html", "{{ s.prompt|text }}"),
             ("sections/samples.html", "{{ s.completion|text }}"),
             ("sections/samples.html", "{{ reward|short_metric }}"),
-            ("sections/decisions.html", "<p>{{ reason }}"),
-            ("sections/decisions.html", "{{ a.actor|text }}"),
-            ("sections/decisions.html", "{{ a.action|text }}"),
-            ("sections/decisions.html", "{{ a.target|text }}"),
+            ("sections/decisions.html", "<p>{{ e.text }}"),
+            ("sections/decisions.html", "{{ e.who|text }}"),
+            ("sections/decisions.html", "{{ e.what|text }}"),
+            ("sections/decisions.html", "{{ e.target }}"),
             ("sections/decisions.html", "{{ v|text }}"),
             ("sections/decisions.html", '<span class="dim">{{ k }}'),
             ("sections/checkpoints.html", "· {{ c.path }}"),

@@ -107,6 +107,13 @@ export function listen({ refresh }) {
       refresh("jobs");
     },
     roles: () => open("roles-dialog"),
+    describe: () => {
+      const { elements } = open("describe-dialog").querySelector("form");
+      const { name, tags, notes } = document.getElementById("described").dataset;
+      Object.assign(elements.name, { value: name });
+      Object.assign(elements.tags, { value: tags });
+      Object.assign(elements.notes, { value: notes });
+    },
     csv: (button) => downloadCsv(button.dataset.name),
   };
   const confirmed = {
@@ -127,6 +134,12 @@ export function listen({ refresh }) {
     delete: async (form) => {
       await remove(`/api/v1/runs/${runId()}${form.elements.promoted.checked ? "?confirm_promoted=true" : ""}`);
       location.assign(at("/#deleted"));
+    },
+    describe: async ({ elements }) => {
+      const tags = elements.tags.value.split(",").map((tag) => tag.trim()).filter(Boolean);
+      await patch(`/api/v1/runs/${runId()}`, { name: elements.name.value, tags, notes: elements.notes.value });
+      say("Saved.");
+      refresh("header");
     },
     roles: (form) => changeRoles(toldRoles(form)),
     rules: () => changeRoles({}),

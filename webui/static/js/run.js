@@ -1,5 +1,6 @@
 // The page of one run. Buttons and text come first, so that an error in the charts does not disable them.
 import { listen } from "./actions.js";
+import { configuration } from "./config.js";
 import { banner } from "./live/banner.js";
 import { follow } from "./live/live.js";
 import { hasEnded, patchRun, tickRelativeTimes } from "./patch.js";
@@ -9,6 +10,7 @@ const page = document.getElementById("run");
 const id = page.dataset.run;
 const { refresh, retry } = sections(id, (marks) => draw((charts) => charts.mark(marks)));
 listen({ refresh });
+configuration(page.dataset.project, id);
 
 // The levels of the evidence are known a moment after the first point.
 const begun = () => setTimeout(() => refresh("marks"), 1000);

@@ -1,0 +1,73 @@
+"""The timeline of a run: decisions, commands and acts as one list, each reason told once."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from webui.verdict_words import sentences
+
+Record = Mapping[str, Any]
+
+TIMES = (("open", "created_at"), ("delivered", "delivered_at"), ("agreed", "agreed_at"))
+_DECIDED = ("keep", "stop")  # acts of the policy that stand as decisions already
+
+
+def timeline(run: Record, audit: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return the entries by time: kind (decision, command, act), what, at, who, step, text, details, states.
+
+    A sentence that the verdict or an earlier entry says is not said again.
+    """
+    entries = [
+        *(_decision(one) for one in run.get("decisions") or ()),
+        *(_command(one) for one in run.get("commands") or ()),
+        *(_act(one) for one in audit if not _is_decision(one)),
+    ]
+    said = set(sentences(run.get("words") or run.get("phase_description")))
+    ordered = sorted(entries, key=lambda one: one["at"] or "")
+    for one in ordered:
+        new = [sentence for sentence in sentences(one["text"]) if sentence not in said]
+        one["text"] = " ".join(new)
+        said.update(new)
+    return ordered
+
+
+def _is_decision(act: Record) -> bool:
+    return act.get("actor") == "policy" and act.get("action") in _DECIDED
+
+
+def _decision(one: Record) -> dict[str, Any]:
+    step = one.get("checkpoint_step")
+    what = one["kind"] if step is None else f"{one['kind']} checkpoint {step}"
+    return _entry(
+        "decision", what, one["created_at"], one.get("author"), one.get("step"), one.get("reason")
+    )
+
+
+def _command(one: Record) -> dict[str, Any]:
+    steps = ", ".join(str(step) for step in one.get("steps") or ())
+    what = f"{one['kind']} checkpoint {steps}" if steps else one["kind"]
+    reached = [{"name": name, "at": one[key]} for name, key in TIMES if one.get(key)]
+    if one["state"] in ("done", "refused", "expired"):
+        reached.append({"name": one["state"], "at": one.get("done_at")})
+    found = _entry(
+        "command", what, one["created_at"], one.get("author"), one.get("step"), one.get("reason")
+    )
+    return {**found, "states": reached, "note": one.get("state_reason")}
+
+
+def _act(one: Record) -> dict[str, Any]:
+    detail = {k: v for k, v in (one.get("detail") or {}).items() if v is not None}
+    reason = detail.pop("reason", None)
+    found = _entry("act", one.get("action"), one.get("at"), one.get("actor"), None, reason)
+    return {**found, "target": one.get("target"), "details": list(detail.items())}
+
+
+def _entry(kind: str, what: Any, at: Any, who: Any, step: Any, text: Any) -> dict[str, Any]:
+    told = {"kind": kind, "what": what, "at": at, "who": who, "step": step}
+    return {
+        **told,
+        "text": str(text or ""),
+        "states": [],
+        "note": None,
+        "target": None,
+        "details": [],
+    }
