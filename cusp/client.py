@@ -59,9 +59,24 @@ class Client:
         except httpx.HTTPError:
             return False
 
+    def page(self, path: str) -> str:
+        """Return the HTML of a page at the monitor's address."""
+        answer = self._request("GET", f"{self.url}{path}")
+        if answer.is_success:
+            return answer.text
+        if answer.has_redirect_location:  # to the log-in
+            raise ClientError(f"a token is needed at {self.url}: set CUSP_TOKEN to one it knows")
+        raise ClientError(self._refused(answer))
+
     def _ask(self, method: str, path: str, **options: Any) -> Json:
+        answer = self._request(method, path, **options)
+        if answer.is_success:
+            return self._object(answer) if answer.content else {}
+        raise ClientError(self._refused(answer))
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **options)
+            return self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             if untrusted := tls.complaint(error, self.url):
                 raise ClientError(untrusted) from error
@@ -69,9 +84,6 @@ class Client:
                 f"no monitor answers at {self.url} ({error}); start one with `cusp serve`,"
                 " or set CUSP_URL"
             ) from error
-        if answer.is_success:
-            return self._object(answer) if answer.content else {}
-        raise ClientError(self._refused(answer))
 
     def _refused(self, answer: httpx.Response) -> str:
         """Return the monitor's error sentence, or one that explains a wrong address or token."""

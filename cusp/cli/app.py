@@ -52,6 +52,7 @@ for command in (
     replay_logs.replay,
     show.show,
     show.stop,
+    show.report,
     runs.edit,
     verify.verify,
     jobs.resume,

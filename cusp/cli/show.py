@@ -1,6 +1,7 @@
 """`cusp show`, `cusp stop`, and the run table of `cusp runs`, over REST."""
 
 import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -200,6 +201,24 @@ def stop(
         f"stop of {found['name']} is {command['state']}; follow it with `cusp show {run}`"
     )
     return None
+
+
+def report(
+    run: RunArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to; else RUN-report.html here.")
+    ] = None,
+) -> None:
+    """Write a run's report: one HTML file with charts, verdict, scores and timeline, to keep or to send.
+
+    Example: cusp report tiny -o tiny.html
+    """
+    with Client() as client:
+        found = find(client, run)
+        html = client.page(f"/runs/{found['id']}/report.html")
+    path = output or Path(f"{found['id']}-report.html")
+    path.write_text(html, encoding="utf-8")
+    console().print(f"{path} ({len(html) / 1e6:.1f} MB)")
 
 
 def checkpoint_of(client: Client, run: dict[str, Any], step: int) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from monitor.runs import x_axes
 from monitor.schemas import access, checkpoint, cost, evaluation, verification
 from monitor.schemas import series as series_schema
 from monitor.schemas.run_data import RunData
+from monitor.services import Service
 from monitor.verdicts.second_opinion import segments
-from webui import assets, pages
+from webui import assets, pages, report
 
 router = APIRouter(include_in_schema=False)
 
@@ -71,6 +72,21 @@ def runs_page(
 @router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])
 def run_page(run_id: Id, service: ServiceDep) -> str:
     """One run."""
+    shown, given = _read(run_id, service)
+    return pages.run_page(shown, **given)
+
+
+@router.get("/runs/{run_id}/report.html", response_class=HTMLResponse, dependencies=[needs("read")])
+def run_report(run_id: Id, service: ServiceDep) -> HTMLResponse:
+    """One run as a file to keep: it is downloaded, as its scripts stand in it, which no page of ours may run."""
+    shown, given = _read(run_id, service)
+    kept = {k: v for k, v in given.items() if k not in ("cursor", "database", "x_axes")}
+    headers = {"Content-Disposition": f'attachment; filename="{run_id}-report.html"'}
+    return HTMLResponse(report.report_page(shown, **kept), headers=headers)
+
+
+def _read(run_id: str, service: Service) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the run as its page shows it, and the keyword arguments of `pages.run_page`."""
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
         series = series_schema.series(data.series, data.numbers)
@@ -78,9 +94,8 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
         rest = {name: made(data, service.clock()) for name, made in _DATA.items()}
         rest["segments"] = segments(data.run, data.series, data.names)
         rest["x_axes"] = x_axes.x_axes(data.some(*x_axes.NAMES))
-    return pages.run_page(
-        shown, series=series, cursor=data.run.cursor, database=data.run.database_id, **rest
-    )
+    rest |= {"series": series, "cursor": data.run.cursor, "database": data.run.database_id}
+    return shown, rest
 
 
 @router.get(

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 
+from cusp.cli import show
+from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, point, transition
 
 NO_VERIFICATION = {"verify": "off"}
 DRAWN = "() => document.querySelector('.js-plotly-plot')?.data?.length > 0"
+SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FIRST_CHART = (
     """() => document.querySelector('#charts .nsewdrag').getBoundingClientRect().top + scrollY"""
 )
@@ -42,8 +47,7 @@ def test_the_first_screen_has_state_sentence_acts_and_the_first_chart(
     sentence = words.split(". ")[0]
     assert page.locator("main").inner_text().count(sentence) == 1
     assert sentence in page.locator("#section-header").inner_text()
-    sideways = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(sideways) <= 0
+    assert page.evaluate(SIDEWAYS) <= 0
 
 
 def test_a_proposal_waits_for_a_person_who_accepts_it(
@@ -204,3 +208,83 @@ def test_the_line_that_confirms_is_drawn_where_it_holds(
     assert early
     assert all(held[step] is None for step in early)
     assert set(levels.values()) >= {None, told["confirm"]}
+
+
+def test_no_barrier_is_found_by_axe_in_both_schemes_and_nothing_scrolls_sideways_at_360_px(
+    browser: Browser, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    policy = {"action": "propose", **NO_VERIFICATION}
+    with turned(monitor_process, policy=policy) as trainer:
+        trainer.send({"kind": "sample", "step": 3, "prompt": "p", "completion": "c", "rewards": {}})
+        url = f"{monitor_process.url}/runs/{trainer.run_id}?metrics="
+        for scheme in ("light", "dark"):
+            context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+            page = as_a_person(context.new_page())
+            page.set_viewport_size({"width": 1440, "height": 900})
+            page.goto(url)
+            page.wait_for_function(DRAWN)
+            page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
+            assert barriers(page) == []
+            page.get_by_role("button", name="Stop", exact=True).click()
+            assert barriers(page) == []
+            page.keyboard.press("Escape")
+            page.set_viewport_size({"width": 360, "height": 740})
+            page.wait_for_function(f"() => ({SIDEWAYS})() <= 0")  # once the charts follow
+            context.close()
+
+
+def barriers(page: Page) -> list[tuple[str, list[str]]]:
+    """Return what axe-core finds against WCAG 2.2 AA: the rule, and where."""
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = Axe().run(page, options={"runOnly": tags}).response["violations"]
+    return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
+
+
+def test_the_configuration_is_searched_and_compared_and_the_run_renamed(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    with monitor_process.client() as client:
+        for name, rate in (("first", 1e-5), ("second", 2e-5)):
+            config = {"model": {"name": "m", "rank": 32}, "rate": rate, name: True}
+            trainer = Trainer(client, name=name, config=config)  # type: ignore[arg-type]  # asks alike
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.locator("#config summary").click()
+        rows = page.locator("#config tbody tr:visible")
+        page.locator("#config [name=search]").fill("rank")
+        expect(rows).to_have_text(["model.rank32"])
+        page.locator("#config [name=search]").fill("")
+        page.locator("#config [name=other]").select_option(label="first")
+        page.locator("#config [name=only]").check()
+        expect(rows).to_have_text(["rate2e-050.00001", "secondtrue–", "first–true"])
+        page.get_by_role("button", name="Rename, tag and annotate").click()
+        page.locator("#describe-dialog [name=name]").fill("<b>renamed</b>")
+        page.locator("#describe-dialog [name=notes]").fill("why it was run")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.locator("h1")).to_have_text("<b>renamed</b>")
+        expect(page.locator("#section-header .notes")).to_have_text("why it was run")
+
+
+def test_a_report_is_one_file_that_draws_without_a_network(
+    page: Page, monitor_process: MonitorProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monitor_process.start()
+    monkeypatch.setenv("CUSP_URL", monitor_process.url)
+    file = tmp_path / "report.html"
+    with turned(monitor_process, policy=NO_VERIFICATION) as trainer:
+        show.report(trainer.run_id, file)
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.wait_for_function(DRAWN)
+        with page.expect_download() as drawing:
+            page.get_by_role("button", name="charts (SVG)").click()
+        assert b"<svg" in drawing.value.path().read_bytes()[:200]
+    monitor_process.kill()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    page.wait_for_function(DRAWN)
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    expect(page.locator("#section-transition")).to_contain_text("The run left its good regime")
+    expect(page.locator("#section-decisions")).to_contain_text("keep checkpoint 50")
+    assert page.locator("button:visible").count() == 0

@@ -28,7 +28,7 @@ export function sayCommands(root) {
 
 const runId = () => document.getElementById("run").dataset.run;
 
-export function listen({ refresh }) {
+export function listen({ refresh, savePicture }) {
   async function stop(reason) {
     const command = await post(`/api/v1/runs/${runId()}/stop`, reason ? { reason } : {});
     watched.set(command.id, command.state);
@@ -114,6 +114,7 @@ export function listen({ refresh }) {
       Object.assign(elements.tags, { value: tags });
       Object.assign(elements.notes, { value: notes });
     },
+    picture: (button) => savePicture(button.dataset.format),
     csv: (button) => downloadCsv(button.dataset.name),
   };
   const confirmed = {

@@ -9,7 +9,8 @@ import { ALL, sections, TOUCHES } from "./sections.js";
 const page = document.getElementById("run");
 const id = page.dataset.run;
 const { refresh, retry } = sections(id, (marks) => draw((charts) => charts.mark(marks)));
-listen({ refresh });
+const savePicture = (format) => draw(async (drawn) => (await import("./charts/export.js")).picture(drawn.chart.div, id, format));
+listen({ refresh, savePicture });
 configuration(page.dataset.project, id);
 
 // The levels of the evidence are known a moment after the first point.
