@@ -41,6 +41,17 @@ def test_the_fold_may_be_split_anywhere() -> None:
     assert [detector.update(s) for piece in pieces for s in piece] == whole
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_transition_is_confirmed_where_its_evidence_first_reaches_the_level_told(
+    seed: int,
+) -> None:
+    """`confirm` alone is crossed earlier, without effect: too few points have followed by then."""
+    verdicts = fold(samples(**with_transition(seed=seed)))
+    reached = [v.step for v in verdicts if v.level is not None and v.score >= v.level]
+    confirmed = [v.step for v in verdicts if v.transition and v.transition.state == "confirmed"]
+    assert reached[0] == confirmed[0]
+
+
 @pytest.mark.parametrize("factor", [0.25, 4.0])
 def test_the_scale_of_length_does_not_matter(factor: float) -> None:
     run = with_transition()
