@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from cusp.cli import show
 from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
-from tests.messages import Trainer, point, transition
+from tests.messages import Trainer, checkpoint, point, transition
 
 NO_VERIFICATION = {"verify": "off"}
 DRAWN = "() => document.querySelector('.js-plotly-plot')?.data?.length > 0"
@@ -149,6 +149,9 @@ def test_a_link_holds_zoom_smoothing_axis_and_metrics_for_all_charts(
         page.goto("about:blank")
         page.goto(url)
         seen(page, "rewards/b")
+        page.set_viewport_size({"width": 1280, "height": 3_000})
+        page.locator("#charts .nsewdrag").first.hover()
+        page.wait_for_selector('[data-metric="rewards/b"] .hoverlayer > *', state="attached")
         title, low, high = page.evaluate(AXIS)
         assert (title, round(low), round(high)) == ("tokens", 20_000, 40_000)
         assert page.evaluate("() => document.querySelector('#charts')._fullLayout.yaxis.type") == (
@@ -288,3 +291,33 @@ def test_a_report_is_one_file_that_draws_without_a_network(
     expect(page.locator("#section-transition")).to_contain_text("The run left its good regime")
     expect(page.locator("#section-decisions")).to_contain_text("keep checkpoint 50")
     assert page.locator("button:visible").count() == 0
+
+
+def test_keys_alone_lead_from_the_table_to_a_promotion(
+    page: Page, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    with monitor_process.client() as client:
+        trainer = Trainer(client, name="by-keys")  # type: ignore[arg-type]  # asks alike
+        trainer.send(point(1, format_reward=0.4), checkpoint(1))
+        page.goto(monitor_process.url)
+        tab_to(page, "by-keys")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/runs/{trainer.run_id}*")
+        page.wait_for_selector("#live[data-state=on]")
+        tab_to(page, "Promote")
+        page.keyboard.press("Enter")
+        expect(page.locator("#promote-dialog")).to_be_visible()
+        tab_to(page, "Promote")
+        page.keyboard.press("Enter")
+        expect(page.locator("#said")).to_contain_text("Promoted to production")
+        assert trainer.get()["checkpoints"]["production"]["step"] == 1
+
+
+def tab_to(page: Page, text: str) -> None:
+    """Press Tab until what has the focus reads like this."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.textContent.trim()") == text:
+            return
+    raise AssertionError(f"no key leads to {text!r}")

@@ -74,7 +74,8 @@ function keepOpen(old, fresh) {
   requestAnimationFrame(() => fresh.querySelectorAll(".scroll").forEach((el, i) => { el.scrollTop = boxes[i] || 0; }));
   const focused = old.contains(document.activeElement) && document.activeElement.dataset;
   if (focused?.action) {
-    const again = `[data-action="${focused.action}"][data-checkpoint="${focused.checkpoint}"]`;
+    const one = focused.checkpoint ? `[data-checkpoint="${focused.checkpoint}"]` : "";
+    const again = `[data-action="${focused.action}"]${one}`;
     requestAnimationFrame(() => fresh.querySelector(again)?.focus({ preventScroll: true }));
   }
 }
