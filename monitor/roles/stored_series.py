@@ -27,16 +27,19 @@ def shown_series(
     *,
     only: Sequence[str] | None = None,
     since: int = 0,
+    until: int = points.NO_END,
 ) -> list[Series]:
     """Return the series that viewers see, or those named: of the roles, and of every other key.
 
-    A logged key that is a role by itself is shown as the role; by its own name it is found, too.
+    Their steps are from `since` to `until`, both included. A logged key that is a role by itself is shown as the role; by its own name it is found, too.
     """
     if only is None:
-        return as_shown(points.read(tx, run.id, cuts, since=since), run.metadata)
+        found = points.read(tx, run.id, cuts, since=since, until=until)
+        return as_shown(found, run.metadata)
     names = points.names(tx, run.id)
     roles = role_series(names, run.metadata)
-    stored = points.read(tx, run.id, cuts, only=_needed(roles, names, only), since=since)
+    needed = _needed(roles, names, only)
+    stored = points.read(tx, run.id, cuts, only=needed, since=since, until=until)
     return _shown(stored, roles, only)
 
 

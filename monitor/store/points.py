@@ -25,6 +25,7 @@ from monitor.database.upsert import insert_or_ignore
 
 AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
 BEFORE_ALL = -1  # before every step
+NO_END = 2**62  # after every step
 PointRow = tuple[int, int, int, float]  # series id, step, attempt key, value
 
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
@@ -101,7 +102,7 @@ def _with_points(*chosen: ColumnElement[bool]) -> CompoundSelect[Any]:
         null().label("name"),
     ).where(
         points.c.series_id.in_(select(series.c.id).where(*chosen)),
-        points.c.step >= bindparam("since"),
+        points.c.step.between(bindparam("since"), bindparam("until")),
     )
     return union_all(owners, found)
 
@@ -162,9 +163,10 @@ def read(
     *,
     only: Sequence[str] | None = None,
     since: int = 0,
+    until: int = NO_END,
 ) -> list[Series]:
-    """Return the run's series by name, or those named; steps from `since` on."""
-    given = {"run": run_id, "since": since}
+    """Return the run's series by name, or those named; steps from `since` to `until`, both included."""
+    given = {"run": run_id, "since": since, "until": until}
     if only is None:
         rows = _tuples(connection, _ALL, given)
     else:

@@ -29,6 +29,7 @@ _PAGE = 500
 _ANSWER = {"description": "one JSON object a line", "content": {MEDIA_TYPE: {}}}
 
 Since = Annotated[int, Query(ge=0, le=2**53, description="first step to return")]
+Until = Annotated[int, Query(ge=0, le=2**53, description="last step to return")]
 MaxPoints = Annotated[
     int, Query(ge=10, le=100_000, description="about this many points of each series")
 ]
@@ -80,14 +81,18 @@ def get_series(
     service: ServiceDep,
     names: str | None = None,
     since: Since = 0,
+    until: Until = 2**53,
     max_points: MaxPoints | None = None,
 ) -> Json:
-    """Return the metric series: what counts, and what later attempts superseded."""
+    """Return the metric series: what counts, and what later attempts superseded.
+
+    With `max_points` the steps from `since` to `until` are thinned, so a narrower window is read in full.
+    """
     only = names.split(",") if names else None
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
         cuts = runs.cuts(data.attempts)
-        found = shown_series(tx, data.run, cuts, only=only, since=since)
+        found = shown_series(tx, data.run, cuts, only=only, since=since, until=until)
         if max_points is not None:
             marked = _marked_steps(data)
             found = [thin(one, max_points, marked) for one in found]
@@ -97,11 +102,11 @@ def get_series(
 @router.get(
     "/runs/{run_id}/verdicts", dependencies=[needs("read")], responses=answers(series.Verdicts)
 )
-def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0) -> Json:
+def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0, until: Until = 2**53) -> Json:
     """Return the verdict after every step, in columns."""
     with service.database.read() as tx:
         run = run_or_404(tx, run_id)
-        return series.verdicts(verdicts.verdicts_of(tx, run_id, since), run.verdict)
+        return series.verdicts(verdicts.verdicts_of(tx, run_id, since, until), run.verdict)
 
 
 @router.get(
