@@ -28,6 +28,7 @@ from monitor.ingest.portions import SplitHere, endings
 from monitor.runs import durations, left_out
 from monitor.store import changes, commands, points, runs
 from monitor.store.changes import News
+from monitor.store.packed import blocks
 from monitor.verdicts.cache import DetectorCache, DetectorState
 from monitor.verdicts.update import Followed, follow
 
@@ -205,6 +206,7 @@ class Ingest:
             "lost": attempt.lost + lost,
         }
         stamp |= {**reach(attempt, touched), **heard.attempt}
+        stamp |= blocks.still_packed(attempt, touched.first_step)
         runs.change_attempt(tx, attempt.id, stamp)
         followed = (
             self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
