@@ -17,6 +17,7 @@ from monitor.errors import NotFound
 from monitor.runs import x_axes
 from monitor.schemas import access, checkpoint, cost, evaluation, verification
 from monitor.schemas import series as series_schema
+from monitor.schemas.downsample import longest
 from monitor.schemas.run_data import RunData
 from monitor.services import Service
 from monitor.verdicts.second_opinion import segments
@@ -35,10 +36,15 @@ _DATA: Mapping[str, Callable[[RunData, float], Any]] = {
     "evaluations": lambda data, _: evaluation.scores(data),
     "jobs": lambda data, _: [evaluation.job(row) for row in data.jobs],
     "samples": lambda data, _: [series_schema.sample(row) for row in data.samples],
-    "verdicts": lambda data, _: series_schema.verdicts(data.verdicts, data.run.verdict),
+    "verdicts": lambda data, _: series_schema.verdicts(data.drawn_verdicts, data.run.verdict),
     "verifications": verification.verifications,
 }
 """What a page shows beside the run itself at a time, by the names of `pages.SECTIONS`."""
+
+_TOLD: Mapping[str, Callable[[RunData, float], Any]] = {
+    "verdicts": lambda data, _: series_schema.verdicts(data.told_verdicts, data.run.verdict),
+}
+"""What a section that is fetched again gets instead: it speaks of verdicts, but draws none."""
 
 
 @router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
@@ -89,7 +95,7 @@ def _read(run_id: str, service: Service) -> tuple[dict[str, Any], dict[str, Any]
     """Return the run as its page shows it, and the keyword arguments of `pages.run_page`."""
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
-        series = series_schema.series(data.series, data.numbers)
+        series = series_schema.drawn(data.drawn, data.numbers, longest(data.series))
         shown = service.detailed_of(data, _PARTS_SHOWN)
         rest = {name: made(data, service.clock()) for name, made in _DATA.items()}
         rest["segments"] = segments(data.run, data.series, data.names)
@@ -108,7 +114,7 @@ def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
         try:
             shown = service.detailed_of(data, pages.RUN_PARTS.get(name, ()))
             now, given = service.clock(), pages.SECTIONS.get(name, ())
-            rest = {needed: _DATA[needed](data, now) for needed in given}
+            rest = {needed: (_TOLD.get(needed) or _DATA[needed])(data, now) for needed in given}
             return pages.section(name, shown, **rest)
         except pages.UnknownSection as error:
             raise NotFound(str(error.args[0])) from None

@@ -79,7 +79,7 @@ def _expand(
         return _points(tx, run_id, cursor, ref)
     if kind == "verdicts":
         rows = verdicts.verdicts_of(tx, run_id, ref["from"], ref["to"])
-        return _numbered(cursor, "verdict", [series.verdict_event(row) for row in rows])
+        return numbered(cursor, "verdict", [series.verdict_event(row._asdict()) for row in rows])
     if kind == "run":
         return []
     return [(cursor, kind, ref)]
@@ -92,10 +92,10 @@ def _points(tx: Transaction, run_id: str, cursor: int, ref: dict[str, Any]) -> l
     run = runs.get(tx, run_id)
     roles = role_series(points.names(tx, run_id), run.metadata if run else {})
     data = [{"step": s, "attempt": number, "metrics": roles.shown(v)} for s, v in found.items()]
-    return _numbered(cursor, "point", data)
+    return numbered(cursor, "point", data)
 
 
-def _numbered(cursor: int, kind: str, data: list[dict[str, Any]]) -> list[Event]:
-    """Return the events of one change; only the last carries the cursor."""
+def numbered(cursor: int, kind: str, data: list[dict[str, Any]]) -> list[Event]:
+    """Return the events of one change, of this cursor, with their kind; only the last carries the cursor."""
     last = len(data) - 1
     return [(cursor if i == last else None, kind, one) for i, one in enumerate(data)]

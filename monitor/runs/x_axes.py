@@ -1,8 +1,10 @@
 """What a run had reached by a step, besides the step: hours, tokens, epochs; the other x axes of its charts."""
 
-from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monitor.store import points
 from webui.charts.series import downsample
@@ -20,15 +22,18 @@ def x_axes(found: Mapping[str, points.Series]) -> dict[str, Any]:
     """
     made: dict[str, Any] = {}
     if clock := found.get(points.AT):
-        times = list(accumulate(clock.values, max))
-        made["time"] = _axis(clock.steps, [(at - times[0]) / _HOUR_S for at in times])
+        times = np.maximum.accumulate(clock.counted.values)
+        made["time"] = _axis(clock.counted.steps, (times - times[:1]) / _HOUR_S)
     for name in NAMES[1:]:
         one = found.get(name)
-        if one and all(low <= high for low, high in pairwise(one.values)):
-            made[name] = _axis(one.steps, one.values)
+        if one and (np.diff(one.counted.values) >= 0).all():
+            made[name] = _axis(one.counted.steps, one.counted.values)
     return {name: one for name, one in made.items() if one["steps"]}
 
 
-def _axis(steps: Sequence[int], values: Sequence[float]) -> dict[str, list[float]]:
+def _axis(steps: NDArray[np.int64], values: NDArray[np.float64]) -> dict[str, list[float]]:
     kept = downsample(values, MOST)
-    return {"steps": [steps[i] for i in kept], "values": [float(f"{values[i]:.7g}") for i in kept]}
+    return {
+        "steps": steps[kept].tolist(),
+        "values": [float(f"{value:.7g}") for value in values[kept].tolist()],
+    }

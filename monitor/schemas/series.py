@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from monitor.schemas.base import Phase, Shape, columns
 from monitor.store import points
+from monitor.store.packed.columns import Columns
 from monitor.store.verdicts import LEVEL
 
 _CHANGE_POINT = ("id", "kind", "step", "low", "high", "state", "seen_at_step", "words", "evidence")
@@ -77,18 +78,33 @@ def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[d
         {
             "name": one.name,
             "made_of": one.made_of,
-            "steps": one.steps,
-            "values": one.values,
-            "attempts": [numbers.get(key, 0) for key in one.attempts],
-            "superseded": {
-                "steps": [step for step, _, _ in one.superseded],
-                "values": [value for _, value, _ in one.superseded],
-                "attempts": [numbers.get(key, 0) for _, _, key in one.superseded],
-            },
+            **_columns(one.counted, numbers),
+            "superseded": _columns(one.superseded, numbers),
         }
         for one in found
         if one.name != points.AT
     ]
+
+
+def drawn(found: Sequence[points.Series], numbers: Mapping[int, int], count: int) -> list[Any]:
+    """Return thinned series for the charts: `Series` objects with the `average` at their points.
+
+    `count` is how many points the longest of them has, thinned or not.
+    """
+    named = {one.name: one.average for one in found}
+    return [
+        {**one, "average": average.tolist(), "count": count}
+        for one in series(found, numbers)
+        if (average := named[one["name"]]) is not None
+    ]
+
+
+def _columns(found: Columns, numbers: Mapping[int, int]) -> dict[str, list[Any]]:
+    return {
+        "steps": found.steps.tolist(),
+        "values": found.values.tolist(),
+        "attempts": [numbers.get(key, 0) for key in found.attempts.tolist()],
+    }
 
 
 def verdicts(rows: Sequence[Any], latest: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -109,11 +125,14 @@ def verdicts(rows: Sequence[Any], latest: Mapping[str, Any] | None) -> dict[str,
     }
 
 
-def verdict_event(row: Any) -> dict[str, Any]:
+def verdict_event(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a viewer is told of a new verdict; `level` only where it is not the preset's `confirm`."""
-    evidence = dict(row.evidence)
+    evidence = dict(row["evidence"])
     level = {LEVEL: evidence.pop(LEVEL)} if LEVEL in evidence else {}
-    return {**columns(row, ("step", "phase", "score")), "evidence": evidence, **level}
+    return {name: row[name] for name in ("step", "phase", "score")} | {
+        "evidence": evidence,
+        **level,
+    }
 
 
 def change_point(row: Any) -> dict[str, Any]:

@@ -3,15 +3,33 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from cusp.ids import new_id
 from monitor.database.schema import change_points, decisions, verdicts
 from monitor.database.upsert import insert_or_ignore
+from monitor.store.packed.blocks import driver_rows
 
 LEVEL = "level"  # beside a verdict's evidence: the score that would have confirmed, where it is not the preset's
 
 _ADD_VERDICTS = insert(verdicts)
+NO_END = 2**62  # after every step
+_SCORES = (
+    select(verdicts.c.step, verdicts.c.score, verdicts.c.phase)
+    .where(
+        verdicts.c.run_id == bindparam("run"),
+        verdicts.c.step.between(bindparam("since"), bindparam("until")),
+    )
+    .order_by(verdicts.c.step)
+)
+_AT = (
+    select(verdicts)
+    .where(
+        verdicts.c.run_id == bindparam("run"),
+        verdicts.c.step.in_(bindparam("steps", expanding=True)),
+    )
+    .order_by(verdicts.c.step)
+)
 
 
 def add_verdicts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -35,6 +53,18 @@ def verdicts_of(
     if until is not None:
         statement = statement.where(verdicts.c.step <= until)
     return connection.execute(statement.order_by(verdicts.c.step)).all()
+
+
+def scores_of(
+    connection: Connection, run_id: str, since: int = 0, until: int = NO_END
+) -> list[tuple[int, float, str]]:
+    """Return (step, score, phase) of the verdicts by step: a tenth of the time that their evidence takes."""
+    return driver_rows(connection, _SCORES, {"run": run_id, "since": since, "until": until})
+
+
+def verdicts_at(connection: Connection, run_id: str, steps: Sequence[int]) -> Sequence[Row[Any]]:
+    """Return the verdicts of these steps, by step."""
+    return connection.execute(_AT, {"run": run_id, "steps": list(steps)}).all()
 
 
 def change_points_of(connection: Connection, run_id: str) -> Sequence[Row[Any]]:

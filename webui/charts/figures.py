@@ -25,8 +25,8 @@ def run_figures(
     """
     known = lines.by_name(series)
     shown = layout_of.rows(third_metric(known), known)
-    longest = max(known.values(), key=lambda one: len(one["steps"]), default=None)
-    weight = lines.weight_for(len(longest["steps"]) if longest else 0)
+    longest = max(known.values(), key=lines.length, default=None)
+    weight = lines.weight_for(lines.length(longest) if longest else 0)
     data = [
         trace
         for one in shown
@@ -105,7 +105,7 @@ def blank_figure() -> Json:
 
 
 def _small_figure(name: str, one: Record | None) -> Json:
-    weight = lines.weight_for(len(one["steps"]) if one else 0)
+    weight = lines.weight_for(lines.length(one) if one else 0)
     line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False}
     layout = base_layout() | {
         "margin": {"l": 52, "r": 10, "t": 26, "b": 26},

@@ -94,7 +94,7 @@ def get_series(
         cuts = runs.cuts(data.attempts)
         found = shown_series(tx, data.run, cuts, only=only, since=since, until=until)
         if max_points is not None:
-            marked = _marked_steps(data)
+            marked = data.marked_steps
             found = [thin(one, max_points, marked) for one in found]
         return {"series": series.series(found, data.numbers)}
 
@@ -152,11 +152,3 @@ def get_audit(run_id: Id, service: ServiceDep) -> Json:
     with service.database.read() as tx:
         run_or_404(tx, run_id)
         return {"audit": [access.audit_entry(row) for row in audit.of_run(tx, run_id)]}
-
-
-def _marked_steps(data: RunData) -> set[int]:
-    """Return the steps that a chart points at: checkpoints, change points, the transition."""
-    transition = (data.run.verdict or {}).get("transition") or {}
-    marked = {transition[key] for key in ("step", "low", "high", "safe_step") if key in transition}
-    marked |= {row.step for row in data.registered.rows}
-    return marked | {row.step for row in data.change_points}
