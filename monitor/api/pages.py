@@ -17,7 +17,7 @@ from monitor.errors import NotFound
 from monitor.runs import x_axes
 from monitor.schemas import access, checkpoint, cost, evaluation, verification
 from monitor.schemas import series as series_schema
-from monitor.schemas.downsample import longest
+from monitor.schemas.downsample import length
 from monitor.schemas.run_data import RunData
 from monitor.services import Service
 from monitor.verdicts.second_opinion import segments
@@ -95,7 +95,8 @@ def _read(run_id: str, service: Service) -> tuple[dict[str, Any], dict[str, Any]
     """Return the run as its page shows it, and the keyword arguments of `pages.run_page`."""
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
-        series = series_schema.drawn(data.drawn, data.numbers, longest(data.series))
+        counts = {one.name: length(one) for one in data.series}
+        series = series_schema.drawn(data.drawn, data.numbers, counts)
         shown = service.detailed_of(data, _PARTS_SHOWN)
         rest = {name: made(data, service.clock()) for name, made in _DATA.items()}
         rest["segments"] = segments(data.run, data.series, data.names)

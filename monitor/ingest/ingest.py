@@ -275,12 +275,15 @@ class Ingest:
             values["last_step"] = last_step(attempts, cuts)
             first = changed_from(attempt, attempts, cuts, touched)
             if first < NEVER:
-                followed = follow(tx, run, self.folds, cuts, numbers, first)
+                same = not touched.answered and touched.boundary_from == NEVER
+                followed = follow(tx, run, self.folds, cuts, numbers, first, same_past=same)
                 news += followed.news
                 values |= followed.values
         news += [("changed", {"section": section}) for section in sorted(touched.sections)]
         last = changes.add_all(tx, run.id, [*news, ("run", {})], values)
         values["cursor"] = last
+        if followed and followed.state.known:
+            followed.state.known = followed.state.known._replace(cursor=last)
         return followed
 
     def _follow_anew(self, tx: Transaction, before: Any) -> DetectorState | None:

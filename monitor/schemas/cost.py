@@ -36,7 +36,7 @@ class Cost(Shape):
 def cost(data: RunData, now: float) -> dict[str, Any]:
     """Return the run's `Cost` at a time (UTC seconds)."""
     run, series = data.run, data.some(TOKENS, LENGTH)
-    lengths = series[LENGTH].counted.values.tolist() if LENGTH in series else []
+    lengths = series[LENGTH].values if LENGTH in series else []
     found = costs.costs(
         training_of(run, data.attempts, series.get(TOKENS)),
         _evaluations(data, now),
@@ -62,7 +62,7 @@ def training_of(run: Any, attempts: Sequence[Any], tokens: Series | None = None)
 
 
 def _pairs(one: Series) -> list[tuple[int, float]]:
-    return list(zip(one.counted.steps.tolist(), one.counted.values.tolist(), strict=True))
+    return list(zip(one.steps, one.values, strict=True))
 
 
 def stopped_of(run: Any) -> int | None:

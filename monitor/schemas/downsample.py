@@ -1,6 +1,6 @@
 """Fewer points of a long series, without losing what matters: extremes, both ends, marked steps. Pure."""
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
 
@@ -53,9 +53,9 @@ def judged_steps(rows: Sequence[tuple[int, float, str]], most: int, marked: Set[
     return sorted(kept | set(marked).intersection(step for step, _, _ in rows))
 
 
-def longest(found: Iterable[Series]) -> int:
-    """Return how many points the longest of the series has."""
-    return max((len(one.counted.steps) for one in found), default=0)
+def length(one: Series) -> int:
+    """Return how many points of the series count."""
+    return len(one.counted.steps)
 
 
 def _kept(found: Columns, places: Places) -> Columns:

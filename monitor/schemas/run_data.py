@@ -8,8 +8,7 @@ from monitor.database.engine import Transaction
 from monitor.roles.stored_series import as_shown
 from monitor.schemas import readings
 from monitor.schemas.base import attempt_numbers
-from monitor.schemas.downsample import drawn, judged_steps, longest
-from monitor.schemas.readings import KEY_METRICS
+from monitor.schemas.downsample import drawn, judged_steps, length
 from monitor.store import (
     checkpoints,
     commands,
@@ -26,6 +25,8 @@ from monitor.store.scores import evaluations, verifications
 from webui.charts.series import MAX_POINTS, MAX_POINTS_SMALL, weight_for
 
 QUARANTINED_SHOWN = 5
+# The series of the large charts; all others are drawn a few hundred pixels wide.
+MAIN = ("format_reward", "completion_length", "accuracy_reward", "reward", "clipped_ratio")
 
 
 class RunData:
@@ -83,9 +84,11 @@ class RunData:
     @cached_property
     def drawn(self) -> list[points.Series]:
         """The series as the charts show them: few enough points, with the average of all."""
-        marked, weight = self.marked_steps, weight_for(longest(self.series))
+        marked, most = self.marked_steps, max(map(length, self.series), default=0)
         return [
-            drawn(one, MAX_POINTS if one.name in KEY_METRICS else MAX_POINTS_SMALL, marked, weight)
+            drawn(one, MAX_POINTS, marked, weight_for(most))
+            if one.name in MAIN
+            else drawn(one, MAX_POINTS_SMALL, marked, weight_for(length(one)))
             for one in self.series
         ]
 

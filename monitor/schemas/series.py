@@ -86,14 +86,16 @@ def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[d
     ]
 
 
-def drawn(found: Sequence[points.Series], numbers: Mapping[int, int], count: int) -> list[Any]:
+def drawn(
+    found: Sequence[points.Series], numbers: Mapping[int, int], counts: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """Return thinned series for the charts: `Series` objects with the `average` at their points.
 
-    `count` is how many points the longest of them has, thinned or not.
+    `counts` are how many points each has, unthinned, by name.
     """
     named = {one.name: one.average for one in found}
     return [
-        {**one, "average": average.tolist(), "count": count}
+        {**one, "average": average.tolist(), "count": counts[one["name"]]}
         for one in series(found, numbers)
         if (average := named[one["name"]]) is not None
     ]

@@ -79,6 +79,18 @@ class Series:
     made_of: str | None = None  # of a role's series: the logged keys that it is made of
     average: Values | None = None  # at the counted points of a thinned series: that of all of them
 
+    @property
+    def steps(self) -> list[int]:
+        """The steps that count."""
+        found: list[int] = self.counted.steps.tolist()
+        return found
+
+    @property
+    def values(self) -> list[float]:
+        """The values that count."""
+        found: list[float] = self.counted.values.tolist()
+        return found
+
 
 class StepRange(NamedTuple):
     """The steps of one series at which one attempt counts: those before `cut`."""

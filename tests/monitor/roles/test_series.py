@@ -175,7 +175,7 @@ def test_what_is_read_at_once_thinned_and_last_is_the_same(database: Database) -
     assert last == {k: rows[59][k] for k in last}
     assert set(last) == {"format_reward", "completion_length", "accuracy_reward"}
     for name, line in lines.items():
-        assert line == [row[name] for row in rows.values()] == found[name].counted.values.tolist()
+        assert line == [row[name] for row in rows.values()] == found[name].values
     assert found["format_reward"].made_of == f"{SOFT} + {XML}"
     assert found["accuracy_reward"].made_of == RIGHT
     assert set(found) == {*last, SOFT, XML}
