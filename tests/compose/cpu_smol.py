@@ -50,7 +50,7 @@ def test_a_real_model_is_trained_stopped_scored_promoted_and_exported(client: Cl
     def said(words: str) -> None:
         print(f"[{time.monotonic() - begun:.0f} s] {words}", flush=True)
 
-    asked = client.post("/trainings", {"recipe": "smol", "overrides": SMALL})
+    asked = client.post("/trainings", {"recipe": "smol", "overrides": SMALL, "processes": 2})
     training, run = f"/trainings/{asked['id']}", f"/runs/{asked['run_id']}"
 
     def job(path: str) -> Any:
