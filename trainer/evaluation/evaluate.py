@@ -10,8 +10,9 @@ import numpy as np
 
 from trainer.evaluation.generate_transformers import Completion, Request, generate, sample_seed
 from trainer.evaluation.sample_row import SampleRow
-from trainer.evaluation.statistics import Scores, pass_at_1
+from trainer.evaluation.statistics import Estimate, Scores, majority_at_k, pass_at_1
 from trainer.evaluation.tasks import TaskSpec
+from trainer.judges.final_text import opened_by
 from trainer.recipe import Sampling
 from trainer.verifiers import Verifier
 
@@ -25,7 +26,8 @@ Generate = Callable[
 class Evaluation:
     """Scores of one model on one set: every row, and pass@1 with its two 95 % intervals.
 
-    `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set.
+    `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set. `maj_at_k` and its
+    interval for problems like these are None where a problem has one sample, or the rows have no answers.
     """
 
     task: str
@@ -42,6 +44,9 @@ class Evaluation:
     mean_tokens: float
     truncated_share: float
     rows: tuple[SampleRow, ...]
+    maj_at_k: float | None = None
+    maj_low: float | None = None
+    maj_high: float | None = None
 
     @property
     def scores(self) -> Scores:
@@ -89,7 +94,11 @@ def rows_of(
     ]
     completions = generator(model, tokenizer, requests, task.sampling, progress)
     golds = [problem.answer for problem, _ in asked]
-    scores = verifier.score([each.text for each in completions], golds)
+    texts = [
+        opened_by(each.prompt, one.text) for each, one in zip(requests, completions, strict=True)
+    ]
+    scores = verifier.score(texts, golds)
+    answers = verifier.answers(texts, golds)
     rows = [
         SampleRow(
             problem.id,
@@ -99,9 +108,10 @@ def rows_of(
             completion.finish_reason,
             request.seed,
             completion.text,
+            answer,
         )
-        for (problem, sample), request, completion, score in zip(
-            asked, requests, completions, scores, strict=True
+        for (problem, sample), request, completion, score, answer in zip(
+            asked, requests, completions, scores, answers, strict=True
         )
     ]
     return rows, completions
@@ -115,6 +125,7 @@ def summary(
     values = [float("nan") if row.score is None else row.score for row in rows]
     greedy = task.sampling.temperature == 0
     estimate = pass_at_1(np.array(values, dtype=float).reshape(-1, k), greedy=greedy)
+    majority = majority_of(rows, k)
     return Evaluation(
         task=task.name,
         split=task.split,
@@ -130,7 +141,18 @@ def summary(
         mean_tokens=float(np.mean([each.tokens for each in completions])),
         truncated_share=float(np.mean([each.finish_reason == "length" for each in completions])),
         rows=tuple(rows),
+        maj_at_k=majority and majority.value,
+        maj_low=majority and majority.low,
+        maj_high=majority and majority.high,
     )
+
+
+def majority_of(rows: Sequence[SampleRow], samples: int) -> Estimate | None:
+    """Return maj@k; None for one sample a problem, and where no row has an answer."""
+    if samples == 1 or not any(row.answer is not None for row in rows):
+        return None
+    votes = [(row.answer, row.score) for row in rows]
+    return majority_at_k([votes[n : n + samples] for n in range(0, len(votes), samples)])
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:

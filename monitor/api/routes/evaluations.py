@@ -40,6 +40,9 @@ class Evaluation(Body):
     errors: Count
     mean_tokens: Finite
     truncated_share: Share
+    maj_at_k: Share | None = None
+    maj_low: Share | None = None
+    maj_high: Share | None = None
     rows: Annotated[list[Row], Field(max_length=200_000)]
 
 
