@@ -86,6 +86,7 @@ def rows_of(
         problem.id: tokenizer.apply_chat_template(
             list(problem.messages), tokenize=False, add_generation_prompt=True
         )
+        + task.opening
         for problem in task.problems
     }
     requests = [
