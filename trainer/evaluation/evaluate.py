@@ -1,25 +1,22 @@
-"""Scores one model on one task: generates completions, verifies them, summarises the rows."""
+"""Scores one model on one task: generates completions, verifies them as they finish, summarises the rows."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from trainer.evaluation.generate_transformers import Completion, Request, generate, sample_seed
+from trainer.evaluation.engines import Completion, Draw, Finished, Request, sample_seed
+from trainer.evaluation.row_file import RowFile
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.statistics import Estimate, Scores, majority_at_k, pass_at_1
-from trainer.evaluation.tasks import TaskSpec
+from trainer.evaluation.tasks import Problem, TaskSpec
 from trainer.judges.final_text import opened_by
-from trainer.recipe import Sampling
 from trainer.verifiers import Verifier
 
-Generate = Callable[
-    [Any, Any, Sequence[Request], Sampling, Callable[[int], None]], list[Completion]
-]
-"""Completions of (model, tokenizer, requests, sampling, progress), such as `generate_transformers.generate`."""
+Progress = Callable[[int], None]
+"""Called with the number of rows whose completions are there."""
 
 
 @dataclass(frozen=True)
@@ -56,71 +53,113 @@ class Evaluation:
 
 
 def evaluate(
-    model: Any,
-    tokenizer: Any,
-    task: TaskSpec,
-    verifier: Verifier,
-    *,
-    seed: int,
-    progress: Callable[[int], None] = lambda _: None,
+    draw: Draw, tokenizer: Any, task: TaskSpec, verifier: Verifier, *, seed: int
 ) -> Evaluation:
-    """Return the scores of a model on a task; equal arguments give equal rows."""
-    rows, completions = rows_of(model, tokenizer, task, verifier, seed=seed, progress=progress)
-    return summary(task, rows, completions)
+    """Return the scores of a model on a task; with `hf` on one machine, equal arguments give equal rows."""
+    return summary(task, rows_of(draw, lambda: tokenizer, task, verifier, seed=seed))
 
 
 def rows_of(
-    model: Any,
-    tokenizer: Any,
+    draw: Draw,
+    tokenizer: Callable[[], Any],
     task: TaskSpec,
     verifier: Verifier,
     *,
     seed: int,
-    progress: Callable[[int], None] = lambda _: None,
-    generator: Generate = generate,
-) -> tuple[list[SampleRow], list[Completion]]:
-    """Return a row and a completion for each sample of each problem of a task, in order."""
+    kept: RowFile | None = None,
+    progress: Progress = lambda _: None,
+) -> list[SampleRow]:
+    """Return a row for each sample of each problem of a task, in order.
+
+    Rows that `kept` has are not made again; each other one is added to it as soon as it is scored. Where it has
+    all, `draw` and `tokenizer` are not called.
+    """
+    known = {} if kept is None else dict(kept.rows)
     samples = range(task.sampling.samples_per_problem)
-    asked = [(problem, sample) for problem in task.problems for sample in samples]
+    places = [(problem, sample) for problem in task.problems for sample in samples]
+    asked = [each for each in places if (each[0].id, each[1]) not in known]
+    if asked:
+        requests = _requests(asked, tokenizer(), task, seed)
+
+        def scored(finished: Finished) -> list[SampleRow]:
+            """Score completions and keep their rows."""
+            golds = [asked[place][0].answer for place, _ in finished]
+            texts = [opened_by(requests[place].prompt, each.text) for place, each in finished]
+            scores, answers = verifier.score(texts, golds), verifier.answers(texts, golds)
+            rows = [
+                _row(*asked[place], requests[place], completion)._replace(
+                    score=score, answer=answer
+                )
+                for (place, completion), score, answer in zip(
+                    finished, scores, answers, strict=True
+                )
+            ]
+            if kept is not None:
+                kept.add(rows)
+            return rows
+
+        drawn = _counted(draw(requests, task.sampling), len(known), progress)
+        known |= {(row.problem_id, row.sample): row for row in _beside(drawn, scored)}
+    return [known[problem.id, sample] for problem, sample in places]
+
+
+def _requests(
+    asked: Sequence[tuple[Problem, int]], tokenizer: Any, task: TaskSpec, seed: int
+) -> list[Request]:
     prompts = {
         problem.id: tokenizer.apply_chat_template(
             list(problem.messages), tokenize=False, add_generation_prompt=True
         )
         + task.opening
-        for problem in task.problems
+        for problem, _ in asked
     }
-    requests = [
+    return [
         Request(prompts[problem.id], sample_seed(seed, task.name, problem.id, sample))
         for problem, sample in asked
     ]
-    completions = generator(model, tokenizer, requests, task.sampling, progress)
-    golds = [problem.answer for problem, _ in asked]
-    texts = [
-        opened_by(each.prompt, one.text) for each, one in zip(requests, completions, strict=True)
-    ]
-    scores = verifier.score(texts, golds)
-    answers = verifier.answers(texts, golds)
-    rows = [
-        SampleRow(
-            problem.id,
-            sample,
-            score,
-            completion.tokens,
-            completion.finish_reason,
-            request.seed,
-            completion.text,
-            answer,
-        )
-        for (problem, sample), request, completion, score, answer in zip(
-            asked, requests, completions, scores, answers, strict=True
-        )
-    ]
-    return rows, completions
 
 
-def summary(
-    task: TaskSpec, rows: Sequence[SampleRow], completions: Sequence[Completion]
-) -> Evaluation:
+def _row(problem: Problem, sample: int, request: Request, completion: Completion) -> SampleRow:
+    """Return the row of a completion that is not scored yet."""
+    return SampleRow(
+        problem_id=problem.id,
+        sample=sample,
+        score=None,
+        tokens=completion.tokens,
+        finish_reason=completion.finish_reason,
+        seed=request.seed,
+        text=completion.text,
+    )
+
+
+def _counted(drawn: Iterator[Finished], known: int, progress: Progress) -> Iterator[Finished]:
+    for finished in drawn:
+        yield finished
+        known += len(finished)
+        progress(known)
+
+
+def _beside(
+    drawn: Iterable[Finished], scored: Callable[[Finished], list[SampleRow]]
+) -> list[SampleRow]:
+    """Return the rows of completions, which are scored in a thread while the next ones are generated.
+
+    While it is busy they gather, so that a slow verifier is asked seldom about many, not often about one.
+    """
+    rows: list[SampleRow] = []
+    waiting: Finished = []
+    running: Future[list[SampleRow]] | None = None
+    with ThreadPoolExecutor(1, "cusp-verifier") as pool:
+        for finished in drawn:
+            waiting += finished
+            if running is None or running.done():
+                rows += running.result() if running is not None else []
+                running, waiting = pool.submit(scored, waiting), []
+        rows += running.result() if running is not None else []
+        return rows + (scored(waiting) if waiting else [])
+
+
+def summary(task: TaskSpec, rows: Sequence[SampleRow]) -> Evaluation:
     """Return the evaluation of `rows`; ValueError when no sample was decided."""
     k = task.sampling.samples_per_problem
     values = [float("nan") if row.score is None else row.score for row in rows]
@@ -139,12 +178,12 @@ def summary(
         n_problems=estimate.problems,
         n_samples=estimate.samples,
         errors=estimate.errors,
-        mean_tokens=float(np.mean([each.tokens for each in completions])),
-        truncated_share=float(np.mean([each.finish_reason == "length" for each in completions])),
+        mean_tokens=float(np.mean([row.tokens for row in rows])),
+        truncated_share=float(np.mean([row.finish_reason == "length" for row in rows])),
         rows=tuple(rows),
-        maj_at_k=majority and majority.value,
-        maj_low=majority and majority.low,
-        maj_high=majority and majority.high,
+        maj_at_k=majority.value if majority else None,
+        maj_low=majority.low if majority else None,
+        maj_high=majority.high if majority else None,
     )
 
 
@@ -154,27 +193,3 @@ def majority_of(rows: Sequence[SampleRow], samples: int) -> Estimate | None:
         return None
     votes = [(row.answer, row.score) for row in rows]
     return majority_at_k([votes[n : n + samples] for n in range(0, len(votes), samples)])
-
-
-def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return an evaluation as JSON holds it, its rows as lists."""
-    return {**asdict(evaluation), "rows": [list(row) for row in evaluation.rows]}
-
-
-def write_evaluation(evaluation: Evaluation, file: Path) -> None:
-    """Write an evaluation atomically."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(as_json(evaluation)), encoding="utf-8")
-    part.replace(file)
-
-
-def read_evaluation(file: Path) -> Evaluation | None:
-    """Return the evaluation in `file`, or None if there is none of this version's fields."""
-    if not file.is_file():
-        return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if set(content) != {field.name for field in fields(Evaluation)}:
-        return None
-    rows = tuple(SampleRow(*row) for row in content.pop("rows"))
-    return Evaluation(**content, rows=rows)
