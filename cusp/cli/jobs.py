@@ -6,19 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from cusp import settings
-from cusp.checkpoints import paths
+from cusp.cli.evaluation.asking import Asked, UnusableRecipe, folder_of, give_here
+from cusp.cli.evaluation.planning import tell_plan
 from cusp.cli.show import RunArgument, checkpoint_of
 from cusp.cli.support.output import AsJson, console, print_json
 from cusp.cli.support.requirements import need
 from cusp.cli.support.run_lookup import find
 from cusp.client import Client
-from cusp.errors import CuspError
 from cusp.run_config import RECIPE_FILE
-
-
-class UnusableRecipe(CuspError, ValueError):
-    """A recipe cannot be used for a run; the message says why."""
 
 
 def resume(
@@ -44,23 +39,58 @@ def evaluate(
     steps: Annotated[
         list[int] | None, typer.Argument(metavar="[STEP]...", help="Default: the candidates.")
     ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(help="A suite of `cusp tasks list`, or tasks joined by commas."),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="The base model, where the run has no recipe: OWNER/NAME, or a folder."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Completions a problem, of every task.", min=1, max=1024)
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="The longest completion, in tokens.", min=1)
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="hf, vllm or openai.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="With --engine openai: the server, such as http://HOST:8000.")
+    ] = None,
     recipe: Annotated[
         Path | None,
         typer.Option(help="Put this recipe into the run's folder on this box first."),
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what it would generate and cost; start nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Have a worker score checkpoints of a run on held-out problems.
 
-    Example: cusp evaluate tiny 40 60
+    Examples: cusp evaluate tiny 40 60; cusp evaluate mine --suite smoke --base Qwen/Qwen3-0.6B
     """
+    asked = Asked(suite, base, max_new_tokens, engine, base_url)
     with Client() as client:
         found = find(client, run)
+        if plan:
+            tell_plan(client, found, steps, asked, samples, as_json=as_json)
+            return
         chosen = [checkpoint_of(client, found, step)["id"] for step in steps or []]
         if recipe is not None:
             _give(recipe, found["id"])
-        body = {"checkpoints": chosen, "recipe_given": recipe is not None}
-        job = client.post(f"/runs/{found['id']}/evaluate", body)
+        elif asked.of_this_box:
+            give_here(found["id"], asked)
+        given = recipe is not None or asked.of_this_box
+        told = {} if given else asked.over_the_network
+        body = {
+            "checkpoints": chosen,
+            "recipe_given": given,
+            "samples_per_problem": samples,
+            **told,
+        }
+        sent = {name: value for name, value in body.items() if value is not None}
+        job = client.post(f"/runs/{found['id']}/evaluate", sent)
     _told(job, f"evaluating {found['name']}", run, as_json)
 
 
@@ -83,12 +113,7 @@ def _give(recipe: Path, run_id: str) -> None:
         raise UnusableRecipe(
             f"{recipe} has no evaluation section; it must name the problems to score on"
         )
-    root = paths.run_root(settings.from_environment().directory, run_id)
-    if not root.is_dir():
-        raise UnusableRecipe(
-            f"run {run_id} has no folder on this box ({root}); do this where it was trained, with the"
-            " same CUSP_DIR"
-        )
+    root = folder_of(run_id)
     try:
         shutil.copyfile(recipe, root / RECIPE_FILE)
     except OSError as error:

@@ -21,6 +21,7 @@ from trainer.evaluation.row_file import RowFile
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.tasks import TaskSpec
 from trainer.jobs.client import Job
+from trainer.jobs.pilot import Measured
 from trainer.jobs.run_folder import lock_of
 from trainer.recipe import HfEngine, Recipe
 from trainer.training.data import DataError
@@ -90,8 +91,28 @@ class Bench:
         self, path: Path | None, sha256: str | None, task: TaskSpec, progress: Progress
     ) -> Evaluation:
         """Return the scores of the base model with the adapter in `path` (None: without)."""
-        file = self._cache / "evaluations" / f"{self._key(sha256, task)}.jsonl"
-        return summary(task, self._rows(path, task, RowFile(file), progress))
+        return summary(task, self._rows(path, task, self._kept(sha256, task), progress))
+
+    def measured(
+        self,
+        path: Path | None,
+        sha256: str | None,
+        task: TaskSpec,
+        places: range,
+        progress: Progress,
+    ) -> Measured:
+        """Return the lengths of one completion for each of these problems; `score` does not make them again."""
+        problems = tuple(task.problems[place] for place in places)
+        one = task.sampling.model_copy(update={"samples_per_problem": 1})
+        part = dataclasses.replace(task, problems=problems, sampling=one)
+        kept = self._kept(sha256, task)
+        known = {(problem.id, 0) for problem in problems} & set(kept.rows)
+        rows = self._rows(path, part, kept, progress)
+        new = sum(row.tokens for row in rows if (row.problem_id, 0) not in known)
+        return Measured([row.tokens for row in rows], new)
+
+    def _kept(self, sha256: str | None, task: TaskSpec) -> RowFile:
+        return RowFile(self._cache / "evaluations" / f"{self._key(sha256, task)}.jsonl")
 
     def part(
         self, path: Path, task: TaskSpec, places: range, report: Callable[[], None]

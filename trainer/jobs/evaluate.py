@@ -19,9 +19,12 @@ from trainer.evaluation.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.evaluate import Evaluation, Progress
 from trainer.evaluation.screening import dropped, errors_of_stages, plan_line, planned_mde
 from trainer.evaluation.tasks import SPLITS, TaskSpec, tasks_of
+from trainer.jobs.asked_evaluation import AskedEvaluation, asked_for
 from trainer.jobs.bench import Accelerator, Bench
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
-from trainer.jobs.run_folder import local_recipe, look_at, verified
+from trainer.jobs.pilot import Measured, piloted
+from trainer.jobs.run_folder import look_at, verified
+from trainer.recipe import Recipe
 
 Say = Callable[[str], None]
 
@@ -46,6 +49,12 @@ class EvaluateOrder(BaseModel):
     samples_per_problem: int | None = Field(ge=1, le=1024)
     seed: int
     screen: bool = False
+    asked: AskedEvaluation = AskedEvaluation()
+
+    @property
+    def places(self) -> list[str]:
+        """Where the candidates' checkpoints lie, below the run's root."""
+        return [each.path for each in self.candidates if each.path is not None]
 
 
 class NothingScored(CuspError, ValueError):
@@ -61,7 +70,7 @@ def evaluate_run(
     """
     order = EvaluateOrder.model_validate(job.payload)
     root = paths.run_root(directory, job.run_id)
-    recipe = local_recipe(root)
+    recipe = asked_for(root, order.asked, order.places)
     tasks = tasks_of(recipe, order.samples_per_problem)
     place = Accelerator.of(directory, job, lambda words: heartbeat.report(0, 0, words))
     bench = Bench(
@@ -75,6 +84,7 @@ def evaluate_run(
     alphas = errors_of_stages([tasks.selection], tasks.report) if order.screen else (0.0, ALPHA)
     try:
         bench.check_golds()
+        stages.tell_cost(recipe)
         stages.score(tasks.selection, order.candidates)
         if order.screen and stages.scored:
             stages.drop(alphas[0])
@@ -115,6 +125,30 @@ class Stages:
         self.left_out: list[str] = []
         self._screened: set[int] = set()
         self.total, self._done = len(bench.tasks) * len(order.candidates), 0
+
+    def tell_cost(self, recipe: Recipe) -> None:
+        """Say how many tokens are to be generated, how long that takes and what it costs, after a pilot."""
+        first, words = self._order.candidates[0], "measuring how long completions are"
+
+        def measure(task: TaskSpec, places: range) -> Measured:
+            path = None
+            if first.path is not None:
+                path = located(self._monitor, self._directory, self._job, first)
+            return self._bench.measured(
+                path,
+                first.sha256,
+                task,
+                places,
+                lambda _: self._heartbeat.report(0, self.total, words),
+            )
+
+        try:
+            told = piloted(self._bench.tasks, len(self._order.candidates), recipe, measure)
+        except (manifest.CheckpointError, AdapterError):
+            return  # told when it is scored
+        if told is not None:
+            self._say(f"to generate: {told.words}")
+            self._heartbeat.report(0, self.total, told.words)
 
     def score(self, task: TaskSpec, candidates: Sequence[CandidateOrder]) -> None:
         """Score these candidates on one set and post each evaluation."""

@@ -80,14 +80,25 @@ def _rows(brought: Evaluation) -> list[Json]:
     return [dict(zip(names, row, strict=True)) for row in brought.rows]
 
 
+SuiteNames = Annotated[str, Field(max_length=500, pattern=r"^[\w:-]+(,[\w:-]+)*$")]
+HubName = Annotated[str, Field(max_length=200, pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")]
+
+
 class EvaluateRequest(Body):
     """Which checkpoints to score; none named means the candidates.
 
-    `recipe_given` says that a recipe with an evaluation section was put into the run's folder.
+    `recipe_given` says that a recipe with an evaluation section was put into the run's folder. A `suite` (or tasks
+    joined by commas) is scored on in place of what the run's recipe names, with `base` as the base model, a name
+    of the Hugging Face hub.
     """
 
     checkpoints: list[Id] = Field(default=[], max_length=200)
     recipe_given: bool = False
+    suite: SuiteNames | None = None
+    base: HubName | None = None
+    samples_per_problem: Annotated[int, Field(ge=1, le=1024)] | None = None
+    max_new_tokens: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
+    engine: Literal["hf", "vllm"] | None = None
 
 
 @router.get(
@@ -131,6 +142,8 @@ def evaluate_run(
             grant.name,
             only=asked.checkpoints,
             recipe_given=asked.recipe_given,
+            samples=asked.samples_per_problem,
+            asked=asked.model_dump(include=evaluate.ASKED),
         )
         return evaluation.job(job)
 
