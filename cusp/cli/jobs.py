@@ -34,64 +34,69 @@ def resume(
     _told(job, f"resuming {found['name']}", run, as_json)
 
 
+Steps = Annotated[
+    list[int] | None, typer.Argument(metavar="[STEP]...", help="Default: the candidates.")
+]
+SuiteOption = Annotated[
+    str | None,
+    typer.Option("--suite", help="A suite of `cusp tasks list`, or tasks joined by commas."),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(help="The base model, where the run has no recipe: OWNER/NAME, or a folder."),
+]
+Samples = Annotated[
+    int | None, typer.Option(help="Completions a problem, of every task.", min=1, max=1024)
+]
+Longest = Annotated[
+    int | None, typer.Option("--max-new-tokens", help="The longest completion, in tokens.", min=1)
+]
+Engine = Annotated[str | None, typer.Option(help="hf, vllm or openai.")]
+Server = Annotated[
+    str | None,
+    typer.Option("--base-url", help="With --engine openai: the server, such as http://HOST:8000."),
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option(help="Put this recipe into the run's folder on this box first.")
+]
+OnlyPlan = Annotated[
+    bool, typer.Option("--plan", help="Say what it would generate and cost; start nothing.")
+]
+
+
 def evaluate(
     run: RunArgument,
-    steps: Annotated[
-        list[int] | None, typer.Argument(metavar="[STEP]...", help="Default: the candidates.")
-    ] = None,
-    suite: Annotated[
-        str | None,
-        typer.Option(help="A suite of `cusp tasks list`, or tasks joined by commas."),
-    ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(help="The base model, where the run has no recipe: OWNER/NAME, or a folder."),
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="Completions a problem, of every task.", min=1, max=1024)
-    ] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(help="The longest completion, in tokens.", min=1)
-    ] = None,
-    engine: Annotated[str | None, typer.Option(help="hf, vllm or openai.")] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="With --engine openai: the server, such as http://HOST:8000.")
-    ] = None,
-    recipe: Annotated[
-        Path | None,
-        typer.Option(help="Put this recipe into the run's folder on this box first."),
-    ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Say what it would generate and cost; start nothing.")
-    ] = False,
+    steps: Steps = None,
+    suite: SuiteOption = None,
+    base: Base = None,
+    samples: Samples = None,
+    longest: Longest = None,
+    engine: Engine = None,
+    server: Server = None,
+    recipe: RecipeFile = None,
+    plan: OnlyPlan = False,
     as_json: AsJson = False,
 ) -> None:
     """Have a worker score checkpoints of a run on held-out problems.
 
     Examples: cusp evaluate tiny 40 60; cusp evaluate mine --suite smoke --base Qwen/Qwen3-0.6B
     """
-    asked = Asked(suite, base, max_new_tokens, engine, base_url)
+    asked = Asked(suite, base, longest, engine, server)
     with Client() as client:
         found = find(client, run)
         if plan:
-            tell_plan(client, found, steps, asked, samples, as_json=as_json)
-            return
+            return tell_plan(client, found["id"], steps, asked, samples, as_json=as_json)
         chosen = [checkpoint_of(client, found, step)["id"] for step in steps or []]
         if recipe is not None:
             _give(recipe, found["id"])
         elif asked.of_this_box:
             give_here(found["id"], asked)
         given = recipe is not None or asked.of_this_box
-        told = {} if given else asked.over_the_network
-        body = {
-            "checkpoints": chosen,
-            "recipe_given": given,
-            "samples_per_problem": samples,
-            **told,
-        }
-        sent = {name: value for name, value in body.items() if value is not None}
-        job = client.post(f"/runs/{found['id']}/evaluate", sent)
-    _told(job, f"evaluating {found['name']}", run, as_json)
+        told = {"samples_per_problem": samples} | ({} if given else asked.over_the_network)
+        told = {name: value for name, value in told.items() if value is not None}
+        body = {"checkpoints": chosen, "recipe_given": given, **told}
+        job = client.post(f"/runs/{found['id']}/evaluate", body)
+    return _told(job, f"evaluating {found['name']}", run, as_json)
 
 
 def _told(job: dict[str, Any], what: str, run: str, as_json: bool) -> None:

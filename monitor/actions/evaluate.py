@@ -1,6 +1,7 @@
 """Queueing evaluations: which candidates, fixed before any is scored."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from cusp.protocol.run import Policy
@@ -30,7 +31,6 @@ def asked_for(
     *,
     only: Sequence[str] = (),
     recipe_given: bool = False,
-    samples: int | None = None,
     asked: Mapping[str, Any] | None = None,
 ) -> Any:
     """Queue the evaluation of the run's candidates, or of the checkpoints named, and return the job.
@@ -60,17 +60,8 @@ def asked_for(
             for c in found
             if c.step in beside or (c.checkpoint is not None and c.checkpoint.id in set(only))
         ]
-    return _queue(
-        tx,
-        run_id,
-        now,
-        found,
-        author,
-        screen=not only,
-        named=bool(only),
-        samples=samples,
-        asked=asked,
-    )
+    screened = {"screen": not only, "named": bool(only)}
+    return _queue(tx, run_id, now, found, author, **screened, asked=asked or {})
 
 
 def at_the_end(
@@ -134,8 +125,7 @@ def _queue(
     *,
     screen: bool,
     named: bool = False,
-    samples: int | None = None,
-    asked: Mapping[str, Any] | None = None,
+    asked: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """Queue the job; with `screen` a candidate clearly worse on the selection set is scored no further.
 
@@ -154,12 +144,12 @@ def _queue(
             for one in found
         ],
         "reference_step": candidates.reference_step(found),
-        "samples_per_problem": samples,  # None: what the run's recipe says
+        "samples_per_problem": asked.get("samples_per_problem"),  # None: what the run's recipe says
         "seed": 0,
         "screen": screen,
         "named": named,
     }
-    if told := {name: value for name, value in (asked or {}).items() if value is not None}:
+    if told := {name: asked[name] for name in sorted(ASKED) if asked.get(name) is not None}:
         payload["asked"] = told
     job = jobs.add(tx, run_id, "evaluate", payload, now)
     record(tx, "evaluation.asked", run_id, now, by=author, target=job.id)

@@ -54,8 +54,14 @@ def own_engine(recipe: Recipe, trainer: Any) -> Any:
 
 
 def selection_set(recipe: Recipe) -> TaskSpec:
-    """Return the recipe's selection set with one completion a problem; DataError if there is none."""
-    return tasks_of(recipe, samples_per_problem=1).selection
+    """Return the recipe's selection set with one completion a problem; DataError if there is none.
+
+    None is longer than the training's own, which is all that its engine has room for, and all that it is rewarded for.
+    """
+    task = tasks_of(recipe, samples_per_problem=1).selection
+    longest = min(task.sampling.max_new_tokens, recipe.grpo.max_completion_length)
+    sampling = task.sampling.model_copy(update={"max_new_tokens": longest})
+    return dataclasses.replace(task, sampling=sampling)
 
 
 class SelectionSet:

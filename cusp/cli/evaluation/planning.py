@@ -15,66 +15,79 @@ LATEST = 20  # steps whose completion lengths are averaged
 
 def tell_plan(
     client: Client,
-    run: dict[str, Any],
+    run_id: str,
     steps: Sequence[int] | None,
     asked: Asked,
     samples: int | None,
     *,
     as_json: bool,
 ) -> None:
-    """Print the plan; the tasks must be on this box.
-
-    Lengths are those of the run's earlier evaluations, else of its latest training steps; the speed is that of its
-    earlier evaluations.
-    """
+    """Print what an evaluation would take; its tasks must be on this box."""
     need("evaluate --plan", "trainer")
+    plan = _planned(client, client.get(f"/runs/{run_id}"), steps, asked, samples)
+    if as_json:
+        print_json({name: value for name, value in plan.items() if name != "words"})
+        return
+    for task in plan["tasks"]:
+        console().print(
+            f"{task['split']}: {task['task']}, {task['problems']} problems,"
+            f" {task['samples_per_problem']} a problem",
+            markup=False,
+        )
+    known = "" if plan["seconds"] else "; no evaluation of the run has measured a speed yet"
+    words = f"{plan['candidates']} candidates: {plan['words']}; lengths of {plan['lengths_of']}"
+    console().print(f"{words}{known}", markup=False)
+
+
+def _planned(
+    client: Client,
+    run: dict[str, Any],
+    steps: Sequence[int] | None,
+    asked: Asked,
+    samples: int | None,
+) -> dict[str, Any]:
+    """Return the plan: lengths of the run's earlier evaluations, else of its training, and their speed."""
     from trainer.evaluation.forecast import Lengths, forecast
     from trainer.evaluation.tasks import tasks_of
 
-    run = client.get(f"/runs/{run['id']}")
-    recipe = _recipe(run, asked)
-    sets = tasks_of(recipe, samples)
+    sets = tasks_of(_recipe(run, asked), samples)
     tasks = [sets.selection, *sets.report]
     scored = client.get(f"/runs/{run['id']}/evaluations")["evaluations"]
-    lengths = {each["task"]: Lengths(each["mean_tokens"], float("nan")) for each in scored}
+    means = {each["task"]: float(each["mean_tokens"]) for each in scored}
     source = "earlier evaluations of the run"
-    if not lengths:
-        mean, source = _trained_length(client, run), f"the training's last {LATEST} steps"
-        lengths = {task.name: Lengths(mean, float("nan")) for task in tasks}
-    there = len(client.get(f"/runs/{run['id']}/checkpoints")["checkpoints"])
-    candidates = len(steps) + 2 if steps else min(MOST_CANDIDATES, there + 1)
-    price = run["metadata"].get("gpu_hourly_usd")
+    if not means:
+        means = {"": _trained_length(client, run)}
+        source = f"the training's last {LATEST} steps"
+    lengths = {name: Lengths(mean, float("nan")) for name, mean in means.items()}
+    price, candidates = run["metadata"].get("gpu_hourly_usd"), _candidates(client, run, steps)
     found = forecast(tasks, candidates, lengths, _speed(client, run, scored), price)
-    body = {
+    return {
         "candidates": candidates,
         "completions": found.completions,
         "tokens": round(found.tokens),
         "seconds": found.seconds,
         "usd": found.usd,
         "lengths_of": source,
-        "tasks": [
-            {
-                "task": task.name,
-                "split": task.split,
-                "problems": len(task.problems),
-                "samples_per_problem": task.sampling.samples_per_problem,
-            }
-            for task in tasks
-        ],
+        "words": found.words,
+        "tasks": [_task(task) for task in tasks],
     }
-    if as_json:
-        print_json(body)
-        return
-    for task in tasks:
-        console().print(
-            f"{task.split}: {task.name}, {len(task.problems)} problems,"
-            f" {task.sampling.samples_per_problem} a problem",
-            markup=False,
-        )
-    console().print(
-        f"{candidates} candidates: {found.words}; lengths of {source}"
-        + ("" if found.seconds else "; no evaluation of the run has measured a speed yet")
-    )
+
+
+def _task(task: Any) -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "split": task.split,
+        "problems": len(task.problems),
+        "samples_per_problem": task.sampling.samples_per_problem,
+    }
+
+
+def _candidates(client: Client, run: dict[str, Any], steps: Sequence[int] | None) -> int:
+    """Return how many would be scored at most; those named are joined by the base model and the reference."""
+    if steps:
+        return len(steps) + 2
+    there = len(client.get(f"/runs/{run['id']}/checkpoints")["checkpoints"])
+    return min(MOST_CANDIDATES, there + 1)
 
 
 def _recipe(run: dict[str, Any], asked: Asked) -> Any:

@@ -166,41 +166,36 @@ def _tasks() -> list[dict[str, Any]]:
     return [*found, *_built_in()]
 
 
+_INSTALLED = (
+    ("champ", "competition problems (arXiv 2401.06961), MIT", 270, "lighteval", "champ-dataset"),
+    (
+        "reasoning_gym:TASK",
+        "generated problems of one of 106 tasks, Apache-2.0",
+        None,
+        "reasoning_gym",
+        "reasoning-gym",
+    ),
+    ("tiny", "additions of the embedded model", None, "boxed_integer", None),
+)
+
+
 def _built_in() -> list[dict[str, Any]]:
     from importlib.util import find_spec
 
-    def row(
-        name: str, title: str, problems: int | None, judge: str, source: str, *, there: bool
-    ) -> dict[str, Any]:
-        here = "yes" if there else "no: pip install"
-        return {
-            "name": name,
-            "title": title,
-            "problems": problems,
-            "here": here,
-            "judge": judge,
-            "source": source,
-        }
-
-    return [
-        row(
-            "champ",
-            "competition problems (arXiv 2401.06961), MIT",
-            270,
-            "lighteval",
-            "PyPI: champ-dataset (extra champ)",
-            there=find_spec("champ_dataset") is not None,
-        ),
-        row(
-            "reasoning_gym:TASK",
-            "generated problems of one of 106 tasks, Apache-2.0",
-            None,
-            "reasoning_gym",
-            "PyPI: reasoning-gym (extra reasoning-gym)",
-            there=find_spec("reasoning_gym") is not None,
-        ),
-        row("tiny", "additions of the embedded model", None, "boxed_integer", "Cusp", there=True),
-    ]
+    found = []
+    for name, title, problems, judge, package in _INSTALLED:
+        there = package is None or find_spec(package.replace("-", "_")) is not None
+        found.append(
+            {
+                "name": name,
+                "title": title,
+                "problems": problems,
+                "here": "yes" if there else f"no: pip install {package}",
+                "judge": judge,
+                "source": f"PyPI: {package}" if package else "Cusp",
+            }
+        )
+    return found
 
 
 def _suites() -> list[dict[str, Any]]:

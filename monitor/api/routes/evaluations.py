@@ -142,8 +142,7 @@ def evaluate_run(
             grant.name,
             only=asked.checkpoints,
             recipe_given=asked.recipe_given,
-            samples=asked.samples_per_problem,
-            asked=asked.model_dump(include=evaluate.ASKED),
+            asked=asked.model_dump(include={*evaluate.ASKED, "samples_per_problem"}),
         )
         return evaluation.job(job)
 

@@ -118,7 +118,9 @@ def test_a_run_without_a_recipe_is_neither_resumed_nor_evaluated_and_says_why(
         assert api.post(path, json={"suite": "smoke", **wrong}).status_code == 422
     asked = {"suite": "champ,reasoning_gym:chain_sum", "base": "Qwen/Qwen3-0.6B", "engine": "hf"}
     assert api.post(path, json={**asked, "samples_per_problem": 4}).status_code == 202
-    payload = claim(api, "evaluate")["payload"]
+    job = claim(api, "evaluate")
+    assert job is not None
+    payload = job["payload"]
     assert (payload["asked"], payload["samples_per_problem"]) == (asked, 4)
     assert trainer.get()["evaluation_blocked"] == words  # still nothing is evaluated by itself
     assert api.post(path, json={"recipe_given": True}).status_code == 202

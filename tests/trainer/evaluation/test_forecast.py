@@ -37,7 +37,8 @@ def test_tokens_are_told_within_the_error_that_is_told(tasks: list[TaskSpec]) ->
     for _ in range(300):
         means = random.uniform(2_000, 12_000, size=2)
         sizes = pilot_sizes(tasks, 8)
-        lengths, truth = {}, 0.0
+        lengths: dict[str, Lengths] = {}
+        truth = 0.0
         for task, mean, size in zip(tasks, means, sizes, strict=True):
             number = 8 * len(task.problems) * task.sampling.samples_per_problem
             drawn = lengths_of(random, mean, number)
@@ -66,7 +67,8 @@ def lengths_of(
 def test_the_speed_is_taken_after_the_model_is_loaded(
     tasks: list[TaskSpec], small: Callable[..., Recipe]
 ) -> None:
-    now, asked = 0.0, []
+    now = 0.0
+    asked: list[tuple[str, int]] = []
 
     def measure(task: TaskSpec, places: range) -> Measured:
         nonlocal now
@@ -76,6 +78,7 @@ def test_the_speed_is_taken_after_the_model_is_loaded(
 
     told = piloted(tasks, 8, small("run.gpu_hourly_usd=7.2"), measure, lambda: now)
     assert told is not None
+    assert told.seconds is not None
     assert told.seconds == pytest.approx(told.tokens / 100)
     assert told.tokens == 50 * told.completions
     assert told.usd == pytest.approx(told.seconds * 7.2 / 3600)

@@ -23,7 +23,7 @@ def _tasks(*given: tuple[str, int, int | None]) -> tuple[SuiteTask, ...]:
     )
 
 
-# Not one of the six, and harder than MATH-500 (decision 0019).
+# Not one of the six, and harder than MATH-500 (decision 0020).
 _OLYMPIAD = SelectionTask(name="olympiadbench", problems=200)
 _SIX = ("aime24", "aime25", "amc23", "math500", "gpqa_diamond", "minerva")
 
