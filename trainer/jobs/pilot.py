@@ -11,7 +11,6 @@ from trainer.evaluation.tasks import TaskSpec
 from trainer.recipe import Recipe
 
 
-
 class Measured(NamedTuple):
     """Lengths in tokens of one completion for each of some problems, and how many tokens of them are new."""
 
@@ -35,7 +34,9 @@ def piloted(
     One completion is made before the time is taken, as it waits for the model to be loaded. Where an interrupted
     evaluation goes on, the rows that it has are read and only the new ones tell the speed.
     """
-    made: dict[str, list[int]] = {}  # a task may be chosen on and reported on: its lengths are alike
+    made: dict[
+        str, list[int]
+    ] = {}  # a task may be chosen on and reported on: its lengths are alike
     tokens, seconds = 0, 0.0
     for task, size in zip(tasks, pilot_sizes(tasks, candidates), strict=True):
         if size == 0:

@@ -82,7 +82,7 @@ def test_the_speed_is_taken_after_the_model_is_loaded(
     assert told.seconds == pytest.approx(told.tokens / 100)
     assert told.tokens == 50 * told.completions
     assert told.usd == pytest.approx(told.seconds * 7.2 / 3600)
-    assert [split for split, _ in asked] == ["selection", "selection", "report", "report"]
+    assert [split for split, _ in asked] == ["selection", "selection", "report"]
 
 
 def test_a_task_that_was_not_measured_has_the_others_length(tasks: list[TaskSpec]) -> None:

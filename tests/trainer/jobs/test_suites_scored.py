@@ -1,5 +1,6 @@
 """The worker scores a run on a suite: one that it is asked for, and a run that was not started with `cusp train`."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,6 +62,32 @@ def test_a_suite_is_scored_in_place_of_what_the_recipe_says(
         ("champ", "report", 20, 20),
         ("reasoning_gym:chain_sum", "report", 20, 20),
     }
+
+
+def test_the_tokens_that_are_told_beforehand_are_those_that_it_takes(
+    monitor: Monitor, run: tuple[str, Path], cusp_dir: Path, small: Callable[..., Recipe]
+) -> None:
+    longer = ("selection_problems=200", "report_problems=200", "sampling.max_new_tokens=24")
+    recipe = small(*(f"evaluation.{each}" for each in longer), "run.gpu_hourly_usd=1.0")
+    write_recipe(recipe, run[1] / RECIPE_FILE)
+    said: list[str] = []
+    monitor.jobs.append(job(*run))
+    assert worker(monitor, cusp_dir, said).work(exit_when_idle=True) == 1
+    (line,) = [each for each in said if each.startswith("to generate: ")]
+    (told,) = re.findall(
+        r": ([\d,]+) completions of about ([\d,]+) tokens \(to (\d+) %\), about", line
+    )
+    completions, tokens, error = (float(each.replace(",", "")) for each in told)
+    posts = [post["evaluation"] for post in monitor.posted("/evaluations")]
+    assert completions == sum(each["n_samples"] for each in posts) == 3 * 2 * 400
+    took = sum(each["n_samples"] * each["mean_tokens"] for each in posts)
+    assert abs(tokens / took - 1) < 0.25
+    assert error < 25
+    assert line.endswith("USD")
+    ids = [[row[0] for row in each["rows"]] for each in posts]
+    assert all(
+        len(set(each)) == 200 and len(each) == 400 for each in ids
+    )  # the pilot repeats no row
 
 
 def test_a_task_that_is_not_on_the_box_fails_the_job_with_what_to_do(
