@@ -32,6 +32,9 @@ class RunEvaluation(Shape):
     errors: int
     mean_tokens: float
     truncated_share: float
+    maj_at_k: float | None
+    maj_low: float | None
+    maj_high: float | None
     created_at: str
 
 
@@ -191,7 +194,7 @@ def _exported(row: Any) -> dict[str, Any] | None:
 def evaluation(row: Any) -> dict[str, Any]:
     """Return a `RunEvaluation`."""
     own = columns(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
-    unknown = {"fixed_low": None, "fixed_high": None}  # of evaluations stored before 2026-11-30
+    unknown = dict.fromkeys(("fixed_low", "fixed_high", "maj_at_k", "maj_low", "maj_high"))
     return {**own, **unknown, **row.scores, "created_at": when(row.created_at)}
 
 

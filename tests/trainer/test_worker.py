@@ -17,8 +17,8 @@ from cusp.run_config import RECIPE_FILE
 from tests.small import SMALL
 from tests.waiting import wait_until
 from trainer.box import Box
+from trainer.evaluation.engines.transformers_engine import drawing, with_adapter
 from trainer.evaluation.evaluate import rows_of
-from trainer.evaluation.generate_transformers import with_adapter
 from trainer.evaluation.selection_set import selection_set
 from trainer.jobs.asked_recipe import check_order
 from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient
@@ -213,7 +213,7 @@ def test_a_job_done_twice_posts_the_same_evaluations_without_scoring_again(
     before = monitor.posted("/evaluations")
     monitor.jobs.append(first)
     monkeypatch.setattr(
-        "trainer.jobs.evaluate.evaluate", lambda *_, **__: pytest.fail("scored again")
+        "trainer.jobs.bench.engine_of", lambda *_, **__: pytest.fail("generated again")
     )
     worker(monitor, cusp_dir, []).work(once=True)
     assert monitor.posted("/evaluations")[len(before) :] == before
@@ -243,7 +243,8 @@ def test_a_verification_scores_the_same_problems_of_each_checkpoint_and_only_onc
     base, tokenizer = load_base(small(), cusp_dir / "cache", lambda _: None)
     model = with_adapter(base, trained[1] / "checkpoint-2")
     task = selection_set(small())
-    alone, _ = rows_of(model, tokenizer, task, BoxedInteger(), seed=small().seed)
+    draw = drawing(model, tokenizer)
+    alone = rows_of(draw, lambda: tokenizer, task, BoxedInteger(), seed=small().seed)
     assert [row[2] for row in alone] == second["scores"]["2"]
 
 

@@ -13,6 +13,7 @@ from trainer.evaluation.statistics.proportion import (
     Means,
     NotComparable,
     Scores,
+    counted,
     problem_means,
 )
 
@@ -69,15 +70,15 @@ def paired_difference(
     problem has one sample. This fixed set: the spread of the paired samples of a problem, which have the same seed;
     where there is one sample only it is not known, and the interval for problems like these serves as a bound. With
     `greedy` decoding there is no error of sampling. Identical scores give exactly 0. Raises NotComparable when
-    the two hold different tasks or problems.
+    the two hold different tasks or problems, or one of them has no decided score at all.
     """
     tasks = sorted(first.keys() | second.keys())
-    strata = [_decided(first, second, task) for task in tasks]
+    strata = [_paired(first, second, task) for task in tasks]
     differences = [problem_means(a) - problem_means(b) for a, b in strata]
     count = sum(len(each) for each in differences)
     if not count:
         raise NotComparable(
-            "no problem was decided for both checkpoints, so they cannot be compared"
+            "the two checkpoints have no scored problem in common, so they cannot be compared"
         )
     every = np.concatenate(differences)
     if not every.any():
@@ -109,16 +110,19 @@ def mcnemar(differences: Means) -> float:
     return float(min(1.0, 2 * binom.cdf(least, differ, 0.5) - binom.pmf(least, differ, 0.5)))
 
 
-def _decided(
+def _paired(
     first: Mapping[str, Scores], second: Mapping[str, Scores], task: str
 ) -> tuple[Scores, Scores]:
-    """Return the scores of the problems of a task that were decided for both."""
+    """Return the scores of both on a task, 0 for what is undecided."""
     if task not in first or task not in second:
         raise NotComparable(f"only one of the two checkpoints was scored on {task}")
     if len(first[task]) != len(second[task]):
         raise NotComparable(f"the two checkpoints were scored on different problems of {task}")
-    decided = ~np.isnan(first[task]).all(axis=1) & ~np.isnan(second[task]).all(axis=1)
-    return first[task][decided], second[task][decided]
+    if any(scores.size and np.isnan(scores).all() for scores in (first[task], second[task])):
+        raise NotComparable(
+            f"not a single sample of {task} was decided for one of the two checkpoints; look at the verifier"
+        )
+    return counted(first[task]), counted(second[task])
 
 
 def _error_between(strata: list[Means]) -> tuple[float, float]:
@@ -154,12 +158,11 @@ def _error_within(strata: list[tuple[Scores, Scores]], differences: list[Means])
 
 
 def _variance(samples: Scores) -> npt.NDArray[np.float64]:
-    """Return the variance of the mean of each row's decided samples, NaN where it has fewer than two."""
-    count = (~np.isnan(samples)).sum(axis=1)
-    centre = np.nansum(samples, axis=1) / np.maximum(count, 1)
-    squares = np.nansum((samples - centre[:, None]) ** 2, axis=1)
-    safe = np.maximum(count, 2)
-    return np.where(count > 1, squares / (safe - 1) / safe, np.nan)
+    """Return the variance of the mean of each row's samples, NaN where it has fewer than two."""
+    count = samples.shape[1]
+    if count < 2:
+        return np.full(len(samples), np.nan)
+    return np.asarray(samples.var(axis=1, ddof=1) / count)
 
 
 def _p_value(differences: Means, value: float, error: float, freedom: float) -> float:

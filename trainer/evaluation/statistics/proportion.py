@@ -1,7 +1,8 @@
 """pass@1 with an interval for each of two questions.
 
-Scores of a task are an array, one row a problem, one column a sample: 1 right, 0 wrong, NaN undecided. With k
-samples a problem their mean is avg@k, the estimate of pass@1.
+Scores of a task are an array, one row a problem, one column a sample: 1 right, 0 wrong, NaN undecided, which counts
+as wrong: the golds were readable, so it is the completion that could not be judged (a hanging expression), and leaving
+it out would raise the score. With k samples a problem their mean is avg@k, the estimate of pass@1.
 
 *Problems like these*: the mean over all problems from which these were drawn. The sampling unit is the problem, as
 samples of one problem are correlated (Miller 2024, arXiv 2411.00640).
@@ -37,7 +38,7 @@ class NotComparable(CuspError, ValueError):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A proportion with two 95 % intervals; `errors` counts undecided samples.
+    """A proportion with two 95 % intervals; `errors` counts the undecided among the `samples`.
 
     `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set.
     """
@@ -61,24 +62,26 @@ def pass_at_1(scores: Scores, *, greedy: bool = False) -> Estimate:
     1956), so the interval is at least as wide as it must be. `greedy` decoding has no error of sampling.
     Raises NotComparable when no sample was decided.
     """
-    decided = (~np.isnan(scores)).sum(axis=1)
-    means = problem_means(scores)
-    if not len(means):
+    errors = int(np.isnan(scores).sum())
+    if errors == scores.size:
         raise NotComparable("not a single sample was decided; look at the verifier")
+    means = problem_means(scores)
     value = float(means.mean())
     low, high = mid_p(value, _size_between(means, scores.shape[1]))
     fixed = (value, value)
     if not greedy:
-        fixed = mid_p(value, _size_within(means, decided[decided > 0]))
-    errors = int(np.isnan(scores).sum())
-    return Estimate(value, low, high, *fixed, len(means), scores.size - errors, errors)
+        fixed = mid_p(value, _size_within(means, scores.shape[1]))
+    return Estimate(value, low, high, *fixed, len(means), scores.size, errors)
 
 
 def problem_means(scores: Scores) -> Means:
-    """Return the share of right samples for each problem with at least one decided sample."""
-    decided = (~np.isnan(scores)).sum(axis=1)
-    right = np.nansum(scores, axis=1)
-    return np.asarray(right[decided > 0] / decided[decided > 0])
+    """Return the share of right samples for each problem."""
+    return np.asarray(counted(scores).mean(axis=1))
+
+
+def counted(scores: Scores) -> Scores:
+    """Return scores with 0 for what is undecided."""
+    return np.nan_to_num(scores, nan=0.0)
 
 
 @lru_cache(maxsize=4096)
@@ -120,7 +123,7 @@ def _size_between(means: Means, samples: int) -> float:
     return size * float(Z95 / t.ppf(0.975, n - 1)) ** 2
 
 
-def _size_within(means: Means, decided: npt.NDArray[np.int_]) -> float:
+def _size_within(means: Means, samples: int) -> float:
     """Return the effective sample size by the spread within problems, n problems at least.
 
     To the sum of the problems' variances that of one problem with one of its k samples wrong is added,
@@ -128,11 +131,7 @@ def _size_within(means: Means, decided: npt.NDArray[np.int_]) -> float:
     it 30 problems with 2 samples are covered down to 90 %, with it from 94.6 to 97 %.
     """
     n, value = len(means), float(means.mean())
-    most = int(decided.max())
-    if value in (0.0, 1.0) or most == 1:
-        return float(decided.sum())
-    several = decided > 1
-    variances = means[several] * (1 - means[several]) / (decided[several] - 1)
-    alone = (n - int(several.sum())) * value * (1 - value)  # of one sample only: the bound
-    total = float(variances.sum()) + alone + 1 / most**2
+    if value in (0.0, 1.0) or samples == 1:
+        return float(n * samples)
+    total = float((means * (1 - means)).sum()) / (samples - 1) + 1 / samples**2
     return max(value * (1 - value) * n**2 / total, float(n))

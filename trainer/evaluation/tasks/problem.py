@@ -24,17 +24,22 @@ class Problem:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One set of one task; `sha256` covers everything that can change a score."""
+    """One set of one task; `sha256` covers everything that can change a score.
+
+    `opening` follows the rendered prompt: every completion goes on from it.
+    """
 
     name: str
     split: Split
     problems: tuple[Problem, ...]
     verifier: Verifier
     sampling: Sampling
+    opening: str = ""
 
     @cached_property
     def sha256(self) -> str:
-        content = [self.name, self.split, self.verifier, self.sampling.model_dump(mode="json")]
+        drawn = self.sampling.model_dump(mode="json")
+        content = [self.name, self.split, self.verifier, drawn, self.opening]
         problems = [dataclasses.asdict(problem) for problem in self.problems]
         text = json.dumps([content, problems], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
