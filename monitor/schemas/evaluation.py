@@ -30,8 +30,12 @@ class RunEvaluation(Shape):
     n_problems: int
     n_samples: int
     errors: int
-    mean_tokens: float
-    truncated_share: float
+    mean_tokens: float | None
+    truncated_share: float | None
+    source: str
+    author: str | None
+    preset: str | None
+    engine: str | None
     created_at: str
 
 
@@ -190,8 +194,11 @@ def _exported(row: Any) -> dict[str, Any] | None:
 
 def evaluation(row: Any) -> dict[str, Any]:
     """Return a `RunEvaluation`."""
-    own = columns(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
-    unknown = {"fixed_low": None, "fixed_high": None}  # of evaluations stored before 2026-11-30
+    own = columns(
+        row, ("id", "run_id", "checkpoint_id", "step", "task", "split", "source", "author")
+    )
+    # Not told by evaluations stored before 2026-11-30, or by those that others made.
+    unknown = dict.fromkeys(("fixed_low", "fixed_high", "preset", "engine"))
     return {**own, **unknown, **row.scores, "created_at": when(row.created_at)}
 
 

@@ -40,6 +40,8 @@ class Evaluation(Body):
     errors: Count
     mean_tokens: Finite
     truncated_share: Share
+    preset: Name | None = None
+    engine: Name | None = None
     rows: Annotated[list[Row], Field(max_length=200_000)]
 
 
