@@ -85,6 +85,8 @@ def evaluate_run(
     plan = plan_line(tasks.report, len(order.candidates) - 1, planned)
     say(plan)
     heartbeat.report(0, len(bench.tasks) * len(order.candidates), plan)
+    for task in bench.tasks:
+        monitor.post_problems(job, task.name, [problem.told for problem in task.problems])
     stages = Stages(monitor, job, order, directory, bench, heartbeat, say)
     alphas = errors_of_stages([tasks.selection], tasks.report) if order.screen else (0.0, ALPHA)
     try:
@@ -308,9 +310,9 @@ class Bench:
 
 
 def request_body(candidate: CandidateOrder, evaluation: Evaluation) -> dict[str, Any]:
-    """Return the evaluation as a request body for the monitor."""
+    """Return the evaluation as `MonitorClient.post_evaluation` takes it."""
     place = {"checkpoint_id": candidate.checkpoint_id, "roles": list(candidate.roles)}
-    rows = [row.brief for row in evaluation.rows]
+    rows = [list(row) for row in evaluation.rows]
     return {**place, "step": candidate.step, **dataclasses.asdict(evaluation), "rows": rows}
 
 
