@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from cusp.statistics import Scores, pass_at_1
 from trainer.evaluation.generate_transformers import Completion, Request, generate, sample_seed
 from trainer.evaluation.sample_row import SampleRow
-from trainer.evaluation.statistics import Scores, pass_at_1
 from trainer.evaluation.tasks import TaskSpec
 from trainer.recipe import Sampling
 from trainer.verifiers import Verifier

@@ -18,10 +18,10 @@ from cusp.checkpoints import manifest, paths
 from cusp.errors import CuspError
 from cusp.process.file_lock import Lock
 from cusp.protocol.fields import Id, Name, Step
+from cusp.statistics.comparison import ALPHA, ScoredCandidate, compare
 from trainer import launch
 from trainer.box import Box
 from trainer.evaluation.adapters import AdapterError
-from trainer.evaluation.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.evaluate import (
     Evaluation,
     evaluate,

@@ -2,19 +2,34 @@
 
 Selecting and reporting on the same samples would bias the winner's score upwards; so candidates are ranked on the
 selection set, and every number that is shown comes from the report set, but for those of a candidate that the
-screen (`screening.py`) found worse on the selection set already.
+screen (`trainer/evaluation/screening.py`) found worse on the selection set already.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from trainer.evaluation.choice import MARGIN, CorrectedRow, choose, unscored
-from trainer.evaluation.evaluate import Evaluation
-from trainer.evaluation.statistics import Difference, Scores, holm, paired_difference
+from cusp.statistics import Difference, Scores, holm, paired_difference
+from cusp.statistics.choice import MARGIN, CorrectedRow, choose, unscored
 
 ALPHA = 0.05  # of any false "better" or "worse" among all rows of a comparison
 FIRST = 0.5  # of ALPHA: for the candidate that ranks highest; benchmarks/evaluation/zoo_choice.py
+
+
+class ScoredSet(Protocol):
+    """An evaluation of one checkpoint on one set: a worker's, or one that was posted to the monitor."""
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def pass_at_1(self) -> float: ...
+
+    @property
+    def n_problems(self) -> int: ...
+
+    @property
+    def scores(self) -> Scores: ...
 
 
 @dataclass(frozen=True)
@@ -26,8 +41,8 @@ class ScoredCandidate:
 
     roles: tuple[str, ...]
     step: int
-    selection: tuple[Evaluation, ...]
-    report: tuple[Evaluation, ...]
+    selection: tuple[ScoredSet, ...]
+    report: tuple[ScoredSet, ...]
 
     @property
     def words(self) -> str:
