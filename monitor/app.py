@@ -31,7 +31,7 @@ from monitor.api.routes import (
 )
 from monitor.api.routes.boxes import trainings, workers
 from monitor.api.routes.health import Readiness
-from monitor.api.routes.scores import differences, texts
+from monitor.api.routes.scores import differences, posted, texts
 from monitor.api.unknown_query import refuse_unknown_query
 from monitor.background.expiry import SWEEP_EVERY_S, Expiry
 from monitor.background.periodic import PeriodicThread
@@ -130,6 +130,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
         evaluations,
         differences,
         texts,
+        posted,
         history,
         checkpoints,
         jobs,

@@ -101,6 +101,8 @@ class Posted(Body):
             )
         if not self.rows and (self.pass_at_1 is None or self.n_problems is None):
             raise ValueError("send rows, or pass_at_1 and n_problems where there are none")
+        if self.rows and self.pass_at_1 is not None:
+            raise ValueError("send rows or pass_at_1, not both: it is computed from the rows")
         return self
 
 

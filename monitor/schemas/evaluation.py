@@ -21,15 +21,15 @@ class RunEvaluation(Shape):
     step: int
     task: str
     split: Literal["selection", "report"]
-    samples_per_problem: int
+    samples_per_problem: int | None
     pass_at_1: float
     low: float
     high: float
     fixed_low: float | None
     fixed_high: float | None
     n_problems: int
-    n_samples: int
-    errors: int
+    n_samples: int | None
+    errors: int | None
     mean_tokens: float | None
     truncated_share: float | None
     source: str

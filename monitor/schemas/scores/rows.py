@@ -3,6 +3,7 @@
 from typing import Any
 
 from monitor.schemas.base import Json, Shape, columns
+from monitor.schemas.evaluation import Comparison, RunEvaluation
 from monitor.schemas.scores.differences import SampleText
 
 
@@ -24,6 +25,21 @@ class StoredTexts(Shape):
 
 class StoredProblems(Shape):
     stored: int
+
+
+class PostedEvaluation(Shape):
+    """The evaluation as it is now, its new rows, and texts that found no room."""
+
+    evaluation: RunEvaluation
+    stored: int
+    left_out: int
+
+
+class Compared(Shape):
+    """A comparison by stored rows, kept as a finished job."""
+
+    job_id: str
+    comparison: Comparison
 
 
 def scored_row(row: Any) -> Json:
