@@ -16,6 +16,7 @@ from cusp.protocol.fields import (
     Name,
     Share,
     Step,
+    Wire,
     storable,
     storable_text,
 )
@@ -69,15 +70,13 @@ class PostedProblem(Body):
     gold: LongText = ""
 
 
-class Posted(Body):
+class Posted(Wire):
     """An evaluation that is no job's: rows, or only an aggregate (`pass_at_1` of `n_problems`).
 
     The checkpoint is named by id or step; step 0 is the base model. Rows posted under a known `evaluation_id`
     are added to it, so it may come in portions (of whole problems); a row that is there stays as it is. `source`
     says where the scores are from.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     evaluation_id: Id
     checkpoint_id: Id | None = None

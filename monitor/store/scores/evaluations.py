@@ -87,6 +87,20 @@ def grow(connection: Connection, evaluation_id: str, chars: int) -> None:
     )
 
 
+def link(connection: Connection, run_id: str, step: int, checkpoint_id: str) -> None:
+    """Give posted scores of a step the checkpoint that was registered after them."""
+    connection.execute(
+        update(evaluations)
+        .where(
+            evaluations.c.run_id == run_id,
+            evaluations.c.step == step,
+            evaluations.c.job_id.is_(None),
+            evaluations.c.checkpoint_id.is_(None),
+        )
+        .values(checkpoint_id=checkpoint_id)
+    )
+
+
 def count(connection: Connection, run_id: str) -> int:
     """Return how many evaluations a run has, former ones too."""
     return connection.execute(
