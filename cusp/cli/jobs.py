@@ -8,6 +8,7 @@ import typer
 
 from cusp import settings
 from cusp.checkpoints import paths
+from cusp.cli.scores.importing import ImportOption, MetricOption, import_scores
 from cusp.cli.show import RunArgument, checkpoint_of
 from cusp.cli.support.output import AsJson, console, print_json
 from cusp.cli.support.requirements import need
@@ -48,12 +49,16 @@ def evaluate(
         Path | None,
         typer.Option(help="Put this recipe into the run's folder on this box first."),
     ] = None,
+    from_file: ImportOption = None,
+    metric: MetricOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a worker score checkpoints of a run on held-out problems.
+    """Have a worker score checkpoints of a run on held-out problems, or take scores that others made.
 
     Example: cusp evaluate tiny 40 60
     """
+    if from_file is not None:
+        return import_scores(run, steps, from_file, metric, as_json=as_json)
     with Client() as client:
         found = find(client, run)
         chosen = [checkpoint_of(client, found, step)["id"] for step in steps or []]
@@ -61,7 +66,7 @@ def evaluate(
             _give(recipe, found["id"])
         body = {"checkpoints": chosen, "recipe_given": recipe is not None}
         job = client.post(f"/runs/{found['id']}/evaluate", body)
-    _told(job, f"evaluating {found['name']}", run, as_json)
+    return _told(job, f"evaluating {found['name']}", run, as_json)
 
 
 def _told(job: dict[str, Any], what: str, run: str, as_json: bool) -> None:
