@@ -31,6 +31,7 @@ from monitor.api.routes import (
 )
 from monitor.api.routes.boxes import trainings, workers
 from monitor.api.routes.health import Readiness
+from monitor.api.routes.scores import differences, posted, texts
 from monitor.api.unknown_query import refuse_unknown_query
 from monitor.background.expiry import SWEEP_EVERY_S, Expiry
 from monitor.background.periodic import PeriodicThread
@@ -127,6 +128,9 @@ def create_app(config: MonitorConfig) -> FastAPI:
         runs,
         commands,
         evaluations,
+        differences,
+        texts,
+        posted,
         history,
         checkpoints,
         jobs,

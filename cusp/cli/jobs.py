@@ -8,6 +8,7 @@ import typer
 
 from cusp.cli.evaluation.asking import Asked, UnusableRecipe, folder_of, give_here
 from cusp.cli.evaluation.planning import tell_plan
+from cusp.cli.scores.importing import ImportOption, MetricOption, import_scores
 from cusp.cli.show import RunArgument, checkpoint_of
 from cusp.cli.support.output import AsJson, console, print_json
 from cusp.cli.support.requirements import need
@@ -75,12 +76,16 @@ def evaluate(
     server: Server = None,
     recipe: RecipeFile = None,
     plan: OnlyPlan = False,
+    from_file: ImportOption = None,
+    metric: MetricOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a worker score checkpoints of a run on held-out problems.
+    """Have a worker score checkpoints of a run on held-out problems, or take scores that others made.
 
     Examples: cusp evaluate tiny 40 60; cusp evaluate mine --suite smoke --base Qwen/Qwen3-0.6B
     """
+    if from_file is not None:
+        return import_scores(run, steps, from_file, metric, as_json=as_json)
     asked = Asked(suite, base, longest, engine, server)
     with Client() as client:
         found = find(client, run)

@@ -163,6 +163,13 @@ def test_every_candidate_is_scored_on_both_sets_and_compared(
     assert score in (0.0, 1.0)
     assert tokens >= 1
     assert 0 <= seed < 2**53
+    texts = monitor.posted("/evaluations/texts")
+    assert [(each["step"], each["split"]) for each in texts][4] == (2, "report")
+    assert [row[:2] for row in texts[4]["rows"]] == [row[:2] for row in report["rows"]]
+    assert all(isinstance(row[2], str) for row in texts[4]["rows"])
+    problems = {each["problem_id"]: each for each in monitor.posted("/problems")[1]["problems"]}
+    assert problem in problems
+    assert problem.split("+")[0].strip() in problems[problem]["question"]
     (finish,) = monitor.posted("/finish")
     assert finish["state"] == "done"
     comparison = finish["result"]["comparison"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from cusp.statistics import Estimate, Scores, majority_at_k, pass_at_1
 from trainer.evaluation.engines import Completion, Draw, Finished, Request, sample_seed
 from trainer.evaluation.row_file import RowFile
 from trainer.evaluation.sample_row import SampleRow
-from trainer.evaluation.statistics import Estimate, Scores, majority_at_k, pass_at_1
 from trainer.evaluation.tasks import Problem, TaskSpec
 from trainer.judges.final_text import opened_by
 from trainer.verifiers import Verifier

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cusp.checkpoints import manifest, paths
 from cusp.errors import CuspError
 from cusp.protocol.fields import Id, Name, Step
+from cusp.statistics.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.adapters import AdapterError
-from trainer.evaluation.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.evaluate import Evaluation, Progress
 from trainer.evaluation.screening import dropped, errors_of_stages, plan_line, planned_mde
 from trainer.evaluation.tasks import SPLITS, TaskSpec, tasks_of
@@ -80,6 +80,8 @@ def evaluate_run(
     plan = plan_line(tasks.report, len(order.candidates) - 1, planned)
     say(plan)
     heartbeat.report(0, len(bench.tasks) * len(order.candidates), plan)
+    for task in bench.tasks:
+        monitor.post_problems(job, task.name, [problem.told for problem in task.problems])
     stages = Stages(monitor, job, order, directory, bench, heartbeat, say)
     alphas = errors_of_stages([tasks.selection], tasks.report) if order.screen else (0.0, ALPHA)
     try:
@@ -224,9 +226,9 @@ def located(monitor: MonitorClient, directory: Path, job: Job, candidate: Candid
 
 
 def request_body(candidate: CandidateOrder, evaluation: Evaluation) -> dict[str, Any]:
-    """Return the evaluation as a request body for the monitor."""
+    """Return the evaluation as `MonitorClient.post_evaluation` takes it."""
     place = {"checkpoint_id": candidate.checkpoint_id, "roles": list(candidate.roles)}
-    rows = [row.brief for row in evaluation.rows]
+    rows = [list(row) for row in evaluation.rows]
     return {**place, "step": candidate.step, **dataclasses.asdict(evaluation), "rows": rows}
 
 

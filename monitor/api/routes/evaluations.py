@@ -43,6 +43,8 @@ class Evaluation(Body):
     maj_at_k: Share | None = None
     maj_low: Share | None = None
     maj_high: Share | None = None
+    preset: Name | None = None
+    engine: Name | None = None
     rows: Annotated[list[Row], Field(max_length=200_000)]
 
 

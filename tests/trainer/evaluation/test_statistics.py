@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from trainer.evaluation.statistics import (
+from cusp.statistics import (
     Scores,
     detectable_difference,
     holm,
@@ -14,7 +14,7 @@ from trainer.evaluation.statistics import (
     pass_at_1,
     spending,
 )
-from trainer.evaluation.statistics.proportion import mid_p
+from cusp.statistics.proportion import mid_p
 
 
 def draw(rng: np.random.Generator, chances: Scores, samples: int) -> Scores:

@@ -1,4 +1,4 @@
-"""Lives of a worker as processes of their own: each line of the input starts one, by fork, as torch takes seconds to import.
+"""Lives of a worker as processes of their own: each line of the input forks one, as torch takes seconds to import.
 
 python -m tests.trainer.jobs.worker_lives MONITOR_URL CUSP_DIR
 """

@@ -21,6 +21,12 @@ class Problem:
     messages: tuple[dict[str, str], ...]
     answer: str
 
+    @property
+    def told(self) -> tuple[str, str, str]:
+        """(id, question, gold answer): what a person is shown of it."""
+        asked = [each["content"] for each in self.messages if each["role"] == "user"]
+        return self.id, "\n\n".join(asked), self.answer
+
 
 @dataclass(frozen=True)
 class TaskSpec:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from trainer.evaluation.statistics import Difference
-from trainer.evaluation.statistics.paired import Verdict
+from cusp.statistics import Difference
+from cusp.statistics.paired import Verdict
 
 MARGIN = (
     0.03  # of pass@1: about what the best of 17 equal checkpoints of Tina's table gains by chance

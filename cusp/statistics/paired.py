@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom, norm, t
 
-from trainer.evaluation.statistics.proportion import (
+from cusp.statistics.proportion import (
     Z95,
     Means,
     NotComparable,

@@ -2,19 +2,40 @@
 
 Selecting and reporting on the same samples would bias the winner's score upwards; so candidates are ranked on the
 selection set, and every number that is shown comes from the report set, but for those of a candidate that the
-screen (`screening.py`) found worse on the selection set already.
+screen (`trainer/evaluation/screening.py`) found worse on the selection set already.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from trainer.evaluation.choice import MARGIN, CorrectedRow, choose, unscored
-from trainer.evaluation.evaluate import Evaluation
-from trainer.evaluation.statistics import Difference, Scores, holm, paired_difference
+from cusp.statistics import Difference, Scores, holm, paired_difference
+from cusp.statistics.choice import MARGIN, CorrectedRow, choose, unscored
 
 ALPHA = 0.05  # of any false "better" or "worse" among all rows of a comparison
 FIRST = 0.5  # of ALPHA: for the candidate that ranks highest; benchmarks/evaluation/zoo_choice.py
+
+
+NOT_CHOSEN = (
+    "No checkpoint is chosen: not all have scores on a selection set, and to choose on the set that is"
+    " reported would flatter the winner."
+)
+
+
+class ScoredSet(Protocol):
+    """An evaluation of one checkpoint on one set: a worker's, or one that was posted to the monitor."""
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def pass_at_1(self) -> float: ...
+
+    @property
+    def n_problems(self) -> int: ...
+
+    @property
+    def scores(self) -> Scores: ...
 
 
 @dataclass(frozen=True)
@@ -26,8 +47,8 @@ class ScoredCandidate:
 
     roles: tuple[str, ...]
     step: int
-    selection: tuple[Evaluation, ...]
-    report: tuple[Evaluation, ...]
+    selection: tuple[ScoredSet, ...]
+    report: tuple[ScoredSet, ...]
 
     @property
     def words(self) -> str:
@@ -76,9 +97,10 @@ def compare(
     """Return the `Comparison` of docs/reference/rest.md.
 
     `best` is the reference unless a candidate is better on the report set, after Holm's correction over rows
-    (`choice.py`), and None where the reference could not be scored. Without a reference step the last candidate is the
-    reference. `alphas` are the errors that the screen and the report set may make, `planned_mde` what was told before
-    scoring, `left_out` sentences on candidates that could not be scored.
+    (`choice.py`); it is None where the reference could not be scored, or some have no selection set. Without a
+    reference step the last candidate is the reference. `alphas` are the errors that the screen and the report set
+    may make, `planned_mde` what was told before scoring, `left_out` sentences on candidates that could not be
+    scored.
     """
     ordered = sorted(candidates, key=lambda each: each.step)
     reference = reference_of(ordered, reference_step)
@@ -86,6 +108,8 @@ def compare(
     rows: dict[int, CorrectedRow] = {}
     tasks: dict[int, list[dict[str, Any]]] = {}
     for split, alpha in zip(("selection", "report"), alphas, strict=True):
+        if not reference.scores(split):
+            continue
         tested = [each for each in others if split == "selection" or each.report]
         found = rows_of(split, tested, reference, alpha, greedy=greedy)
         told = {each.step for each in others if bool(each.report) == (split == "report")}
@@ -93,7 +117,9 @@ def compare(
         rows |= {step: found[step] for step in told}
         tasks |= {step: by_task[step] for step in told}
     best: ScoredCandidate | None = None
-    if reference_step in (None, reference.step):
+    if not all(each.selection for each in ordered):
+        reason = NOT_CHOSEN
+    elif reference_step in (None, reference.step):
         best, reason = choose(ordered, reference, rows)
     else:
         reason = unscored(reference_step, reference)
@@ -136,6 +162,8 @@ def weights_of(tested: Sequence[ScoredCandidate], reference: ScoredCandidate) ->
     best; the report set is disjoint, so its weight does not depend on what is tested. Where that is the
     reference, all are alike.
     """
+    if not all(each.selection for each in [*tested, reference]):
+        return [1.0] * len(tested)
     top = max(tested, key=lambda each: each.rank, default=reference)
     if top.rank <= reference.rank or len(tested) == 1:
         return [1.0] * len(tested)

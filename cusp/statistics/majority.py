@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.evaluation.statistics.proportion import Estimate, NotComparable, pass_at_1
+from cusp.statistics.proportion import Estimate, NotComparable, pass_at_1
 
 Vote = tuple[str | None, float | None]
 """(answer, None where none was found; score in {1, 0}, None for undecided)"""
