@@ -1,0 +1,71 @@
+"""Pages to read completions on: samples of a training, filtered and compared, before and after the transition."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+from webui.address import at
+from webui.evaluated.text_diff import compared as compared_texts
+from webui.templating import render
+
+Record = Mapping[str, Any]
+Records = Sequence[Record]
+
+EACH_SIDE = 10  # samples a page and side; monitor/runs/sample_choice.py
+
+
+class SamplesFound(NamedTuple):
+    """A page of samples on either side, how many were asked for on each, and how many are stored in all."""
+
+    before: Records
+    after: Records
+    totals: tuple[int, int]
+    stored: int
+    rewards: Sequence[str]
+    transition: int | None
+
+
+class Compared(NamedTuple):
+    """Two samples with what differs marked in prompt and completion of each."""
+
+    samples: tuple[Record, Record]
+    prompts: tuple[Markup, Markup]
+    completions: tuple[Markup, Markup]
+
+
+def samples_page(
+    run: Record, found: SamplesFound, asked: Record, *, page: int = 0, compared: Records = ()
+) -> str:
+    """Return the page of a run's samples; `asked` is the filter, `compared` none or two samples."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    pages = -(-max(found.totals) // EACH_SIDE)
+
+    def link(**more: Any) -> str:
+        """Return the address of this page with other parameters."""
+        kept = {name: value for name, value in {**given, **more}.items() if value not in (None, 0)}
+        query = f"?{urlencode(kept, doseq=True)}" if kept else ""
+        return at(f"/runs/{run['id']}/samples") + query
+
+    return render(
+        "pages/samples.html",
+        run=run,
+        found=found,
+        asked=asked,
+        page=page,
+        pages=pages,
+        link=link,
+        chosen=[each["key"] for each in compared],
+        compared=_compared(compared),
+    )
+
+
+def _compared(samples: Records) -> Compared | None:
+    """Return two samples compared, None where there are fewer."""
+    if len(samples) < 2:
+        return None
+    one, other = samples[:2]
+    prompts = compared_texts(one["prompt"], other["prompt"])
+    texts = compared_texts(one["completion"], other["completion"])
+    return Compared((one, other), prompts, texts)
