@@ -1,4 +1,4 @@
-"""Pages to read completions on: samples of a training, filtered and compared, before and after the transition."""
+"""Pages to read completions on: samples of a training, and the problems on which two checkpoints differ."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from webui.address import at
+from webui.evaluated.benchmark_table import in_order
+from webui.evaluated.completion_text import marked
 from webui.evaluated.text_diff import compared as compared_texts
 from webui.templating import render
 
@@ -69,3 +71,55 @@ def _compared(samples: Records) -> Compared | None:
     prompts = compared_texts(one["prompt"], other["prompt"])
     texts = compared_texts(one["completion"], other["completion"])
     return Compared((one, other), prompts, texts)
+
+
+def differences_page(
+    run: Record,
+    found: Record | None,
+    asked: Record,
+    choices: Sequence[tuple[int, str]],
+    *,
+    after: str | None = None,
+    refusal: str | None = None,
+) -> str:
+    """Return the page of the problems on which two checkpoints differ.
+
+    `found` is a `Differences` of docs/reference/rest.md, None where `refusal` says why there is none; `choices` are
+    the (step, task) pairs that were scored.
+    """
+
+    def link(**more: Any) -> str:
+        """Return the address of this page with other parameters."""
+        kept = {name: value for name, value in {**asked, **more}.items() if value is not None}
+        kept["diff"] = 1 if kept.get("diff") else None
+        query = urlencode({name: value for name, value in kept.items() if value is not None})
+        return at(f"/runs/{run['id']}/differences") + f"?{query}"
+
+    problems = (
+        [] if found is None else [_side_by_side(one, asked["diff"]) for one in found["problems"]]
+    )
+    return render(
+        "pages/differences.html",
+        run=run,
+        found=found,
+        problems=problems,
+        asked=asked,
+        after=after,
+        refusal=refusal,
+        steps=sorted({step for step, _ in choices}),
+        tasks=in_order({task for _, task in choices}),
+        link=link,
+    )
+
+
+def _side_by_side(problem: Record, diff: bool) -> dict[str, Any]:
+    """Return a problem with the texts of both sides as HTML, what differs marked where that is asked for."""
+    sides = [[dict(each) for each in problem[name]["samples"]] for name in ("first", "second")]
+    for one, other in zip(*sides, strict=False):
+        texts = one["text"], other["text"]
+        both = diff and None not in texts
+        made = compared_texts(*texts) if both else tuple(marked(each) for each in texts)
+        one["html"], other["html"] = made
+    for left in (each for side in sides for each in side if "html" not in each):
+        left["html"] = marked(left["text"])
+    return {**problem, "sides": sides}

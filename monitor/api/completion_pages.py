@@ -1,6 +1,6 @@
-"""Pages to read completions on: the samples of a training, filtered and compared."""
+"""Pages to read completions on: the samples of a training, and the answers where two checkpoints differ."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
@@ -9,16 +9,21 @@ from cusp.protocol.fields import Id
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.permissions import needs
+from monitor.api.routes.scores.differences import AfterProblem, Split, StepOf, Task
 from monitor.api.sample_queries import SamplesAskedDep
 from monitor.database.engine import Transaction
+from monitor.errors import NotFound
 from monitor.runs import sample_choice
-from monitor.schemas import series
+from monitor.schemas import evaluation, series
 from monitor.schemas.base import Json
 from monitor.schemas.run_data import RunData
+from monitor.schemas.scores import differences
 from monitor.store.scores import completions
 from webui import sample_pages
 
 router = APIRouter(include_in_schema=False)
+
+PROBLEMS_SHOWN, SAMPLES_SHOWN = 10, 2  # of 20,000 characters each at most: 0.8 MB a page
 
 SampleKey = Annotated[str, Query(pattern=r"^[0-9]{1,5}\.[0-9]{1,16}$")]
 
@@ -67,3 +72,59 @@ def _with_text(tx: Transaction, data: RunData, keys: list[completions.Key]) -> l
         for key in keys
         if key in found
     ]
+
+
+@router.get("/runs/{run_id}/differences", response_class=HTMLResponse, dependencies=[needs("read")])
+def differences_page(
+    run_id: Id,
+    service: ServiceDep,
+    first: StepOf | None = None,
+    second: StepOf | None = None,
+    task: Task | Literal[""] | None = None,
+    split: Split = "report",
+    after: AfterProblem | None = None,
+    diff: bool = False,
+) -> str:
+    """Problems on which two checkpoints differ, with the completions of both side by side."""
+    with service.database.read() as tx:
+        data = RunData(tx, run_or_404(tx, run_id))
+        scored = [row for row in data.evaluations if row.split == split]
+        usual = _usual_pair(data, sorted({row.step for row in scored}))
+        steps = tuple(
+            given if given is not None else other
+            for given, other in zip((first, second), usual, strict=True)
+        )
+        found: Json | None = None
+        refusal = None
+        try:
+            if None not in steps:
+                found = differences.differences(
+                    tx,
+                    run_id,
+                    (steps[0], steps[1]),  # type: ignore[arg-type]
+                    task=task or None,
+                    split=split,
+                    after=after,
+                    limit=PROBLEMS_SHOWN,
+                    samples=SAMPLES_SHOWN,
+                )
+        except NotFound as error:
+            refusal = str(error)
+        run = {"id": data.run.id, "name": data.run.name, "project": data.run.project}
+    asked = {
+        "first": steps[0],
+        "second": steps[1],
+        "task": task or None,
+        "split": split,
+        "diff": diff,
+    }
+    choices = sorted({(row.step, row.task) for row in scored})
+    return sample_pages.differences_page(run, found, asked, choices, after=after, refusal=refusal)
+
+
+def _usual_pair(data: RunData, steps: list[int]) -> tuple[int | None, int | None]:
+    """Return the reference of the latest comparison and the last other step, None where there is none."""
+    compared = evaluation.comparison(data) or {}
+    reference = (compared.get("reference") or {}).get("step")
+    one = reference if reference in steps else (steps[0] if steps else None)
+    return one, next((step for step in reversed(steps) if step != one), None)

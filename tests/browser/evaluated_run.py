@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import numpy as np
 
+from cusp.statistics import Scores, holm, paired_difference, pass_at_1
 from tests.messages import Trainer, checkpoint, point, status
-from trainer.evaluation.statistics import Scores, holm, paired_difference, pass_at_1
 
 Json = dict[str, Any]
 
@@ -50,8 +50,9 @@ def send(client: Any, name: str = "open-rs2") -> Trainer:
 
 def _training(trainer: Trainer) -> None:
     rng = np.random.default_rng(5)
-    for start in range(1, 801, 100):
-        trainer.send(*(one for step in range(start, start + 100) for one in _step(step, rng)))
+    for start in range(0, 800, 100):
+        steps = range(start + 5, start + 101, 5)
+        trainer.send(*(one for step in steps for one in _step(step, rng)))
     trainer.send(*(checkpoint(step) | {"bytes": 73_911_112} for step in range(50, 801, 50)))
     trainer.send(status("finished"))
 
@@ -106,6 +107,16 @@ def _evaluation(client: Any, trainer: Trainer) -> None:
         for task, found in by_task.items():
             body = {"token": job["token"], "evaluation": scored(step, held.get(step), task, found)}
             client.post(f"/api/v1/jobs/{job['id']}/evaluations", json=body).raise_for_status()
+            texts = {"token": job["token"], "step": step, "task": task, "split": "report"}
+            for start in range(0, found.size, 500):
+                rows = written(task, found)[start : start + 500]
+                told = client.post(
+                    f"/api/v1/jobs/{job['id']}/evaluations/texts", json=texts | {"rows": rows}
+                )
+                told.raise_for_status()
+    for task in TASKS:
+        body = {"token": job["token"], "task": task, "problems": asked_of(task)}
+        client.post(f"/api/v1/jobs/{job['id']}/problems", json=body).raise_for_status()
     result = {"comparison": compared(scores)}
     body = {"token": job["token"], "state": "done", "result": result}
     client.post(f"/api/v1/jobs/{job['id']}/finish", json=body).raise_for_status()
@@ -139,6 +150,28 @@ def scored(step: int, checkpoint_id: str | None, task: str, found: Scores) -> Js
         "truncated_share": 0.04,
         "rows": rows,
     }
+
+
+def written(task: str, found: Scores) -> list[list[Any]]:
+    """Return [problem, sample, completion, answer] of each sample: sums, wrong ones off by one."""
+    rows: list[list[Any]] = []
+    for problem, sample in np.ndindex(*found.shape):
+        answer = str(2 * problem + 7 + int(found[problem, sample] == 0))
+        text = f"<think>\nAdd {problem} and {problem + 7}.\n</think>\nIt is $\\boxed{{{answer}}}$."
+        rows.append([f"{task}-{problem}", int(sample), text, answer])
+    return rows
+
+
+def asked_of(task: str) -> list[Json]:
+    """Return the problems of a task with their gold answers."""
+    return [
+        {
+            "problem_id": f"{task}-{problem}",
+            "question": f"What is {problem} + {problem + 7}?",
+            "gold": str(2 * problem + 7),
+        }
+        for problem in range(TASKS[task][0])
+    ]
 
 
 def compared(scores: dict[int, dict[str, Scores]]) -> Json:
