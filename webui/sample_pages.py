@@ -29,6 +29,16 @@ class SamplesFound(NamedTuple):
     transition: int | None
 
 
+class Pair(NamedTuple):
+    """Which two checkpoints are asked for, on which task and set, and whether what differs is marked."""
+
+    first: int | None
+    second: int | None
+    task: str | None
+    split: str
+    diff: bool
+
+
 class Compared(NamedTuple):
     """Two samples with what differs marked in prompt and completion of each."""
 
@@ -76,7 +86,7 @@ def _compared(samples: Records) -> Compared | None:
 def differences_page(
     run: Record,
     found: Record | None,
-    asked: Record,
+    asked: Pair,
     choices: Sequence[tuple[int, str]],
     *,
     after: str | None = None,
@@ -90,13 +100,12 @@ def differences_page(
 
     def link(**more: Any) -> str:
         """Return the address of this page with other parameters."""
-        kept = {name: value for name, value in {**asked, **more}.items() if value is not None}
-        kept["diff"] = 1 if kept.get("diff") else None
+        kept = {**asked._asdict(), "diff": 1 if asked.diff else None, **more}
         query = urlencode({name: value for name, value in kept.items() if value is not None})
         return at(f"/runs/{run['id']}/differences") + f"?{query}"
 
     problems = (
-        [] if found is None else [_side_by_side(one, asked["diff"]) for one in found["problems"]]
+        [] if found is None else [_side_by_side(one, asked.diff) for one in found["problems"]]
     )
     return render(
         "pages/differences.html",

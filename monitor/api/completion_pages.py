@@ -90,36 +90,35 @@ def differences_page(
         data = RunData(tx, run_or_404(tx, run_id))
         scored = [row for row in data.evaluations if row.split == split]
         usual = _usual_pair(data, sorted({row.step for row in scored}))
-        steps = tuple(
-            given if given is not None else other
-            for given, other in zip((first, second), usual, strict=True)
-        )
-        found: Json | None = None
-        refusal = None
-        try:
-            if None not in steps:
-                found = differences.differences(
-                    tx,
-                    run_id,
-                    (steps[0], steps[1]),  # type: ignore[arg-type]
-                    task=task or None,
-                    split=split,
-                    after=after,
-                    limit=PROBLEMS_SHOWN,
-                    samples=SAMPLES_SHOWN,
-                )
-        except NotFound as error:
-            refusal = str(error)
+        one = first if first is not None else usual[0]
+        other = second if second is not None else usual[1]
+        asked = sample_pages.Pair(one, other, task or None, split, diff)
+        found, refusal = _differing(tx, run_id, asked, after)
         run = {"id": data.run.id, "name": data.run.name, "project": data.run.project}
-    asked = {
-        "first": steps[0],
-        "second": steps[1],
-        "task": task or None,
-        "split": split,
-        "diff": diff,
-    }
     choices = sorted({(row.step, row.task) for row in scored})
     return sample_pages.differences_page(run, found, asked, choices, after=after, refusal=refusal)
+
+
+def _differing(
+    tx: Transaction, run_id: str, asked: sample_pages.Pair, after: str | None
+) -> tuple[Json | None, str | None]:
+    """Return the `Differences` asked for, or why there are none; neither without two steps."""
+    if asked.first is None or asked.second is None:
+        return None, None
+    try:
+        found = differences.differences(
+            tx,
+            run_id,
+            (asked.first, asked.second),
+            task=asked.task,
+            split=asked.split,
+            after=after,
+            limit=PROBLEMS_SHOWN,
+            samples=SAMPLES_SHOWN,
+        )
+    except NotFound as error:
+        return None, str(error)
+    return found, None
 
 
 def _usual_pair(data: RunData, steps: list[int]) -> tuple[int | None, int | None]:

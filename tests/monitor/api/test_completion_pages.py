@@ -100,7 +100,9 @@ def test_problems_that_differ_stand_side_by_side_with_their_answers_marked(api: 
     problem = {"problem_id": "p1", "question": "2 + 2?", "gold": "4"}
     bring(api, job, "/problems", {"task": "tiny-arithmetic", "problems": [problem]})
     for step, answer in ((10, "4"), (20, "5")):
-        rows = [["p1", n, f"It is \\boxed{{{answer}}}.", answer] for n in (0, 1)]
+        rows: list[list[object]] = [
+            ["p1", n, f"It is \\boxed{{{answer}}}.", answer] for n in (0, 1)
+        ]
         bring(api, job, "/evaluations/texts", texts(step, *rows))
     page = shown(api, trainer, "/differences", first=10, second=20)
     assert "Of 3 problems of tiny-arithmetic (report set), step 10 is better on 1" in page.text

@@ -137,3 +137,11 @@ def test_a_candidate_that_lacks_a_task_has_no_mean_and_a_dash() -> None:
 
 def test_one_task_without_a_published_row_needs_no_table_of_benchmarks() -> None:
     assert benchmarks(shapes.run(), scored(20, champ=0.4), None) is None
+
+
+def test_over_all_problems_together_four_published_gains_are_more_than_chance() -> None:
+    gains = {name: published_row.pooled(model) for name, model in BY_RECIPE.items()}
+    assert gains["open-rs2"] == pytest.approx((0.0495, 0.0354), abs=5e-4)
+    sure = {name for name, (gain, half) in gains.items() if gain > half}
+    assert sure == {"open-rs2", "open-rs3", "open-r1", "thoughts"}
+    assert "lets chance do" in published_row.own_gain(BY_RECIPE["limr"])
