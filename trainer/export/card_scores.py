@@ -40,7 +40,7 @@ def _line(scored: Record) -> tuple[str, ...]:
         f"{scored['pass_at_1']:.3f}",
         _span(scored.get("low"), scored.get("high")),
         _span(scored.get("fixed_low"), scored.get("fixed_high")),
-        f"{scored['n_problems']} x {scored['samples_per_problem']}",
+        f"{scored['n_problems']} x {scored.get('samples_per_problem') or NOT_TOLD}",
         str(scored.get("preset") or NOT_TOLD),
         _share(scored.get("truncated_share")),
     )
@@ -67,7 +67,7 @@ def _reading(own: Sequence[Record]) -> str:
     )
     errors = sum(each.get("errors") or 0 for each in own)
     undecided = (
-        f" Undecided: {errors} of {sum(each['n_samples'] for each in own)} samples."
+        f" Undecided: {errors} of {sum(each.get('n_samples') or 0 for each in own)} samples."
         if errors
         else ""
     )

@@ -83,3 +83,12 @@ def test_what_others_brought_and_left_out_is_told() -> None:
 @pytest.mark.parametrize("found", [[], evaluations(0)])
 def test_a_checkpoint_without_scores_says_so(found: list[dict[str, Any]]) -> None:
     assert evaluation_part({"id": "C1"}, found, COMPARISON).endswith("was not evaluated.")
+
+
+def test_a_score_that_was_brought_without_its_rows_leaves_out_what_was_not_told() -> None:
+    untold = dict.fromkeys(
+        ("samples_per_problem", "n_samples", "errors", "fixed_low", "fixed_high")
+    )
+    text = part(REFERENCE, None, **untold, source="rest")
+    assert "| 500 x not told |" in text
+    assert "None" not in text
