@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from cusp import __version__
-from monitor.api import openapi, pages, problem_details
+from monitor.api import completion_pages, openapi, pages, problem_details
 from monitor.api.middleware.audit import AuditMiddleware
 from monitor.api.middleware.authentication import AuthenticationMiddleware
 from monitor.api.middleware.body_limit import BodyLimitMiddleware
@@ -146,6 +146,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app.include_router(health.router)
     app.include_router(sessions.router)
     app.include_router(pages.router)
+    app.include_router(completion_pages.router)
     problem_details.install(app)
     openapi.install(app)
     app.add_middleware(CompressionMiddleware)

@@ -11,7 +11,6 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
-    Row,
     Select,
     bindparam,
     literal,
@@ -255,18 +254,6 @@ def boundary_steps(connection: Connection, run_id: str, cuts: Mapping[int, int])
 def add_sample(connection: Connection, row: dict[str, Any]) -> None:
     """Store one completion."""
     insert_or_ignore(connection, samples, [row])
-
-
-def samples_of(
-    connection: Connection, run_id: str, *, step: int | None = None, most: int = 50
-) -> Sequence[Row[Any]]:
-    """Return stored completions, newest step first."""
-    statement = select(samples).where(samples.c.run_id == run_id)
-    if step is not None:
-        statement = statement.where(samples.c.step == step)
-    return connection.execute(
-        statement.order_by(samples.c.step.desc(), samples.c.seq).limit(most)
-    ).all()
 
 
 def recent_points(

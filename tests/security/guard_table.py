@@ -46,7 +46,12 @@ AUDITED = f"{LIMITS}::test_every_acting_request_is_audited_with_who_where_and_ou
 FIELDS = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[run_page]"
 ROWS = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[runs_page]"
 SAID = f"{ESCAPING}::test_what_is_said_of_a_transition_is_text"
-OTHER_PAGES = {"sections/row.html": ROWS, "sections/transition.html": SAID}  # the others: FIELDS
+SAMPLES = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[samples_page]"
+OTHER_PAGES = {
+    "sections/row.html": ROWS,
+    "sections/transition.html": SAID,
+    "pages/samples.html": SAMPLES,
+}  # the others: FIELDS
 CHARTS = f"{ESCAPING}::test_no_text_of_any_record_becomes_a_tag_in_a_chart"
 SESSIONS, CROSS = "tests/security/test_sessions.py", "tests/security/test_cross_site.py"
 FORWARDED, PACKED = (
@@ -211,16 +216,20 @@ TEXTS = [
             ("sections/commands.html", "asked by {{ c.author|text }}"),
             ("sections/commands.html", '<span class="small">{{ c.reason }}'),
             ("sections/commands.html", "{{ c.state_reason }}"),
-            ("sections/samples.html", "{{ s.prompt|text }}"),
-            ("sections/samples.html", "{{ s.completion|text }}"),
-            ("sections/samples.html", "{{ reward|short_metric }}"),
+            ("evaluated/sample.html", "{{ s.prompt|text }}"),
+            ("evaluated/sample.html", "{{ reward|short_metric }}"),
+            ("pages/samples.html", "{{ s.prompt|text }}"),
+            ("pages/samples.html", ">{{ name|metric_words }}"),
+            ("pages/samples.html", '">{{ run.name }}</a>'),
+            ("evaluated/forest.html", "</span>{{ line.task }}"),
+            ("evaluated/benchmarks.html", '<th scope="col">{{ c.task }}'),
             ("sections/decisions.html", "{{ d.reason|text }}"),
             ("sections/decisions.html", "{{ a.actor|text }}"),
             ("sections/decisions.html", "{{ a.action|text }}"),
             ("sections/decisions.html", "{{ a.target|text }}"),
             ("sections/decisions.html", "{{ v|text }}"),
             ("sections/decisions.html", '<span class="dim">{{ k }}'),
-            ("sections/checkpoints.html", "· {{ c.path }}"),
+            ("sections/checkpoints.html", "{{ c.path }}</code>"),
             ("sections/evaluations.html", "<h3>{{ task }}"),
             ("sections/evaluations.html", "{{ words }}"),
             ("sections/jobs.html", "{{ p.text or '' }}"),
@@ -229,6 +238,8 @@ TEXTS = [
             ("sections/transition.html", '<span class="small">{{ c.words }}'),
         )
     ),
+    Mutant("a completion is text", "webui/evaluated/completion_text.py", "return escape(part.text)", "return Markup(part.text)", (FIELDS,)),
+    Mutant("a marked part of a completion is text", "webui/evaluated/completion_text.py", "</mark>').format(part.kind, part.text)", "</mark>').format(part.kind, Markup(part.text))", ("tests/webui/evaluated/test_texts.py::test_marking_keeps_every_character_and_lets_no_element_through[<think>]",)),
     Mutant("a stranger's error is text", "webui/templates/pages/error.html", "<p>{{ detail }}</p>", "<p>{{ detail|safe }}</p>", (f"{ESCAPING}::test_pages_for_strangers_show_what_was_sent_as_text",)),
     Mutant("a new metric's title is text for Plotly (script)", "webui/static/js/charts/drawing.js", '.replaceAll("<", "&lt;")', "", (f"{POLICY}::test_live_changes_are_text_too",)),
     Mutant("live texts are text (script)", "webui/static/js/patch.js", "el.textContent = run.status_reason", "el.innerHTML = run.status_reason", (f"{POLICY}::test_live_changes_are_text_too",)),
