@@ -34,6 +34,7 @@ from monitor.api.routes.health import Readiness
 from monitor.api.routes.scores import differences, posted, texts
 from monitor.api.unknown_query import refuse_unknown_query
 from monitor.background.expiry import SWEEP_EVERY_S, Expiry
+from monitor.background.packing import PACK_EVERY_S, Packing
 from monitor.background.periodic import PeriodicThread
 from monitor.background.retention import PURGES_EVERY_S, Retention
 from monitor.live.postgres_notify import PostgresNotify
@@ -62,6 +63,7 @@ def _threads(service: Service) -> list[PeriodicThread]:
         keep_days=config.keep_days,
         lost_after_s=config.lost_after_s,
     )
+    packing = Packing(database)
     delivery = Delivery(
         database,
         clock,
@@ -77,6 +79,13 @@ def _threads(service: Service) -> list[PeriodicThread]:
             PURGES_EVERY_S,
             without="nothing is purged",
             closing=retention.closing,
+        ),
+        PeriodicThread(
+            "cusp-packing",
+            packing.turn,
+            PACK_EVERY_S,
+            without="no points are packed",
+            closing=packing.closing,
         ),
         PeriodicThread(
             "cusp-webhooks",

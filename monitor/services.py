@@ -12,6 +12,7 @@ from monitor.database.engine import Database, Transaction
 from monitor.errors import Conflict
 from monitor.ingest.ingest import Ingest
 from monitor.live.changes import Reader
+from monitor.live.fresh import Fresh, LiveReadings
 from monitor.live.hub import Hub
 from monitor.live.postgres_notify import PostgresNotify
 from monitor.live.run_stream import Channels
@@ -36,6 +37,7 @@ class Service:
         self.hub = Hub()
         reader = Reader(self.database, self.summaries_of)
         self.channels, self.table = Channels(self.hub, reader), TableStream(self.hub, reader)
+        self.known = LiveReadings(self.channels.follows, lambda: self.clock(), config.lost_after_s)
         self.tokens = Tokens(self.database, config.token, lambda: self.clock())
         self.fanout = (
             None if self.database.is_sqlite else PostgresNotify(self.database.url, self.hub.changed)
@@ -46,6 +48,8 @@ class Service:
             clock=clock,
             series_limit=config.series_limit,
             took=self.measures.took,
+            known=self.known,
+            tell=self.tell,
         )
 
     def changed(self, run_ids: Set[str]) -> None:
@@ -53,6 +57,13 @@ class Service:
         self.hub.changed(run_ids)
         if self.fanout is not None:
             self.fanout.tell(run_ids)
+
+    def tell(self, run_id: str, fresh: Fresh) -> None:
+        """Hand the run's viewers here what a committed batch changed; other monitors read it."""
+        self.known.told(run_id, fresh)
+        self.hub.told(run_id, fresh)
+        if self.fanout is not None:
+            self.fanout.tell({run_id})
 
     def summary(self, run_id: str) -> dict[str, Any] | None:
         """Return the run as the runs table shows it, None if it is not there or was purged."""
@@ -68,6 +79,8 @@ class Service:
     def summaries(self, tx: Transaction, found: Sequence[Any]) -> list[dict[str, Any]]:
         """Return run rows as the runs table shows them."""
         read, now = readings.read(tx, found), self.clock()
+        for run in found:
+            self.known.keep(run.id, run.cursor, read[run.id])
         return [
             run_schema.summary(run, read[run.id], now, self.config.lost_after_s) for run in found
         ]

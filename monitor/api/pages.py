@@ -16,6 +16,7 @@ from monitor.database import installation
 from monitor.errors import NotFound
 from monitor.schemas import access, checkpoint, cost, evaluation, verification
 from monitor.schemas import series as series_schema
+from monitor.schemas.downsample import length
 from monitor.schemas.run_data import RunData
 from monitor.verdicts.second_opinion import segments
 from webui import assets, pages
@@ -33,10 +34,15 @@ _DATA: Mapping[str, Callable[[RunData, float], Any]] = {
     "evaluations": lambda data, _: evaluation.scores(data),
     "jobs": lambda data, _: [evaluation.job(row) for row in data.jobs],
     "samples": lambda data, _: series_schema.samples(data),
-    "verdicts": lambda data, _: series_schema.verdicts(data.verdicts, data.run.verdict),
+    "verdicts": lambda data, _: series_schema.verdicts(data.drawn_verdicts, data.run.verdict),
     "verifications": verification.verifications,
 }
 """What a page shows beside the run itself at a time, by the names of `pages.SECTIONS`."""
+
+_TOLD: Mapping[str, Callable[[RunData, float], Any]] = {
+    "verdicts": lambda data, _: series_schema.verdicts(data.told_verdicts, data.run.verdict),
+}
+"""What a section that is fetched again gets instead: it speaks of verdicts, but draws none."""
 
 
 @router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
@@ -72,7 +78,8 @@ def run_page(run_id: Id, service: ServiceDep) -> str:
     """One run."""
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
-        series = series_schema.series(data.series, data.numbers)
+        counts = {one.name: length(one) for one in data.series}
+        series = series_schema.drawn(data.drawn, data.numbers, counts)
         shown = service.detailed_of(data, _PARTS_SHOWN)
         rest = {name: made(data, service.clock()) for name, made in _DATA.items()}
         rest["segments"] = segments(data.run, data.series, data.names)
@@ -91,7 +98,7 @@ def run_section(run_id: Id, name: str, service: ServiceDep) -> str:
         try:
             shown = service.detailed_of(data, pages.RUN_PARTS.get(name, ()))
             now, given = service.clock(), pages.SECTIONS.get(name, ())
-            rest = {needed: _DATA[needed](data, now) for needed in given}
+            rest = {needed: (_TOLD.get(needed) or _DATA[needed])(data, now) for needed in given}
             return pages.section(name, shown, **rest)
         except pages.UnknownSection as error:
             raise NotFound(str(error.args[0])) from None

@@ -144,6 +144,11 @@ def touch(tx: Transaction, run_id: str) -> None:
     tx.info.setdefault(_TOUCHED, set()).add(run_id)
 
 
+def untouch(tx: Transaction, run_id: str) -> None:
+    """Undo `touch`: the viewers are told by whoever calls this."""
+    tx.info.get(_TOUCHED, set()).discard(run_id)
+
+
 def normal_url(url: str) -> str:
     """Return the URL with the driver Cusp uses.
 

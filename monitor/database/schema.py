@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -127,6 +128,8 @@ attempts = Table(
     Column("last_at", Double),
     # Time of the last batch that another process shipped: no sign of life.
     Column("late_at", Double),
+    # The step up to which its points are in `blocks`, too.
+    Column("packed_to", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("run_id", "key"),
 )
 
@@ -147,6 +150,19 @@ points = Table(
     Column("attempt_key", SmallInteger, primary_key=True),
     Column("value", Double, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Points again, by 256 steps (monitor/store/packed/blocks.py): what long series are read from.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("series_id", Integer, ForeignKey("series.id"), primary_key=True),
+    Column("attempt_key", SmallInteger, primary_key=True),
+    Column("block", BigInteger, primary_key=True),
+    Column("first", BigInteger, nullable=False),
+    Column("stride", BigInteger, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
 )
 
 boundaries = Table(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.detector.signal.blocks import BlockRow, block_edges, block_row, block_size
 from monitor.detector.signal.history import Array
@@ -27,6 +28,7 @@ _PENALTY = 2.0  # times metrics times log(blocks); `benchmarks.detector.segmenta
 _SIGNIFICANT = 3.0  # sd of a jump or a bend; the same table
 _AT_ENDS = 6  # blocks; by judgement
 _SHORT = {metric.name: metric.short for metric in METRICS}
+Steps = NDArray[np.int64]
 CHANCE = 0.15  # agreement is told of only if an interval placed at random would agree more rarely (issue 12)
 
 
@@ -127,14 +129,22 @@ class _Line(NamedTuple):
 
 def second_opinion(samples: Sequence[Sample], shape: RunShape) -> Segmentation:
     """Return the segmentation of a run; with too few points no segments, and the reason in `words`."""
-    raw = {metric.name: _column(samples, metric.name) for metric in METRICS}
+    steps = np.array([sample.step for sample in samples], dtype=np.int64)
+    return segmented(steps, {one.name: _column(samples, one.name) for one in METRICS}, shape)
+
+
+def segmented(steps: Steps, raw: Mapping[str, Array], shape: RunShape) -> Segmentation:
+    """Return what `second_opinion` does, of the rising steps of a run and the value of each metric at them.
+
+    Values are NaN where a metric was not measured.
+    """
     usable = {name: row for name, row in raw.items() if np.isfinite(row).sum() >= _LEAST_RUN}
     if not usable:
         return Segmentation((), (), f"fewer than {_LEAST_RUN} points: too few to segment", {})
-    edges = block_edges(len(samples))
+    edges = block_edges(len(steps))
     rows = {name: block_row(name, values, edges, shape) for name, values in usable.items()}
     ends = _ends(
-        list(rows.values()), max(_LEAST_BLOCKS, math.ceil(_LEAST_POINTS / block_size(len(samples))))
+        list(rows.values()), max(_LEAST_BLOCKS, math.ceil(_LEAST_POINTS / block_size(len(steps))))
     )
     lines = [
         {name: _line(row.values[a:b], row.noise[a:b]) for name, row in rows.items()}
@@ -142,7 +152,7 @@ def second_opinion(samples: Sequence[Sample], shape: RunShape) -> Segmentation:
     ]
     cuts = [0, *(int(edges[end]) for end in ends)]
     segments = tuple(
-        _segment(samples[a:b], {name: row[a:b] for name, row in usable.items()}, rows, line)
+        _segment(steps[a:b], {name: row[a:b] for name, row in usable.items()}, rows, line)
         for a, b, line in zip(cuts, cuts[1:], lines, strict=False)
     )
     worse = {
@@ -152,7 +162,7 @@ def second_opinion(samples: Sequence[Sample], shape: RunShape) -> Segmentation:
     }
     words = f"{len(segments)} stretches of constant trend in {', '.join(usable)}"
     changes = tuple(one.to_step for one in segments[:-1])
-    return Segmentation(segments, changes, words, worse, _resolution(samples))
+    return Segmentation(segments, changes, words, worse, _resolution(steps))
 
 
 def _shown(value: float) -> str:
@@ -164,9 +174,9 @@ def _column(samples: Sequence[Sample], name: str) -> Array:
     return np.array([math.nan if one is None else one for one in found], dtype=np.float64)
 
 
-def _resolution(samples: Sequence[Sample]) -> int:
-    size = block_size(len(samples))
-    return math.ceil(size * (samples[-1].step - samples[0].step) / max(len(samples) - 1, 1))
+def _resolution(steps: Steps) -> int:
+    size = block_size(len(steps))
+    return math.ceil(size * int(steps[-1] - steps[0]) / max(len(steps) - 1, 1))
 
 
 def _ends(rows: Sequence[BlockRow], least: int) -> Sequence[int]:
@@ -209,7 +219,7 @@ def _is_worse(row: BlockRow, one: _Line, other: _Line) -> bool:
 
 
 def _segment(
-    samples: Sequence[Sample],
+    steps: Steps,
     raw: Mapping[str, Array],
     rows: Mapping[str, BlockRow],
     lines: Mapping[str, _Line],
@@ -220,4 +230,4 @@ def _segment(
         name: (rows[name].scale.back(at.first), rows[name].scale.back(at.last))
         for name, at in lines.items()
     }
-    return Segment(samples[0].step, samples[-1].step, means, ends)
+    return Segment(int(steps[0]), int(steps[-1]), means, ends)

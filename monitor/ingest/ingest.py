@@ -18,16 +18,19 @@ from monitor.actions.lease import Ended
 from monitor.actions.quotas import check_announced
 from monitor.actions.record import record
 from monitor.actions.require import refuse_deleted, refuse_purged
-from monitor.database.engine import Database, Transaction, touch
+from monitor.database.engine import Database, Transaction, touch, untouch
 from monitor.errors import UnknownRun
 from monitor.ingest import heartbeat, liveness
 from monitor.ingest.attempts import changed_from, last_step, reach
 from monitor.ingest.early import decided_early, may_look, verdict_of
 from monitor.ingest.messages import NEVER, BatchEffects, SeriesIds, store_all
 from monitor.ingest.portions import SplitHere, endings
+from monitor.ingest.telling import Told, fresh_steps
+from monitor.live.fresh import Fresh, LiveReadings, changed
 from monitor.runs import durations, left_out
 from monitor.store import changes, commands, points, runs
 from monitor.store.changes import News
+from monitor.store.packed import blocks
 from monitor.verdicts.cache import DetectorCache, DetectorState
 from monitor.verdicts.update import Followed, follow
 
@@ -43,12 +46,14 @@ class BatchResult:
     state: DetectorState | None
     quarantined: int = 0
     refused: tuple[Part, ...] = ()
+    fresh: Fresh | None = None
 
 
 class Ingest:
     """Takes announcements and batches.
 
-    `took` is told of every batch: new messages, those set aside, seconds until the commit.
+    `took` is told of every batch: new messages, those set aside, seconds until the commit. `tell` hands the viewers
+    of a run what a committed batch changed, where `known` has what that is made of; else they read it.
     """
 
     def __init__(
@@ -58,11 +63,14 @@ class Ingest:
         clock: Callable[[], float] = time.time,
         series_limit: int = 2_000,
         took: Callable[[int, int, float], None] = lambda *_: None,
+        known: LiveReadings | None = None,
+        tell: Callable[[str, Fresh], None] = lambda *_: None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._series_limit = series_limit
         self._took = took
+        self._known, self._tell = known, tell
         self.folds = DetectorCache()
 
     def announce(
@@ -145,6 +153,8 @@ class Ingest:
         with self._database.write() as tx:
             taken = self._take(tx, run_id, batch, messages[start:end], wrong)
         self.remember(run_id, taken.state)
+        if taken.fresh is not None:
+            self._tell(run_id, taken.fresh)
         return taken
 
     def answered(self, tx: Transaction, ended: Ended) -> DetectorState | None:
@@ -205,10 +215,20 @@ class Ingest:
             "lost": attempt.lost + lost,
         }
         stamp |= {**reach(attempt, touched), **heard.attempt}
+        stamp |= blocks.still_packed(attempt, touched.first_step)
         runs.change_attempt(tx, attempt.id, stamp)
+        after = [changed(one, stamp) if one is attempt else one for one in attempts]
         followed = (
-            self._record(tx, run, attempt, numbers.known, touched, heard.run) if new else None
+            self._record(tx, run, attempt, after, numbers.known, touched, heard.run)
+            if new
+            else None
         )
+        fresh = None
+        if self._known and said:
+            batch_told = Told(run, attempt, after, said, numbers, touched, heard.run, followed)
+            fresh = fresh_steps(self._known, batch_told)
+        if fresh is not None:
+            untouch(tx, run_id)  # its viewers are handed it after the commit
         verdict = followed.verdict if followed else verdict_of(run)
         if new:
             look = may_look(tx, run, followed, touched)
@@ -226,20 +246,22 @@ class Ingest:
         reply = liveness.reply(tx, attempts, attempt, next_seq, verdict)
         state = followed.state if followed else None
         parts = tuple(part for _, part in touched.refused)
-        return BatchResult(reply, len(new), state, touched.quarantined, parts)
+        return BatchResult(reply, len(new), state, touched.quarantined, parts, fresh)
 
     def _record(
         self,
         tx: Transaction,
         run: Any,
         attempt: Any,
+        attempts: Sequence[Any],
         numbers: Mapping[str, int],
         touched: BatchEffects,
         values: dict[str, Any],
     ) -> Followed | None:
         """Bring the verdicts and the run's row up to date, tell the viewers; return what was found.
 
-        `values` are the columns of the run that have changed anyhow.
+        `attempt` is its row before the batch, `attempts` are all rows after it. `values` are the columns of the run
+        that have changed anyhow; what changes here is added to them.
         """
         news: list[News] = []
         if touched.refused or touched.unknown:
@@ -249,16 +271,19 @@ class Ingest:
             ref = {"attempt_key": attempt.key, "from": touched.first_step, "to": touched.last_step}
             news.append(("points", ref))
         if touched.last_step >= 0 or min(touched.changed) < NEVER:
-            attempts = runs.attempts_of(tx, run.id)
             cuts = runs.cuts(attempts)
             values["last_step"] = last_step(attempts, cuts)
             first = changed_from(attempt, attempts, cuts, touched)
             if first < NEVER:
-                followed = follow(tx, run, self.folds, cuts, numbers, first)
+                same = not touched.answered and touched.boundary_from == NEVER
+                followed = follow(tx, run, self.folds, cuts, numbers, first, same_past=same)
                 news += followed.news
                 values |= followed.values
         news += [("changed", {"section": section}) for section in sorted(touched.sections)]
-        changes.add_all(tx, run.id, [*news, ("run", {})], values)
+        last = changes.add_all(tx, run.id, [*news, ("run", {})], values)
+        values["cursor"] = last
+        if followed and followed.state.known:
+            followed.state.known = followed.state.known._replace(cursor=last)
         return followed
 
     def _follow_anew(self, tx: Transaction, before: Any) -> DetectorState | None:

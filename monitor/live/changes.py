@@ -81,7 +81,7 @@ def _expand(
         rows = verdicts.verdicts_of(tx, run_id, ref["from"], ref["to"])
         names = ("step", "phase", "score", "evidence")
         told = [{name: getattr(row, name) for name in names} for row in rows]
-        return _numbered(cursor, "verdict", told)
+        return numbered(cursor, "verdict", told)
     if kind == "run":
         return []
     return [(cursor, kind, ref)]
@@ -94,10 +94,10 @@ def _points(tx: Transaction, run_id: str, cursor: int, ref: dict[str, Any]) -> l
     run = runs.get(tx, run_id)
     roles = role_series(points.names(tx, run_id), run.metadata if run else {})
     data = [{"step": s, "attempt": number, "metrics": roles.shown(v)} for s, v in found.items()]
-    return _numbered(cursor, "point", data)
+    return numbered(cursor, "point", data)
 
 
-def _numbered(cursor: int, kind: str, data: list[dict[str, Any]]) -> list[Event]:
-    """Return the events of one change; only the last carries the cursor."""
+def numbered(cursor: int, kind: str, data: list[dict[str, Any]]) -> list[Event]:
+    """Return the events of one change, of this cursor, with their kind; only the last carries the cursor."""
     last = len(data) - 1
     return [(cursor if i == last else None, kind, one) for i, one in enumerate(data)]

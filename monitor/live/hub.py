@@ -5,6 +5,8 @@ from collections.abc import Set
 
 import anyio
 
+from monitor.live.fresh import Fresh
+
 
 class Hub:
     """Wakes the listeners of a run from any thread; `close` ends all streams."""
@@ -22,6 +24,11 @@ class Hub:
         """Wake whoever listens to one of the runs. Called from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake, run_ids)
+
+    def told(self, run_id: str, fresh: Fresh) -> None:
+        """Hand a run's listeners what is new, so that they need not read it. Called from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._hand, run_id, fresh)
 
     def close(self) -> None:
         """End all streams, from the event loop."""
@@ -45,7 +52,17 @@ class Hub:
         for listener in self._listeners:
             if listener.run_id is None or listener.run_id in run_ids:
                 listener.changed |= run_ids if listener.run_id is None else {listener.run_id}
+                listener.unread = True
                 listener.wake.set()
+
+    def _hand(self, run_id: str, fresh: Fresh) -> None:
+        for listener in self._listeners:
+            if listener.run_id == run_id:
+                listener.fresh.append(fresh)
+            elif listener.run_id is not None:
+                continue
+            listener.changed.add(run_id)
+            listener.wake.set()
 
 
 class Listener:
@@ -55,6 +72,8 @@ class Listener:
         self._hub = hub
         self.run_id = run_id
         self.changed: set[str] = set()
+        self.fresh: list[Fresh] = []  # handed over, in the order of their commits or nearly so
+        self.unread = False  # whether there is something that was not handed over
         self.wake = asyncio.Event()
 
     def __enter__(self) -> "Listener":
@@ -71,3 +90,9 @@ class Listener:
         self.wake.clear()
         changed, self.changed = self.changed, set()
         return changed
+
+    def taken(self) -> tuple[list[Fresh], bool]:
+        """Return what was handed over since the last time, and whether there is something to read."""
+        found = self.fresh, self.unread
+        self.fresh, self.unread = [], False
+        return found

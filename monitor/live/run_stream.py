@@ -76,6 +76,10 @@ class Channels:
                 if self._open.get(run_id) is channel:
                     del self._open[run_id]
 
+    def follows(self, run_id: str) -> bool:
+        """Return whether anybody follows the run. Called from any thread."""
+        return run_id in self._open
+
     def count(self) -> int:
         """Return how many viewers follow a run."""
         return sum(channel.viewers for channel in self._open.values())
@@ -179,13 +183,27 @@ class Channel:
             self._tell()
             while self.viewers and not self._closing.is_set():
                 heard = bool(await self._listener.wait(LOOK_EVERY_S))
-                new = await self._read_new()
-                if heard and not new:  # a heartbeat: only the time of the last contact is new
+                new, unread = await self._take_new(heard=heard)
+                if unread and not new:  # a heartbeat: only the time of the last contact is new
                     content = await self._in_thread(self._threads, self._reader.summary)
                     if not content:  # it was purged: whoever comes back is told
                         return
                     self._add(EncodedPart(self._head, self._head, content))
                 await asyncio.sleep(COALESCE_S if heard else 0)
+
+    async def _take_new(self, *, heard: bool) -> tuple[bool, bool]:
+        """Take what was handed over, read what was not; return whether there was anything, and what was heard of."""
+        began = self._head
+        handed, unread = self._listener.taken()
+        for one in handed:
+            if one.after == self._head:
+                self._head = one.upto
+                self._add(EncodedPart(one.after, one.upto, one.content))
+            elif one.upto > self._head:
+                unread = True  # one before it came by another way, or is still to come
+        if unread or not heard:
+            await self._read_new()
+        return self._head != began, unread
 
     async def _read_new(self) -> bool:
         """Read until there is nothing more; return whether there was anything."""

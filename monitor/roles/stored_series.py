@@ -4,11 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cusp.roles.values import Member, value_of
+import numpy as np
+from numpy.typing import NDArray
+
+from cusp.roles.values import Member
 from monitor.database.engine import Transaction
 from monitor.roles.role_series import RoleSeries, keys_of, role_series
 from monitor.store import points
+from monitor.store.packed.columns import NOTHING, Columns, joined
 from monitor.store.points import Series
+
+_NONE = Series("")  # of a key that was not logged
 
 
 def watched(
@@ -27,16 +33,20 @@ def shown_series(
     *,
     only: Sequence[str] | None = None,
     since: int = 0,
+    until: int = points.NO_END,
 ) -> list[Series]:
     """Return the series that viewers see, or those named: of the roles, and of every other key.
 
-    A logged key that is a role by itself is shown as the role; by its own name it is found, too.
+    Their steps are from `since` to `until`, both included. A logged key that is a role by itself is shown as
+    the role; by its own name it is found, too.
     """
     if only is None:
-        return as_shown(points.read(tx, run.id, cuts, since=since), run.metadata)
+        found = points.read(tx, run.id, cuts, since=since, until=until)
+        return as_shown(found, run.metadata)
     names = points.names(tx, run.id)
     roles = role_series(names, run.metadata)
-    stored = points.read(tx, run.id, cuts, only=_needed(roles, names, only), since=since)
+    needed = _needed(roles, names, only)
+    stored = points.read(tx, run.id, cuts, only=needed, since=since, until=until)
     return _shown(stored, roles, only)
 
 
@@ -70,27 +80,48 @@ def _made_of(roles: RoleSeries, stored: str) -> str | None:
 def _combined(
     name: str, members: Sequence[Member], stored: Mapping[str, Series], made_of: str | None
 ) -> Series:
-    result = Series(name, made_of=made_of)
-    current: dict[int, dict[str, float]] = {}
-    owners: dict[int, int] = {}
-    old: dict[tuple[int, int], dict[str, float]] = {}
-    for key in keys_of(members):
-        one = stored.get(key)
-        if one is None:
-            continue
-        for step, value, attempt in zip(one.steps, one.values, one.attempts, strict=True):
-            current.setdefault(step, {})[key] = value
-            owners[step] = attempt
-        for step, value, attempt in one.superseded:
-            old.setdefault((step, attempt), {})[key] = value
-    for step in sorted(current):
-        made = value_of(members, current[step])
-        if made is not None:
-            result.steps.append(step)
-            result.values.append(made)
-            result.attempts.append(owners[step])
-    for (step, attempt), row in sorted(old.items()):
-        made = value_of(members, row)
-        if made is not None:
-            result.superseded.append((step, made, attempt))
-    return result
+    counted, superseded = [], []
+    for member in members:
+        one, also = stored.get(member.key, _NONE), stored.get(member.also or "", _NONE)
+        counted.append((member, one.counted, also.counted))
+        superseded.append((member, one.superseded, also.superseded))
+    return Series(name, _sum(counted), _sum(superseded), made_of)
+
+
+def _sum(parts: Sequence[tuple[Member, Columns, Columns]]) -> Columns:
+    """Return what `value_of` returns at each point at which every member was logged."""
+    total: Columns | None = None
+    for member, one, also in parts:
+        found = _either(one, also)
+        with np.errstate(over="ignore", invalid="ignore"):  # a sum that is not finite is left out
+            part = found._replace(values=member.offset + member.scale * found.values)
+            total = part if total is None else _added(total, part)
+    if total is None:
+        return NOTHING
+    return total.chosen(np.isfinite(total.values))
+
+
+def _either(one: Columns, also: Columns) -> Columns:
+    """Return the points of the one, and of the other where the one has none."""
+    if not len(also.steps):
+        return one
+    missing = ~np.isin(_places(also), _places(one))
+    return joined([one, also.chosen(missing)])
+
+
+def _added(one: Columns, other: Columns) -> Columns:
+    """Return the sums at the points that both have."""
+    if np.array_equal(one.steps, other.steps) and np.array_equal(one.attempts, other.attempts):
+        return one._replace(values=one.values + other.values)
+    _, at, there = np.intersect1d(
+        _places(one), _places(other), assume_unique=True, return_indices=True
+    )
+    found = one.chosen(at)
+    return found._replace(values=found.values + other.values[there])
+
+
+def _places(found: Columns) -> NDArray[np.void]:
+    """Return (step, attempt key) of each point as one value that sorts like both."""
+    pairs = np.empty(len(found.steps), dtype=[("step", np.int64), ("key", np.int64)])
+    pairs["step"], pairs["key"] = found.steps, found.attempts
+    return pairs

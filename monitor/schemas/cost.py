@@ -36,11 +36,11 @@ class Cost(Shape):
 def cost(data: RunData, now: float) -> dict[str, Any]:
     """Return the run's `Cost` at a time (UTC seconds)."""
     run, series = data.run, data.some(TOKENS, LENGTH)
-    length = series.get(LENGTH)
+    lengths = series[LENGTH].values if LENGTH in series else []
     found = costs.costs(
         training_of(run, data.attempts, series.get(TOKENS)),
         _evaluations(data, now),
-        _verifications(data, length.values[-1] if length and length.values else None),
+        _verifications(data, lengths[-1] if lengths else None),
         transition=_transition(run),
         stopped_of=stopped_of(run),
     )
@@ -57,8 +57,12 @@ def training_of(run: Any, attempts: Sequence[Any], tokens: Series | None = None)
         flops_per_token=metadata.get("flops_per_token"),
         seconds=durations.elapsed_s(attempts),
         step=run.last_step,
-        tokens=list(zip(tokens.steps, tokens.values, strict=True)) if tokens else (),
+        tokens=_pairs(tokens) if tokens else (),
     )
+
+
+def _pairs(one: Series) -> list[tuple[int, float]]:
+    return list(zip(one.steps, one.values, strict=True))
 
 
 def stopped_of(run: Any) -> int | None:

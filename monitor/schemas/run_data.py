@@ -9,6 +9,7 @@ from monitor.roles.stored_series import as_shown
 from monitor.runs.sample_choice import transition_step
 from monitor.schemas import readings
 from monitor.schemas.base import attempt_numbers
+from monitor.schemas.downsample import drawn, judged_steps, length
 from monitor.store import (
     checkpoints,
     commands,
@@ -22,9 +23,12 @@ from monitor.store.access import audit
 from monitor.store.checkpoints import Registered
 from monitor.store.quarantine import Attempts
 from monitor.store.scores import completions, evaluations, verifications
+from webui.charts.series import MAX_POINTS, MAX_POINTS_SMALL, weight_for
 
 QUARANTINED_SHOWN = 5
 SAMPLES_SHOWN = 3  # on either side of the transition
+# The series of the large charts; all others are drawn a few hundred pixels wide.
+MAIN = ("format_reward", "completion_length", "accuracy_reward", "reward", "clipped_ratio")
 
 
 class RunData:
@@ -69,6 +73,26 @@ class RunData:
     def series(self) -> list[points.Series]:
         """Every series as viewers see it, by name."""
         return as_shown(self._stored, self.run.metadata)
+
+    @property
+    def marked_steps(self) -> set[int]:
+        """The steps that a chart points at: checkpoints, change points, the transition."""
+        transition = (self.run.verdict or {}).get("transition") or {}
+        keys = ("step", "low", "high", "safe_step", "seen_at_step")
+        marked = {transition[key] for key in keys if transition.get(key) is not None}
+        marked |= {row.step for row in self.registered.rows}
+        return marked | {row.step for row in self.change_points}
+
+    @cached_property
+    def drawn(self) -> list[points.Series]:
+        """The series as the charts show them: few enough points, with the average of all."""
+        marked, most = self.marked_steps, max(map(length, self.series), default=0)
+        return [
+            drawn(one, MAX_POINTS, marked, weight_for(most))
+            if one.name in MAIN
+            else drawn(one, MAX_POINTS_SMALL, marked, weight_for(length(one)))
+            for one in self.series
+        ]
 
     def some(self, *names: str) -> dict[str, points.Series]:
         """Return the series stored under these names, by name."""
@@ -126,9 +150,27 @@ class RunData:
         return verdicts.change_points_of(self._tx, self.run.id)
 
     @cached_property
-    def verdicts(self) -> Sequence[Any]:
-        """The verdicts by step."""
-        return verdicts.verdicts_of(self._tx, self.run.id)
+    def drawn_verdicts(self) -> Sequence[Any]:
+        """The verdicts that the charts show, by step."""
+        return self.some_verdicts(MAX_POINTS)
+
+    def some_verdicts(
+        self, most: int, since: int = 0, until: int = verdicts.NO_END
+    ) -> Sequence[Any]:
+        """Return about `most` of the verdicts from one step to another, by step."""
+        rows = verdicts.scores_of(self._tx, self.run.id, since, until)
+        kept = judged_steps(rows, most, self.marked_steps)
+        if len(kept) == len(rows):
+            return verdicts.verdicts_of(self._tx, self.run.id, since, until)
+        return verdicts.verdicts_at(self._tx, self.run.id, kept)
+
+    @cached_property
+    def told_verdicts(self) -> Sequence[Any]:
+        """The verdicts that words speak of: the last one, and the one that confirmed the transition."""
+        last = self.run.verdict or {}
+        told = (last.get("step"), (last.get("transition") or {}).get("seen_at_step"))
+        steps = {step for step in told if step is not None}
+        return verdicts.verdicts_at(self._tx, self.run.id, sorted(steps))
 
     @cached_property
     def evaluations(self) -> Sequence[Any]:

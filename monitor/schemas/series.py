@@ -6,6 +6,7 @@ from typing import Any, Literal
 from monitor.schemas.base import Phase, Shape, columns
 from monitor.schemas.run_data import RunData
 from monitor.store import points
+from monitor.store.packed.columns import Columns
 
 _CHANGE_POINT = ("id", "kind", "step", "low", "high", "state", "seen_at_step", "words", "evidence")
 
@@ -79,18 +80,35 @@ def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[d
         {
             "name": one.name,
             "made_of": one.made_of,
-            "steps": one.steps,
-            "values": one.values,
-            "attempts": [numbers.get(key, 0) for key in one.attempts],
-            "superseded": {
-                "steps": [step for step, _, _ in one.superseded],
-                "values": [value for _, value, _ in one.superseded],
-                "attempts": [numbers.get(key, 0) for _, _, key in one.superseded],
-            },
+            **_columns(one.counted, numbers),
+            "superseded": _columns(one.superseded, numbers),
         }
         for one in found
         if one.name != points.AT
     ]
+
+
+def drawn(
+    found: Sequence[points.Series], numbers: Mapping[int, int], counts: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Return thinned series for the charts: `Series` objects with the `average` at their points.
+
+    `counts` are how many points each has, unthinned, by name.
+    """
+    named = {one.name: one.average for one in found}
+    return [
+        {**one, "average": average.tolist(), "count": counts[one["name"]]}
+        for one in series(found, numbers)
+        if (average := named[one["name"]]) is not None
+    ]
+
+
+def _columns(found: Columns, numbers: Mapping[int, int]) -> dict[str, list[Any]]:
+    return {
+        "steps": found.steps.tolist(),
+        "values": found.values.tolist(),
+        "attempts": [numbers.get(key, 0) for key in found.attempts.tolist()],
+    }
 
 
 def verdicts(rows: Sequence[Any], latest: Mapping[str, Any] | None) -> dict[str, Any]:

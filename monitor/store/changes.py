@@ -1,5 +1,6 @@
 """The numbered changes of a run: what the events stream replays."""
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,12 @@ NO_END = 2**62  # beyond every cursor
 News = tuple[str, dict[str, Any]]  # the kind of a change, and what it refers to
 
 _APPEND = insert(changes)
+# One statement for all rows, as in `monitor.store.verdicts`.
+_APPEND_POSTGRESQL = (
+    "INSERT INTO changes (run_id, cursor, kind, ref)"
+    " SELECT %s, %s + number - 1, kind, ref"
+    " FROM unnest(%s::text[], %s::json[]) WITH ORDINALITY AS new(kind, ref, number)"
+)
 _AFTER = (
     select(changes.c.cursor, changes.c.kind, changes.c.ref)
     .where(
@@ -42,11 +49,15 @@ def add_all(
     last = int(found.scalar_one())
     if news:
         first = last - len(news) + 1
-        rows = [
-            {"run_id": run_id, "cursor": cursor, "kind": kind, "ref": ref}
-            for cursor, (kind, ref) in enumerate(news, first)
-        ]
-        connection.execute(_APPEND, rows)
+        if connection.dialect.name == "postgresql":
+            kinds, refs = [kind for kind, _ in news], [json.dumps(ref) for _, ref in news]
+            connection.exec_driver_sql(_APPEND_POSTGRESQL, (run_id, first, kinds, refs))
+        else:
+            rows = [
+                {"run_id": run_id, "cursor": cursor, "kind": kind, "ref": ref}
+                for cursor, (kind, ref) in enumerate(news, first)
+            ]
+            connection.execute(_APPEND, rows)
         touch(connection, run_id)
     return last
 

@@ -24,6 +24,7 @@ from monitor.database.schema import (
     aliases,
     attempts,
     audit,
+    blocks,
     boundaries,
     change_points,
     changes,
@@ -178,6 +179,7 @@ def _parts(run_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
         run_search,
     )
     return [
+        (blocks, blocks.c.series_id.in_(of_series)),
         (points, points.c.series_id.in_(of_series)),
         (evaluation_rows, evaluation_rows.c.evaluation_id.in_(of_evaluations)),
         *((table, table.c.run_id == run_id) for table in whole),

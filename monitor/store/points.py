@@ -1,29 +1,19 @@
 """Points: one number for each (series, step, attempt), and the series they make."""
 
 import json
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import itemgetter
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Connection,
-    Select,
-    bindparam,
-    literal,
-    null,
-    select,
-    union_all,
-)
+from sqlalchemy import Connection, bindparam, select
 
 from monitor.database.schema import boundaries, points, samples, series
 from monitor.database.upsert import insert_or_ignore
+from monitor.store.packed.blocks import columns_of, driver_rows
+from monitor.store.packed.columns import NOTHING, Columns, Values, counting, within
 
 AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
-BEFORE_ALL = -1  # before every step
+NO_END = 2**62  # after every step
 PointRow = tuple[int, int, int, float]  # series id, step, attempt key, value
 
 # Built once: SQLAlchemy takes 60 us to build a statement and 20 us to run one that it knows.
@@ -79,48 +69,27 @@ WITH span AS MATERIALIZED (
 """
 
 
-def _with_points(*chosen: ColumnElement[bool]) -> CompoundSelect[Any]:
-    """Return (series id, step, attempt key, value, name) of the chosen series and of their points, unsorted.
-
-    Sorted, a series itself comes before its points, with its name; a point does not repeat it, as a run may
-    have a million.
-    """
-    owners = select(
-        series.c.id.label("series_id"),
-        literal(BEFORE_ALL).label("step"),
-        literal(BEFORE_ALL).label("attempt_key"),
-        null().label("value"),
-        series.c.name,
-    ).where(*chosen)
-    found = select(
-        points.c.series_id,
-        points.c.step,
-        points.c.attempt_key,
-        points.c.value,
-        null().label("name"),
-    ).where(
-        points.c.series_id.in_(select(series.c.id).where(*chosen)),
-        points.c.step >= bindparam("since"),
-    )
-    return union_all(owners, found)
-
-
-_ALL = _with_points(series.c.run_id == bindparam("run"))
-_SOME = _with_points(
-    series.c.run_id == bindparam("run"), series.c.name.in_(bindparam("names", expanding=True))
-)
-
-
-@dataclass
+@dataclass(frozen=True)
 class Series:
     """One metric of a run by step: what counts, and what later attempts superseded."""
 
     name: str
-    steps: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    attempts: list[int] = field(default_factory=list)
-    superseded: list[tuple[int, float, int]] = field(default_factory=list)
+    counted: Columns = NOTHING
+    superseded: Columns = NOTHING
     made_of: str | None = None  # of a role's series: the logged keys that it is made of
+    average: Values | None = None  # at the counted points of a thinned series: that of all of them
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps that count."""
+        found: list[int] = self.counted.steps.tolist()
+        return found
+
+    @property
+    def values(self) -> list[float]:
+        """The values that count."""
+        found: list[float] = self.counted.values.tolist()
+        return found
 
 
 class StepRange(NamedTuple):
@@ -161,50 +130,25 @@ def read(
     *,
     only: Sequence[str] | None = None,
     since: int = 0,
+    until: int = NO_END,
 ) -> list[Series]:
-    """Return the run's series by name, or those named; steps from `since` on."""
-    given = {"run": run_id, "since": since}
-    if only is None:
-        rows = _tuples(connection, _ALL, given)
-    else:
-        rows = _tuples(connection, _SOME, {**given, "names": list(only)})
-    # Both databases return them almost in this order, which makes it cheap; a sort of theirs would not be.
-    rows.sort()
-    found, first = [], 0
-    while first < len(rows):
-        number, *_, name = rows[first]
-        end = bisect_right(rows, number, lo=first, key=itemgetter(0))
-        found.append(Series(name))
-        if end > first + 1:
-            _sort_out(found[-1], rows[first + 1 : end], cuts)
-        first = end
-    return sorted(found, key=lambda one: one.name)
+    """Return the run's series by name, or those named; steps from `since` to `until`, both included."""
+    asked = names(connection, run_id)
+    if only is not None:
+        asked = {name: number for name, number in asked.items() if name in only}
+    found = columns_of(connection, run_id, since, until, None if only is None else list(asked))
+    return [
+        _sorted_out(name, within(found.get(asked[name], NOTHING), since, until), cuts)
+        for name in sorted(asked)
+    ]
 
 
-def _sort_out(one: Series, rows: Sequence[tuple[Any, ...]], cuts: Mapping[int, int]) -> None:
-    """Put (series id, step, attempt key, value, ...) rows, by step, where they belong in a series."""
-    attempts = [row[2] for row in rows]
-    if all(rows[-1][1] < cuts.get(key, 0) for key in set(attempts)):  # nothing was superseded
-        one.steps, one.values = [row[1] for row in rows], [row[3] for row in rows]
-        one.attempts = attempts
-        return
-    for _, step, key, value, _ in rows:
-        if step < cuts.get(key, 0):
-            one.steps.append(step)
-            one.values.append(value)
-            one.attempts.append(key)
-        else:
-            one.superseded.append((step, value, key))
-
-
-def _tuples(
-    connection: Connection, statement: Select[Any] | CompoundSelect[Any], given: Mapping[str, Any]
-) -> list[tuple[Any, ...]]:
-    """Return plain tuples of numbers: SQLAlchemy's rows would take three times as long to make."""
-    found = connection.execute(statement, given)
-    rows: list[tuple[Any, ...]] = list(found.cursor.fetchall())
-    found.close()
-    return rows
+def _sorted_out(name: str, found: Columns, cuts: Mapping[int, int]) -> Series:
+    """Return the series of these points of all attempts."""
+    counts = counting(found, cuts)
+    if counts.all():
+        return Series(name, found)
+    return Series(name, found.chosen(counts), found.chosen(~counts))
 
 
 def effective(
@@ -213,7 +157,7 @@ def effective(
     """Return {step: {name: value}} of the effective series of these ids, by rising step."""
     found: dict[int, dict[str, float]] = {}
     given = {"ids": list(ids), "since": since}
-    for number, step, key, value in _tuples(connection, _FOUND, given):
+    for number, step, key, value in driver_rows(connection, _FOUND, given):
         if step < cuts.get(key, 0):
             found.setdefault(step, {})[ids[number]] = value
     return dict(sorted(found.items()))
@@ -226,7 +170,7 @@ def of_attempt(
     ids = {number: name for name, number in names(connection, run_id).items() if name != AT}
     found: dict[int, dict[str, float]] = {}
     given = {"ids": list(ids), "since": since, "until": until, "key": key}
-    for step, number, value in _tuples(connection, _OF_ATTEMPT, given):
+    for step, number, value in driver_rows(connection, _OF_ATTEMPT, given):
         found.setdefault(step, {})[ids[number]] = value
     return found
 
@@ -234,7 +178,7 @@ def of_attempt(
 def names_by_run(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
     """Return what `names` does, for many runs at once."""
     found: dict[str, dict[str, int]] = {run_id: {} for run_id in run_ids}
-    for run_id, name, number in _tuples(connection, _NAMES_OF_ALL, {"runs": list(run_ids)}):
+    for run_id, name, number in driver_rows(connection, _NAMES_OF_ALL, {"runs": list(run_ids)}):
         found[run_id][name] = number
     return found
 

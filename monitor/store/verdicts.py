@@ -1,20 +1,50 @@
 """Verdicts, change points and decisions of a run."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from cusp.ids import new_id
 from monitor.database.schema import change_points, decisions, verdicts
 from monitor.database.upsert import insert_or_ignore
+from monitor.store.packed.blocks import driver_rows
 
 _ADD_VERDICTS = insert(verdicts)
+# One statement for all rows: psycopg's executemany costs twice as much for a single one.
+_ADD_POSTGRESQL = (
+    "INSERT INTO verdicts (run_id, step, phase, score, evidence) SELECT * FROM"
+    " unnest(%s::text[], %s::bigint[], %s::text[], %s::float8[], %s::json[])"
+)
+NO_END = 2**62  # after every step
+_SCORES = (
+    select(verdicts.c.step, verdicts.c.score, verdicts.c.phase)
+    .where(
+        verdicts.c.run_id == bindparam("run"),
+        verdicts.c.step.between(bindparam("since"), bindparam("until")),
+    )
+    .order_by(verdicts.c.step)
+)
+_AT = (
+    select(verdicts)
+    .where(
+        verdicts.c.run_id == bindparam("run"),
+        verdicts.c.step.in_(bindparam("steps", expanding=True)),
+    )
+    .order_by(verdicts.c.step)
+)
 
 
 def add_verdicts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Store verdict rows; those of the same steps were forgotten before."""
-    if rows:
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        columns = [[row[name] for row in rows] for name in ("run_id", "step", "phase", "score")]
+        evidence = [json.dumps(row["evidence"]) for row in rows]
+        connection.exec_driver_sql(_ADD_POSTGRESQL, (*columns, evidence))
+    else:
         connection.execute(_ADD_VERDICTS, list(rows))
 
 
@@ -33,6 +63,18 @@ def verdicts_of(
     if until is not None:
         statement = statement.where(verdicts.c.step <= until)
     return connection.execute(statement.order_by(verdicts.c.step)).all()
+
+
+def scores_of(
+    connection: Connection, run_id: str, since: int = 0, until: int = NO_END
+) -> list[tuple[int, float, str]]:
+    """Return (step, score, phase) of the verdicts by step: a tenth of the time that their evidence takes."""
+    return driver_rows(connection, _SCORES, {"run": run_id, "since": since, "until": until})
+
+
+def verdicts_at(connection: Connection, run_id: str, steps: Sequence[int]) -> Sequence[Row[Any]]:
+    """Return the verdicts of these steps, by step."""
+    return connection.execute(_AT, {"run": run_id, "steps": list(steps)}).all()
 
 
 def change_points_of(connection: Connection, run_id: str) -> Sequence[Row[Any]]:

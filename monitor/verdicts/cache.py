@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import NamedTuple
 
 from cusp.protocol.run import Policy, RunMetadata
 from cusp.roles.assign import SERIES, Assignment
@@ -18,6 +19,19 @@ from monitor.roles.role_series import RoleSeries, shape_of
 
 WATCHED = frozenset(SERIES.values())
 MOST_CACHED = 256
+
+
+class KnownPast(NamedTuple):
+    """What a fold was given beside the series, and the run's last change and cuts then.
+
+    Whatever stores a boundary or an outcome appends a change, so it holds as long as both are the same.
+    """
+
+    cursor: int
+    cuts: Mapping[int, int]
+    boundaries: Sequence[int]
+    refuted: Sequence[int]
+    worse: bool
 
 
 @dataclass
@@ -40,6 +54,7 @@ class DetectorState:
     before: "DetectorState | None" = field(default=None, repr=False)
     shape: RunShape | None = None  # the detector's metadata, and the roles it is for
     roles: RoleSeries | None = field(default=None, repr=False, compare=False)
+    known: KnownPast | None = field(default=None, repr=False, compare=False)
 
 
 class DetectorCache:
@@ -73,6 +88,13 @@ class DetectorCache:
         if past != (state.boundaries, state.refuted) or not _same_past(state, cuts):
             return None
         return state
+
+    def past(self, run_id: str, cursor: int, cuts: Mapping[int, int]) -> KnownPast | None:
+        """Return what the run's last fold was given, None where it may differ by now."""
+        with self._guard:
+            state = self._states.get(run_id)
+        known = state.known if state else None
+        return known if known and known.cursor == cursor and known.cuts == cuts else None
 
     def put(self, run_id: str, state: DetectorState) -> None:
         """Store a state."""

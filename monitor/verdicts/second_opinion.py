@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from cusp.protocol.run import RunMetadata
 from monitor.database.engine import Transaction
 from monitor.detector import RunShape, Sample, Segmentation, Transition, second_opinion
-from monitor.detector.offline import CHANCE
+from monitor.detector.offline import CHANCE, segmented
+from monitor.detector.signal.metrics import METRICS, MOST
 from monitor.roles.role_series import role_series, shape_of
 from monitor.roles.stored_series import watched
 from monitor.store import points, runs
@@ -40,13 +43,14 @@ def segments(run: Any, series: Iterable[Series], names: Sequence[str]) -> list[d
     """
     if run.status not in OVER:
         return []
-    rows: dict[int, dict[str, float]] = {}
-    for one in series:
-        if one.name in WATCHED:
-            for step, value in zip(one.steps, one.values, strict=True):
-                rows.setdefault(step, {})[one.name] = value
-    samples = [Sample(step, rows[step]) for step in sorted(rows)]
-    return second_opinion(samples, _shape(run, names)).records()
+    found = {one.name: one.counted for one in series if one.name in WATCHED}
+    if not found:
+        return []
+    steps = np.unique(np.concatenate([one.steps for one in found.values()]))
+    raw = {metric.name: np.full(len(steps), np.nan) for metric in METRICS}
+    for name in raw.keys() & found.keys():
+        raw[name][np.searchsorted(steps, found[name].steps)] = found[name].values.clip(-MOST, MOST)
+    return segmented(steps, raw, _shape(run, names)).records()
 
 
 def _segmented(tx: Transaction, run: Any) -> Segmentation:

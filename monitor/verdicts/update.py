@@ -11,7 +11,7 @@ from monitor.roles.role_series import RoleSeries, role_series, shape_of
 from monitor.store import points, verdicts
 from monitor.store.changes import News
 from monitor.store.scores import verifications
-from monitor.verdicts.cache import DetectorCache, DetectorState, fold, fresh
+from monitor.verdicts.cache import DetectorCache, DetectorState, KnownPast, fold, fresh
 from monitor.verdicts.encoding import as_json
 
 
@@ -38,17 +38,23 @@ def follow(
     cuts: Mapping[int, int],
     numbers: Mapping[str, int],
     changed_from: int,
+    *,
+    same_past: bool = False,
 ) -> Followed:
     """Process the new points and store the verdicts from `changed_from` on.
 
     `run` is the run's locked row before the change, `numbers` its series ids by name and `changed_from` the
     first step at which the effective watched series, a boundary or a refutation changed. Verdicts before that step are
-    stored already, and stay.
+    stored already, and stay. `same_past`: this transaction stored no boundary and no outcome of a verification.
     """
     told = run.verdict["step"] if run.verdict else -1
     late = changed_from <= told
-    boundaries = points.boundary_steps(tx, run.id, cuts)
-    refuted, worse = verifications.outcomes(tx, run.id, cuts)
+    known_past = folds.past(run.id, run.cursor, cuts) if same_past else None
+    if known_past is None:
+        outcomes = verifications.outcomes(tx, run.id, cuts)
+        steps = points.boundary_steps(tx, run.id, cuts)
+        known_past = KnownPast(run.cursor, dict(cuts), steps, *outcomes)
+    _, _, boundaries, refuted, worse = known_past
     roles = role_series(numbers, run.metadata)
     state = folds.take(run.id, run.folds, cuts, boundaries, changed_from, refuted)
     if state is None or (state.roles is not roles and state.shape != _shape(run, roles)):
@@ -69,6 +75,7 @@ def follow(
     if _store_change_points(tx, run.id, state, known=known):
         news.append(("changed", {"section": "change_points"}))
     shown = as_json(state.verdict) if state.verdict else None
+    state.known = known_past
     values = {"verdict": shown, "folds": state.folds}
     return Followed(state, found, news, values, worse=worse)
 

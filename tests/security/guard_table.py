@@ -252,7 +252,7 @@ AMOUNTS = [
     Mutant("bodies of every method are limited", "monitor/api/middleware/body_limit.py", 'scope["method"] in ("GET", "HEAD")', 'scope["method"] in ("GET", "HEAD", "DELETE")', (BODY,)),
     Mutant("a config's depth is limited", "cusp/protocol/fields.py", "if _deeper_than(value, MAX_DEPTH):", "if False:", (f"{BOMBS}::test_a_config_is_as_deep_as_can_be_read_back_and_no_deeper[sqlite]",)),
     Mutant("a config that holds itself is cut", "cusp/run_config.py", " or id(value) in around", "", (f"{BOMBS}::test_a_config_that_holds_itself_is_cut_by_the_client[sqlite]",)),
-    Mutant("numbers are bounded for the detector", "monitor/detector/signal/metrics.py", "return min(_MOST, max(-_MOST, value))", "return value", (f"{BOMBS}::test_extreme_numbers_are_stored_and_neither_break_the_detector_nor_an_answer",)),
+    Mutant("numbers are bounded for the detector", "monitor/detector/signal/metrics.py", "return min(MOST, max(-MOST, value))", "return value", (f"{BOMBS}::test_extreme_numbers_are_stored_and_neither_break_the_detector_nor_an_answer",)),
     Mutant("NaN is no number", "cusp/protocol/reading.py", "value - value == 0.0", "True", (f"{BOMBS}::test_what_is_no_finite_number_costs_its_message_only[sqlite]",)),
     Mutant("steps are bounded", "cusp/protocol/reading.py", "if type(step) is not int or not 0 <= step <= MAX_STEP:", "if type(step) is not int:", (f"{BOMBS}::test_a_step_beyond_what_is_counted_costs_its_message_only[sqlite]",)),
     Mutant("metrics of a point are bounded", "cusp/protocol/reading.py", "ordered[:MAX_METRICS]}", "ordered}", (f"{BOMBS}::test_of_a_point_of_a_hundred_thousand_metrics_512_are_taken[sqlite]",)),

@@ -25,7 +25,7 @@ def run_figures(
     known = lines.by_name(series)
     third = third_metric(known)
     rows = (("format_reward", "y"), ("completion_length", "y2"), (third, "y3"))
-    weight = lines.weight_for(max((len(one["steps"]) for one in known.values()), default=0))
+    weight = lines.weight_for(max((lines.length(one) for one in known.values()), default=0))
     data = [t for name, axis in rows for t in metric_traces(name, known.get(name), axis, weight)]
     data += traces.segment_traces(segments, dict(rows))
     data += traces.evidence_traces(verdicts) + marked["traces"]
@@ -77,7 +77,7 @@ def blank_figure() -> Json:
 
 
 def _small_figure(name: str, one: Record | None) -> Json:
-    weight = lines.weight_for(len(one["steps"]) if one else 0)
+    weight = lines.weight_for(lines.length(one) if one else 0)
     line = {"gridcolor": "@grid", "linecolor": "@line", "zeroline": False}
     layout = base_layout() | {
         "margin": {"l": 52, "r": 10, "t": 26, "b": 26},

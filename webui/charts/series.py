@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from webui.format import is_number
 
@@ -17,7 +18,11 @@ MAX_POINTS = 3_000
 MAX_POINTS_SMALL = 600
 """The same for the small charts of the other metrics, a few hundred pixels wide."""
 
+_BLOCK = 64  # 0.75 ** 64 is 1e-8: sums of values over powers lose no digit that is drawn
+
 Series = Mapping[str, Any]
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 
 def by_name(series: Iterable[Series]) -> dict[str, Series]:
@@ -33,38 +38,67 @@ def pairs(one: Series | None) -> tuple[list[int], list[float]]:
     return [s for s, _ in kept], [float(f"{v:.6g}") for _, v in kept]
 
 
+def length(one: Series) -> int:
+    """Return how many points a series has; of one that was thinned its `count` says it."""
+    return int(one.get("count", len(one["steps"])))
+
+
 def weight_for(count: int) -> float:
     """Return the smoothing weight of the newest value for a series of this length; chart.js uses it, too."""
     return max(STRONGEST, min(LIGHTEST, 40 / max(count, 1)))
 
 
-def smoothed(values: Sequence[float], weight: float = LIGHTEST) -> list[float]:
-    """Return the bias-corrected exponential moving average (the first value is unchanged)."""
-    out: list[float] = []
-    total = norm = 0.0
-    for value in values:
-        total = (1 - weight) * total + weight * value
-        norm = (1 - weight) * norm + weight
-        out.append(round(total / norm, 6))
-    return out
+def smoothed(values: Sequence[float] | Floats, weight: float = LIGHTEST) -> list[float]:
+    """Return the bias-corrected exponential moving average, to six decimals (the first value is unchanged)."""
+    found: list[float] = np.round(
+        averaged(np.asarray(values, dtype=np.float64), weight), 6
+    ).tolist()
+    return found
 
 
-def downsample(values: Sequence[float], limit: int = MAX_POINTS) -> list[int]:
+def averaged(values: Floats, weight: float) -> Floats:
+    """Return the bias-corrected exponential moving average.
+
+    By blocks: within one it is a sum, and each hands its last value on to the next.
+
+    >>> averaged(np.array([1.0, 3.0]), 0.5).round(3).tolist()
+    [1.0, 2.333]
+    """
+    count, decay = len(values), 1.0 - weight
+    powers = decay ** np.arange(_BLOCK)
+    rows = np.pad(values, (0, -count % _BLOCK)).reshape(-1, _BLOCK)
+    within = np.cumsum(weight * rows / powers, axis=1) * powers
+    carried, before = np.empty(len(rows)), 0.0
+    for place, last in enumerate(within[:, -1].tolist()):
+        carried[place] = before
+        before = last + decay * powers[-1] * before
+    total = (within + np.outer(carried, decay * powers)).ravel()[:count]
+    return np.asarray(total / (1.0 - decay ** np.arange(1.0, count + 1)))
+
+
+def downsample(values: Sequence[float] | Floats, limit: int = MAX_POINTS) -> list[int]:
     """Return the indices to keep: all, or both ends and the least and greatest of limit/2 buckets.
 
     >>> downsample([0.0, 5.0, 1.0, 2.0, -3.0, 2.0, 2.0, 2.0], 4)
     [0, 1, 4, 5, 7]
     """
+    kept: list[int] = places(np.asarray(values), limit).tolist()
+    return kept
+
+
+def places(values: Floats, limit: int) -> Places:
+    """Return what `downsample` does, as an array."""
     count = len(values)
     if count <= limit:
-        return list(range(count))
+        return np.arange(count)
     width = math.ceil(count / (limit // 2))
     whole = count // width
-    kept = {0, count - 1}
-    buckets = np.asarray(values[: whole * width]).reshape(whole, width)
+    buckets = values[: whole * width].reshape(whole, width)
     starts = np.arange(whole) * width
-    kept |= set((starts + buckets.argmin(axis=1)).tolist())
-    kept |= set((starts + buckets.argmax(axis=1)).tolist())
-    if rest := values[whole * width :]:
-        kept |= {whole * width + int(np.argmin(rest)), whole * width + int(np.argmax(rest))}
-    return sorted(kept)
+    kept = np.zeros(count, dtype=np.bool_)
+    kept[[0, count - 1]] = True
+    kept[starts + buckets.argmin(axis=1)] = kept[starts + buckets.argmax(axis=1)] = True
+    rest = values[whole * width :]
+    if len(rest):
+        kept[[whole * width + rest.argmin(), whole * width + rest.argmax()]] = True
+    return np.flatnonzero(kept)

@@ -74,8 +74,10 @@ def metric_traces(
 ) -> list[Json]:
     """Return the traces of superseded values (grey), values (faint) and their average (strong)."""
     steps, values = lines.pairs(one)
-    average = lines.smoothed(values, weight)
-    drawn = lines.downsample(values, limit)
+    if one and "average" in one:  # of a series that was thinned already
+        drawn, average = list(range(len(steps))), [round(value, 6) for value in one["average"]]
+    else:
+        drawn, average = lines.downsample(values, limit), lines.smoothed(values, weight)
     old_steps, old_values = lines.pairs((one or {}).get("superseded"))
     label = format.charted(format.metric(name))
     color = evidence_color(name)

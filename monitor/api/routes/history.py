@@ -32,6 +32,7 @@ _PAGE = 500
 _ANSWER = {"description": "one JSON object a line", "content": {MEDIA_TYPE: {}}}
 
 Since = Annotated[int, Query(ge=0, le=2**53, description="first step to return")]
+Until = Annotated[int, Query(ge=0, le=2**53, description="last step to return")]
 MaxPoints = Annotated[
     int, Query(ge=10, le=100_000, description="about this many points of each series")
 ]
@@ -83,16 +84,20 @@ def get_series(
     service: ServiceDep,
     names: str | None = None,
     since: Since = 0,
+    until: Until = 2**53,
     max_points: MaxPoints | None = None,
 ) -> Json:
-    """Return the metric series: what counts, and what later attempts superseded."""
+    """Return the metric series: what counts, and what later attempts superseded.
+
+    With `max_points` the steps from `since` to `until` are thinned, so a narrower window is read in full.
+    """
     only = names.split(",") if names else None
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
         cuts = runs.cuts(data.attempts)
-        found = shown_series(tx, data.run, cuts, only=only, since=since)
+        found = shown_series(tx, data.run, cuts, only=only, since=since, until=until)
         if max_points is not None:
-            marked = _marked_steps(data)
+            marked = data.marked_steps
             found = [thin(one, max_points, marked) for one in found]
         return {"series": series.series(found, data.numbers)}
 
@@ -100,11 +105,11 @@ def get_series(
 @router.get(
     "/runs/{run_id}/verdicts", dependencies=[needs("read")], responses=answers(series.Verdicts)
 )
-def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0) -> Json:
+def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0, until: Until = 2**53) -> Json:
     """Return the verdict after every step, in columns."""
     with service.database.read() as tx:
         run = run_or_404(tx, run_id)
-        return series.verdicts(verdicts.verdicts_of(tx, run_id, since), run.verdict)
+        return series.verdicts(verdicts.verdicts_of(tx, run_id, since, until), run.verdict)
 
 
 @router.get(
@@ -166,11 +171,3 @@ def get_audit(run_id: Id, service: ServiceDep) -> Json:
     with service.database.read() as tx:
         run_or_404(tx, run_id)
         return {"audit": [access.audit_entry(row) for row in audit.of_run(tx, run_id)]}
-
-
-def _marked_steps(data: RunData) -> set[int]:
-    """Return the steps that a chart points at: checkpoints, change points, the transition."""
-    transition = (data.run.verdict or {}).get("transition") or {}
-    marked = {transition[key] for key in ("step", "low", "high", "safe_step") if key in transition}
-    marked |= {row.step for row in data.registered.rows}
-    return marked | {row.step for row in data.change_points}

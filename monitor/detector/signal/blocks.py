@@ -53,7 +53,7 @@ def block_row(name: str, raw: Array, edges: Edges, shape: RunShape) -> BlockRow:
     metric = next(one for one in METRICS if one.name == name)
     scale = Scale(metric, _with_range(shape, metric, raw[seen]))
     where = np.flatnonzero(seen)
-    values = _clipped(np.array([scale.forward(value) for value in raw[seen]]))
+    values = _clipped(scale.forward_all(raw[seen]))
     filled = np.interp(np.arange(len(raw)), where, values)  # a line over gaps: no change of its own
     means = np.add.reduceat(filled, edges[:-1]) / np.diff(edges)
     floor = scale.floor / math.sqrt(float(np.median(np.diff(edges))))
@@ -75,7 +75,9 @@ def _clipped(values: Array) -> Array:
     if spread == 0.0:
         return values
     padded = np.pad(values, _MEDIAN_OF // 2, mode="reflect" if len(values) > _MEDIAN_OF else "edge")
-    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, _MEDIAN_OF), axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _MEDIAN_OF)
+    # Nothing is NaN here, which np.median would look for in twice the time.
+    middle = np.partition(windows, _MEDIAN_OF // 2, axis=1)[:, _MEDIAN_OF // 2]
     return np.asarray(np.clip(values, middle - _CLIP * spread, middle + _CLIP * spread))
 
 

@@ -17,7 +17,7 @@ from monitor.detector.types import RewardRange, RunShape
 
 FORMAT, ACCURACY, LENGTH, ENTROPY, TRUNCATION, VOLATILITY = range(6)
 HALF_PI = math.pi / 2
-_MOST = 1e30  # clips larger values, so that sums of squares stay finite
+MOST = 1e30  # clips larger values, so that sums of squares stay finite
 _ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _LEAST_RANGE = 1e-9  # guards the division by a range
 
@@ -31,7 +31,7 @@ def measured(metrics: Mapping[str, float], name: str) -> float | None:
     value = metrics.get(name)
     if value is None or not math.isfinite(value):
         return None
-    return min(_MOST, max(-_MOST, value))
+    return min(MOST, max(-MOST, value))
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ BAD = tuple(float(metric.bad) for metric in METRICS)
 
 def _telling(declared: RewardRange | None) -> RewardRange | None:
     """Return the declared range; None if it has no width, is reversed, or exceeds 1e30."""
-    if declared is None or max(abs(declared.low), abs(declared.high)) > _MOST:
+    if declared is None or max(abs(declared.low), abs(declared.high)) > MOST:
         return None
     return declared if declared.high - declared.low >= _LEAST_RANGE else None
 
@@ -134,6 +134,25 @@ class Scale:
         width = (self.range.high - self.range.low) or 1.0
         share = min(max((raw - self.range.low) / width, 0.0), 1.0)
         return math.asin(math.sqrt((self.count * share + 0.375) / (self.count + 0.75)))
+
+    def forward_all(self, raw: Array) -> Array:
+        """Return what `forward` does of each value.
+
+        >>> scale = Scale(METRICS[LENGTH], RunShape())
+        >>> scale.forward_all(np.array([1.0, math.e])).tolist()
+        [0.0, 1.0]
+        """
+        if self.metric.kind == "log":
+            return np.log(np.maximum(raw, 1e-6 if self.metric.unit == " nats" else 1.0))
+        if self.metric.kind == "spread":
+            return np.log(constants.SPREAD_OFFSET + raw)
+        self.least = min(self.least, float(raw.min()))
+        self.greatest = max(self.greatest, float(raw.max()))
+        if self.linear:
+            return raw
+        width = (self.range.high - self.range.low) or 1.0
+        share = np.clip((raw - self.range.low) / width, 0.0, 1.0)
+        return np.arcsin(np.sqrt((self.count * share + 0.375) / (self.count + 0.75)))
 
     def back(self, value: float) -> float:
         """Return the raw value of a transformed one."""

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from fastapi.testclient import TestClient
 
+from monitor.store.packed.columns import of_rows
 from monitor.store.points import Series
 from monitor.verdicts.second_opinion import segments
 from tests.messages import Trainer, status, transition
@@ -16,7 +17,7 @@ def stored() -> list[Series]:
     run = healthy_run()
     names = [*run[0].metrics, "loss"]
     return [
-        Series(name, [s.step for s in run], [s.metrics.get(name, 0.1) for s in run])
+        Series(name, of_rows([(s.step, 1, s.metrics.get(name, 0.1)) for s in run]))
         for name in names
     ]
 

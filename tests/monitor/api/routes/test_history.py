@@ -34,6 +34,17 @@ def test_a_short_series_is_returned_whole(trainer: Trainer) -> None:
     assert found["steps"] == list(range(2_950, 3_000))
 
 
+def test_a_window_is_read_in_full(trainer: Trainer) -> None:
+    (found,) = trainer.get("/series", max_points=100, since=1_200, until=1_250)["series"]
+    assert found["steps"] == list(range(1_200, 1_251))
+
+
+def test_a_window_has_no_superseded_point_from_outside(trainer: Trainer) -> None:
+    Trainer(trainer.api, trainer.run_id).send(point(500, other=0.0))
+    (found,) = trainer.get("/series", since=498, until=501)["series"]
+    assert (found["steps"], found["superseded"]["steps"]) == ([498, 499, 500], [500, 501])
+
+
 def test_superseded_points_are_thinned_too(trainer: Trainer) -> None:
     resumed = Trainer(trainer.api, trainer.run_id)
     resumed.send(point(500, other=0.0))

@@ -1,0 +1,117 @@
+"""What is read from blocks is exactly what the rows say, whatever came late or was superseded."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+
+from monitor.background.packing import Packing
+from monitor.database.engine import Database
+from monitor.database.schema import blocks as table
+from monitor.store.packed.blocks import BLOCK_STEPS
+from monitor.store.packed.columns import block_of, unpacked
+from tests.messages import Trainer, point, status
+
+
+@pytest.fixture
+def database(api: TestClient) -> Database:
+    found: Database = api.app.state.service.database  # type: ignore[attr-defined]
+    return found
+
+
+def whole(trainer: Trainer) -> Any:
+    return trainer.get("/series")["series"]
+
+
+def count(database: Database) -> int:
+    with database.read() as tx:
+        return int(tx.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def numbers(steps: range, **fixed: float) -> list[dict[str, Any]]:
+    rng = random.Random(steps.start)
+    return [point(step, a=rng.random(), b=float(step % 8) / 8, **fixed) for step in steps]
+
+
+@pytest.fixture
+def unchanged(database: Database) -> Callable[[Trainer], None]:
+    def check(trainer: Trainer) -> None:
+        before = whole(trainer)
+        Packing(database).turn()
+        assert whole(trainer) == before
+
+    return check
+
+
+def test_a_run_reads_the_same_before_and_after(
+    api: TestClient, database: Database, unchanged: Callable[[Trainer], None]
+) -> None:
+    trainer = Trainer(api)
+    trainer.send(*numbers(range(1, 2 * BLOCK_STEPS + 9)))
+    unchanged(trainer)
+    assert count(database) == 2 * 2  # of each series the two that are complete
+    (found,) = trainer.get("/series", names="a", since=200, until=300)["series"]
+    assert found["steps"] == list(range(200, 301))
+    trainer.send(*numbers(range(2 * BLOCK_STEPS + 9, 3 * BLOCK_STEPS)), status("finished"))
+    unchanged(trainer)
+    assert count(database) == 3 * 2  # over: the rest, too
+
+
+def test_a_late_point_and_a_new_metric_are_packed_again(
+    api: TestClient, unchanged: Callable[[Trainer], None]
+) -> None:
+    trainer = Trainer(api)
+    trainer.send(*numbers(range(3 * BLOCK_STEPS)))
+    unchanged(trainer)
+    trainer.send(point(BLOCK_STEPS + 3, a=-7.0, late=1.5))
+    found = {one["name"]: one for one in whole(trainer)}
+    assert found["a"]["values"][BLOCK_STEPS + 3] == -7.0
+    assert found["late"]["steps"] == [BLOCK_STEPS + 3]
+    unchanged(trainer)
+
+
+def test_attempts_that_supersede_each_other_read_the_same(
+    api: TestClient, unchanged: Callable[[Trainer], None]
+) -> None:
+    trainer = Trainer(api)
+    trainer.send(*numbers(range(1, 3 * BLOCK_STEPS)))
+    unchanged(trainer)
+    second = Trainer(api, trainer.run_id)
+    second.send(*numbers(range(BLOCK_STEPS + 50, 4 * BLOCK_STEPS), c=0.5))
+    unchanged(trainer)
+    third = Trainer(api, trainer.run_id)
+    third.send(*numbers(range(BLOCK_STEPS, BLOCK_STEPS + 5)))
+    unchanged(trainer)
+    found = {one["name"]: one for one in whole(trainer)}
+    assert found["a"]["steps"][-1] == BLOCK_STEPS + 4
+    assert len(found["a"]["superseded"]["steps"]) == 2 * BLOCK_STEPS + 3 * BLOCK_STEPS - 50
+
+
+def test_a_sparse_run_is_left_as_rows(
+    api: TestClient, database: Database, unchanged: Callable[[Trainer], None]
+) -> None:
+    trainer = Trainer(api)
+    trainer.send(*[point(step, a=1.0) for step in range(0, 100_000, 1_000)])
+    unchanged(trainer)
+    assert count(database) == 0
+
+
+@pytest.mark.parametrize("stride", [1, 10, 0])
+@pytest.mark.parametrize("kind", ["shares", "doubles", "huge"])
+def test_a_block_gives_back_exactly_what_it_holds(stride: int, kind: str) -> None:
+    rng = np.random.default_rng(stride)
+    steps = np.arange(100) * stride if stride else np.sort(rng.choice(10**12, 100, replace=False))
+    values = {
+        "shares": rng.integers(0, 9, 100) / 8,
+        "doubles": rng.random(100),
+        "huge": rng.random(100) * 1e300,
+    }[kind]
+    block = block_of(steps, values)
+    found = unpacked(block)
+    assert np.array_equal(found[0], steps)
+    assert np.array_equal(found[1], values)
+    assert len(block.packed) == 100 * ((4 if kind == "shares" else 8) + (0 if stride else 8))
