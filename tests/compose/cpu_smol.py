@@ -28,6 +28,7 @@ SMALL = [
     "evaluation.selection_problems=8",
     "evaluation.report_problems=8",
     "evaluation.sampling.max_new_tokens=32",
+    "evaluation.engine={kind: vllm, gpu_memory_utilization: 0.3, max_model_len: 256}",
 ]
 ALONE = ["--network", "none", "--read-only", "--tmpfs", "/tmp:exec,mode=1777"]
 
@@ -62,6 +63,11 @@ def test_a_real_model_is_trained_stopped_scored_promoted_and_exported(client: Cl
             )
         return state
 
+    def queued(asked: Any) -> Any:
+        (found,) = (one for one in client.get(f"{run}/jobs")["jobs"] if one["id"] == asked["id"])
+        assert found["error"] is None, found["error"]
+        return found
+
     wait_until(lambda: (job(training)["progress"] or {}).get("done", 0) >= 6, 1_200)
     said("six steps are trained")
     client.post(f"{run}/stop", {"reason": "far enough"})
@@ -76,7 +82,7 @@ def test_a_real_model_is_trained_stopped_scored_promoted_and_exported(client: Cl
     assert len(saved) >= 3
     last = max(saved, key=lambda one: one["step"])
     scored = client.post(f"{run}/evaluate", {"checkpoints": [last["id"]]})
-    wait_until(lambda: job(f"/jobs/{scored['id']}")["state"] == "done", 900)
+    wait_until(lambda: queued(scored)["state"] == "done", 900)
     found = client.get(f"{run}/evaluations")["evaluations"]
     assert {(one["step"], one["split"]) for one in found} >= {
         (0, "report"),
@@ -90,8 +96,8 @@ def test_a_real_model_is_trained_stopped_scored_promoted_and_exported(client: Cl
     promoted = client.post(f"/checkpoints/{last['id']}/promote", {"alias": "production"})
     assert promoted["step"] == last["step"]
     export = client.post(f"/checkpoints/{last['id']}/export", {"merged": True})
-    wait_until(lambda: job(f"/jobs/{export['id']}")["state"] == "done", 300)
-    exported = job(f"/jobs/{export['id']}")["exported"]
+    wait_until(lambda: queued(export)["state"] == "done", 300)
+    exported = queued(export)["exported"]
     said(f"exported {exported['bytes']} bytes to {exported['folder']}")
     listed = compose("exec", "-T", "cpu-worker", "ls", exported["folder"]).stdout.split()
     assert {"model.safetensors", "config.json", "README.md"} <= set(listed)
