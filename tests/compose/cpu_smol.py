@@ -52,7 +52,8 @@ def test_a_real_model_is_trained_stopped_scored_promoted_and_exported(client: Cl
         print(f"[{time.monotonic() - begun:.0f} s] {words}", flush=True)
 
     asked = client.post("/trainings", {"recipe": "smol", "overrides": SMALL, "processes": 2})
-    training, run = f"/trainings/{asked['id']}", f"/runs/{asked['run_id']}"
+    run_id = asked["run_id"]
+    training, run = f"/trainings/{asked['id']}", f"/runs/{run_id}"
 
     def job(path: str) -> Any:
         state = client.get(path)
@@ -63,8 +64,10 @@ def test_a_real_model_is_trained_stopped_scored_promoted_and_exported(client: Cl
             )
         return state
 
-    def queued(asked: Any) -> Any:
-        (found,) = (one for one in client.get(f"{run}/jobs")["jobs"] if one["id"] == asked["id"])
+    def queued(wanted: Any) -> Any:
+        (found,) = (
+            one for one in client.get("/jobs", run_id=run_id)["jobs"] if one["id"] == wanted["id"]
+        )
         assert found["error"] is None, found["error"]
         return found
 
