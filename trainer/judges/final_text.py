@@ -6,7 +6,7 @@ from typing import NamedTuple
 _BOX = re.compile(r"\\f?boxed\s*\{")
 
 
-class Box(NamedTuple):
+class LastBox(NamedTuple):
     r"""The content of a `\boxed{}`, and where its LaTeX begins and ends."""
 
     content: str
@@ -36,19 +36,19 @@ def opened_by(prompt: str, completion: str) -> str:
     return f"<think>{completion}" if prompt.rstrip().endswith("<think>") else completion
 
 
-def last_box(text: str) -> Box | None:
+def last_box(text: str) -> LastBox | None:
     r"""Return the last `\boxed{}` whose braces are balanced and that is in no other box.
 
     >>> last_box(r"\boxed{4}, no, \boxed{\frac{1}{2}} or \boxed{5")
-    Box(content='\\frac{1}{2}', start=15, end=34)
+    LastBox(content='\\frac{1}{2}', start=15, end=34)
     """
-    found: Box | None = None
+    found: LastBox | None = None
     for match in _BOX.finditer(text):
         if found is not None and match.start() < found.end:
             continue
         end = closing(text, match.end() - 1)
         if end is not None:
-            found = Box(text[match.end() : end], match.start(), end + 1)
+            found = LastBox(text[match.end() : end], match.start(), end + 1)
     return found
 
 
