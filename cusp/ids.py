@@ -30,6 +30,19 @@ def new_id() -> str:
         if number >> 80 <= _last >> 80:
             number = _last + 1
         _last = number
+    return _text(number)
+
+
+def id_of(digest: bytes) -> str:
+    """Return an id made of the first 16 bytes of a digest: the same content has the same id.
+
+    >>> id_of(bytes(16)), is_id(id_of(b"\xff" * 32))
+    ('00000000000000000000000000', True)
+    """
+    return _text(int.from_bytes(digest[:16], "big"))
+
+
+def _text(number: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5))
 
 

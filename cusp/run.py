@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,7 @@ from cusp.protocol.fields import MAX_STEP
 from cusp.protocol.messages import Command
 from cusp.protocol.run import By, RunStart
 from cusp.run_config import text_of
-from cusp.transport import neighbours
+from cusp.transport import neighbours, score_messages
 from cusp.transport.attempt import Attempt, load_leftover
 from cusp.transport.sanitize import Mender
 from cusp.transport.sender import Sender
@@ -138,6 +138,45 @@ class Run:
         text = {"prompt": text_of(prompt), "completion": text_of(completion)}
         if (whole := _whole(step)) is not None:
             self._send({"kind": "sample", "step": whole, **text, "rewards": values})
+
+    def evaluation(
+        self,
+        task: str,
+        rows: Iterable[Mapping[str, Any]] = (),
+        *,
+        step: int,
+        split: Literal["selection", "report"] = "report",
+        pass_at_1: float | None = None,
+        n: int | None = None,
+        preset: str | None = None,
+        problems: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        """Record held-out scores of the checkpoint of a step (0: the base model).
+
+        A row is one sample of one problem: `{"problem_id": "aime-7", "score": 1.0, "text"?, "answer"?, "tokens"?}`, a
+        score from 0 to 1, None where it was not decided; every problem has as many samples. Without rows
+        `pass_at_1` of `n` problems is recorded. `problems` (`{"problem_id", "question", "gold"}`) are shown on the
+        page, `preset` names the judge: scores by two of them are not compared. Rows that cannot be taken are
+        left out with a warning.
+        """
+        if self._is_foreign():
+            return
+        try:
+            made = score_messages.posts(
+                task,
+                rows,
+                step=step,
+                split=split,
+                preset=preset,
+                problems=problems,
+                pass_at_1=pass_at_1,
+                n_problems=n,
+            )
+        except Exception as error:  # a user's rows may raise anything
+            self._mender.say("evaluation", "Cusp left out the scores on %.80r: %s", task, error)
+            return
+        for one in made:
+            self._send({"kind": "evaluation", **one})
 
     def boundary(self, step: int, reason: str = "data boundary") -> None:
         """Mark a change of the data at this step; the detector restarts its scan there."""

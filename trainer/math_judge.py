@@ -1,4 +1,4 @@
-"""A process that compares answers: a line of JSON with `way` and `[gold, completion]` pairs in, outcomes out.
+"""A process that compares answers: a line of JSON with `question`, `way` and `[gold, completion]` pairs in, a list out.
 
 It is done in forked processes that are killed when they take too long; math-verify's own timeouts, which
 would turn a slow answer into a wrong one, are off. They are forked from here, where the parser is warm, and
@@ -14,9 +14,9 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from typing import IO
+from typing import IO, Any
 
 from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
@@ -24,8 +24,12 @@ from pebble import ProcessFuture, ProcessPool
 
 from cusp.process import parent
 from trainer.gym import task_judge
-from trainer.judging import Limits, Outcome, Pair, Way
+from trainer.judges import math_answers
+from trainer.judges.math_values import canonical
+from trainer.judges.multiple_choice import choice_of, choice_outcome, chosen
+from trainer.judging import Limits, Outcome, Pair, Question, Way
 
+_LATE, _RAISED = "\0 took too long", "\0 raised"  # no answer begins so
 EASY: tuple[Way, str, str] = ("math_verify", r"$\frac{1}{2}$", r"\boxed{0.5}")
 
 
@@ -73,38 +77,63 @@ def _answer(pool: ProcessPool, question: dict[str, object], limits: Limits, to: 
     print(json.dumps(judged(pool, limits, **question)), file=to, flush=True)  # type: ignore[arg-type]
 
 
-def judged(pool: ProcessPool, limits: Limits, way: Way, pairs: Sequence[Pair]) -> list[Outcome]:
-    """Return an outcome for each pair, within the budget.
+def judged(
+    pool: ProcessPool,
+    limits: Limits,
+    way: Way,
+    pairs: Sequence[Pair],
+    question: Question = "outcome",
+) -> list[str | None]:
+    """Return an outcome for each pair, or what it answers, within the budget.
 
     Every pair has a quick try before a slow one has its second, so an answer is not left undecided because
     others hang.
     """
     until = time.monotonic() + limits.of_call(len(pairs))
-    found: list[Outcome | None] = _tried(pool, way, pairs, min(limits.quick, limits.timeout), until)
-    late = [place for place, outcome in enumerate(found) if outcome is None]
-    again = _tried(pool, way, [pairs[place] for place in late], limits.timeout, until)
+    asked = judge if question == "outcome" else read
+    found = _tried(pool, asked, way, pairs, min(limits.quick, limits.timeout), until)
+    late = [place for place, outcome in enumerate(found) if outcome == _LATE]
+    again = _tried(pool, asked, way, [pairs[place] for place in late], limits.timeout, until)
     for place, outcome in zip(late, again, strict=True):
         found[place] = outcome
-    return [outcome or "failed" for outcome in found]
+    failed = "failed" if question == "outcome" else None
+    return [failed if outcome in (_LATE, _RAISED) else outcome for outcome in found]
 
 
 def _tried(
-    pool: ProcessPool, way: Way, pairs: Sequence[Pair], timeout_s: float, until: float
-) -> list[Outcome | None]:
-    """Return an outcome for each pair, None for one that took longer."""
-    futures = [pool.schedule(judge, (way, *pair), timeout=timeout_s) for pair in pairs]
+    pool: ProcessPool,
+    asked: Callable[[Way, str, str], str | None],
+    way: Way,
+    pairs: Sequence[Pair],
+    timeout_s: float,
+    until: float,
+) -> list[str | None]:
+    """Return what was asked for each pair, `_LATE` for one that took longer, `_RAISED` for one that failed."""
+    futures = [pool.schedule(asked, (way, *pair), timeout=timeout_s) for pair in pairs]
     return [_outcome(future, until) for future in futures]
 
 
-def _outcome(future: ProcessFuture[Outcome], until: float) -> Outcome | None:
+def _outcome(future: ProcessFuture[str | None], until: float) -> str | None:
     try:
         error = future.exception(max(0.0, until - time.monotonic()))
     except (TimeoutError, CancelledError):
         future.cancel()  # type: ignore[no-untyped-call]
-        return None
+        return _LATE
     if isinstance(error, TimeoutError):
-        return None
-    return "failed" if error is not None else future.result()
+        return _LATE
+    return _RAISED if error is not None else future.result()
+
+
+def read(way: Way, gold_text: str, completion: str) -> str | None:
+    """Return what a completion answers, in this process."""
+    if way == "reasoning_gym":
+        return task_judge.final_answer(completion)
+    if way == "choice":
+        choice = choice_of(gold_text)
+        return chosen(completion, choice.options if choice else ())
+    if way in ("math_verify", "lighteval"):
+        return math_answers.read_answer(way, completion)
+    return canonical(_tinas_answer(way, completion))
 
 
 def judge(way: Way, gold_text: str, completion: str) -> Outcome:
@@ -115,37 +144,48 @@ def judge(way: Way, gold_text: str, completion: str) -> Outcome:
     if way == "reasoning_gym":
         task_judge.warm()
         return task_judge.outcome(gold_text, completion)
+    if way == "choice":
+        return choice_outcome(gold_text, completion)
+    if way in ("math_verify", "lighteval"):
+        return math_answers.outcome(way, gold_text, completion)
     swapped = way == "math_verify_tina_swapped"
     as_gold = {"extraction_config": [LatexExtractionConfig()]} if swapped else {}
     gold = parse(gold_text, extraction_mode="first_match", parsing_timeout=None, **as_gold)
     if not gold:
         return "no gold"
-    answer = parse(completion, [_BOXED[way]], extraction_mode="first_match", parsing_timeout=None)
+    answer = _tinas_answer(way, completion)
     pair = (answer, gold) if swapped else (gold, answer)
     right = verify(*pair, timeout_seconds=None, raise_on_error=True)
     return "right" if right else "wrong"
 
 
-def _boxed_first(**normal: NormalizationConfig) -> LatexExtractionConfig:
-    return LatexExtractionConfig(boxed_match_priority=0, try_extract_without_anchor=False, **normal)
+def _tinas_answer(way: Way, completion: str) -> list[Any]:
+    """Return what a completion answers as Tina's rewards read it."""
+    found: list[Any] = parse(
+        completion, [_BOXED[way]], extraction_mode="first_match", parsing_timeout=None
+    )
+    return found
 
 
-def _tinas(boxed: object) -> NormalizationConfig:
-    """Return the normalization of Tina's rewards: `\\frac12` is not repaired, so it is no answer."""
-    return NormalizationConfig(
-        basic_latex=True,
-        units=True,
-        malformed_operators=False,
-        nits=False,
-        boxed=boxed,
-        equations=True,
+def _boxed_first(boxed: object) -> LatexExtractionConfig:
+    """Return the reading of Tina's rewards: `\\frac12` is not repaired, so it is no answer."""
+    return LatexExtractionConfig(
+        boxed_match_priority=0,
+        try_extract_without_anchor=False,
+        normalization_config=NormalizationConfig(
+            basic_latex=True,
+            units=True,
+            malformed_operators=False,
+            nits=False,
+            boxed=boxed,
+            equations=True,
+        ),
     )
 
 
 _BOXED: dict[Way, LatexExtractionConfig] = {
-    "math_verify": _boxed_first(),
-    "math_verify_tina": _boxed_first(normalization_config=_tinas("all")),
-    "math_verify_tina_swapped": _boxed_first(normalization_config=_tinas(True)),
+    "math_verify_tina": _boxed_first("all"),
+    "math_verify_tina_swapped": _boxed_first(True),
 }
 """How an answer is found in a completion. `boxed=True` is Tina's; math-verify takes it for no box to open."""
 

@@ -269,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise RecipeError(f"run id {run_id!r} is no ULID of 26 characters; leave it out")
         root = usable(place.directory / "runs") / run_id
         recipe = _chosen(given, root)
+        _say_what_lacks(recipe)
         start = _start(given, root)
         with holding_the_box(place.directory, run_id, wait=given.wait):
             step = train(
@@ -345,6 +346,15 @@ def _start(given: argparse.Namespace, root: Path) -> Path | None:
     path = paths.resolve(root, given.start_from)
     manifest.verify(path)
     return path
+
+
+def _say_what_lacks(recipe: Recipe) -> None:
+    """Warn of held-out problems that are not on this box; DataError for a task that there is not."""
+    from trainer.evaluation.tasks import lacking
+
+    why = lacking(recipe)
+    if why and is_first():
+        _print(f"nothing can be verified or evaluated yet: {why}")
 
 
 def _print(line: str) -> None:

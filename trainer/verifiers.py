@@ -12,11 +12,11 @@ import subprocess
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from cusp.process import interpreter
 from cusp.process.secret_files import without_secrets
-from trainer.judging import Limits, Outcome, Pair, Way
+from trainer.judging import Limits, Outcome, Pair, Question, Way
 from trainer.recipe import Verifier as VerifierName
 
 Score = float | None
@@ -30,6 +30,17 @@ class Verifier(Protocol):
     def outcomes(self, completions: Sequence[str], golds: Sequence[str]) -> list[Outcome]: ...
 
     def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]: ...
+
+    def answers(self, completions: Sequence[str], golds: Sequence[str]) -> list[str | None]:
+        """Return what is answered, None for nothing; equal answers of one problem are equal text.
+
+        The golds say which options there are (`choice`), not which answer is right.
+        """
+        ...
+
+    def undecidable(self, golds: Sequence[str]) -> list[int]:
+        """Return the places of the golds that no answer can be compared with."""
+        ...
 
     def close(self) -> None: ...
 
@@ -70,6 +81,13 @@ class BoxedInteger:
     def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
         return scores_of(self.outcomes(completions, golds))
 
+    def answers(self, completions: Sequence[str], golds: Sequence[str]) -> list[str | None]:
+        found = [_BOXED_INTEGER.findall(text) for text in completions]
+        return [str(int(boxed[-1])) if boxed else None for boxed in found]
+
+    def undecidable(self, golds: Sequence[str]) -> list[int]:
+        return [place for place, gold in enumerate(golds) if not _INTEGER.fullmatch(gold)]
+
     def close(self) -> None:
         """Nothing to end."""
 
@@ -87,7 +105,8 @@ class MathVerify:
     that raised, crashed or took too long.
 
     `math_verify_tina` reads answers as Tina's accuracy does, `math_verify_tina_swapped` as its other
-    rewards: the gold as LaTeX only, and compared the other way round.
+    rewards: the gold as LaTeX only, and compared the other way round. `lighteval` takes plain answers too, `choice`
+    letters and options (docs/reference/recipes.md).
     """
 
     def __init__(
@@ -109,6 +128,23 @@ class MathVerify:
 
     def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
         return scores_of(self.outcomes(completions, golds))
+
+    def answers(self, completions: Sequence[str], golds: Sequence[str]) -> list[str | None]:
+        return self._judges.read(self._way, list(zip(golds, completions, strict=True)))
+
+    def undecidable(self, golds: Sequence[str]) -> list[int]:
+        """Return the places of the golds that cannot be read, or that hang even when compared with themselves."""
+        itself = [f"\\boxed{{{gold}}}" for gold in golds]
+        first = self._judges.ask(self._way, list(zip(golds, itself, strict=True)))
+        unsure = [place for place, outcome in enumerate(first) if outcome in ("no gold", "failed")]
+        # A box under load may have been too slow for some: those are asked once more, alone.
+        again = [(golds[place], itself[place] + " ") for place in unsure]
+        second = self._judges.ask(self._way, again)
+        return [
+            place
+            for place, outcome in zip(unsure, second, strict=True)
+            if outcome in ("no gold", "failed")
+        ]
 
     def close(self) -> None:
         """End the processes."""
@@ -139,12 +175,20 @@ class Judges:
             hopeless = {pair for (pair, _), outcome in self._known.items() if outcome == "failed"}
             self._known |= {(pair, way): "failed" for pair in hopeless}
             new = [pair for pair in dict.fromkeys(pairs) if (pair, way) not in self._known]
-            found = self._ask(way, new) if new else []
+            found: list[Outcome] = self._ask("outcome", way, new) if new else []
             self._known |= {(pair, way): one for pair, one in zip(new, found, strict=False)}
             return [self._known.get((pair, way), "failed") for pair in pairs]
 
-    def _ask(self, way: Way, pairs: Sequence[Pair]) -> list[Outcome]:
-        """Return the outcomes, none at all where the processes ended meanwhile."""
+    def read(self, way: Way, pairs: Sequence[Pair]) -> list[str | None]:
+        """Return what each completion answers, None for nothing and where reading it failed."""
+        with self._lock:
+            new = list(dict.fromkeys(pairs))
+            found: list[str | None] = self._ask("answer", way, new) if new else []
+            known = dict(zip(new, found, strict=False))
+            return [known.get(pair) for pair in pairs]
+
+    def _ask(self, question: Question, way: Way, pairs: Sequence[Pair]) -> list[Any]:
+        """Return what was asked for each pair, nothing at all where the processes ended meanwhile."""
         judge = self._judge or self._start()
         assert judge.stdin is not None
         assert judge.stdout is not None
@@ -152,8 +196,9 @@ class Judges:
         watchdog = threading.Timer(self.SLACK_S + self._limits.of_call(len(pairs)), judge.kill)
         watchdog.start()
         try:
-            print(json.dumps({"way": way, "pairs": pairs}), file=judge.stdin, flush=True)
-            answers: list[Outcome] = json.loads(judge.stdout.readline())
+            asked = {"question": question, "way": way, "pairs": pairs}
+            print(json.dumps(asked), file=judge.stdin, flush=True)
+            answers: list[Any] = json.loads(judge.stdout.readline())
             self._judge = judge
         except (OSError, ValueError):
             return []

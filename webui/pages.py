@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 from webui import descriptions, verdict_words
 from webui.address import at
 from webui.charts import figures
+from webui.evaluated.benchmark_table import benchmarks, in_order
+from webui.evaluated.forest import forest
 from webui.templating import render
 from webui.timeline import timeline
 
@@ -43,6 +45,7 @@ RUN_PARTS: Mapping[str, tuple[str, ...]] = {
 }
 """What a section shows of the run itself beyond its row and commands: names of the parts of a `Run`."""
 
+NOT_LISTS = ("verdicts", "comparison", "verifications", "samples")
 STATUSES = ("running", "stopping", "stopped", "finished", "failed", "lost")
 BEFORE_TRANSITION, AFTER_TRANSITION = "before the transition", "after the transition"
 
@@ -113,7 +116,7 @@ def run_page(
     audit: Records = (),
     jobs: Records = (),
     cost: Record | None = None,
-    samples: Records = (),
+    samples: Record | None = None,
     segments: Records = (),
     verifications: Record | None = None,
     x_axes: Record | None = None,
@@ -165,10 +168,7 @@ def section(name: str, run: Record, **data: Any) -> str:
     if name not in SECTIONS:
         raise UnknownSection(f"there is no section {name!r}; known are {', '.join(SECTIONS)}")
     given = {key: data.get(key) for key in SECTIONS[name]}
-    given = {
-        k: v if v is not None or k in ("verdicts", "comparison", "verifications") else ()
-        for k, v in given.items()
-    }
+    given = {k: v if v is not None or k in NOT_LISTS else () for k, v in given.items()}
     return render(f"sections/{name}.html", run=run, **given, **_derived(name, run, given))
 
 
@@ -190,18 +190,22 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
         case "decisions":
             return {"entries": timeline(run, given["audit"])}
         case "checkpoints":
-            return {"production": (run.get("checkpoints") or {}).get("production")}
+            scored = {s["task"] for c in given["checkpoints"] for s in c["scores"]}
+            production = (run.get("checkpoints") or {}).get("production")
+            return {"production": production, "tasks": in_order(scored)}
         case "evaluations":
             return {
                 "words": descriptions.choice(given["comparison"], given["checkpoints"]),
-                "reach": _reach((given["comparison"] or {}).get("rows", ())),
+                "plot": forest(given["comparison"]),
+                "table": benchmarks(run, given["evaluations"], given["comparison"]),
                 "reports": _by_split(given["evaluations"]),
             }
         case "verifications":
             found = (given["verifications"] or {}).get("verifications", ())
             return {"reach": _reach([row for one in found for row in one["comparisons"]])}
         case "samples":
-            return {"groups": _sample_groups(run, given["samples"])}
+            found = given["samples"] or {"samples": (), "total": 0}
+            return {"groups": _sample_groups(run, found["samples"]), "total": found["total"]}
         case "marks":
             return {"marks": figures.marks(run, **given)}
         case _:
@@ -242,8 +246,8 @@ def _sample_groups(run: Record, samples: Records) -> list[tuple[str, list[Record
     """Return the samples before and after the transition; one group without a transition."""
     found = run.get("transition")
     ordered = sorted(samples, key=lambda s: s["step"])
-    if not found:
-        return [("", ordered)] if ordered else []
+    if not found or found["state"] == "dismissed":
+        return [("", ordered[::-1])] if ordered else []
     before = [s for s in ordered if s["step"] < found["step"]]
     after = [s for s in ordered if s["step"] >= found["step"]]
     named = [(BEFORE_TRANSITION, before[::-1]), (AFTER_TRANSITION, after)]

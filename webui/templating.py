@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader
 from cusp import __version__
 from webui import assets, descriptions, format, svg, verdict_words
 from webui.address import at, has_session
+from webui.evaluated import completion_text, forest, published_row
 
 PALETTE_SIZE = 8
 
@@ -39,6 +40,7 @@ FILTERS = {
     "unsaid": verdict_words.unsaid,
     "css_metric": svg.css_name,
     "told": reported_scores,
+    "marked": completion_text.marked,
 }
 
 
@@ -76,6 +78,8 @@ def environment() -> Environment:
         score_bar=svg.score_bar,
         difference_bar=svg.difference_bar,
         evidence_bar=svg.evidence_bar,
+        is_best=forest.chosen,
+        published_interval=published_row.interval,
         comparison_head=descriptions.comparison_head,
         comparison_words=descriptions.comparison,
         no_evaluation_words=descriptions.evaluation_blocked,

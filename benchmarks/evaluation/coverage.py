@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from benchmarks.evaluation.draws import arguments, chances, markdown, samples
-from trainer.evaluation.statistics import Scores, paired_difference, pass_at_1
+from cusp.statistics import Scores, paired_difference, pass_at_1
 
 PROBLEMS, SAMPLES = (30, 40, 100, 300), (1, 2, 4, 16)
 RATES, CONCENTRATIONS = (0.15, 0.3, 0.5, 0.85), (0.5, 1.0, 4.0)

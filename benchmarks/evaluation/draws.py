@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from trainer.evaluation.statistics import Scores
+from cusp.statistics import Scores
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.evaluation.draws import SIX, arguments, chances, markdown, samples, shifted
 from benchmarks.evaluation.rules import best_of_all, candidate, cusp, until_now
-from trainer.evaluation.comparison import ScoredCandidate
-from trainer.evaluation.statistics import Scores
+from cusp.statistics import Scores
+from cusp.statistics.comparison import ScoredCandidate
 
 REFERENCE = 3
 WORLDS: dict[str, tuple[float, ...]] = {  # points below the reference, of eight candidates

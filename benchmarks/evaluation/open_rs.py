@@ -21,10 +21,10 @@ import numpy as np
 
 from benchmarks.evaluation.draws import arguments, chances, markdown, samples, shifted
 from benchmarks.evaluation.rules import candidate, cusp
+from cusp.statistics import Scores
 from monitor.detector import Transition
 from monitor.policy import candidates as policy
 from monitor.policy.decide import Saved
-from trainer.evaluation.statistics import Scores
 
 TASKS, PROBLEMS = ("aime24", "amc23", "math500"), (30, 40, 500)
 SECONDS = (613, 484, 1255)  # of one checkpoint, one sample a problem

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.evaluation.draws import SIX, arguments, chances, markdown, samples, shifted
-from trainer.evaluation.statistics import (
+from cusp.statistics import (
     Scores,
     detectable_difference,
     paired_difference,

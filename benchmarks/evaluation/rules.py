@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainer.evaluation.comparison import ALPHA, ScoredCandidate, compare
+from cusp.statistics import Scores, paired_difference, spending
+from cusp.statistics.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.screening import dropped
-from trainer.evaluation.statistics import Scores, paired_difference, spending
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _evaluation(split: str, task: str, scores: Scores) -> Evaluation:
 
 def count(candidates: Sequence[ScoredCandidate]) -> int:
     """Return the samples generated for these candidates."""
-    return sum(len(each.rows) for one in candidates for each in (*one.selection, *one.report))
+    return sum(each.scores.size for one in candidates for each in (*one.selection, *one.report))
 
 
 def cusp(candidates: Sequence[ScoredCandidate], reference: int, *, screen: bool = True) -> Chosen:
@@ -60,8 +60,8 @@ def cusp(candidates: Sequence[ScoredCandidate], reference: int, *, screen: bool 
     alphas, kept = (0.0, ALPHA), list(candidates)
     if screen:
         one = candidates[0]
-        first = sum(len(each.rows) for each in one.selection)
-        share = first / (first + sum(len(each.rows) for each in one.report))
+        first = sum(each.scores.size for each in one.selection)
+        share = first / (first + sum(each.scores.size for each in one.report))
         screened, full = spending(ALPHA, (share, 1.0))
         alphas = (screened, full)
         out = dropped(candidates, reference, screened)

@@ -20,11 +20,11 @@ from benchmarks.detector.cases import Case
 from benchmarks.evaluation.draws import arguments, markdown
 from benchmarks.evaluation.rules import Chosen, best_of_all, candidate, cusp, until_now
 from benchmarks.zoo import storage, verified
+from cusp.statistics import Scores
+from cusp.statistics.comparison import ScoredCandidate
 from monitor.detector import Transition
 from monitor.policy import candidates as policy
 from monitor.policy.decide import Saved
-from trainer.evaluation.comparison import ScoredCandidate
-from trainer.evaluation.statistics import Scores
 
 PROBLEMS, SAMPLES = {"selection": 200, "report": 300}, 2
 SHARED_SEEDS = 0.57  # of the samples have the noise of their seed; the square is the correlation of two checkpoints

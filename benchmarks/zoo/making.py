@@ -99,8 +99,8 @@ def made(run: ZooRun, root: Path) -> Made:
 def evaluated(recipe: Any, root: Path) -> Iterator[tuple[int, str, Bits]]:
     """Yield (step, set, scores by problem) of the base model and of every checkpoint."""
     from cusp import settings
+    from trainer.evaluation.engines.transformers_engine import drawing, with_adapter
     from trainer.evaluation.evaluate import evaluate
-    from trainer.evaluation.generate_transformers import with_adapter
     from trainer.evaluation.tasks import tasks_of
     from trainer.training.model import load_base
     from trainer.verifiers import make_verifier
@@ -113,7 +113,8 @@ def evaluated(recipe: Any, root: Path) -> Iterator[tuple[int, str, Bits]]:
     for step, path in [(0, None), *saved]:
         model = base if path is None else with_adapter(base, path)
         for task in (sets.selection, *sets.report):
-            yield step, task.split, evaluate(model, tokenizer, task, verifier, seed=0).scores == 1
+            found = evaluate(drawing(model, tokenizer), tokenizer, task, verifier, seed=0)
+            yield step, task.split, found.scores == 1
 
 
 def collect(database: Path) -> None:

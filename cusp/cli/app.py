@@ -23,6 +23,7 @@ from cusp.cli import (
 )
 from cusp.cli.box import doctor
 from cusp.cli.demo import demo
+from cusp.cli.evaluation import tasks
 from cusp.cli.replay import replay_logs
 from cusp.errors import DEBUG, CuspError, disk_full, print_error
 
@@ -39,6 +40,7 @@ app.add_typer(database, name="db")
 app.add_typer(tokens.app, name="token")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(runs.app, name="runs")
+app.add_typer(tasks.app, name="tasks")
 database.command("upgrade")(serve.db_upgrade)
 
 for command in (

@@ -32,6 +32,7 @@ from cusp.protocol.fields import (
     Version,
     Wire,
 )
+from cusp.protocol.scored import EvaluationMessage
 
 
 class PointMessage(Wire):
@@ -129,6 +130,7 @@ Message = (
     | StatusMessage
     | BoundaryMessage
     | VerificationMessage
+    | EvaluationMessage
 )
 
 

@@ -34,6 +34,7 @@ from cusp.protocol.messages import (
 )
 from cusp.protocol.run import RunStart
 from cusp.protocol.salvage import Part, Salvaged, salvaged
+from cusp.protocol.scored import EvaluationMessage
 from cusp.roles.priority import by_rank
 from cusp.run_config import storable_config
 
@@ -45,6 +46,7 @@ _OTHERS: dict[str, type[Wire]] = {
     "status": StatusMessage,
     "boundary": BoundaryMessage,
     "verification": VerificationMessage,
+    "evaluation": EvaluationMessage,
 }
 _POINT_FIELDS = frozenset(PointMessage.model_fields)
 

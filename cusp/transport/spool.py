@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 GIB = 1 << 30
-_MANY = ("point", "sample")
+_MANY = ("point", "sample", "evaluation")
 _RESERVE, _RESERVED = "reserve", bytes(32 << 10)
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT
 
@@ -23,7 +23,7 @@ _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT
 class Spool:
     """The messages of one attempt. `append` is for the training thread, the rest for the sender.
 
-    Disk space is bounded: beyond `limit_bytes` points and samples are dropped and counted; the few other
+    Disk space is bounded: beyond `limit_bytes` points, samples and scores are dropped and counted; the few other
     messages (checkpoints, acknowledgements, status) are still kept.
     """
 

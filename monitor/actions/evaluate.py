@@ -1,6 +1,7 @@
 """Queueing evaluations: which candidates, fixed before any is scored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from cusp.protocol.run import Policy
@@ -18,6 +19,9 @@ from monitor.roles.stored_series import watched
 from monitor.store import checkpoints, jobs, runs, verdicts
 from monitor.verdicts.encoding import confirmed, from_json
 
+ASKED = {"suite", "base", "max_new_tokens", "engine"}
+"""What a person may ask for in place of what the run's recipe says."""
+
 
 def asked_for(
     tx: Transaction,
@@ -27,18 +31,21 @@ def asked_for(
     *,
     only: Sequence[str] = (),
     recipe_given: bool = False,
+    asked: Mapping[str, Any] | None = None,
 ) -> Any:
     """Queue the evaluation of the run's candidates, or of the checkpoints named, and return the job.
 
     Those named are compared with the base model and the run's reference. `recipe_given` says that the run's
-    folder now has a recipe that can be evaluated. Conflict says why it cannot be, QuotaExceeded that too
-    many jobs of the run wait already.
+    folder now has a recipe that can be evaluated; a suite that is `asked` for needs none. Conflict says why it
+    cannot be, QuotaExceeded that too many jobs of the run wait already.
     """
     run = run_or_404(tx, run_id, locked=True)
     if recipe_given:
         runs.change(tx, run_id, metadata={**run.metadata, "evaluable": True})
-    elif reason := availability.evaluation_blocked(run_id, run.metadata):
-        raise Conflict(reason)
+    else:
+        reason = availability.evaluation_blocked(run_id, run.metadata)
+        if reason and not (asked or {}).get("suite"):
+            raise Conflict(reason)
     saved = usable_checkpoints(tx, run_id)
     if not saved:
         raise Conflict("the run has no complete checkpoint yet; wait for the first save")
@@ -53,7 +60,8 @@ def asked_for(
             for c in found
             if c.step in beside or (c.checkpoint is not None and c.checkpoint.id in set(only))
         ]
-    return _queue(tx, run_id, now, found, author, screen=not only, named=bool(only))
+    screened = {"screen": not only, "named": bool(only)}
+    return _queue(tx, run_id, now, found, author, **screened, asked=asked or {})
 
 
 def at_the_end(
@@ -117,13 +125,14 @@ def _queue(
     *,
     screen: bool,
     named: bool = False,
+    asked: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """Queue the job; with `screen` a candidate clearly worse on the selection set is scored no further.
 
     The comparison of `named` checkpoints moves no alias: what is better than the reference may still be
     worse than what `best` points at, and what is not better would take `best` back to the reference.
     """
-    payload = {
+    payload: dict[str, Any] = {
         "candidates": [
             {
                 "checkpoint_id": one.checkpoint.id if one.checkpoint else None,
@@ -135,11 +144,13 @@ def _queue(
             for one in found
         ],
         "reference_step": candidates.reference_step(found),
-        "samples_per_problem": None,  # what the run's recipe says
+        "samples_per_problem": asked.get("samples_per_problem"),  # None: what the run's recipe says
         "seed": 0,
         "screen": screen,
         "named": named,
     }
+    if told := {name: asked[name] for name in sorted(ASKED) if asked.get(name) is not None}:
+        payload["asked"] = told
     job = jobs.add(tx, run_id, "evaluate", payload, now)
     record(tx, "evaluation.asked", run_id, now, by=author, target=job.id)
     return job

@@ -87,7 +87,7 @@ def finish(
             state, error = "failed", str(unusable)
     jobs.finish(tx, job_id, token, now, state=state, error=error, result=result)
     if state == "done" and job.kind == "evaluate" and not job.payload.get("named"):
-        _point_best(tx, job.run_id, now, comparison)
+        point_best(tx, job.run_id, now, comparison)
     failure = None if state == "done" else error or "the worker gave no reason"
     _tell_ended(tx, job, now, failure, comparison)
     _tell(tx, "job.ended", job.run_id, now)
@@ -114,7 +114,7 @@ def _tell(tx: Transaction, name: str, run_id: str, now: float) -> None:
         record(tx, name, run_id, now)
 
 
-def _point_best(tx: Transaction, run_id: str, now: float, comparison: Json | None) -> None:
+def point_best(tx: Transaction, run_id: str, now: float, comparison: Json | None) -> None:
     """Point `best` at what the comparison found best; the base model is no checkpoint."""
     best = (comparison or {}).get("best")
     step = best.get("step") if isinstance(best, dict) else None

@@ -57,6 +57,8 @@ EVENTS = {
     "evaluation.asked": Event("evaluate", ("jobs",)),
     "export.asked": Event("export", ("jobs",)),
     "evaluation.stored": Event(None, ("evaluations", "checkpoints")),
+    "evaluation.posted": Event("score", ("evaluations", "checkpoints"), run=True),
+    "evaluation.compared": Event("compare", ("evaluations", "checkpoints", "jobs"), run=True),
     "evaluation.done": Event(webhook=True),
     "evaluation.failed": Event(webhook=True),
     "job.changed": Event(None, ("jobs",)),

@@ -35,7 +35,7 @@ _DATA: Mapping[str, Callable[[RunData, float], Any]] = {
     "comparison": lambda data, _: evaluation.comparison(data),
     "evaluations": lambda data, _: evaluation.scores(data),
     "jobs": lambda data, _: [evaluation.job(row) for row in data.jobs],
-    "samples": lambda data, _: [series_schema.sample(row) for row in data.samples],
+    "samples": lambda data, _: series_schema.samples(data),
     "verdicts": lambda data, _: series_schema.verdicts(data.drawn_verdicts, data.run.verdict),
     "verifications": verification.verifications,
 }

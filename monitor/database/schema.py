@@ -397,14 +397,20 @@ verifications = Table(
 evaluations = Table(
     "evaluations",
     metadata,
+    # Of a posted one the id that its client made, by which further rows and repeats are known.
     Column("id", Id, primary_key=True),
     _run_id(),
-    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    # NULL: no job of ours made it; `source` says who did (docs/reference/scores.md).
+    Column("job_id", Id, ForeignKey("jobs.id")),
     Column("checkpoint_id", Id, ForeignKey("checkpoints.id")),
     Column("step", BigInteger, nullable=False),
     Column("task", String(200), nullable=False),
     Column("split", String(16), nullable=False),
+    Column("source", String(32), nullable=False, server_default="worker"),
+    Column("author", String(200)),
     Column("scores", JSON, nullable=False),
+    # Characters of its rows' texts, which are bounded (monitor/store/scores/scored_rows.py).
+    Column("text_chars", BigInteger, nullable=False, server_default="0"),
     Column("created_at", Double, nullable=False),
     UniqueConstraint("job_id", "step", "task", "split"),
     Index(None, "run_id"),
@@ -414,14 +420,29 @@ evaluation_rows = Table(
     "evaluation_rows",
     metadata,
     Column("evaluation_id", Id, ForeignKey("evaluations.id"), primary_key=True),
-    Column("problem_id", String(64), primary_key=True),
+    Column("problem_id", String(200), primary_key=True),
     Column("sample", SmallInteger, primary_key=True),
-    # 1 right, 0 wrong, NULL when the verifier failed, which never counts as wrong.
+    # From 0 (wrong) to 1 (right); NULL when the judge could not decide.
     Column("score", Double),
-    Column("tokens", Integer, nullable=False),
-    Column("finish_reason", String(16), nullable=False),
-    Column("seed", BigInteger, nullable=False),
+    # NULL in all of these: not told, as in scores that others made.
+    Column("tokens", Integer),
+    Column("finish_reason", String(16)),
+    Column("seed", BigInteger),
+    # The completion, and what the judge read in it.
+    Column("text", Text),
+    Column("answer", Text),
     sqlite_with_rowid=False,
+)
+
+evaluation_problems = Table(
+    "evaluation_problems",
+    metadata,
+    # The problems of the tasks that a run was scored on, so that a page can show them.
+    _run_id(primary_key=True),
+    Column("task", String(200), primary_key=True),
+    Column("problem_id", String(200), primary_key=True),
+    Column("question", Text, nullable=False),
+    Column("gold", Text, nullable=False),
 )
 
 changes = Table(

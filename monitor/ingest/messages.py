@@ -16,16 +16,20 @@ from cusp.protocol.messages import (
 )
 from cusp.protocol.reading import Read
 from cusp.protocol.salvage import Part
+from cusp.protocol.scored import EvaluationMessage
 from monitor.actions.quotas import Quota
 from monitor.actions.record import record
+from monitor.actions.scores import posted
 from monitor.actions.verify import answer, by_eval
 from monitor.database.engine import Transaction
+from monitor.errors import Conflict, QuotaExceeded
 from monitor.ingest import series_quota
 from monitor.ingest.portions import is_eval
 from monitor.ingest.quarantine import Quarantine
 from monitor.roles.role_series import role_series, same_past
 from monitor.runs.superseded import may_answer
 from monitor.store import checkpoints, commands, points, runs
+from monitor.store.scores import evaluations
 
 NEVER = 2**62  # beyond every step
 
@@ -155,6 +159,9 @@ def store_all(
         elif isinstance(message, VerificationMessage):
             if not refused:  # what is left of mended scores is not paired any more
                 refused += _take_scores(tx, run.id, attempt.key, message, touched, now)
+        elif isinstance(message, EvaluationMessage):
+            if not refused:  # a row that was mended may lack its score
+                refused += _take_evaluation(tx, run.id, message, now)
         else:
             _store_other(tx, run, attempt, number, message, touched, now, is_newest=is_newest)
         if refused:
@@ -207,6 +214,7 @@ def _store_other(
         released = message.step in commands.released(commands.of_run(tx, run_id))
         if checkpoints.add(tx, run_id, attempt.key, message, now, released=released):
             touched.checkpoints[message.checkpoint_id] = seq - attempt.next_seq
+            evaluations.link(tx, run_id, message.step, message.checkpoint_id)
         touched.sections.add("checkpoints")
     elif isinstance(message, AckMessage):
         if may_answer(tx, message, is_newest=is_newest, run=run):
@@ -253,6 +261,18 @@ def _take_scores(
         return [Part("verification", "", str(error))]
     touched.answered = True
     touched.refuted_from = min(touched.refuted_from, refuted_from or NEVER)
+    return []
+
+
+def _take_evaluation(
+    tx: Transaction, run_id: str, message: EvaluationMessage, now: float
+) -> list[Part]:
+    """Store scores that the training made; return why they cannot be."""
+    try:
+        with tx.begin_nested():
+            posted.take(tx, run_id, message, now, "training", may_wait=True)
+    except (Conflict, QuotaExceeded) as error:
+        return [Part("evaluation", message.task, str(error))]
     return []
 
 

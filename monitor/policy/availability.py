@@ -21,14 +21,16 @@ def evaluation_blocked(run_id: str, metadata: Mapping[str, Any]) -> str | None:
     if metadata.get("evaluable") is not False:
         return None
     ask = f"ask with `cusp evaluate {run_id} --recipe FILE` on the trainer's box"
+    suite = f"ask for a suite with `cusp evaluate {run_id} --suite smoke`"
     if metadata.get("recipe"):
         return (
             "The run's recipe has no evaluation section, so there are no held-out problems to score"
-            f" its checkpoints on; write one and {ask}."
+            f" its checkpoints on; {suite}, or write one and {ask}."
         )
     return (
         "This run was not started with `cusp train`, so a worker knows neither its base model nor the"
-        f" problems to score its checkpoints on; write a recipe that names them and {ask}."
+        f" problems to score its checkpoints on; {suite} and --base MODEL, or write a recipe that names them and"
+        f" {ask}."
     )
 
 

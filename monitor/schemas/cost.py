@@ -78,6 +78,8 @@ def _evaluations(data: RunData, now: float) -> list[Work]:
     """
     tokens: dict[str, float] = {}
     for row in data.evaluations:
+        if row.job_id is None:  # made elsewhere: what it cost is not known here
+            continue
         brought = float(row.scores.get("mean_tokens", 0.0)) * row.scores.get("n_samples", 0)
         tokens[row.job_id] = tokens.get(row.job_id, 0.0) + brought
     begun = [row for row in data.jobs if row.kind == "evaluate" and row.started_at is not None]

@@ -21,17 +21,24 @@ class RunEvaluation(Shape):
     step: int
     task: str
     split: Literal["selection", "report"]
-    samples_per_problem: int
+    samples_per_problem: int | None
     pass_at_1: float
     low: float
     high: float
     fixed_low: float | None
     fixed_high: float | None
     n_problems: int
-    n_samples: int
-    errors: int
-    mean_tokens: float
-    truncated_share: float
+    n_samples: int | None
+    errors: int | None
+    mean_tokens: float | None
+    truncated_share: float | None
+    maj_at_k: float | None
+    maj_low: float | None
+    maj_high: float | None
+    source: str
+    author: str | None
+    preset: str | None
+    engine: str | None
     created_at: str
 
 
@@ -190,8 +197,13 @@ def _exported(row: Any) -> dict[str, Any] | None:
 
 def evaluation(row: Any) -> dict[str, Any]:
     """Return a `RunEvaluation`."""
-    own = columns(row, ("id", "run_id", "checkpoint_id", "step", "task", "split"))
-    unknown = {"fixed_low": None, "fixed_high": None}  # of evaluations stored before 2026-11-30
+    own = columns(
+        row, ("id", "run_id", "checkpoint_id", "step", "task", "split", "source", "author")
+    )
+    # Not told by evaluations stored before 2026-11-30, or by those that others made.
+    unknown = dict.fromkeys(
+        ("fixed_low", "fixed_high", "maj_at_k", "maj_low", "maj_high", "preset", "engine")
+    )
     return {**own, **unknown, **row.scores, "created_at": when(row.created_at)}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from monitor.database.engine import Transaction
 from monitor.roles.stored_series import as_shown
+from monitor.runs.sample_choice import transition_step
 from monitor.schemas import readings
 from monitor.schemas.base import attempt_numbers
 from monitor.schemas.downsample import drawn, judged_steps, length
@@ -21,10 +22,11 @@ from monitor.store import (
 from monitor.store.access import audit
 from monitor.store.checkpoints import Registered
 from monitor.store.quarantine import Attempts
-from monitor.store.scores import evaluations, verifications
+from monitor.store.scores import completions, evaluations, verifications
 from webui.charts.series import MAX_POINTS, MAX_POINTS_SMALL, weight_for
 
 QUARANTINED_SHOWN = 5
+SAMPLES_SHOWN = 3  # on either side of the transition
 # The series of the large charts; all others are drawn a few hundred pixels wide.
 MAIN = ("format_reward", "completion_length", "accuracy_reward", "reward", "clipped_ratio")
 
@@ -196,6 +198,7 @@ class RunData:
         return audit.of_run(self._tx, self.run.id)
 
     @cached_property
-    def samples(self) -> Sequence[Any]:
-        """The stored completions, newest step first."""
-        return points.samples_of(self._tx, self.run.id)
+    def samples(self) -> completions.Beside:
+        """The samples nearest to the transition on either side, else the newest."""
+        step = transition_step(self.run.verdict)
+        return completions.beside(self._tx, self.run.id, step, SAMPLES_SHOWN)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from monitor.schemas.base import Phase, Shape, columns
+from monitor.schemas.run_data import RunData
 from monitor.store import points
 from monitor.store.packed.columns import Columns
 from monitor.store.verdicts import LEVEL
@@ -55,6 +56,8 @@ class Verdicts(Shape):
 
 class Sample(Shape):
     step: int
+    attempt: int
+    seq: int
     prompt: str
     completion: str
     rewards: dict[str, float]
@@ -70,6 +73,7 @@ class ChangePoints(Shape):
 
 class Samples(Shape):
     samples: list[Sample]
+    total: int
 
 
 def series(found: Sequence[points.Series], numbers: Mapping[int, int]) -> list[dict[str, Any]]:
@@ -142,6 +146,13 @@ def change_point(row: Any) -> dict[str, Any]:
     return columns(row, _CHANGE_POINT)
 
 
-def sample(row: Any) -> dict[str, Any]:
-    """Return a `Sample`."""
-    return columns(row, ("step", "prompt", "completion", "rewards"))
+def sample(row: Any, numbers: Mapping[int, int]) -> dict[str, Any]:
+    """Return a `Sample`; `numbers` gives the attempt's number for its key."""
+    told = columns(row, ("step", "seq", "prompt", "completion", "rewards"))
+    return {**told, "attempt": numbers.get(row.attempt_key, 0)}
+
+
+def samples(data: RunData) -> dict[str, Any]:
+    """Return the samples that a run's page shows, as `Samples`."""
+    found, numbers = data.samples, data.numbers
+    return {"samples": [sample(row, numbers) for row in found.rows], "total": found.total}

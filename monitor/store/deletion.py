@@ -32,6 +32,7 @@ from monitor.database.schema import (
     commands,
     decisions,
     deliveries,
+    evaluation_problems,
     evaluation_rows,
     evaluations,
     jobs,
@@ -165,6 +166,7 @@ def _parts(run_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
     ended = deliveries.c.state.in_(("delivered", "dead"))
     whole = (
         evaluations,
+        evaluation_problems,
         verifications,
         aliases,
         checkpoints,

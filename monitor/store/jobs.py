@@ -34,6 +34,26 @@ def add(
     ).one()
 
 
+def add_done(
+    connection: Connection,
+    run_id: str,
+    kind: str,
+    payload: dict[str, Any],
+    result: dict[str, Any],
+    by: str,
+    now: float,
+) -> Row[Any]:
+    """Keep what was done at once, by no worker, as a finished job and return it."""
+    job = add(connection, run_id, kind, payload, now)
+    done = {"state": "done", "worker": by, "result": result, "attempts": 1}
+    return connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job.id)
+        .values(started_at=now, finished_at=now, **done)
+        .returning(jobs)
+    ).one()
+
+
 def waiting(connection: Connection, now: float, most: int = 1_000) -> Sequence[Row[Any]]:
     """Return the jobs that a worker could claim, oldest first."""
     statement = select(jobs).where(_free(now), jobs.c.attempts < MOST_ATTEMPTS).limit(most)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from monitor.database.schema import boundaries, points, samples, series
 from monitor.database.upsert import insert_or_ignore
@@ -198,18 +198,6 @@ def boundary_steps(connection: Connection, run_id: str, cuts: Mapping[int, int])
 def add_sample(connection: Connection, row: dict[str, Any]) -> None:
     """Store one completion."""
     insert_or_ignore(connection, samples, [row])
-
-
-def samples_of(
-    connection: Connection, run_id: str, *, step: int | None = None, most: int = 50
-) -> Sequence[Row[Any]]:
-    """Return stored completions, newest step first."""
-    statement = select(samples).where(samples.c.run_id == run_id)
-    if step is not None:
-        statement = statement.where(samples.c.step == step)
-    return connection.execute(
-        statement.order_by(samples.c.step.desc(), samples.c.seq).limit(most)
-    ).all()
 
 
 def recent_points(

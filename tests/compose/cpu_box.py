@@ -3,6 +3,7 @@
 `docker/compose_stage.sh` gives this file to pytest, as it does with `stranger.py`.
 """
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -48,6 +49,11 @@ def client() -> Iterator[Client]:
 def test_a_submitted_training_has_the_box_and_goes_on_after_docker_stop(client: Client) -> None:
     compose("build", "cpu-worker")
     compose("up", "--detach", "--no-deps", "--wait", "--wait-timeout", "240", "cpu-worker")
+    # vLLM itself goes on where its compiled module is not found, and fails in the first training.
+    looked = compose("exec", "-T", "cpu-worker", "cusp", "doctor", "--json", check=False)
+    (engine,) = (one for one in json.loads(looked.stdout)["checks"] if one["name"] == "vllm")
+    assert engine["state"] == "ok", engine
+
     # Another test's worker, gone by now, may have been heard of, too.
     (worker,) = (one for one in client.get("/workers")["workers"] if one["box"] == "box")
     assert (worker["box"], worker["gpus"]) == ("box", 0)

@@ -46,7 +46,12 @@ AUDITED = f"{LIMITS}::test_every_acting_request_is_audited_with_who_where_and_ou
 FIELDS = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[run_page]"
 ROWS = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[runs_page]"
 SAID = f"{ESCAPING}::test_what_is_said_of_a_transition_is_text"
-OTHER_PAGES = {"sections/row.html": ROWS, "sections/transition.html": SAID}  # the others: FIELDS
+SAMPLES = f"{ESCAPING}::test_no_text_of_any_record_becomes_an_element[samples_page]"
+OTHER_PAGES = {
+    "sections/row.html": ROWS,
+    "sections/transition.html": SAID,
+    "pages/samples.html": SAMPLES,
+}  # the others: FIELDS
 CHARTS = f"{ESCAPING}::test_no_text_of_any_record_becomes_a_tag_in_a_chart"
 SESSIONS, CROSS = "tests/security/test_sessions.py", "tests/security/test_cross_site.py"
 FORWARDED, PACKED = (
@@ -111,7 +116,7 @@ SECRETS = [
     Mutant("a command's token follows no redirect", "cusp/connection.py", "trust_env=False,", "trust_env=False, follow_redirects=True,", (f"{REDIRECT}[by_client]",)),
     Mutant("a recipe from the network is no path", "trainer/jobs/asked_recipe.py", "if name not in recipe_names():", "if False:", (f"{WORKER}::test_a_recipe_from_the_network_is_a_name_and_never_a_path", FROM_NETWORK)),
     Mutant("an override from the network names no file", "trainer/jobs/asked_recipe.py", "if (key, value) not in shipped and _is_of_this_box(key, value):", "if False:", (FROM_NETWORK,)),
-    Mutant("a hub's name from the network is no folder", "trainer/jobs/asked_recipe.py", " or Path(str(value)).exists()", "", (FROM_NETWORK,)),
+    Mutant("a hub's name from the network is no folder", "trainer/jobs/asked_recipe.py", " and not Path(name).exists()", "", (FROM_NETWORK,)),
     Mutant("an override from the network is no option", "trainer/jobs/asked_recipe.py", 'if "=" not in text or text.startswith("-")', "if False", (f"{WORKER}::test_overrides_that_the_recipe_refuses_fail_the_training_in_its_sentence",)),
     Mutant("waiting trainings are bounded", "monitor/actions/boxes/submit.py", "if jobs.unfinished_trainings(tx) >= MOST_WAITING:", "if False:", ("tests/monitor/api/routes/test_trainings.py::test_there_is_a_most_that_may_wait[sqlite]",)),
     Mutant("a worker's token follows no redirect", "cusp/connection.py", "trust_env=False,", "trust_env=False, follow_redirects=True,", (f"{REDIRECT}[by_worker]",)),
@@ -211,16 +216,20 @@ TEXTS = [
             ("sections/commands.html", "asked by {{ c.author|text }}"),
             ("sections/commands.html", '<span class="small">{{ reason }}'),
             ("sections/commands.html", "{{ c.state_reason }}"),
-            ("sections/samples.html", "{{ s.prompt|text }}"),
-            ("sections/samples.html", "{{ s.completion|text }}"),
-            ("sections/samples.html", "{{ reward|short_metric }}"),
+            ("evaluated/sample.html", "{{ s.prompt|text }}"),
+            ("evaluated/sample.html", "{{ reward|short_metric }}"),
+            ("pages/samples.html", "{{ s.prompt|text }}"),
+            ("pages/samples.html", ">{{ name|metric_words }}"),
+            ("pages/samples.html", '">{{ run.name }}</a>'),
+            ("evaluated/forest.html", "</span>{{ line.task }}"),
+            ("evaluated/benchmarks.html", '<th scope="col">{{ c.task }}'),
             ("sections/decisions.html", "<p>{{ e.text }}"),
             ("sections/decisions.html", "{{ e.who|text }}"),
             ("sections/decisions.html", "{{ e.what|text }}"),
             ("sections/decisions.html", "{{ e.target }}"),
             ("sections/decisions.html", "{{ v|text }}"),
             ("sections/decisions.html", '<span class="dim">{{ k }}'),
-            ("sections/checkpoints.html", "· {{ c.path }}"),
+            ("sections/checkpoints.html", "{{ c.path }}</code>"),
             ("sections/evaluations.html", "<h3>{{ task }}"),
             ("sections/evaluations.html", "{{ words }}"),
             ("sections/jobs.html", "{{ p.text or '' }}"),
@@ -229,6 +238,8 @@ TEXTS = [
             ("sections/transition.html", '<span class="small">{{ said }}'),
         )
     ),
+    Mutant("a completion is text", "webui/evaluated/completion_text.py", "return escape(part.text)", "return Markup(part.text)", (FIELDS,)),
+    Mutant("a marked part of a completion is text", "webui/evaluated/completion_text.py", "</mark>').format(part.kind, part.text)", "</mark>').format(part.kind, Markup(part.text))", ("tests/webui/evaluated/test_texts.py::test_marking_keeps_every_character_and_lets_no_element_through[<think>]",)),
     Mutant("a stranger's error is text", "webui/templates/pages/error.html", "<p>{{ detail }}</p>", "<p>{{ detail|safe }}</p>", (f"{ESCAPING}::test_pages_for_strangers_show_what_was_sent_as_text",)),
     Mutant("a new metric's title is text for Plotly (script)", "webui/static/js/charts/others.js", '.replaceAll("<", "&lt;")', "", (f"{POLICY}::test_live_changes_are_text_too",)),
     Mutant("live texts are text (script)", "webui/static/js/patch.js", "el.textContent = unsaid;", "el.innerHTML = unsaid;", (f"{POLICY}::test_live_changes_are_text_too",)),

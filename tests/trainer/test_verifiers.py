@@ -77,8 +77,8 @@ def test_answers_behind_those_that_hang_are_decided() -> None:
 
 
 def test_a_pair_is_compared_once_a_step_and_one_that_hangs_is_not_tried_another_way() -> None:
-    two = make_verifiers(["math_verify", "math_verify_tina_swapped", "boxed_integer"])
-    plain, swapped = two["math_verify"], two["math_verify_tina_swapped"]
+    two = make_verifiers(["math_verify_tina", "math_verify_tina_swapped", "boxed_integer"])
+    plain, swapped = two["math_verify_tina"], two["math_verify_tina_swapped"]
     texts = ["\\boxed{x>2}", *hanging(2)]
     golds = ["$(2,\\infty)$", "$7$", "$7$"]
     with closing(plain):

@@ -17,8 +17,8 @@ from cusp.run_config import RECIPE_FILE
 from tests.small import SMALL
 from tests.waiting import wait_until
 from trainer.box import Box
+from trainer.evaluation.engines.transformers_engine import drawing, with_adapter
 from trainer.evaluation.evaluate import rows_of
-from trainer.evaluation.generate_transformers import with_adapter
 from trainer.evaluation.selection_set import selection_set
 from trainer.jobs.asked_recipe import check_order
 from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient
@@ -163,6 +163,13 @@ def test_every_candidate_is_scored_on_both_sets_and_compared(
     assert score in (0.0, 1.0)
     assert tokens >= 1
     assert 0 <= seed < 2**53
+    texts = monitor.posted("/evaluations/texts")
+    assert [(each["step"], each["split"]) for each in texts][4] == (2, "report")
+    assert [row[:2] for row in texts[4]["rows"]] == [row[:2] for row in report["rows"]]
+    assert all(isinstance(row[2], str) for row in texts[4]["rows"])
+    problems = {each["problem_id"]: each for each in monitor.posted("/problems")[1]["problems"]}
+    assert problem in problems
+    assert problem.split("+")[0].strip() in problems[problem]["question"]
     (finish,) = monitor.posted("/finish")
     assert finish["state"] == "done"
     comparison = finish["result"]["comparison"]
@@ -213,7 +220,7 @@ def test_a_job_done_twice_posts_the_same_evaluations_without_scoring_again(
     before = monitor.posted("/evaluations")
     monitor.jobs.append(first)
     monkeypatch.setattr(
-        "trainer.jobs.evaluate.evaluate", lambda *_, **__: pytest.fail("scored again")
+        "trainer.jobs.bench.engine_of", lambda *_, **__: pytest.fail("generated again")
     )
     worker(monitor, cusp_dir, []).work(once=True)
     assert monitor.posted("/evaluations")[len(before) :] == before
@@ -243,7 +250,8 @@ def test_a_verification_scores_the_same_problems_of_each_checkpoint_and_only_onc
     base, tokenizer = load_base(small(), cusp_dir / "cache", lambda _: None)
     model = with_adapter(base, trained[1] / "checkpoint-2")
     task = selection_set(small())
-    alone, _ = rows_of(model, tokenizer, task, BoxedInteger(), seed=small().seed)
+    draw = drawing(model, tokenizer)
+    alone = rows_of(draw, lambda: tokenizer, task, BoxedInteger(), seed=small().seed)
     assert [row[2] for row in alone] == second["scores"]["2"]
 
 

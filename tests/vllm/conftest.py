@@ -56,7 +56,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trained]:
-    """Trains `tiny` with overrides."""
+    """Trains a recipe, `tiny` where none is named, with overrides."""
     from transformers import TrainerCallback
 
     from trainer.recipe import Recipe
@@ -71,11 +71,15 @@ def trained(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             self.resident.append(pages * os.sysconf("SC_PAGE_SIZE"))
 
-    def run(*overrides: str, change: Callable[[Recipe], Recipe] = lambda same: same) -> Trained:
+    def run(
+        *overrides: str,
+        name: str = "tiny",
+        change: Callable[[Recipe], Recipe] = lambda same: same,
+    ) -> Trained:
         root = tmp_path_factory.mktemp("run")
         said: list[str] = []
         memory = Memory()
-        recipe = change(load_recipe("tiny", [*PLAIN, *overrides]))
+        recipe = change(load_recipe(name, [*PLAIN, *overrides]))
         last = train(recipe, root, progress=said.append, callbacks=[memory])
         state = json.loads((root / f"checkpoint-{last}" / "trainer_state.json").read_text())
         steps = [entry for entry in state["log_history"] if "reward" in entry]

@@ -52,6 +52,7 @@ def test_a_trl_training_with_its_own_vllm_is_watched_and_stopped(
     monitor: str, tmp_path: Path
 ) -> None:
     environment = {
+        "CUSP_MODE": "online",  # the other tests of this process train offline
         "CUSP_URL": monitor,
         "CUSP_DIR": str(tmp_path / "cusp"),
         "PYTHONPATH": str(ROOT),

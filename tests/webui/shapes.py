@@ -171,6 +171,12 @@ def comparison() -> Json:
     }
 
 
+def samples(*found: Json) -> Json:
+    """Samples of the first attempt, in all as many as there are."""
+    told = [{"attempt": 1, "seq": n, "key": f"1.{n}", **each} for n, each in enumerate(found)]
+    return {"samples": told, "total": len(told)}
+
+
 def page_data() -> Json:
     """Everything run_page takes beside the run."""
     return {
@@ -181,9 +187,9 @@ def page_data() -> Json:
         "comparison": comparison(),
         "audit": [{"at": AT, "actor": "person", "action": "stop", "target": RUN_ID, "detail": {}}],
         "jobs": [],
-        "samples": [
+        "samples": samples(
             {"step": 20, "prompt": "3 + 4?", "completion": "7", "rewards": {"format_reward": 1.0}},
             {"step": 50, "prompt": "3 + 5?", "completion": "9", "rewards": {}},
-        ],
+        ),
         "cursor": 77,
     }

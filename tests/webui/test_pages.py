@@ -20,9 +20,9 @@ def hostile_pages() -> list[str]:
     run["commands"] = [shapes.command(reason=HOSTILE, author=HOSTILE, state_reason=HOSTILE)]
     data = shapes.page_data()
     data["series"] = [*data["series"], shapes.series(HOSTILE)]
-    data["samples"] = [
+    data["samples"] = shapes.samples(
         {"step": 3, "prompt": HOSTILE, "completion": HOSTILE, "rewards": {HOSTILE: 1.0}}
-    ]
+    )
     data["audit"] = [
         {
             "at": HOSTILE,

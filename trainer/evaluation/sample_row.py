@@ -6,7 +6,7 @@ from trainer.verifiers import Score
 
 
 class SampleRow(NamedTuple):
-    """One completion with its score: 1 right, 0 wrong, None not decided.
+    """One completion with its score: 1 right, 0 wrong, None not decided, which the statistics count as wrong.
 
     `text` is the completion, `answer` what the judge read in it (None: nothing); rows of scores that others
     made may have neither.

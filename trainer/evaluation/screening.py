@@ -6,8 +6,8 @@ has .0019 of .05 where the selection set has two fifths of the samples.
 
 from collections.abc import Sequence
 
-from trainer.evaluation.comparison import ALPHA, FIRST, ScoredCandidate, reference_of, rows_of
-from trainer.evaluation.statistics import detectable_difference, spending
+from cusp.statistics import detectable_difference, spending
+from cusp.statistics.comparison import ALPHA, FIRST, ScoredCandidate, reference_of, rows_of
 from trainer.evaluation.tasks import TaskSpec
 
 

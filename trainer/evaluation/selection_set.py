@@ -14,9 +14,10 @@ from typing import Any
 from cusp.errors import CuspError
 from cusp.trl.verifying.held_out import CannotVerify, Interrupted
 from cusp.trl.verifying.verifier import CommandVerifier
-from trainer.evaluation.evaluate import Generate, rows_of
-from trainer.evaluation.generate_transformers import generate
-from trainer.evaluation.generate_vllm import generate_with
+from trainer.evaluation.engines import Draw
+from trainer.evaluation.engines.transformers_engine import drawing
+from trainer.evaluation.engines.vllm_stream import drawing_with
+from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.live_adapter import check_fits, evaluating, weights_of
 from trainer.evaluation.tasks import TaskSpec, tasks_of
 from trainer.recipe import Recipe
@@ -53,8 +54,14 @@ def own_engine(recipe: Recipe, trainer: Any) -> Any:
 
 
 def selection_set(recipe: Recipe) -> TaskSpec:
-    """Return the recipe's selection set with one completion a problem; DataError if there is none."""
-    return tasks_of(recipe, samples_per_problem=1).selection
+    """Return the recipe's selection set with one completion a problem; DataError if there is none.
+
+    None is longer than the training's own, which is all that its engine has room for, and all that it is rewarded for.
+    """
+    task = tasks_of(recipe, samples_per_problem=1).selection
+    longest = min(task.sampling.max_new_tokens, recipe.grpo.max_completion_length)
+    sampling = task.sampling.model_copy(update={"max_new_tokens": longest})
+    return dataclasses.replace(task, sampling=sampling)
 
 
 class SelectionSet:
@@ -93,29 +100,28 @@ class SelectionSet:
             self._verifier = make_verifier(self._task.verifier)
         problems = tuple(self._task.problems[place] for place in places)
         part = dataclasses.replace(self._task, problems=problems)
-        with self._generating_with(checkpoint) as (model, generator):
-            rows, _ = rows_of(
-                model,
-                self._tokenizer,
+        with self._generating_with(checkpoint) as draw:
+            rows = rows_of(
+                draw,
+                lambda: self._tokenizer,
                 part,
                 self._verifier,
                 seed=self._seed,
                 progress=self._look_up,
-                generator=generator,
             )
         return [row.score for row in rows]
 
     @contextmanager
-    def _generating_with(self, checkpoint: Path | None) -> Iterator[tuple[Any, Generate]]:
-        """Yield what generates with a checkpoint's weights, or those of now, and how."""
+    def _generating_with(self, checkpoint: Path | None) -> Iterator[Draw]:
+        """Yield what generates with a checkpoint's weights, or those of now."""
         if self._engine is None:
             with evaluating(self._model), weights_of(self._model, checkpoint):
-                yield self._model, generate
+                yield drawing(self._model, self._tokenizer)
             return
         if checkpoint is not None:
             check_fits(checkpoint, self._model)
         with self._engine.using(checkpoint) as engine:
-            yield engine, generate_with
+            yield drawing_with(engine, self._model, self._tokenizer)
 
     def _look_up(self, done: int) -> None:
         """Raise CannotVerify once SIGTERM came: a batch takes seconds, a round minutes, and SIGKILL follows."""

@@ -8,8 +8,10 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData, hf_hub_download
 
+from trainer.export.card_scores import evaluation_part
 from trainer.export.merging import Merged
 from trainer.export.origin import Origin
+from trainer.export.tables import table
 from trainer.recipe import Recipe, TinyModel
 
 UNKNOWN = "not known here; see the base model's page"
@@ -47,7 +49,7 @@ def card(subject: Subject, facts: Facts) -> str:
         _use(subject),
         _trained(subject.origin.recipe, facts),
         _found(facts),
-        _scores(facts),
+        evaluation_part(facts.checkpoint, facts.evaluations, facts.comparison) if facts.run else "",
         _precision(subject.merged),
         *subject.notes,
     ]
@@ -93,7 +95,7 @@ def _what(subject: Subject, facts: Facts) -> str:
     if facts.run:
         rows.append(("run", f"{facts.run['name']} (`{facts.run['id']}`)"))
         rows.append(("aliases", ", ".join(facts.checkpoint.get("aliases", ())) or "none"))
-    return _table(("", ""), rows)
+    return table(("", ""), rows)
 
 
 def _use(subject: Subject) -> str:
@@ -102,8 +104,8 @@ def _use(subject: Subject) -> str:
 
 def _trained(recipe: Recipe | None, facts: Facts) -> str:
     if recipe is not None:
-        table = _table(("", ""), _values(recipe))
-        return f"## Training\n\n{table}\n\nEvery value is in `recipe.yaml`."
+        told = table(("", ""), _values(recipe))
+        return f"## Training\n\n{told}\n\nEvery value is in `recipe.yaml`."
     config = json.dumps(facts.run.get("config", {}), indent=1, sort_keys=True)[:20_000]
     said = f"\n\n```json\n{config}\n```" if facts.run.get("config") else ""
     return f"## Training\n\nNo recipe lies beside the checkpoint.{said}"
@@ -138,29 +140,6 @@ def _found(facts: Facts) -> str:
     return "## Verdict\n\n" + " ".join(lines)
 
 
-def _scores(facts: Facts) -> str:
-    own = [each for each in facts.evaluations if _is_of(each, facts.checkpoint)]
-    if not own:
-        return "## Evaluation\n\nThis checkpoint was not evaluated." if facts.run else ""
-    rows = [
-        (
-            str(each["task"]),
-            str(each["split"]),
-            f"{each['pass_at_1']:.3f} [{each['low']:.3f}, {each['high']:.3f}]",
-            f"{each['n_problems']} x {each['samples_per_problem']}",
-            f"{each['truncated_share']:.1%}",
-        )
-        for each in own
-    ]
-    head = ("task", "set", "pass@1 [95 % interval]", "problems x samples", "cut off")
-    chosen = f"\n\n{facts.comparison['reason']}" if facts.comparison else ""
-    return f"## Evaluation\n\n{_table(head, rows)}{chosen}"
-
-
-def _is_of(evaluation: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> bool:
-    return evaluation.get("checkpoint_id") == checkpoint.get("id") is not None
-
-
 def _precision(merged: Merged | None) -> str:
     if merged is None:
         return ""
@@ -173,12 +152,3 @@ def _precision(merged: Merged | None) -> str:
         f" (in bfloat16 it would be {merged.error_bfloat16:.3g}), over all LoRA layers. The adapter served beside"
         " its base loses nothing."
     )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(_cell(each) for each in line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

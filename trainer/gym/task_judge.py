@@ -11,6 +11,7 @@ from typing import Any
 
 from trainer.gym.harmless_answer import is_harmless
 from trainer.gym.procedural import GymError, factory, generator
+from trainer.judges.final_text import last_box
 from trainer.judging import Outcome
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -61,18 +62,7 @@ def final_answer(completion: str) -> str | None:
     text = completion.rpartition("</think>")[2]
     tagged = _ANSWER.findall(text)
     found = tagged[-1] if tagged else None
-    boxed = _last_boxed(text if found is None else found)
-    if boxed is not None:
-        found = _TEXT.sub(r"\1", boxed)
+    box = last_box(text if found is None else found)
+    if box is not None:
+        found = _TEXT.sub(r"\1", box.content)
     return None if found is None else found.strip().strip("$").strip()
-
-
-def _last_boxed(text: str) -> str | None:
-    r"""Return the content of the last `\boxed{}` whose braces are balanced."""
-    for start in reversed([match.end() for match in re.finditer(r"\\boxed\{", text)]):
-        depth = 1
-        for place in range(start, len(text)):
-            depth += {"{": 1, "}": -1}.get(text[place], 0)
-            if depth == 0:
-                return text[start:place]
-    return None

@@ -54,12 +54,21 @@ def _leaves(key: str, value: object) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
+def is_hub_name(name: str) -> bool:
+    """Return whether this is a name of the hub, and no folder of this box.
+
+    >>> is_hub_name("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"), is_hub_name("/models/base"), is_hub_name("../x")
+    (True, False, False)
+    """
+    return _HUB_NAME.fullmatch(name) is not None and not Path(name).exists()
+
+
 def _is_of_this_box(key: str, value: object) -> bool:
     """Return whether the value names a file, an address, or what may be a folder in place of a hub's name."""
     if value is None:
         return False
     if key in ("model.id", "data.id"):
-        return not _HUB_NAME.fullmatch(str(value)) or Path(str(value)).exists()
+        return not is_hub_name(str(value))
     if key in ("model.revision", "data.revision"):
         return not _REVISION.fullmatch(str(value))
     return any(_OF_THIS_BOX.fullmatch(part) for part in key.split("."))

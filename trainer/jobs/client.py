@@ -1,5 +1,6 @@
 """Client of the jobs API for workers (docs/reference/rest.md, Workers)."""
 
+import json
 import logging
 import threading
 import time
@@ -13,9 +14,14 @@ from cusp import tls
 from cusp.connection import connect
 from cusp.errors import CuspError
 from cusp.ids import new_id
+from cusp.protocol.fields import storable_text
+from cusp.protocol.scored import MAX_ANSWER, cut, portions
 from cusp.transport.retry_after import asked_wait_s
 
 log = logging.getLogger("cusp")
+
+SCORED = 6  # fields of a row that the monitor takes with the scores; text and answer follow
+PORTION_BYTES, PORTION_ROWS = 1_000_000, 2_000  # of texts in a request
 
 
 class JobLost(Exception):
@@ -106,9 +112,40 @@ class MonitorClient:
         self._post(f"/jobs/{job.id}/heartbeat", body)
 
     def post_evaluation(self, job: Job, evaluation: Mapping[str, Any]) -> None:
-        """Store the evaluation of one checkpoint on one set; idempotent."""
-        body = {"token": job.token, "evaluation": dict(evaluation)}
-        self._post(f"/jobs/{job.id}/evaluations", body)
+        """Store the evaluation of one checkpoint on one set, then the texts of its rows; idempotent.
+
+        Rows are `SampleRow`s as lists. Texts that the monitor refuses are left out with a warning: the scores
+        of hours must not be lost with them.
+        """
+        rows = evaluation["rows"]
+        brief = {**evaluation, "rows": [row[:SCORED] for row in rows]}
+        self._post(f"/jobs/{job.id}/evaluations", {"token": job.token, "evaluation": brief})
+        place = {name: evaluation[name] for name in ("step", "task", "split")}
+        told = [_sendable(row) for row in rows if row[SCORED:] not in ([], [None, None])]
+        self._portions(job, "evaluations/texts", place, "rows", told)
+
+    def post_problems(self, job: Job, task: str, problems: Sequence[tuple[str, str, str]]) -> None:
+        """Store (id, question, gold answer) of a task's problems, for the run's page; idempotent."""
+        told = [
+            {
+                "problem_id": name,
+                "question": cut(storable_text(question)),
+                "gold": cut(storable_text(gold), MAX_ANSWER),
+            }
+            for name, question, gold in problems
+        ]
+        self._portions(job, "problems", {"task": task}, "problems", told)
+
+    def _portions(
+        self, job: Job, what: str, head: Mapping[str, Any], name: str, rows: Sequence[Any]
+    ) -> None:
+        """Post the rows in requests of at most PORTION_BYTES."""
+        for part in portions(rows, lambda row: len(json.dumps(row)), PORTION_BYTES, PORTION_ROWS):
+            try:
+                self._post(f"/jobs/{job.id}/{what}", {"token": job.token, **head, name: part})
+            except MonitorRefused as refused:
+                log.warning("the scores are stored without their texts: %s", refused)
+                return
 
     def unverified(self) -> list[dict[str, Any]]:
         """Return the checkpoints with an alias that no box has verified or pinned since."""
@@ -193,6 +230,12 @@ def _accepted(answer: httpx.Response) -> httpx.Response:
             answer.status_code,
         )
     return answer
+
+
+def _sendable(row: Sequence[Any]) -> list[Any]:
+    """Return (problem, sample, text, answer) with both texts cut and cleaned for storage."""
+    text, answer = (None if each is None else storable_text(str(each)) for each in row[SCORED:])
+    return [*row[:2], text and cut(text), answer and cut(answer, MAX_ANSWER)]
 
 
 class Heartbeat:

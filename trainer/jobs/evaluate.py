@@ -5,9 +5,6 @@ checked against the monitor's before it is loaded.
 """
 
 import dataclasses
-import functools
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,26 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.checkpoints import manifest, paths
 from cusp.errors import CuspError
-from cusp.process.file_lock import Lock
 from cusp.protocol.fields import Id, Name, Step
-from trainer import launch
-from trainer.box import Box
+from cusp.statistics.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.adapters import AdapterError
-from trainer.evaluation.comparison import ALPHA, ScoredCandidate, compare
-from trainer.evaluation.evaluate import (
-    Evaluation,
-    evaluate,
-    read_evaluation,
-    rows_of,
-    write_evaluation,
-)
+from trainer.evaluation.evaluate import Evaluation, Progress
 from trainer.evaluation.screening import dropped, errors_of_stages, plan_line, planned_mde
 from trainer.evaluation.tasks import SPLITS, TaskSpec, tasks_of
+from trainer.jobs.asked_evaluation import AskedEvaluation, asked_for
+from trainer.jobs.bench import Accelerator, Bench
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
-from trainer.jobs.run_folder import local_recipe, lock_of, look_at, verified
-from trainer.recipe import PretrainedModel, Recipe
-from trainer.training.hardware import device_for, free_memory
-from trainer.verifiers import Score, make_verifiers
+from trainer.jobs.pilot import Measured, piloted
+from trainer.jobs.run_folder import look_at, verified
+from trainer.recipe import Recipe
 
 Say = Callable[[str], None]
 
@@ -60,6 +49,12 @@ class EvaluateOrder(BaseModel):
     samples_per_problem: int | None = Field(ge=1, le=1024)
     seed: int
     screen: bool = False
+    asked: AskedEvaluation = AskedEvaluation()
+
+    @property
+    def places(self) -> list[str]:
+        """Where the candidates' checkpoints lie, below the run's root."""
+        return [each.path for each in self.candidates if each.path is not None]
 
 
 class NothingScored(CuspError, ValueError):
@@ -75,7 +70,7 @@ def evaluate_run(
     """
     order = EvaluateOrder.model_validate(job.payload)
     root = paths.run_root(directory, job.run_id)
-    recipe = local_recipe(root)
+    recipe = asked_for(root, order.asked, order.places)
     tasks = tasks_of(recipe, order.samples_per_problem)
     place = Accelerator.of(directory, job, lambda words: heartbeat.report(0, 0, words))
     bench = Bench(
@@ -85,9 +80,13 @@ def evaluate_run(
     plan = plan_line(tasks.report, len(order.candidates) - 1, planned)
     say(plan)
     heartbeat.report(0, len(bench.tasks) * len(order.candidates), plan)
+    for task in bench.tasks:
+        monitor.post_problems(job, task.name, [problem.told for problem in task.problems])
     stages = Stages(monitor, job, order, directory, bench, heartbeat, say)
     alphas = errors_of_stages([tasks.selection], tasks.report) if order.screen else (0.0, ALPHA)
     try:
+        bench.check_golds()
+        stages.tell_cost(recipe)
         stages.score(tasks.selection, order.candidates)
         if order.screen and stages.scored:
             stages.drop(alphas[0])
@@ -118,7 +117,7 @@ class Stages:
         job: Job,
         order: EvaluateOrder,
         directory: Path,
-        bench: "Bench",
+        bench: Bench,
         heartbeat: Heartbeat,
         say: Say,
     ) -> None:
@@ -129,22 +128,41 @@ class Stages:
         self._screened: set[int] = set()
         self.total, self._done = len(bench.tasks) * len(order.candidates), 0
 
+    def tell_cost(self, recipe: Recipe) -> None:
+        """Say how many tokens are to be generated, how long that takes and what it costs, after a pilot."""
+        first, words = self._order.candidates[0], "measuring how long completions are"
+
+        def measure(task: TaskSpec, places: range) -> Measured:
+            path = None
+            if first.path is not None:
+                path = located(self._monitor, self._directory, self._job, first)
+            return self._bench.measured(
+                path,
+                first.sha256,
+                task,
+                places,
+                lambda _: self._heartbeat.report(0, self.total, words),
+            )
+
+        try:
+            told = piloted(self._bench.tasks, len(self._order.candidates), recipe, measure)
+        except (manifest.CheckpointError, AdapterError):
+            return  # told when it is scored
+        if told is not None:
+            self._say(f"to generate: {told.words}")
+            self._heartbeat.report(0, self.total, told.words)
+
     def score(self, task: TaskSpec, candidates: Sequence[CandidateOrder]) -> None:
         """Score these candidates on one set and post each evaluation."""
         for candidate in candidates:
-            report = functools.partial(
-                self._heartbeat.report,
-                self._done,
-                self.total,
-                f"scoring step {candidate.step} on the {task.split} set, {task.name}",
-            )
-            report()
+            progress = self._progress(task, candidate)
+            progress(0)
             self._done += 1
             try:
                 path = None
                 if candidate.path is not None:  # the base model has none
                     path = located(self._monitor, self._directory, self._job, candidate)
-                evaluation = self._bench.score(path, candidate.sha256, task, report)
+                evaluation = self._bench.score(path, candidate.sha256, task, progress)
             except (manifest.CheckpointError, AdapterError) as error:
                 self.left_out.append(f"Step {candidate.step} was left out: {error}.")
                 self.scored.pop(candidate.step, None)
@@ -152,6 +170,17 @@ class Stages:
             self._monitor.post_evaluation(self._job, request_body(candidate, evaluation))
             self._say(log_line(candidate, evaluation))
             self.scored.setdefault(candidate.step, []).append(evaluation)
+
+    def _progress(self, task: TaskSpec, candidate: CandidateOrder) -> Progress:
+        """Return what reports the number of rows that are there; JobLost once the job is lost."""
+        rows = len(task.problems) * task.sampling.samples_per_problem
+        words = f"scoring step {candidate.step} on the {task.split} set, {task.name}"
+        done = self._done
+
+        def report(there: int) -> None:
+            self._heartbeat.report(done, self.total, f"{words}, {there} of {rows} completions")
+
+        return report
 
     def drop(self, alpha: float) -> None:
         """Leave out of the report set the candidates that are worse on the selection set."""
@@ -196,121 +225,10 @@ def located(monitor: MonitorClient, directory: Path, job: Job, candidate: Candid
         raise
 
 
-@dataclasses.dataclass(frozen=True)
-class Accelerator:
-    """Where a job's model may be computed: the box, the run's training, what the job does, how it waits."""
-
-    box: Box
-    training: Path
-    doing: str
-    wait: Callable[[str], None] | None = None
-
-    @classmethod
-    def of(
-        cls, directory: Path, job: Job, wait: Callable[[str], None] | None = None
-    ) -> "Accelerator":
-        """Return that of a job; without `wait` it does not wait for a box that is taken."""
-        box = Box(directory, has_gpu=launch.visible_gpus() > 0)
-        return cls(box, lock_of(directory, job.run_id), f"{job.kind}s run {job.run_id}", wait)
-
-    def device(self, parameters: int) -> tuple[str, Lock | None]:
-        """Return what `device_for` does."""
-        return device_for(parameters, self.training, self.box, self.doing, wait=self.wait)
-
-
-class Bench:
-    """Scores checkpoints of one recipe on its tasks.
-
-    Every finished evaluation is cached on disk under a hash of its inputs, so an interrupted job continues.
-    """
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        tasks: Sequence[TaskSpec],
-        seed: int,
-        cache: Path,
-        place: Accelerator,
-        say: Say,
-    ) -> None:
-        self.tasks, self._place = tasks, place
-        self._held: Lock | None = None
-        self._recipe, self._seed, self._cache, self._say = recipe, seed, cache, say
-        self._verifiers = make_verifiers(task.verifier for task in tasks)
-        self._base: Any = None
-        self._base_id = recipe.model.id if isinstance(recipe.model, PretrainedModel) else None
-        self._tokenizer: Any = None
-        self._loaded: tuple[Path | None, Any] = (None, None)
-
-    def score(
-        self, path: Path | None, sha256: str | None, task: TaskSpec, report: Callable[[], None]
-    ) -> Evaluation:
-        """Return the scores of the base model with the adapter in `path` (None: without)."""
-        file = self._cache / "evaluations" / f"{self._key(sha256, task)}.json"
-        found = read_evaluation(file)
-        if found is None:
-            model = self._model(path)
-            found = evaluate(
-                model,
-                self._tokenizer,
-                task,
-                self._verifiers[task.verifier],
-                seed=self._seed,
-                progress=lambda _: report(),
-            )
-            write_evaluation(found, file)
-        return found
-
-    def part(
-        self, path: Path, task: TaskSpec, places: range, report: Callable[[], None]
-    ) -> list[Score]:
-        """Return the score of one completion for each of these problems, with the adapter in `path`."""
-        problems = tuple(task.problems[place] for place in places)
-        model = self._model(path)
-        rows, _ = rows_of(
-            model,
-            self._tokenizer,
-            dataclasses.replace(task, problems=problems),
-            self._verifiers[task.verifier],
-            seed=self._seed,
-            progress=lambda _: report(),
-        )
-        return [row.score for row in rows]
-
-    def close(self) -> None:
-        """Stop the verifier's processes and let the models go."""
-        for verifier in self._verifiers.values():
-            verifier.close()
-        self._base, self._loaded = None, (None, None)
-        free_memory()
-        if self._held is not None:
-            self._held.close()
-
-    def _key(self, sha256: str | None, task: TaskSpec) -> str:
-        base = self._recipe.model.model_dump(mode="json")
-        text = json.dumps([base, sha256, task.sha256, self._seed], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    def _model(self, path: Path | None) -> Any:
-        from trainer.evaluation.generate_transformers import with_adapter
-        from trainer.training.model import load_base
-
-        if self._base is None:
-            base, self._tokenizer = load_base(self._recipe, self._cache, self._say)
-            device, self._held = self._place.device(base.num_parameters())
-            base.to(device)
-            self._base, self._loaded = base, (None, base)
-        if self._loaded[0] != path:
-            self._loaded = (None, self._base)  # the former copy goes before the next one is made
-            if path is not None:
-                self._loaded = (path, with_adapter(self._base, path, self._base_id))
-        return self._loaded[1]
-
-
 def request_body(candidate: CandidateOrder, evaluation: Evaluation) -> dict[str, Any]:
-    """Return the evaluation as a request body for the monitor."""
+    """Return the evaluation as `MonitorClient.post_evaluation` takes it."""
     place = {"checkpoint_id": candidate.checkpoint_id, "roles": list(candidate.roles)}
-    rows = [row.brief for row in evaluation.rows]
+    rows = [list(row) for row in evaluation.rows]
     return {**place, "step": candidate.step, **dataclasses.asdict(evaluation), "rows": rows}
 
 

@@ -23,8 +23,9 @@ from cusp.trl.verifying.held_out import Earlier, Score, Scored
 from cusp.trl.verifying.rounds import Known, Round, rounds
 from trainer.evaluation.selection_set import selection_set
 from trainer.evaluation.tasks import TaskSpec
+from trainer.jobs.bench import Accelerator, Bench
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
-from trainer.jobs.evaluate import Accelerator, Bench, CandidateOrder, located
+from trainer.jobs.evaluate import CandidateOrder, located
 from trainer.jobs.run_folder import local_recipe
 from trainer.recipe import Recipe
 

@@ -145,6 +145,54 @@ class GymEvaluation(EvaluationSection):
     system_prompt: str | None
 
 
+SuiteName = Literal["tina", "sober", "offline", "smoke"]
+
+
+class SuiteTask(Section):
+    """A task that is reported on; `problems` draws so many of them by the section's seed, null takes all.
+
+    Its name is a benchmark of `cusp tasks list`, `champ`, `tiny`, or `reasoning_gym:` and one of its tasks.
+    """
+
+    name: str
+    samples_per_problem: Count
+    problems: Count | None
+
+
+class SelectionTask(Section):
+    """The task that checkpoints are chosen on: so many of its problems, none of which is reported on."""
+
+    name: str
+    problems: Count
+
+
+class SuiteEvaluation(EvaluationSection):
+    """The tasks of a suite (`cusp tasks list`), or of a list of one's own: then `suite` is null.
+
+    `sampling.samples_per_problem` is that of the selection set. `opening` is put after the rendered prompt: the
+    beginning of every completion, such as the `<think>` of a chat template that opens the thought.
+    """
+
+    kind: Literal["suite"]
+    suite: SuiteName | None
+    tasks: Annotated[tuple[SuiteTask, ...], Field(min_length=1, max_length=32)] | None
+    selection: SelectionTask | None
+    seed: int
+    system_prompt: str | None
+    opening: str | None
+
+    @model_validator(mode="after")
+    def _names_its_tasks_once(self) -> "SuiteEvaluation":
+        if (self.suite is None) == (self.tasks is None):
+            raise ValueError("give the name of a suite or a list of tasks, and null for the other")
+        names = [task.name for task in self.tasks or ()]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"the task {min(twice)!r} is listed twice; list it once")
+        if self.suite is None and self.selection is None:
+            raise ValueError("a list of tasks needs `selection`, the task that is chosen on")
+        return self
+
+
 Evaluation = Annotated[
-    TinyEvaluation | JsonlEvaluation | GymEvaluation, Field(discriminator="kind")
+    TinyEvaluation | JsonlEvaluation | GymEvaluation | SuiteEvaluation, Field(discriminator="kind")
 ]

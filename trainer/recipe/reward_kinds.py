@@ -15,8 +15,12 @@ Verifier = Literal[
     "math_verify",
     "math_verify_tina",
     "math_verify_tina_swapped",
+    "lighteval",
+    "choice",
     "reasoning_gym",
 ]
+"""How an answer is judged (docs/reference/recipes.md); `math_verify` is the preset `reward` of an evaluation."""
+
 Unit = Literal["characters", "tokens"]
 
 

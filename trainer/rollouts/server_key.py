@@ -7,15 +7,20 @@ import ipaddress
 import os
 import re
 
+from cusp.process.secret_files import secret
+
 TOKEN = "VLLM_API_KEY"  # vLLM's own name, on the server as well
 HOSTS = "CUSP_VLLM_HOSTS"
 # Nothing that two parsers of addresses read differently: no user, no backslash.
 _ADDRESS = re.compile(r"https?://(?:([A-Za-z0-9.-]+)|\[([0-9A-Fa-f:.]+)\])(?::\d+)?(?:/.*)?")
 
 
-def bearer(address: str) -> dict[str, str]:
-    """Return the header with the server's key of the environment; {} without one, or for a host not to be given it."""
-    token = os.environ.get(TOKEN)
+def bearer(address: str, name: str = TOKEN) -> dict[str, str]:
+    """Return the header with the server's key, the environment variable `name` or its file.
+
+    {} without one, or for a host that is not to be given it.
+    """
+    token = secret(name)
     return {"Authorization": f"Bearer {token}"} if token and is_trusted(address) else {}
 
 

@@ -1,6 +1,7 @@
 """Loads a recipe's base model and tokenizer: the embedded one, a local folder, or one of the hub."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +38,68 @@ def load_base(
     return load_pretrained(recipe.model)
 
 
+@dataclass(frozen=True)
+class Located:
+    """Where another program finds a recipe's base model, and the tokenizer for it."""
+
+    name: str  # a folder, or a name of the hub
+    revision: str | None
+    dtype: str
+    tokenizer: Any
+    hub_id: str | None
+
+
+def located(recipe: Recipe, cache: Path, progress: Callable[[str], None] = print) -> Located:
+    """Return where the base model is, made or converted now unless the cache has it; no weights are loaded.
+
+    ModelError when its tokenizer cannot be loaded.
+    """
+    model = recipe.model
+    if isinstance(model, TinyModel):
+        from trainer.tiny.base import base_model
+
+        folder = base_model(model, cache, progress)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        return Located(str(folder), None, "float32", tokenizer, None)
+    if isinstance(model, SmolModel):
+        from trainer.smol.small_base import small_base
+
+        folder = small_base(model, cache, progress)
+        return Located(str(folder), None, "float32", _tokenizer(str(folder), None), None)
+    try:
+        tokenizer = _prepared_tokenizer(model)
+    except (OSError, ImportError, ValueError) as error:
+        raise _not_loaded(model, error) from error
+    return Located(model.id, model.revision, model.dtype, tokenizer, model.id)
+
+
 def load_pretrained(options: PretrainedModel) -> tuple[Any, Any]:
     """Return (model, tokenizer) of a pretrained model; ModelError when it cannot be loaded."""
     try:
-        tokenizer = _tokenizer(options.id, options.revision)
+        tokenizer = _prepared_tokenizer(options)
         dtype = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
         model = _load(options.id, options.revision, dtype, usable_attention(options))
     except (OSError, ImportError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"the model {options.id} could not be loaded ({first_line}); check the network and"
-            " HF_HUB_OFFLINE, or give a local folder as model.id"
-        ) from error
+        raise _not_loaded(options, error) from error
+    return model, tokenizer
+
+
+def _not_loaded(options: PretrainedModel, error: Exception) -> ModelError:
+    first_line = str(error).strip().splitlines()[0]
+    return ModelError(
+        f"the model {options.id} could not be loaded ({first_line}); check the network and"
+        " HF_HUB_OFFLINE, or give a local folder as model.id"
+    )
+
+
+def _prepared_tokenizer(options: PretrainedModel) -> Any:
+    tokenizer = _tokenizer(options.id, options.revision)
     if options.pad_token is not None:
         tokenizer.pad_token = options.pad_token
     if options.chat_template is not None:
         tokenizer.chat_template = options.chat_template
     tokenizer.padding_side = "left"
-    return model, tokenizer
+    return tokenizer
 
 
 def _load(name: str, revision: str | None, dtype: torch.dtype, attention: str) -> Any:

@@ -14,6 +14,7 @@ IMPORTED: Mapping[str, tuple[str, ...]] = {
         "alembic",
         "psycopg",
         "numpy",
+        "scipy",
         "ruptures",
         "plotly",
         "jinja2",

@@ -40,6 +40,11 @@ class Evaluation(Body):
     errors: Count
     mean_tokens: Finite
     truncated_share: Share
+    maj_at_k: Share | None = None
+    maj_low: Share | None = None
+    maj_high: Share | None = None
+    preset: Name | None = None
+    engine: Name | None = None
     rows: Annotated[list[Row], Field(max_length=200_000)]
 
 
@@ -77,14 +82,25 @@ def _rows(brought: Evaluation) -> list[Json]:
     return [dict(zip(names, row, strict=True)) for row in brought.rows]
 
 
+SuiteNames = Annotated[str, Field(max_length=500, pattern=r"^[\w:-]+(,[\w:-]+)*$")]
+HubName = Annotated[str, Field(max_length=200, pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")]
+
+
 class EvaluateRequest(Body):
     """Which checkpoints to score; none named means the candidates.
 
-    `recipe_given` says that a recipe with an evaluation section was put into the run's folder.
+    `recipe_given` says that a recipe with an evaluation section was put into the run's folder. A `suite` (or tasks
+    joined by commas) is scored on in place of what the run's recipe names, with `base` as the base model, a name
+    of the Hugging Face hub.
     """
 
     checkpoints: list[Id] = Field(default=[], max_length=200)
     recipe_given: bool = False
+    suite: SuiteNames | None = None
+    base: HubName | None = None
+    samples_per_problem: Annotated[int, Field(ge=1, le=1024)] | None = None
+    max_new_tokens: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
+    engine: Literal["hf", "vllm"] | None = None
 
 
 @router.get(
@@ -128,6 +144,7 @@ def evaluate_run(
             grant.name,
             only=asked.checkpoints,
             recipe_given=asked.recipe_given,
+            asked=asked.model_dump(include={*evaluate.ASKED, "samples_per_problem"}),
         )
         return evaluation.job(job)
 

@@ -13,14 +13,17 @@ from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, needs
+from monitor.api.queries import Limit
+from monitor.api.sample_queries import SamplesAskedDep
 from monitor.roles.stored_series import shown_series
 from monitor.schemas import access, base, run, series
 from monitor.schemas.base import Json
 from monitor.schemas.downsample import thin
 from monitor.schemas.run_data import RunData
 from monitor.services import Service
-from monitor.store import points, quarantine, runs, verdicts
+from monitor.store import quarantine, runs, verdicts
 from monitor.store.access import audit
+from monitor.store.scores import completions
 
 router = APIRouter(tags=["runs"])
 
@@ -139,11 +142,27 @@ def judge_change_point(
 @router.get(
     "/runs/{run_id}/samples", dependencies=[needs("read")], responses=answers(series.Samples)
 )
-def get_samples(run_id: Id, service: ServiceDep, step: Since | None = None) -> Json:
-    """Return stored completions."""
+def get_samples(
+    run_id: Id,
+    service: ServiceDep,
+    asked: SamplesAskedDep,
+    step: Since | None = None,
+    limit: Limit = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+) -> Json:
+    """Return stored completions, newest step first, and how many are stored of those asked for.
+
+    `step` is one step, `first` and `last` are a range; `reward` is a name, `least` and `most` its limits.
+    """
     with service.database.read() as tx:
-        run_or_404(tx, run_id)
-        return {"samples": [series.sample(row) for row in points.samples_of(tx, run_id, step=step)]}
+        numbers = RunData(tx, run_or_404(tx, run_id)).numbers
+        found = [row for row in completions.without_text(tx, run_id) if asked.takes(row)]
+        taken = [row for row in found if step in (None, row.step)]
+        taken.sort(key=lambda row: (-row.step, row.seq))
+        keys = [(row.attempt_key, row.seq) for row in taken[offset : offset + limit]]
+        texts = completions.with_text(tx, run_id, keys)
+    shown = [series.sample(texts[key], numbers) for key in keys]
+    return {"samples": shown, "total": len(taken)}
 
 
 @router.get("/runs/{run_id}/audit", dependencies=[needs("read")], responses=answers(access.Audit))

@@ -27,7 +27,7 @@ Count = Annotated[int, Field(ge=0, le=2**31 - 1), NUMBER]
 Share = Annotated[float, Field(ge=0, le=1), NUMBER]
 # problem id, sample, score (null: the verifier failed), tokens, finish reason, seed
 Row = tuple[
-    Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")],
+    Name,
     Annotated[int, Field(ge=0, le=32_767), NUMBER],
     Share | None,
     Count,

@@ -1,1 +1,1 @@
-"""SQL of held-out scores: evaluations of checkpoints, verifications of a suspicion."""
+"""SQL of held-out scores, and of what a training completed: evaluations, verifications, samples."""

@@ -113,6 +113,16 @@ def test_a_run_without_a_recipe_is_neither_resumed_nor_evaluated_and_says_why(
     assert f"cusp evaluate {trainer.run_id} --recipe FILE" in words
     path = f"/api/v1/runs/{trainer.run_id}/evaluate"
     assert api.post(path, json={}).json()["detail"] == words
+    assert api.post(path, json={"base": "Qwen/Qwen3-0.6B"}).status_code == 409  # on which problems?
+    for wrong in ({"base": "../models"}, {"suite": "a b"}, {"engine": "openai"}, {"suite": "/x"}):
+        assert api.post(path, json={"suite": "smoke", **wrong}).status_code == 422
+    asked = {"suite": "champ,reasoning_gym:chain_sum", "base": "Qwen/Qwen3-0.6B", "engine": "hf"}
+    assert api.post(path, json={**asked, "samples_per_problem": 4}).status_code == 202
+    job = claim(api, "evaluate")
+    assert job is not None
+    payload = job["payload"]
+    assert (payload["asked"], payload["samples_per_problem"]) == (asked, 4)
+    assert trainer.get()["evaluation_blocked"] == words  # still nothing is evaluated by itself
     assert api.post(path, json={"recipe_given": True}).status_code == 202
     assert trainer.get()["evaluation_blocked"] is None
     assert claim(api, "evaluate") is not None

@@ -25,7 +25,7 @@ OF_SECTION = {
     "decisions": 4,
     "commands": 2,
     "verifications": 3,
-    "samples": 3,
+    "samples": 4,
     "jobs": 3,
     "roles": 3,
     "marks": 7,

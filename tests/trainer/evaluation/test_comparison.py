@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainer.evaluation.comparison import ScoredCandidate, compare
+from cusp.statistics.comparison import ScoredCandidate, compare
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.screening import dropped

@@ -12,15 +12,12 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from trainer.evaluation.evaluate import evaluate, read_evaluation, write_evaluation
-from trainer.evaluation.generate_transformers import (
-    AdapterError,
-    GumbelNoise,
-    Request,
-    generate,
-    sample_seed,
-    with_adapter,
-)
+from trainer.evaluation.adapters import AdapterError
+from trainer.evaluation.engines import Completion, Request
+from trainer.evaluation.engines.transformers_engine import drawing, with_adapter
+from trainer.evaluation.evaluate import Evaluation, evaluate, rows_of, summary
+from trainer.evaluation.row_file import RowFile
+from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.tasks import tasks_of
 from trainer.recipe import Recipe, Sampling
 from trainer.training.data import DataError
@@ -38,6 +35,13 @@ PROMPTS = [f"<|user|>{n}+25=<|assistant|><think>\n" for n in (5, 17, 250)]
 @pytest.fixture
 def base(small: Callable[..., Recipe], cusp_dir: Path) -> tuple[Any, Any]:
     return load_base(small(), cusp_dir / "cache", lambda _: None)
+
+
+def generate(
+    model: Any, tokenizer: Any, requests: list[Request], sampling: Sampling
+) -> list[Completion]:
+    found = dict(one for done in drawing(model, tokenizer)(requests, sampling) for one in done)
+    return [found[place] for place in range(len(requests))]
 
 
 def test_a_sample_does_not_depend_on_the_others_in_its_batch(base: tuple[Any, Any]) -> None:
@@ -68,27 +72,54 @@ def test_temperature_0_takes_the_most_likely_token_each_time(base: tuple[Any, An
         assert tokenizer.decode(ids[0, start:], skip_special_tokens=True) == completion.text
 
 
-def test_gumbel_noise_draws_from_the_models_distribution() -> None:
-    logits = torch.log(torch.tensor([0.6, 0.3, 0.1])).repeat(4_000, 1)
-    noise = GumbelNoise([sample_seed(0, "t", str(n), 0) for n in range(4_000)], "cpu")
-    for _ in range(3):
-        drawn = noise(torch.empty(0), logits).argmax(dim=1)
-        shares = torch.bincount(drawn, minlength=3) / 4_000
-        assert torch.allclose(shares, torch.tensor([0.6, 0.3, 0.1]), atol=0.03)
-
-
-def test_equal_evaluations_are_equal_row_by_row_and_survive_the_disk(
+def test_equal_evaluations_are_equal_row_by_row(
     small: Callable[..., Recipe], base: tuple[Any, Any], tmp_path: Path
 ) -> None:
     selection, (report,) = tasks_of(small(), samples_per_problem=3)
     assert not {p.id for p in selection.problems} & {p.id for p in report.problems}
-    first = evaluate(*base, selection, BoxedInteger(), seed=5)
-    assert first == evaluate(*base, selection, BoxedInteger(), seed=5)
-    assert first != evaluate(*base, selection, BoxedInteger(), seed=6)
+
+    def scored(seed: int) -> Evaluation:
+        return evaluate(drawing(*base), base[1], selection, BoxedInteger(), seed=seed)
+
+    first = scored(5)
+    assert first == scored(5)
+    assert first != scored(6)
     assert (first.n_problems, first.n_samples, len(first.rows)) == (8, 24, 24)
     assert [row[1] for row in first.rows[:3]] == [0, 1, 2]
-    write_evaluation(first, tmp_path / "cache" / "x.json")
-    assert read_evaluation(tmp_path / "cache" / "x.json") == first
+
+
+def test_an_evaluation_goes_on_with_the_rows_that_the_disk_has(
+    small: Callable[..., Recipe], base: tuple[Any, Any], tmp_path: Path
+) -> None:
+    model, tokenizer = base
+    task = tasks_of(small("evaluation.sampling.batch_size=4"), samples_per_problem=2).selection
+    file, draw = tmp_path / "rows.jsonl", drawing(model, tokenizer)
+    there: list[int] = []
+
+    def interrupted(done: int) -> None:
+        there.append(done)
+        if done == 8:
+            raise KeyboardInterrupt
+
+    def rows(progress: Callable[[int], None] = there.append) -> list[SampleRow]:
+        return rows_of(
+            draw, lambda: tokenizer, task, BoxedInteger(), seed=5, kept=RowFile(file),
+            progress=progress,
+        )  # fmt: skip
+
+    with pytest.raises(KeyboardInterrupt):
+        rows(interrupted)
+    kept = file.read_bytes()
+    assert kept.count(b"\n") == 8 == there[-1]
+    file.write_bytes(kept + b'["7+8=", 1, 0.0, 3')  # torn by a kill
+    there.clear()
+    whole = rows()
+    assert there == [12, 16]
+    assert file.read_bytes().startswith(kept)
+    assert whole == rows_of(draw, lambda: tokenizer, task, BoxedInteger(), seed=5)
+    there.clear()
+    assert summary(task, rows()) == summary(task, whole)
+    assert there == []  # nothing is generated
 
 
 def test_an_adapter_is_loaded_into_a_copy_and_a_pickle_is_never_opened(

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from trainer.evaluation.statistics import (
+from cusp.statistics import (
     Scores,
     detectable_difference,
     holm,
@@ -14,7 +14,7 @@ from trainer.evaluation.statistics import (
     pass_at_1,
     spending,
 )
-from trainer.evaluation.statistics.proportion import mid_p
+from cusp.statistics.proportion import mid_p
 
 
 def draw(rng: np.random.Generator, chances: Scores, samples: int) -> Scores:
@@ -178,11 +178,28 @@ def test_a_majority_of_right_answers_is_right_and_a_tie_is_half() -> None:
     assert found.problems == 3
 
 
-def test_an_undecided_sample_is_left_out_and_counted() -> None:
-    scores = np.array([[1.0, np.nan], [0.0, 0.0], [np.nan, np.nan]])
+def test_an_undecided_sample_is_wrong_and_counted() -> None:
+    scores = np.array([[1.0, np.nan], [1.0, 0.0], [np.nan, np.nan]])
     estimate = pass_at_1(scores)
-    assert estimate.value == 0.5
-    assert (estimate.problems, estimate.samples, estimate.errors) == (2, 3, 3)
+    wrong = pass_at_1(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]))
+    assert estimate.value == wrong.value == 1 / 3
+    assert (estimate.low, estimate.fixed_high) == (wrong.low, wrong.fixed_high)
+    assert (estimate.problems, estimate.samples, estimate.errors) == (3, 6, 3)
+    found = paired_difference({"t": scores}, {"t": np.zeros((3, 2))})
+    assert found.value == 1 / 3
+
+
+def test_undecided_samples_do_not_vote_and_all_right_answers_are_one() -> None:
+    found = majority_at_k(
+        [
+            [("1/2", 1.0), ("0.5", 1.0), ("3", 0.0), ("3", 0.0), ("3", None)],
+            [(None, None), ("7", None), (None, 0.0)],
+        ]
+    )
+    assert found.value == 0.25  # a tie is half, and nothing is wrong
+    assert found.problems == 2
+    with pytest.raises(ValueError, match="not a single sample"):
+        majority_at_k([[("4", None)]])
 
 
 def test_an_interval_at_the_edge_still_has_a_width() -> None:

@@ -125,13 +125,18 @@ def test_a_card_says_what_was_measured(write: Callable[..., Exported]) -> None:
         "low": 0.4,
         "high": 0.6,
         "n_problems": 300,
+        "n_samples": 600,
         "samples_per_problem": 2,
         "truncated_share": 0.25,
+        "step": 10,
+        "errors": 0,
     }
+    comparison = {"reason": "Best of two.", "reference": {"role": "last", "step": 20}, "rows": []}
     of_another = {**scored, "checkpoint_id": new_id(), "task": "others"}
-    made = write(Facts(run, checkpoint, [scored, of_another], {"reason": "Best of two."}))
+    made = write(Facts(run, checkpoint, [scored, of_another], comparison))
     text = (Path(made.folder) / "README.md").read_text()
-    assert "0.500 [0.400, 0.600] | 300 x 2 | 25.0%" in text
+    line = "| sums | report | 0.500 | 0.400 to 0.600 | not told | 300 x 2 | not told | 25.0% |"
+    assert line in text
     assert "others" not in text
     for said in ("A transition.", "Best of two.", "a \\| b", "r 32, alpha 128", "tiny-base"):
         assert said in text, said

@@ -13,7 +13,7 @@ from cusp.ids import new_id
 from cusp.process import file_lock
 from trainer.box import Box
 from trainer.evaluation.selection_set import selection_set
-from trainer.jobs.evaluate import Accelerator, Bench
+from trainer.jobs.bench import Accelerator, Bench
 from trainer.jobs.run_folder import lock_of
 from trainer.recipe import Recipe
 from trainer.train import train
@@ -83,14 +83,14 @@ def test_beside_another_runs_training_a_small_model_is_scored_on_the_cpu_and_a_l
 def test_a_bench_lets_the_former_model_go_before_the_next_and_all_at_its_end(
     small: Callable[..., Recipe], cusp_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainer.evaluation import generate_transformers
+    from trainer.evaluation.engines import transformers_engine
 
     run_id, recipe = new_id(), small()
     root = cusp_dir / "runs" / run_id
     train(recipe, root, run_id=run_id, progress=lambda _: None)
     copies: list[weakref.ref[torch.nn.Module]] = []
     alive: list[int] = []
-    build = generate_transformers.with_adapter
+    build = transformers_engine.with_adapter
 
     def counted(*arguments: Any) -> torch.nn.Module:
         gc.collect()
@@ -99,7 +99,7 @@ def test_a_bench_lets_the_former_model_go_before_the_next_and_all_at_its_end(
         copies.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(generate_transformers, "with_adapter", counted)
+    monkeypatch.setattr(transformers_engine, "with_adapter", counted)
     task = selection_set(recipe)
     place = Accelerator(Box(cusp_dir, has_gpu=False), lock_of(cusp_dir, run_id), "scores")
     bench = Bench(recipe, [task], recipe.seed, cusp_dir / "cache", place, lambda _: None)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainer.evaluation.engines.transformers_engine import drawing
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.tasks import tasks_of
 from trainer.recipe import Recipe, SmolModel
@@ -87,7 +88,8 @@ def assert_evaluated(recipe: Recipe, cache: Path) -> None:
     selection, _ = tasks_of(recipe)
     verifier = make_verifier(selection.verifier)
     try:
-        found = evaluate(*load_base(recipe, cache), selection, verifier, seed=0)
+        model, tokenizer = load_base(recipe, cache)
+        found = evaluate(drawing(model, tokenizer), tokenizer, selection, verifier, seed=0)
     finally:
         verifier.close()
     assert (found.task, found.n_problems, found.errors) == ("reasoning-gym chain_sum", 3, 0)

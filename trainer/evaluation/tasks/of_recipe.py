@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+from cusp.settings import from_environment
 from trainer.chat import messages
+from trainer.evaluation.tasks.of_suite import listed, missing_benchmarks, suite_tasks
 from trainer.evaluation.tasks.problem import SPLITS, Problem, Split, TaskSets, TaskSpec
+from trainer.evaluation.tasks.task_copies import not_here
 from trainer.gym.procedural import gym_problems
 from trainer.recipe import (
     GymEvaluation,
     JsonlEvaluation,
     Recipe,
     Sampling,
+    SuiteEvaluation,
     TinyEvaluation,
 )
 from trainer.tiny.problems import draw
@@ -19,17 +23,19 @@ from trainer.training.data import DataError, read_jsonl
 def tasks_of(recipe: Recipe, samples_per_problem: int | None = None) -> TaskSets:
     """Return the selection set and the report sets of a recipe.
 
-    Raises DataError when the recipe names no task or the two sets share a problem.
+    Raises DataError when the recipe names no task, or one that is not on this box, or the sets share a problem.
     """
     options = recipe.evaluation
     if options is None:
         raise DataError(
             "the run's recipe names no evaluation task; set `evaluation` in it, for example"
-            " with kind: jsonl, and evaluate again"
+            " with kind: suite, and evaluate again"
         )
     sampling = options.sampling
     if samples_per_problem is not None:
         sampling = sampling.model_copy(update={"samples_per_problem": samples_per_problem})
+    if isinstance(options, SuiteEvaluation):
+        return suite_tasks(_with_samples(options, samples_per_problem), _directory())
     if isinstance(options, TinyEvaluation):
         made = _tiny(options, "selection", sampling), _tiny(options, "report", sampling)
         return TaskSets(made[0], made[1:])
@@ -43,6 +49,33 @@ def tasks_of(recipe: Recipe, samples_per_problem: int | None = None) -> TaskSets
             f" {options.report_path}; what is chosen on must not be reported on"
         )
     return TaskSets(selection, (report,))
+
+
+def lacking(recipe: Recipe) -> str | None:
+    """Return a sentence on the benchmarks that the recipe's evaluation needs and this box has no copy of.
+
+    Raises DataError for a name that there is not.
+    """
+    if not isinstance(recipe.evaluation, SuiteEvaluation):
+        return None
+    names = missing_benchmarks(recipe.evaluation, _directory())
+    return not_here(names) if names else None
+
+
+def _directory() -> Path:
+    return from_environment().directory
+
+
+def _with_samples(options: SuiteEvaluation, samples: int | None) -> SuiteEvaluation:
+    """Return the section with so many samples a problem in every set; None: its own."""
+    if samples is None:
+        return options
+    update = {"samples_per_problem": samples}
+    report, _ = listed(options)
+    tasks = tuple(task.model_copy(update=update) for task in report)
+    return options.model_copy(
+        update={"tasks": tasks, "sampling": options.sampling.model_copy(update=update)}
+    )
 
 
 def _tiny(options: TinyEvaluation, split: Split, sampling: Sampling) -> TaskSpec:

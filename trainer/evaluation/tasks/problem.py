@@ -21,20 +21,31 @@ class Problem:
     messages: tuple[dict[str, str], ...]
     answer: str
 
+    @property
+    def told(self) -> tuple[str, str, str]:
+        """(id, question, gold answer): what a person is shown of it."""
+        asked = [each["content"] for each in self.messages if each["role"] == "user"]
+        return self.id, "\n\n".join(asked), self.answer
+
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One set of one task; `sha256` covers everything that can change a score."""
+    """One set of one task; `sha256` covers everything that can change a score.
+
+    `opening` follows the rendered prompt: every completion goes on from it.
+    """
 
     name: str
     split: Split
     problems: tuple[Problem, ...]
     verifier: Verifier
     sampling: Sampling
+    opening: str = ""
 
     @cached_property
     def sha256(self) -> str:
-        content = [self.name, self.split, self.verifier, self.sampling.model_dump(mode="json")]
+        drawn = self.sampling.model_dump(mode="json")
+        content = [self.name, self.split, self.verifier, drawn, self.opening]
         problems = [dataclasses.asdict(problem) for problem in self.problems]
         text = json.dumps([content, problems], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,7 @@
 // The page of one run. Buttons and text come first, so that an error in the charts does not disable them.
 import { listen } from "./actions.js";
 import { configuration } from "./config.js";
+import "./copy.js";
 import { banner } from "./live/banner.js";
 import { follow } from "./live/live.js";
 import { hasEnded, patchRun, tickRelativeTimes } from "./patch.js";

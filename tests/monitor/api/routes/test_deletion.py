@@ -238,6 +238,9 @@ def full(api: TestClient) -> Trainer:
     best = job["payload"]["candidates"][1]
     brought = {**held, "evaluation": scored(best["step"], best["checkpoint_id"], 0.5)}
     assert api.post(f"{path}/evaluations", json=brought).status_code == 200
+    problem = {"problem_id": "p1", "question": "2+2", "gold": "4"}
+    asked = {"token": job["token"], "task": "tiny-arithmetic", "problems": [problem]}
+    assert api.post(f"{path}/problems", json=asked).status_code == 200
     assert api.post(f"{path}/finish", json={**held, "state": "done"}).status_code == 200
     return trainer
 

@@ -1,0 +1,1 @@
+"""What the command line does about evaluations beyond asking for them."""

@@ -1,0 +1,138 @@
+"""`cusp evaluate --plan`: what an evaluation would generate and cost, from what was measured on the run."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from cusp.cli.evaluation.asking import Asked, UnusableRecipe
+from cusp.cli.support.output import console, print_json
+from cusp.cli.support.requirements import need
+from cusp.client import Client
+
+MOST_CANDIDATES = 8  # monitor/policy/candidates.py
+LATEST = 20  # steps whose completion lengths are averaged
+
+
+def tell_plan(
+    client: Client,
+    run_id: str,
+    steps: Sequence[int] | None,
+    asked: Asked,
+    samples: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print what an evaluation would take; its tasks must be on this box."""
+    need("evaluate --plan", "trainer")
+    plan = _planned(client, client.get(f"/runs/{run_id}"), steps, asked, samples)
+    if as_json:
+        print_json({name: value for name, value in plan.items() if name != "words"})
+        return
+    for task in plan["tasks"]:
+        console().print(
+            f"{task['split']}: {task['task']}, {task['problems']} problems,"
+            f" {task['samples_per_problem']} a problem",
+            markup=False,
+        )
+    known = "" if plan["seconds"] else "; no evaluation of the run has measured a speed yet"
+    words = f"{plan['candidates']} candidates: {plan['words']}; lengths of {plan['lengths_of']}"
+    console().print(f"{words}{known}", markup=False)
+
+
+def _planned(
+    client: Client,
+    run: dict[str, Any],
+    steps: Sequence[int] | None,
+    asked: Asked,
+    samples: int | None,
+) -> dict[str, Any]:
+    """Return the plan: lengths of the run's earlier evaluations, else of its training, and their speed."""
+    from trainer.evaluation.forecast import Lengths, forecast
+    from trainer.evaluation.tasks import tasks_of
+
+    sets = tasks_of(_recipe(run, asked), samples)
+    tasks = [sets.selection, *sets.report]
+    scored = client.get(f"/runs/{run['id']}/evaluations")["evaluations"]
+    means = {each["task"]: float(each["mean_tokens"]) for each in scored}
+    source = "earlier evaluations of the run"
+    if not means:
+        means = {"": _trained_length(client, run)}
+        source = f"the training's last {LATEST} steps"
+    lengths = {name: Lengths(mean, float("nan")) for name, mean in means.items()}
+    price, candidates = run["metadata"].get("gpu_hourly_usd"), _candidates(client, run, steps)
+    found = forecast(tasks, candidates, lengths, _speed(client, run, scored), price)
+    return {
+        "candidates": candidates,
+        "completions": found.completions,
+        "tokens": round(found.tokens),
+        "seconds": found.seconds,
+        "usd": found.usd,
+        "lengths_of": source,
+        "words": found.words,
+        "tasks": [_task(task) for task in tasks],
+    }
+
+
+def _task(task: Any) -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "split": task.split,
+        "problems": len(task.problems),
+        "samples_per_problem": task.sampling.samples_per_problem,
+    }
+
+
+def _candidates(client: Client, run: dict[str, Any], steps: Sequence[int] | None) -> int:
+    """Return how many would be scored at most; those named are joined by the base model and the reference."""
+    if steps:
+        return len(steps) + 2
+    there = len(client.get(f"/runs/{run['id']}/checkpoints")["checkpoints"])
+    return min(MOST_CANDIDATES, there + 1)
+
+
+def _recipe(run: dict[str, Any], asked: Asked) -> Any:
+    """Return the recipe to evaluate by: the run's own as the monitor has it, with what is asked for."""
+    from pathlib import Path
+
+    from trainer.jobs.asked_evaluation import AskedEvaluation, combined, pretrained
+    from trainer.recipe_loader import RecipeError, parse
+
+    try:
+        own = parse(run.get("config"), Path("the run's configuration"))
+    except RecipeError:
+        own = None  # not started with `cusp train`
+    if own is None and asked.suite is None:
+        raise UnusableRecipe(
+            f"run {run['id']} has no recipe; name what to score it on with --suite"
+        )
+    wanted = AskedEvaluation(suite=asked.suite, max_new_tokens=asked.max_new_tokens)
+    return combined(own, own.model if own else pretrained("unknown"), wanted)
+
+
+def _trained_length(client: Client, run: dict[str, Any]) -> float:
+    """Return the mean completion length of the run's latest steps; UnusableRecipe if it logged none."""
+    found = client.get(f"/runs/{run['id']}/series", names="completion_length")["series"]
+    values = [value for each in found for value in each["values"]]
+    if not values:
+        raise UnusableRecipe(
+            f"run {run['id']} has neither an evaluation nor logged completion lengths to plan with; start it, the"
+            " worker measures them first"
+        )
+    latest = values[-LATEST:]
+    return float(sum(latest) / len(latest))
+
+
+def _speed(client: Client, run: dict[str, Any], scored: Sequence[dict[str, Any]]) -> float | None:
+    """Return tokens a second of the run's evaluations; None if there is none."""
+    jobs = client.get("/jobs", run_id=run["id"])["jobs"]
+    seconds = sum(
+        (_time(job["finished_at"]) - _time(job["started_at"])).total_seconds()
+        for job in jobs
+        if job["kind"] == "evaluate" and job["state"] == "done" and job["started_at"]
+    )
+    tokens = sum(each["mean_tokens"] * each["n_samples"] for each in scored)
+    return tokens / seconds if seconds > 0 and tokens else None
+
+
+def _time(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text)

@@ -1,0 +1,1 @@
+"""Scores made elsewhere: reading the files of other harnesses, and writing ours."""

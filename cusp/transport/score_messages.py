@@ -1,0 +1,129 @@
+"""Scores of a checkpoint as messages: rows mended and cut, in portions of whole problems. Nothing here is sent."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cusp.ids import new_id
+from cusp.protocol.fields import MAX_NAME_LENGTH
+from cusp.protocol.scored import MAX_SAMPLE, portions, problem_name, sendable_row
+
+MOST_ROWS = 200_000  # of an evaluation, at the monitor
+_WHOLE = ("tokens", "seed")
+
+
+class UnusableScores(ValueError):
+    """The scores cannot be sent; the message names the row and what is wrong with it."""
+
+
+def posts(
+    task: str,
+    rows: Iterable[Mapping[str, Any]] = (),
+    *,
+    step: int | None = None,
+    checkpoint_id: str | None = None,
+    split: str = "report",
+    source: str = "client",
+    preset: str | None = None,
+    engine: str | None = None,
+    problems: Iterable[Mapping[str, Any]] = (),
+    pass_at_1: float | None = None,
+    n_problems: int | None = None,
+    evaluation_id: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return the bodies of `POST /runs/{id}/evaluations`, all of one evaluation; UnusableScores says why not.
+
+    A row is `{"problem_id", "score", "sample"?, "tokens"?, "finish_reason"?, "seed"?, "text"?, "answer"?}`; without
+    `sample` the rows of a problem are numbered in their order. Without rows: `pass_at_1` of `n_problems`.
+    """
+    if not isinstance(task, str) or not 0 < len(task) <= MAX_NAME_LENGTH:
+        raise UnusableScores(
+            f"a task has a name of 1 to {MAX_NAME_LENGTH} characters, not {task!r:.80}"
+        )
+    if split not in ("selection", "report"):
+        raise UnusableScores(f"split is 'selection' or 'report', not {split!r:.80}")
+    head: dict[str, Any] = {
+        "evaluation_id": evaluation_id or new_id(),
+        "task": task,
+        "split": split,
+        "source": source,
+        "step": step,
+        "checkpoint_id": checkpoint_id,
+        "preset": preset,
+        "engine": engine,
+    }
+    head = {name: value for name, value in head.items() if value is not None}
+    by_problem = _grouped(rows)
+    told = {
+        name: _problem(name, one) for one in problems for name in [problem_name(one["problem_id"])]
+    }
+    if not by_problem:
+        if pass_at_1 is None or n_problems is None:
+            raise UnusableScores("give rows, or pass_at_1 and the number of problems n")
+        return [
+            {**head, "pass_at_1": _share(pass_at_1, "pass_at_1"), "n_problems": int(n_problems)}
+        ]
+    parts = portions(list(by_problem), lambda name: _size(by_problem[name], told.get(name)))
+    return [
+        {
+            **head,
+            "rows": [row for name in names for row in by_problem[name]],
+            "problems": [told[name] for name in names if name in told],
+        }
+        for names in parts
+    ]
+
+
+def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number, row in enumerate(rows):
+        if number >= MOST_ROWS:
+            raise UnusableScores(f"an evaluation has {MOST_ROWS:,} rows at most; split it by task")
+        if not isinstance(row, Mapping) or "problem_id" not in row or "score" not in row:
+            raise UnusableScores(f"row {number} needs a problem_id and a score, not {row!r:.120}")
+        name = problem_name(row["problem_id"])
+        samples = found.setdefault(name, [])
+        samples.append(_row(name, row, len(samples)))
+    counts = {len(samples) for samples in found.values()}
+    if len(counts) > 1:
+        raise UnusableScores(
+            f"every problem needs as many samples; here some have {min(counts)} and some {max(counts)}"
+        )
+    return found
+
+
+def _row(name: str, row: Mapping[str, Any], place: int) -> dict[str, Any]:
+    sample = row.get("sample")
+    sample = place if sample is None else int(sample)
+    if not 0 <= sample <= MAX_SAMPLE:
+        raise UnusableScores(f"sample {sample} of problem {name!r} is not from 0 to {MAX_SAMPLE}")
+    score = row["score"]
+    made: dict[str, Any] = {
+        "problem_id": name,
+        "sample": sample,
+        "score": None if score is None else _share(score, f"the score of problem {name!r}"),
+    }
+    made |= {each: int(row[each]) for each in _WHOLE if row.get(each) is not None}
+    if row.get("finish_reason") is not None:
+        made["finish_reason"] = str(row["finish_reason"])[:16]
+    return sendable_row({**made, "text": row.get("text"), "answer": row.get("answer")})
+
+
+def _problem(name: str, problem: Mapping[str, Any]) -> dict[str, Any]:
+    given = {"text": problem.get("question", ""), "answer": problem.get("gold", "")}
+    made = sendable_row(given)
+    return {"problem_id": name, "question": made["text"], "gold": made["answer"]}
+
+
+def _share(value: Any, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise UnusableScores(f"{what} must be a number from 0 to 1, not {value!r:.80}") from error
+    if not 0 <= number <= 1:
+        raise UnusableScores(f"{what} must be from 0 to 1, not {number}")
+    return number
+
+
+def _size(rows: Sequence[dict[str, Any]], problem: dict[str, Any] | None) -> int:
+    return len(json.dumps(rows)) + (len(json.dumps(problem)) if problem else 0)

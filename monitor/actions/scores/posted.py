@@ -1,0 +1,141 @@
+"""Scores of a checkpoint that are no job's: by REST, from a training, or imported from another harness."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from cusp.protocol.scored import Posted
+from monitor.actions.record import record
+from monitor.actions.require import run_or_404
+from monitor.actions.scores import summary
+from monitor.actions.scores.brought import TEXT_CHARS, bounded, chars, store_problems
+from monitor.database.engine import Transaction
+from monitor.errors import Conflict, QuotaExceeded
+from monitor.store import checkpoints
+from monitor.store.scores import evaluations, scored_rows
+
+EVALUATIONS_OF_A_RUN = 10_000
+ROWS_OF_AN_EVALUATION = 200_000  # as of a worker's
+
+Json = dict[str, Any]
+
+
+class Taken(NamedTuple):
+    """The evaluation as it is now, rows that are new in it, and texts that found no room."""
+
+    evaluation: Any
+    stored: int
+    left_out: int
+
+
+def take(
+    tx: Transaction, run_id: str, posted: Posted, now: float, author: str, *, may_wait: bool = False
+) -> Taken:
+    """Store posted scores, or further rows of them; what is there already stays as it is.
+
+    With `may_wait` the checkpoint of a step may be registered later. Conflict for an unknown checkpoint, for an
+    evaluation_id of another evaluation, and for rows that cannot be summarised; QuotaExceeded beyond the bounds.
+    """
+    run_or_404(tx, run_id, locked=True)
+    checkpoint_id, step = _checkpoint(tx, run_id, posted, may_wait)
+    head: Json = {
+        "checkpoint_id": checkpoint_id,
+        "step": step,
+        "task": posted.task,
+        "split": posted.split,
+        "source": posted.source,
+    }
+    found = _known(tx, run_id, posted.evaluation_id, head)
+    if found is None:
+        if evaluations.count(tx, run_id) >= EVALUATIONS_OF_A_RUN:
+            raise QuotaExceeded(
+                f"run {run_id} has {EVALUATIONS_OF_A_RUN} evaluations, the most there can be"
+            )
+        new: Json = {"id": posted.evaluation_id, "author": author, "scores": {}, **head}
+        evaluations.add_head(tx, run_id, new, now)
+    stored, left_out = _store_rows(tx, posted, found.text_chars if found else 0)
+    store_problems(tx, run_id, posted.task, [one.model_dump() for one in posted.problems])
+    if stored or found is None:
+        told = _numbers(tx, posted)
+        roles = _roles(tx, run_id, checkpoint_id, step)
+        identity = {"preset": posted.preset, "engine": posted.engine}
+        evaluations.change(tx, posted.evaluation_id, scores={"roles": roles, **identity, **told})
+        name = "evaluation.stored" if found else "evaluation.posted"
+        detail = {"task": posted.task, "step": step, "source": posted.source}
+        target = posted.evaluation_id
+        record(tx, name, run_id, now, by=author, target=target, detail=detail)
+    return Taken(evaluations.get(tx, posted.evaluation_id), stored, left_out)
+
+
+def _known(tx: Transaction, run_id: str, evaluation_id: str, head: Json) -> Any:
+    """Return the evaluation of this id, None if it is new; Conflict when it is another one."""
+    found = evaluations.get(tx, evaluation_id)
+    if found is None:
+        return None
+    same = found.run_id == run_id and found.job_id is None
+    if not same or any(getattr(found, name) != head[name] for name in ("step", "task", "split")):
+        raise Conflict(
+            f"the evaluation_id {evaluation_id!r} is that of another evaluation; make a new one"
+        )
+    return found
+
+
+def _store_rows(tx: Transaction, posted: Posted, text_chars: int) -> tuple[int, int]:
+    there = scored_rows.keys(tx, posted.evaluation_id)
+    unique = {(row.problem_id, row.sample): row for row in posted.rows}
+    new = [row.model_dump() for key, row in unique.items() if key not in there]
+    if len(there) + len(new) > ROWS_OF_AN_EVALUATION:
+        raise QuotaExceeded(
+            f"an evaluation has {ROWS_OF_AN_EVALUATION:,} rows at most, and this would have"
+            f" {len(there) + len(new):,}; split it by task"
+        )
+    kept, left_out = bounded(new, TEXT_CHARS - text_chars)
+    scored_rows.add(tx, posted.evaluation_id, kept)
+    if kept:
+        evaluations.grow(tx, posted.evaluation_id, chars(kept))
+    return len(kept), left_out
+
+
+def _numbers(tx: Transaction, posted: Posted) -> Json:
+    rows = scored_rows.scores(tx, posted.evaluation_id)
+    if rows:
+        return summary.of_rows(rows)
+    if posted.pass_at_1 is None or posted.n_problems is None:
+        raise Conflict("send rows, or pass_at_1 and n_problems where there are none")
+    told = summary.of_aggregate(posted.pass_at_1, posted.n_problems)
+    return {**told, "mean_tokens": posted.mean_tokens}
+
+
+def _checkpoint(
+    tx: Transaction, run_id: str, posted: Posted, may_wait: bool
+) -> tuple[str | None, int]:
+    """Return (checkpoint id, step); the id is None for the base model and for one that is not there yet."""
+    there = checkpoints.of_run(tx, run_id)
+    if posted.checkpoint_id is not None:
+        row = next((one for one in there if one.id == posted.checkpoint_id), None)
+        if row is None or posted.step not in (None, row.step):
+            raise Conflict(
+                f"run {run_id} has no checkpoint {posted.checkpoint_id!r}"
+                + (f" of step {posted.step}" if posted.step is not None else "")
+            )
+        return row.id, row.step
+    step = int(posted.step or 0)
+    found = [one for one in there if one.step == step]
+    if step and not found and not may_wait:
+        raise Conflict(
+            f"run {run_id} has no checkpoint of step {step}; it has {_steps(there)}, and step 0 is the"
+            " base model"
+        )
+    return (found[-1].id if found else None), step
+
+
+def _steps(rows: Sequence[Any]) -> str:
+    steps = sorted({one.step for one in rows})
+    shown = ", ".join(map(str, steps[:20]))
+    return f"steps {shown}{' ...' if len(steps) > 20 else ''}" if steps else "none yet"
+
+
+def _roles(tx: Transaction, run_id: str, checkpoint_id: str | None, step: int) -> list[str]:
+    if step == 0:
+        return ["base"]
+    aliases = checkpoints.aliases_of(tx, run_id)
+    return sorted(alias for alias, points_at in aliases.items() if points_at == checkpoint_id)

@@ -1,0 +1,1 @@
+"""Routes of scores by problem: posted, compared, read, exported."""

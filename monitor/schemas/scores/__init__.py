@@ -1,0 +1,1 @@
+"""REST objects of scores by problem, and how rows become them."""
