@@ -176,15 +176,7 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
     """Return the template variables of a section that are derived from its data."""
     match name:
         case "transition":
-            verdicts = given["verdicts"]
-            said = descriptions.transition(run, verdicts)
-            return {
-                "words": said,
-                "evidence": descriptions.evidence_at(run, verdicts),
-                "more": verdict_words.more(run),
-                "follows": verdict_words.follows(run),
-                "verified": verdict_words.verified(given["verifications"]),
-            }
+            return _verdict_card(run, given["verdicts"], given["verifications"])
         case "proposal":
             return {"proposal": verdict_words.proposal(run)}
         case "decisions":
@@ -210,6 +202,18 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
             return {"marks": figures.marks(run, **given)}
         case _:
             return {}
+
+
+def _verdict_card(
+    run: Record, verdicts: Record | None, verifications: Record | None
+) -> dict[str, Any]:
+    return {
+        "words": descriptions.transition(run, verdicts),
+        "evidence": descriptions.evidence_at(run, verdicts),
+        "more": verdict_words.more(run),
+        "follows": verdict_words.follows(run),
+        "verified": verdict_words.verified(verifications),
+    }
 
 
 def flat(value: Any, at: str = "") -> list[tuple[str, str]]:

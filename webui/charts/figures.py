@@ -34,10 +34,9 @@ def run_figures(
     ]
     data += traces.segment_traces(segments, {one.metric: one.on for one in shown[:3]})
     data += traces.evidence_traces(verdicts) + marked["traces"]
-    layout = _layout(shown, known, verdicts, marked)
     return {
         "data": data,
-        "layout": layout,
+        "layout": _layout(shown, known, verdicts, marked),
         "config": CONFIG,
         "cusp": {
             "smoothing": weight,
