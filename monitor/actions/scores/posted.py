@@ -36,6 +36,8 @@ def take(
     evaluation_id of another evaluation, and for rows that cannot be summarised; QuotaExceeded beyond the bounds.
     """
     run_or_404(tx, run_id, locked=True)
+    if posted.lack is not None:
+        raise Conflict(posted.lack)
     checkpoint_id, step = _checkpoint(tx, run_id, posted, may_wait)
     head: Json = {"checkpoint_id": checkpoint_id, "step": step}
     head |= posted.model_dump(include={"task", "split", "source"})
@@ -95,9 +97,7 @@ def _numbers(tx: Transaction, posted: Posted) -> Json:
     rows = scored_rows.scores(tx, posted.evaluation_id)
     if rows:
         return summary.of_rows(rows)
-    if posted.pass_at_1 is None or posted.n_problems is None:
-        raise Conflict("send rows, or pass_at_1 and n_problems where there are none")
-    told = summary.of_aggregate(posted.pass_at_1, posted.n_problems)
+    told = summary.of_aggregate(posted.pass_at_1 or 0.0, posted.n_problems or 1)
     return {**told, "mean_tokens": posted.mean_tokens}
 
 
