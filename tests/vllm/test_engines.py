@@ -86,7 +86,7 @@ def test_greedy_rows_of_smol_are_equal_token_for_token(
     smol: Server, tiny_folder: Path, tmp_path: Path
 ) -> None:
     recipe = load_recipe("smol", [*SMOL, "evaluation.sampling.temperature=0"])
-    compared(recipe, smol, tiny_folder.parent, tmp_path, 0.02)
+    compared(recipe, smol, tiny_folder.parent, tmp_path, 0.1)
 
 
 def test_vllm_says_why_it_cannot_start_or_generate(tiny_folder: Path, tmp_path: Path) -> None:
