@@ -80,27 +80,33 @@ def rows_of(
     asked = [each for each in places if (each[0].id, each[1]) not in known]
     if asked:
         requests = _requests(asked, tokenizer(), task, seed)
-
-        def scored(finished: Finished) -> list[SampleRow]:
-            """Score completions and keep their rows."""
-            golds = [asked[place][0].answer for place, _ in finished]
-            texts = [opened_by(requests[place].prompt, each.text) for place, each in finished]
-            scores, answers = verifier.score(texts, golds), verifier.answers(texts, golds)
-            rows = [
-                _row(*asked[place], requests[place], completion)._replace(
-                    score=score, answer=answer
-                )
-                for (place, completion), score, answer in zip(
-                    finished, scores, answers, strict=True
-                )
-            ]
-            if kept is not None:
-                kept.add(rows)
-            return rows
-
+        scored = _scoring(asked, requests, verifier, kept)
         drawn = _counted(draw(requests, task.sampling), len(known), progress)
         known |= {(row.problem_id, row.sample): row for row in _beside(drawn, scored)}
     return [known[problem.id, sample] for problem, sample in places]
+
+
+def _scoring(
+    asked: Sequence[tuple[Problem, int]],
+    requests: Sequence[Request],
+    verifier: Verifier,
+    kept: RowFile | None,
+) -> Callable[[Finished], list[SampleRow]]:
+    """Return what scores completions and keeps their rows."""
+
+    def scored(finished: Finished) -> list[SampleRow]:
+        golds = [asked[place][0].answer for place, _ in finished]
+        texts = [opened_by(requests[place].prompt, each.text) for place, each in finished]
+        scores, answers = verifier.score(texts, golds), verifier.answers(texts, golds)
+        rows = [
+            _row(*asked[place], requests[place], completion)._replace(score=score, answer=answer)
+            for (place, completion), score, answer in zip(finished, scores, answers, strict=True)
+        ]
+        if kept is not None:
+            kept.add(rows)
+        return rows
+
+    return scored
 
 
 def _requests(
