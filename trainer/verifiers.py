@@ -45,14 +45,16 @@ class Verifier(Protocol):
     def close(self) -> None: ...
 
 
-def make_verifier(name: VerifierName) -> Verifier:
+def make_verifier(name: VerifierName, limits: Limits = USUAL) -> Verifier:
     """Return the verifier a recipe names."""
-    return make_verifiers([name])[name]
+    return make_verifiers([name], limits)[name]
 
 
-def make_verifiers(names: Iterable[VerifierName]) -> dict[VerifierName, Verifier]:
-    """Return the verifiers by name; those of math-verify share their processes."""
-    judges = Judges()
+def make_verifiers(
+    names: Iterable[VerifierName], limits: Limits = USUAL
+) -> dict[VerifierName, Verifier]:
+    """Return the verifiers by name; those that need processes share them."""
+    judges = Judges(limits=limits)
     return {
         name: BoxedInteger() if name == "boxed_integer" else MathVerify(way=name, judges=judges)
         for name in dict.fromkeys(names)

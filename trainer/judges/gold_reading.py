@@ -10,7 +10,7 @@ from typing import NamedTuple
 from trainer.judges.final_text import last_box
 from trainer.judges.normal_text import normal
 
-_ASIDE = re.compile(r"\s+\((?:i\.e\.|that is|none|no|or|about|approximately)\b.*\)$")
+_ASIDE = re.compile(r"\s+\((?:i\.e\.|(?:that is|none|no|or|about|approximately)\b).*\)$")
 _OTHERWISE = re.compile(
     r",?\s+or\s+(?:equivalently|approximately|an equivalent form such as)\s+|\s+=\s+or\s+"
 )

@@ -110,4 +110,5 @@ def _plain(text: str) -> Answer | None:
 
 
 def _of(text: str) -> Answer:
-    return Answer(text, tuple(values(text)))
+    words = is_words(measured(text)[0]) and not any(each.isdigit() for each in text)
+    return Answer(text, () if words else tuple(values(text)))

@@ -67,10 +67,11 @@ def has_environment(text: str) -> bool:
 
 
 def clauses(text: str) -> list[str]:
-    """Return text, and the word before the comma of one that says yes or no.
+    """Return text, its last sentence if it has several, and the word before the comma of one that says yes or no.
 
-    >>> clauses("No, there are none")
-    ['No, there are none', 'No']
+    >>> clauses("No, there are none"), clauses("It is not periodic. No.")
+    (['No, there are none', 'No'], ['It is not periodic. No.', 'No.'])
     """
     begun = _YES_NO.match(text)
-    return [text, begun[1]] if begun else [text]
+    last = re.split(r"(?<=[a-z])\. +(?=[A-Z])", text)[-1]
+    return list(dict.fromkeys([text, last, *([begun[1]] if begun else [])]))
