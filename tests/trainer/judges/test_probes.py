@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from trainer.judges import choice_gold
-from trainer.judging import PATIENT, Limits
+from trainer.judging import Limits
 from trainer.recipe import Verifier as Name
 from trainer.verifiers import MathVerify, Verifier, make_verifiers
 
@@ -22,7 +22,7 @@ PRESETS: tuple[Name, ...] = ("math_verify", "lighteval", "choice")
 
 @pytest.fixture(scope="module")
 def verifiers() -> Iterator[dict[Name, Verifier]]:
-    made = make_verifiers((*PRESETS, "math_verify_tina"), PATIENT)
+    made = make_verifiers((*PRESETS, "math_verify_tina"))
     yield made
     for verifier in made.values():
         verifier.close()
