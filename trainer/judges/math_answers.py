@@ -103,10 +103,11 @@ def read(preset: Preset, completion: str) -> Answer | None:
 def _plain(text: str) -> Answer | None:
     """Return what is announced or ends the last line; else the last mathematics of the text."""
     said, line = announced(text), last_line(text)
+    candidates: list[str | None] = []
     if said is not None:
         line, candidates = said, [said]
-    else:
-        candidates = [line, ending(line)] if line and not says_yes_or_no(line) else []
+    elif line is not None and not says_yes_or_no(line):
+        candidates = [line, ending(line)]
     for each in candidates:
         if each is None or len(each) > LONGEST or has_environment(each):
             continue
