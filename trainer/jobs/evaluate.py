@@ -17,7 +17,6 @@ from cusp.protocol.fields import Id, Name, Step
 from cusp.statistics.comparison import ALPHA, ScoredCandidate, compare
 from trainer.evaluation.adapters import AdapterError
 from trainer.evaluation.evaluate import Evaluation, Progress
-from trainer.evaluation.readable_golds import check_golds
 from trainer.evaluation.screening import dropped, errors_of_stages, plan_line, planned_mde
 from trainer.evaluation.tasks import SPLITS, TaskSpec, tasks_of
 from trainer.jobs.asked_evaluation import AskedEvaluation, asked_for
@@ -73,7 +72,6 @@ def evaluate_run(
     root = paths.run_root(directory, job.run_id)
     recipe = asked_for(root, order.asked, order.places)
     tasks = tasks_of(recipe, order.samples_per_problem)
-    check_golds([tasks.selection, *tasks.report])
     place = Accelerator.of(directory, job, lambda words: heartbeat.report(0, 0, words))
     bench = Bench(
         recipe, [tasks.selection, *tasks.report], order.seed, directory / "cache", place, say

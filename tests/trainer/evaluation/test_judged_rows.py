@@ -1,19 +1,28 @@
 """What a judge says of rows: golds it cannot read are named first, the majority's answer is told."""
 
 import dataclasses
+from contextlib import ExitStack, closing
 
 import pytest
 
+from trainer.evaluation import readable_golds
 from trainer.evaluation.evaluate import majority_of
-from trainer.evaluation.readable_golds import check_golds
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.tasks import Problem, TaskSpec
 from trainer.judges import choice_gold
 from trainer.recipe import Sampling
 from trainer.training.data import DataError
-from trainer.verifiers import preset_of
+from trainer.verifiers import make_verifiers, preset_of
 
 TWO = Sampling(samples_per_problem=2, max_new_tokens=8, temperature=1.0, top_p=1.0, batch_size=4)
+
+
+def check_golds(tasks: list[TaskSpec]) -> None:
+    verifiers = make_verifiers(each.verifier for each in tasks)
+    with ExitStack() as stack:
+        for verifier in verifiers.values():
+            stack.enter_context(closing(verifier))
+        readable_golds.check_golds(tasks, verifiers)
 
 
 def task(verifier: str, golds: list[str]) -> TaskSpec:
