@@ -24,8 +24,8 @@ from pebble import ProcessFuture, ProcessPool
 
 from cusp.process import parent
 from trainer.gym import task_judge
-from trainer.judges import math_answers
-from trainer.judges.math_values import canonical
+from trainer.judges.mathematics import math_answers
+from trainer.judges.mathematics.math_values import canonical
 from trainer.judges.multiple_choice import choice_of
 from trainer.judges.option_values import choice_outcome, settled
 from trainer.judging import Limits, Outcome, Pair, Question, Way

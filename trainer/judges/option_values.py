@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from trainer.judges.final_text import after_thought, last_box
-from trainer.judges.gold_reading import is_words
-from trainer.judges.math_values import equal, values
+from trainer.judges.mathematics.gold_reading import is_words
+from trainer.judges.mathematics.math_values import equal, values
+from trainer.judges.mathematics.quantities import measured, same_unit
 from trainer.judges.multiple_choice import LETTERS, choice_of, chosen
-from trainer.judges.quantities import measured, same_unit
 from trainer.judging import Outcome
 
 

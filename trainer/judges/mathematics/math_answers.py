@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
 from trainer.judges.final_text import after_thought, last_box
-from trainer.judges.gold_reading import gold_text, is_bare, is_words, with_commas
-from trainer.judges.math_values import BOXED, canonical, equal, values
+from trainer.judges.mathematics.gold_reading import gold_text, is_bare, is_words, with_commas
+from trainer.judges.mathematics.math_values import BOXED, canonical, equal, values
+from trainer.judges.mathematics.quantities import measured, same_unit
 from trainer.judges.normal_text import normal
-from trainer.judges.quantities import measured, same_unit
 from trainer.judges.spoken import (
     announced,
     clauses,
