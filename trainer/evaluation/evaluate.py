@@ -13,7 +13,7 @@ from trainer.evaluation.row_file import RowFile
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.tasks import Problem, TaskSpec
 from trainer.judges.final_text import opened_by
-from trainer.verifiers import Verifier
+from trainer.verifiers import Verifier, preset_of
 
 Progress = Callable[[int], None]
 """Called with the number of rows whose completions are there."""
@@ -24,7 +24,8 @@ class Evaluation:
     """Scores of one model on one set: every row, and pass@1 with its two 95 % intervals.
 
     `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set. `maj_at_k` and its
-    interval for problems like these are None where a problem has one sample, or the rows have no answers.
+    interval for problems like these are None where a problem has one sample, or the rows have no answers. `preset` says
+    how answers were judged.
     """
 
     task: str
@@ -44,6 +45,7 @@ class Evaluation:
     maj_at_k: float | None = None
     maj_low: float | None = None
     maj_high: float | None = None
+    preset: str | None = None
 
     @property
     def scores(self) -> Scores:
@@ -190,6 +192,7 @@ def summary(task: TaskSpec, rows: Sequence[SampleRow]) -> Evaluation:
         maj_at_k=majority.value if majority else None,
         maj_low=majority.low if majority else None,
         maj_high=majority.high if majority else None,
+        preset=preset_of(task.verifier),
     )
 
 
