@@ -12,7 +12,7 @@ from webui.format import is_number
 LIGHTEST, STRONGEST = 0.25, 0.02
 """Weights of the newest value in the drawn average of a short and of a very long run."""
 
-MAX_POINTS = 3_000
+MAX_POINTS = 2_000
 """More points than this are thinned for drawing; extremes and both ends always stay."""
 
 MAX_POINTS_SMALL = 600
