@@ -70,6 +70,8 @@ runs = Table(
     Column("deleted_by", String(200)),
     # Rejected parts of its messages by name (monitor/runs/left_out.py); NULL: none yet.
     Column("left_out", JSON),
+    # What people wrote about it; NULL: nothing.
+    Column("notes", Text),
     Index(None, "project", "created_at"),
     Index(None, "name"),
 )
@@ -92,6 +94,31 @@ run_search = Table(
     _run_id(primary_key=True),
     # Name, project and tags, case folded. A separate table, as a search scans all of it.
     Column("words", Text, nullable=False),
+)
+
+run_values = Table(
+    "run_values",
+    metadata,
+    # Per shown series of a run, for columns and sorting of the runs table (monitor/background/summaries.py).
+    Column("name", String(200), primary_key=True),
+    _run_id(primary_key=True),
+    Column("last", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Index(None, "run_id"),
+    sqlite_with_rowid=False,
+)
+
+run_summaries = Table(
+    "run_summaries",
+    metadata,
+    # Up to where `run_values` has a run: its cursor, its last step, and its attempts' number then.
+    _run_id(primary_key=True),
+    Column("cursor", BigInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("attempt_count", Integer, nullable=False),
+    # Fold counter of the verdicts: roles told anew change the shown series.
+    Column("folds", BigInteger, nullable=False),
 )
 
 attempts = Table(

@@ -21,6 +21,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    update,
 )
 
 from cusp.ids import is_id
@@ -29,8 +30,8 @@ from monitor.database.schema import commands, purged, run_search, runs
 from monitor.store.commands import PENDING
 
 SHORTEST_PART = 4  # of an id, to mean a run by it: fewer characters are a name, or nothing
-# Without the config, which may be megabytes and which no list shows.
-_SHOWN = [column for column in runs.c if column.name != "config"]
+# Without the config, which may be megabytes, and the notes: no list shows them.
+_SHOWN = [column for column in runs.c if column.name not in ("config", "notes")]
 
 _SOME = select(*_SHOWN).where(runs.c.id.in_(bindparam("runs", expanding=True)))
 
@@ -100,6 +101,12 @@ def make_findable(connection: Connection, start: RunStart) -> None:
     """Store what a new run is found by."""
     row = {"run_id": start.run_id, "words": words(start.name, start.project, start.tags)}
     connection.execute(insert(run_search).values(**row))
+
+
+def find_anew(connection: Connection, run: Row[Any]) -> None:
+    """Store what a run is found by after its name or tags changed."""
+    found = words(run.name, run.project, run.tags)
+    connection.execute(update(run_search).where(run_search.c.run_id == run.id).values(words=found))
 
 
 def page(

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from cusp.protocol.fields import NAMED, NUMBER, Body, Id, Name
+from cusp.protocol.fields import MAX_TAGS, NAMED, NUMBER, Body, Id, Name, Text
 from cusp.protocol.messages import Batch, Reply
 from monitor.actions.require import run_or_404
+from monitor.actions.told.describe_run import describe_run
 from monitor.actions.told.set_price import set_price
 from monitor.actions.told.set_roles import set_roles
 from monitor.api.dependencies import ServiceDep
@@ -89,7 +90,8 @@ def get_run(run_id: Id, service: ServiceDep) -> Json:
 class RunChange(Body):
     """What to change of a run. `roles` takes the place of all that was told before; `{}` means the rules.
 
-    `gpu_hourly_usd`: the price of one GPU hour, for the run's whole cost.
+    `gpu_hourly_usd`: the price of one GPU hour, for the run's whole cost. `tags` take the place of all
+    before; empty `notes` delete them.
     """
 
     roles: (
@@ -100,6 +102,9 @@ class RunChange(Body):
         | None
     ) = None
     gpu_hourly_usd: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = None
+    name: Name | None = None
+    tags: Annotated[list[Name], Field(max_length=MAX_TAGS)] | None = None
+    notes: Text | None = None
 
 
 @router.patch(
@@ -110,13 +115,16 @@ class RunChange(Body):
 def change_run(
     run_id: Id, change: RunChange, service: ServiceDep, grant: GrantDep
 ) -> dict[str, Any]:
-    """Tell the roles of a run (its verdicts are made anew from the points that are there), or its GPUs' price."""
+    """Change a run's name, tags, notes or GPU price, or its roles, which makes its verdicts anew from its points."""
     folds, now = service.ingest.folds, service.clock()
     state = None
     with service.database.write() as tx:
         run = run_or_404(tx, run_id, locked=True)
         if change.gpu_hourly_usd is not None:
             run = set_price(tx, run, change.gpu_hourly_usd, now, grant.name)
+        told = change.model_dump(include={"name", "tags", "notes"}, exclude_none=True)
+        if told:
+            run = describe_run(tx, run, told, now, grant.name)
         if change.roles is not None:
             state = set_roles(tx, run, folds, change.roles, now, grant.name)
     if state is not None:
