@@ -81,17 +81,22 @@ def _read(name: str) -> Asset:
 
 def _plotly() -> bytes:
     # Gzipped once (4.8 MB -> 1.5 MB); mtime 0 makes the ETag equal in all processes.
-    return gzip.compress(_plotly_source(), compresslevel=6, mtime=0)
+    return gzip.compress(_plotly_bytes(), compresslevel=6, mtime=0)
 
 
-def _plotly_source() -> bytes:
+def plotly_source() -> str:
+    """Return plotly.js, to be written into a page that stands alone."""
+    return _plotly_bytes().decode()
+
+
+def _plotly_bytes() -> bytes:
     return files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
 
 
 @cache
 def map_style_ids() -> tuple[str, ...]:
     """Return the ids of the style elements that plotly.js adds for maps unless they exist."""
-    found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', _plotly_source().decode())
+    found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', _plotly_bytes().decode())
     return tuple(sorted(set(found)))
 
 

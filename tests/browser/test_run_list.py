@@ -135,8 +135,8 @@ def test_order_columns_and_groups_are_the_servers_live_in_the_address_and_are_re
     assert rows(page) == ["r0", "r1", "r2"]
     assert [c.inner_text() for c in page.locator('td[data-x="max:kl"]').all()] == [
         "0.500",
-        "1",
-        "2",
+        "1.00",
+        "2.00",
     ]
     page.click("[data-table=columns]")
     page.fill("input[name=group]", "optim.lr")
