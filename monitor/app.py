@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from cusp import __version__
-from monitor.api import completion_pages, openapi, pages, problem_details, table_pages, table_pages
-from monitor.api.html import compare_pages
+from monitor.api import completion_pages, openapi, pages, problem_details, table_pages
+from monitor.api.html import admin_pages, compare_pages
 from monitor.api.middleware.audit import AuditMiddleware
 from monitor.api.middleware.authentication import AuthenticationMiddleware
 from monitor.api.middleware.body_limit import BodyLimitMiddleware
@@ -167,6 +167,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
     app.include_router(pages.router)
     app.include_router(completion_pages.router)
     app.include_router(compare_pages.router)
+    app.include_router(admin_pages.router)
     problem_details.install(app)
     openapi.install(app)
     app.add_middleware(CompressionMiddleware)
