@@ -55,8 +55,10 @@ def test_every_page_answers_holds_no_secret_and_lists_what_is_there(
         client.post("/api/v1/trainings", json=order).raise_for_status()
     page.set_viewport_size({"width": 360, "height": 740})
     for path in PATHS:
-        page.goto(monitor_process.url + path)
-        expect(page.locator("h1")).to_be_visible()
+        answer = page.goto(monitor_process.url + path)
+        assert answer is not None
+        assert answer.ok, path
+        expect(page.locator("h1").first).to_be_visible()
         assert TOKEN not in page.content(), path
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 360, (path, wide)

@@ -5,7 +5,7 @@ SwaggerUIBundle({
   url: place.dataset.url,
   domNode: place,
   deepLinking: true,
-  docExpansion: "none",
+  docExpansion: "list",
   filter: true,
   tryItOutEnabled: true,
   validatorUrl: null, // nothing goes to another host
