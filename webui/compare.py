@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from webui import assets
 from webui.address import at
-from webui.charts import compared
-from webui.charts.alignment import AXES
+from webui.charts.comparison import compared
+from webui.charts.comparison.alignment import AXES
 from webui.templating import render
 
 Record = Mapping[str, Any]

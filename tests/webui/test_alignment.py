@@ -2,8 +2,8 @@
 
 import pytest
 
-from webui.charts.alignment import Line, aligned, band
-from webui.charts.compared import cost_figure
+from webui.charts.comparison.alignment import Line, aligned, band
+from webui.charts.comparison.compared import cost_figure
 
 
 def test_a_line_keeps_only_numbers_and_lies_where_its_axis_says() -> None:

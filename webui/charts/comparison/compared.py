@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from webui import format
-from webui.charts.alignment import AXES, Line, aligned, band
+from webui.charts.comparison.alignment import AXES, Line, aligned, band
 from webui.charts.layout import CONFIG, Json, base_layout
 
 Record = Mapping[str, Any]
