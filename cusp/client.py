@@ -18,7 +18,7 @@ class ClientError(CuspError, RuntimeError):
 
 
 class Client:
-    """One monitor. `get` and `post` return its JSON or raise ClientError with its own sentence."""
+    """One monitor. Its methods return its JSON or raise ClientError with its own sentence."""
 
     def __init__(self, config: settings.Settings | None = None, *, timeout_s: float = 30.0) -> None:
         config = config or settings.from_environment()
@@ -62,6 +62,10 @@ class Client:
     def post(self, path: str, body: Json | None = None) -> Json:
         """Return the answer of `POST /api/v1{path}`; idempotent under network retries."""
         return self._ask("POST", path, json=body or {}, headers={"Idempotency-Key": new_id()})
+
+    def patch(self, path: str, body: Json) -> Json:
+        """Return the answer of `PATCH /api/v1{path}`; a repeat changes nothing."""
+        return self._ask("PATCH", path, json=body)
 
     def delete(self, path: str, **query: Any) -> Json:
         """Return the answer of `DELETE /api/v1{path}`; idempotent under network retries."""

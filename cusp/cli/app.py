@@ -55,6 +55,7 @@ for command in (
     replay_logs.replay,
     show.show,
     show.stop,
+    runs.edit,
     verify.verify,
     jobs.resume,
     jobs.evaluate,

@@ -100,6 +100,41 @@ def purge(
     return None
 
 
+def edit(
+    run: show.RunArgument,
+    name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Add a tag; may be repeated.")] = None,
+    untag: Annotated[list[str] | None, typer.Option(help="Take a tag off; likewise.")] = None,
+    note: Annotated[
+        str | None, typer.Option(help="Notes in place of those before; '' deletes them.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rename a run, tag it, or write notes on it.
+
+    Example: cusp edit tiny --name tiny-lr-1e-4 --tag keep --note "the one of the paper"
+    """
+    body: dict[str, Any] = {"name": name, "notes": note}
+    with Client() as client:
+        found = find(client, run)
+        if tag or untag:
+            off = untag or []
+            kept = [one for one in found["tags"] if one not in off]
+            body["tags"] = kept + [one for one in tag or [] if one not in kept]
+        body = {key: value for key, value in body.items() if value is not None}
+        if not body:
+            raise typer.BadParameter("give --name, --tag, --untag or --note")
+        changed = client.patch(f"/runs/{found['id']}", body)
+    if as_json:
+        return print_json(changed)
+    out = console()
+    tags = f", tags {', '.join(changed['tags'])}" if changed["tags"] else ", no tags"
+    out.print(f"{changed['name']}{tags}", markup=False)
+    if changed["notes"]:
+        out.print(changed["notes"], markup=False)
+    return None
+
+
 def _deleted(asked: dict[str, Any], as_json: bool) -> None:
     with Client() as client:
         answer = client.get("/deleted-runs", **asked)

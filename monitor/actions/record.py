@@ -26,6 +26,7 @@ EVENTS = {
     "run.ended": Event(webhook=True),
     "run.changed": Event(run=True),
     "run.roles_told": Event("roles"),
+    "run.described": Event("edit", ("about",), run=True),
     "run.resume_asked": Event("resume", ("jobs",), run=True),
     "run.deleted": Event("delete", ("decisions",), run=True, webhook=True),
     "run.restored": Event("restore", ("decisions",), run=True, webhook=True),

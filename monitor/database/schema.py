@@ -70,6 +70,8 @@ runs = Table(
     Column("deleted_by", String(200)),
     # Rejected parts of its messages by name (monitor/runs/left_out.py); NULL: none yet.
     Column("left_out", JSON),
+    # What people wrote about it; NULL: nothing.
+    Column("notes", Text),
     Index(None, "project", "created_at"),
     Index(None, "name"),
 )
@@ -92,6 +94,31 @@ run_search = Table(
     _run_id(primary_key=True),
     # Name, project and tags, case folded. A separate table, as a search scans all of it.
     Column("words", Text, nullable=False),
+)
+
+run_values = Table(
+    "run_values",
+    metadata,
+    # Per shown series of a run, for columns and sorting of the runs table (monitor/background/summaries.py).
+    Column("name", String(200), primary_key=True),
+    _run_id(primary_key=True),
+    Column("last", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Index(None, "run_id"),
+    sqlite_with_rowid=False,
+)
+
+run_summaries = Table(
+    "run_summaries",
+    metadata,
+    # State of a run when its `run_values` were made: what of it changes them all, or adds to them.
+    _run_id(primary_key=True),
+    Column("cursor", BigInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("attempt_count", Integer, nullable=False),
+    # CRC-32 of the told roles and of the series' names: which series are shown follows from them.
+    Column("shape", BigInteger, nullable=False),
 )
 
 attempts = Table(

@@ -162,6 +162,7 @@ class Roles(Shape):
 
 
 class Run(RunSummary):
+    notes: str | None
     config: Json
     policy: Policy
     metadata: RunMetadata
@@ -197,6 +198,11 @@ class Runs(Shape):
     next: str | None
 
 
+class RunColumns(Shape):
+    metrics: list[str]
+    config: list[str]
+
+
 class Health(Shape):
     status: Literal["ok", "not ready"]
     detail: str | None = None
@@ -223,7 +229,7 @@ def detail(
     head = _head(data.run, now, lost_after_s, stopping=data.stopping)
     found = {
         **head,
-        **columns(data.run, ("config", "policy", "metadata")),
+        **columns(data.run, ("notes", "config", "policy", "metadata")),
         "evaluation_blocked": availability.evaluation_blocked(data.run.id, data.run.metadata),
         "verification_blocked": availability.verification_blocked(data.run.metadata),
         "resume_blocked": availability.resume_blocked(data.run, head["status"], step=0),

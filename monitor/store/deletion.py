@@ -40,6 +40,8 @@ from monitor.database.schema import (
     purged,
     quarantine,
     run_search,
+    run_summaries,
+    run_values,
     runs,
     samples,
     series,
@@ -177,6 +179,8 @@ def _parts(run_id: str) -> list[tuple[Table, ColumnElement[bool]]]:
         samples,
         boundaries,
         run_search,
+        run_values,
+        run_summaries,
     )
     return [
         (blocks, blocks.c.series_id.in_(of_series)),

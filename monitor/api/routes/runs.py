@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from cusp.protocol.fields import NAMED, NUMBER, Body, Id, Name
+from cusp.protocol.fields import MAX_TAGS, NAMED, NUMBER, Body, Id, Name, Text
 from cusp.protocol.messages import Batch, Reply
 from monitor.actions.require import run_or_404
+from monitor.actions.told.describe_run import describe_run
 from monitor.actions.told.set_price import set_price
 from monitor.actions.told.set_roles import set_roles
 from monitor.api.dependencies import ServiceDep
@@ -16,13 +17,19 @@ from monitor.api.lenient_announcement import Announcement
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, check_run, needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
+from monitor.api.table_query import ConfigDep, OrderDep, Skip
+from monitor.runs.config_keys import leaves
 from monitor.schemas import cost as cost_schema
 from monitor.schemas import run as run_schema
 from monitor.schemas.base import Json
 from monitor.schemas.run_data import RunData
+from monitor.store.run_list import page_tag
+from monitor.store.table import run_values
 from webui.address import at
 
 router = APIRouter(tags=["runs"])
+CONFIGS_READ = 20  # newest runs whose configuration keys are offered as columns
+MOST_KEYS = 1_000
 
 
 @router.post(
@@ -56,18 +63,46 @@ def list_runs(
     service: ServiceDep,
     wanted: WantedDep,
     before: BeforeDep,
+    order: OrderDep,
+    config: ConfigDep,
+    request: Request,
+    response: Response,
     status: Status | None = None,
     limit: Limit = 100,
-) -> Json:
-    """Return a page of the runs, newest first; `next` is `before` of the next one."""
+    skip: Skip = 0,
+) -> Any:
+    """Return a page of the runs, newest first; `next` is `before` of the next one.
+
+    With `sort` they are sorted, and `skip` leads to the next page. The ETag is that of the runs' states: a page
+    that nothing happened to is answered with 304, before its details are read.
+    """
+    asked = replace(wanted, status=status, config=config)
     with service.database.read() as tx:
-        page = service.listed(tx, replace(wanted, status=status), limit, before)
+        page = service.table_page(tx, asked, order, limit, before, skip)
+        silent = service.clock() - service.config.lost_after_s
+        response.headers["ETag"] = tag = page_tag(page, silent)
+        if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
         return {
             "runs": service.summaries(tx, page.runs),
             "total": page.total,
             "first": page.first,
             "next": page.older and str(page.older),
         }
+
+
+@router.get(
+    "/run-columns",
+    dependencies=[needs("read", filters=True)],
+    responses=answers(run_schema.RunColumns),
+)
+def list_columns(service: ServiceDep, grant: GrantDep) -> Json:
+    """Return what columns the runs table can have: names of metrics, keys of the newest runs' configurations."""
+    with service.database.read() as tx:
+        names = run_values.names(tx, grant.project, grant.run_id)
+        configs = run_values.newest_configs(tx, grant.project, grant.run_id, CONFIGS_READ)
+    keys = {key for config in configs for key in leaves(config)}
+    return {"metrics": sorted(names), "config": sorted(keys)[:MOST_KEYS]}
 
 
 @router.get(
@@ -89,7 +124,8 @@ def get_run(run_id: Id, service: ServiceDep) -> Json:
 class RunChange(Body):
     """What to change of a run. `roles` takes the place of all that was told before; `{}` means the rules.
 
-    `gpu_hourly_usd`: the price of one GPU hour, for the run's whole cost.
+    `gpu_hourly_usd`: the price of one GPU hour, for the run's whole cost. `tags` take the place of all
+    before; empty `notes` delete them.
     """
 
     roles: (
@@ -100,6 +136,9 @@ class RunChange(Body):
         | None
     ) = None
     gpu_hourly_usd: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = None
+    name: Name | None = None
+    tags: Annotated[list[Name], Field(max_length=MAX_TAGS)] | None = None
+    notes: Text | None = None
 
 
 @router.patch(
@@ -110,13 +149,16 @@ class RunChange(Body):
 def change_run(
     run_id: Id, change: RunChange, service: ServiceDep, grant: GrantDep
 ) -> dict[str, Any]:
-    """Tell the roles of a run (its verdicts are made anew from the points that are there), or its GPUs' price."""
+    """Change a run's name, tags, notes or GPU price, or its roles, which makes its verdicts anew from its points."""
     folds, now = service.ingest.folds, service.clock()
     state = None
     with service.database.write() as tx:
         run = run_or_404(tx, run_id, locked=True)
         if change.gpu_hourly_usd is not None:
             run = set_price(tx, run, change.gpu_hourly_usd, now, grant.name)
+        told = change.model_dump(include={"name", "tags", "notes"}, exclude_none=True)
+        if told:
+            run = describe_run(tx, run, told, now, grant.name)
         if change.roles is not None:
             state = set_roles(tx, run, folds, change.roles, now, grant.name)
     if state is not None:

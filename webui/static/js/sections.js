@@ -16,6 +16,7 @@ export const TOUCHES = {
   quarantine: ["header"],
   roles: ["roles"],
   cost: ["cost"],
+  about: ["header", "decisions"], // its name, tags, notes
 };
 export const ALL = ["header", "commands", "transition", "verifications", "roles", "jobs", "checkpoints", "evaluations", "cost", "samples", "decisions", "marks"];
 
