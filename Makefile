@@ -84,7 +84,9 @@ bench-evaluation: setup  ## Statistics and choice of a checkpoint (half an hour;
 	$(BIN)/python -m benchmarks.evaluation.equal $(ARGS)
 	$(BIN)/python -m benchmarks.evaluation.zoo_choice $(ARGS)
 	$(BIN)/python -m benchmarks.evaluation.open_rs $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.sampling $(ARGS)
 	$(BIN)/python -m benchmarks.evaluation.agreement
+	$(BIN)/python -m benchmarks.evaluation.judge_agreement
 
 bench-detectors-env: setup  ## The environment of other people's monitors, for bench-detector
 	$(BIN)/python -m benchmarks.detector.baselines.workers

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from cusp import __version__
-from monitor.api import completion_pages, openapi, pages, problem_details
+from monitor.api import completion_pages, openapi, pages, problem_details, table_pages
+from monitor.api.html import admin_pages, compare_pages
 from monitor.api.middleware.audit import AuditMiddleware
 from monitor.api.middleware.authentication import AuthenticationMiddleware
 from monitor.api.middleware.body_limit import BodyLimitMiddleware
@@ -31,12 +32,13 @@ from monitor.api.routes import (
 )
 from monitor.api.routes.boxes import trainings, workers
 from monitor.api.routes.health import Readiness
-from monitor.api.routes.scores import differences, posted, texts
+from monitor.api.routes.scores import differences, exports, posted, texts
 from monitor.api.unknown_query import refuse_unknown_query
 from monitor.background.expiry import SWEEP_EVERY_S, Expiry
 from monitor.background.packing import PACK_EVERY_S, Packing
 from monitor.background.periodic import PeriodicThread
 from monitor.background.retention import PURGES_EVERY_S, Retention
+from monitor.background.summaries import SUMMARISE_EVERY_S
 from monitor.live.postgres_notify import PostgresNotify
 from monitor.services import Service
 from monitor.settings import MonitorConfig
@@ -95,6 +97,13 @@ def _threads(service: Service) -> list[PeriodicThread]:
             wake=delivery.wake,
             closing=delivery.closing,
         ),
+        PeriodicThread(
+            "cusp-summaries",
+            service.values.turn,
+            SUMMARISE_EVERY_S,
+            without="the columns of the runs table stay as they are",
+            closing=service.values.closing,
+        ),
     ]
 
 
@@ -140,6 +149,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
         differences,
         texts,
         posted,
+        exports,
         history,
         checkpoints,
         jobs,
@@ -154,8 +164,11 @@ def create_app(config: MonitorConfig) -> FastAPI:
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
     app.include_router(sessions.router)
+    app.include_router(table_pages.router)
     app.include_router(pages.router)
     app.include_router(completion_pages.router)
+    app.include_router(compare_pages.router)
+    app.include_router(admin_pages.router)
     problem_details.install(app)
     openapi.install(app)
     app.add_middleware(CompressionMiddleware)

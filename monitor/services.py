@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.actions.require import is_purged
 from monitor.auth.tokens import Tokens
+from monitor.background.summaries import Summaries
 from monitor.database.engine import Database, Transaction
 from monitor.errors import Conflict
 from monitor.ingest.ingest import Ingest
@@ -25,6 +26,8 @@ from monitor.settings import MonitorConfig
 from monitor.store import run_list
 from monitor.store.access import idempotency
 from monitor.store.run_list import Page, PageCursor, Wanted
+from monitor.store.table import sorting
+from monitor.store.table.sorting import Column, Order
 
 
 class Service:
@@ -35,6 +38,7 @@ class Service:
         self.clock = clock
         self.database = Database(config.database_url, self.changed)
         self.hub = Hub()
+        self.values = Summaries(self.database)
         reader = Reader(self.database, self.summaries_of)
         self.channels, self.table = Channels(self.hub, reader), TableStream(self.hub, reader)
         self.known = LiveReadings(self.channels.follows, lambda: self.clock(), config.lost_after_s)
@@ -55,6 +59,7 @@ class Service:
     def changed(self, run_ids: Set[str]) -> None:
         """Wake the runs' viewers, here and at the other monitors. Called after each commit."""
         self.hub.changed(run_ids)
+        self.values.note(run_ids)
         if self.fanout is not None:
             self.fanout.tell(run_ids)
 
@@ -99,6 +104,23 @@ class Service:
         return run_list.page(
             tx, wanted, limit, before, deleted=deleted, now=now, lost_after_s=silent_s
         )
+
+    def table_page(
+        self,
+        tx: Transaction,
+        wanted: Wanted,
+        order: Order | None,
+        limit: int,
+        before: PageCursor | None,
+        skip: int,
+        columns: Sequence[Column] = (),
+    ) -> Page:
+        """Return a page of the runs with columns of choice: sorted from place `skip` on, else `listed`."""
+        silent = self.clock() - self.config.lost_after_s
+        if order is not None:
+            return sorting.sorted_page(tx, wanted, order, limit, skip, columns, silent_since=silent)
+        extra = sorting.selected(columns)
+        return run_list.page(tx, wanted, limit, before, now=silent, lost_after_s=0.0, extra=extra)
 
     def detailed(self, tx: Transaction, run: Any) -> dict[str, Any]:
         """Return a run row as its page shows it."""

@@ -38,3 +38,7 @@ class Limits(NamedTuple):
         10.4
         """
         return self.budget + self.each * pairs
+
+
+PATIENT = Limits(quick=2.0, timeout=10.0, budget=60.0, each=0.5)
+"""Of an evaluation, which no step waits for: there what is not decided counts as wrong, and a loaded box is slow."""

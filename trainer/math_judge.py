@@ -24,9 +24,10 @@ from pebble import ProcessFuture, ProcessPool
 
 from cusp.process import parent
 from trainer.gym import task_judge
-from trainer.judges import math_answers
-from trainer.judges.math_values import canonical
-from trainer.judges.multiple_choice import choice_of, choice_outcome, chosen
+from trainer.judges.mathematics import math_answers
+from trainer.judges.mathematics.math_values import canonical
+from trainer.judges.multiple_choice import choice_of
+from trainer.judges.option_values import choice_outcome, settled
 from trainer.judging import Limits, Outcome, Pair, Question, Way
 
 _LATE, _RAISED = "\0 took too long", "\0 raised"  # no answer begins so
@@ -130,7 +131,7 @@ def read(way: Way, gold_text: str, completion: str) -> str | None:
         return task_judge.final_answer(completion)
     if way == "choice":
         choice = choice_of(gold_text)
-        return chosen(completion, choice.options if choice else ())
+        return settled(completion, choice.options if choice else ())
     if way in ("math_verify", "lighteval"):
         return math_answers.read_answer(way, completion)
     return canonical(_tinas_answer(way, completion))

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from cusp.process import interpreter
 from cusp.process.secret_files import without_secrets
-from trainer.judging import Limits, Outcome, Pair, Question, Way
+from trainer.judging import PATIENT, Limits, Outcome, Pair, Question, Way
 from trainer.recipe import Verifier as VerifierName
 
 Score = float | None
@@ -45,18 +45,31 @@ class Verifier(Protocol):
     def close(self) -> None: ...
 
 
-def make_verifier(name: VerifierName) -> Verifier:
-    """Return the verifier a recipe names."""
-    return make_verifiers([name])[name]
+def make_verifier(name: VerifierName, limits: Limits = PATIENT) -> Verifier:
+    """Return the verifier that a task names."""
+    return make_verifiers([name], limits)[name]
 
 
-def make_verifiers(names: Iterable[VerifierName]) -> dict[VerifierName, Verifier]:
-    """Return the verifiers by name; those of math-verify share their processes."""
-    judges = Judges()
+def make_verifiers(
+    names: Iterable[VerifierName], limits: Limits = PATIENT
+) -> dict[VerifierName, Verifier]:
+    """Return the verifiers by name; those that need processes share them. A step of a training waits no longer
+    than `USUAL`.
+    """
+    judges = Judges(limits=limits)
     return {
         name: BoxedInteger() if name == "boxed_integer" else MathVerify(way=name, judges=judges)
         for name in dict.fromkeys(names)
     }
+
+
+def preset_of(name: VerifierName) -> str:
+    """Return how a score says that it was judged: `reward` is the way of a training.
+
+    >>> preset_of("math_verify"), preset_of("lighteval")
+    ('reward', 'lighteval')
+    """
+    return "reward" if name == "math_verify" else name
 
 
 def scores_of(outcomes: Iterable[Outcome]) -> list[Score]:

@@ -1,17 +1,22 @@
-"""Static files of the pages: our style sheets and modules, and plotly.js from the installed package."""
+"""Static files of the pages: our style sheets and modules; plotly.js and Swagger UI from installed packages."""
 
 import gzip
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 _OURS = files("webui").joinpath("static")
 PLOTLY = f"plotly-{version('plotly')}.js"
+_SWAGGER_VERSION = version("fastapi-offline")  # of the package that carries Swagger UI's two files
+SWAGGER = f"swagger-ui-{_SWAGGER_VERSION}.js"
+SWAGGER_STYLE = f"swagger-ui-{_SWAGGER_VERSION}.css"
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -49,9 +54,9 @@ def asset(name: str) -> Asset:
 
 
 def headers(name: str) -> dict[str, str]:
-    """Return the response headers of an asset: plotly is immutable, ours are revalidated."""
+    """Return the response headers of an asset: a package's is immutable, ours are revalidated."""
     found = asset(name)
-    if name == PLOTLY:
+    if name in _PACKED:
         extra = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "gzip"}
     else:
         extra = {"Cache-Control": "no-cache"}
@@ -60,8 +65,8 @@ def headers(name: str) -> dict[str, str]:
 
 @cache
 def names() -> frozenset[str]:
-    """Return all names under /static: our files and plotly's bundle."""
-    return frozenset({PLOTLY, *(n for n in _below(_OURS) if _suffix(n) in CONTENT_TYPES)})
+    """Return all names under /static: our files, plotly.js and Swagger UI."""
+    return frozenset({*_PACKED, *(n for n in _below(_OURS) if _suffix(n) in CONTENT_TYPES)})
 
 
 def _below(folder: Traversable, prefix: str = "") -> Iterator[str]:
@@ -74,24 +79,47 @@ def _below(folder: Traversable, prefix: str = "") -> Iterator[str]:
 
 @cache
 def _read(name: str) -> Asset:
-    body = _plotly() if name == PLOTLY else _OURS.joinpath(*name.split("/")).read_bytes()
+    body = _packed(name) if name in _PACKED else _OURS.joinpath(*name.split("/")).read_bytes()
     digest = hashlib.sha256(body).hexdigest()[:20]
     return Asset(body, CONTENT_TYPES[_suffix(name)], f'"{digest}"')
 
 
-def _plotly() -> bytes:
-    # Gzipped once (4.8 MB -> 1.5 MB); mtime 0 makes the ETag equal in all processes.
-    return gzip.compress(_plotly_source(), compresslevel=6, mtime=0)
+def _packed(name: str) -> bytes:
+    # Gzipped once (plotly.js: 4.8 MB -> 1.5 MB); mtime 0 makes the ETag equal in all processes.
+    return gzip.compress(_PACKED[name](), compresslevel=6, mtime=0)
 
 
-def _plotly_source() -> bytes:
+def _swagger(name: str) -> bytes:
+    """Return a file of Swagger UI, without importing the package that carries it."""
+    found = find_spec("fastapi_offline")
+    if found is None or not found.submodule_search_locations:
+        raise UnknownAsset(
+            "fastapi-offline is not installed; `pip install 'cusp[monitor]'` does it"
+        )
+    return Path(found.submodule_search_locations[0], "static", name).read_bytes()
+
+
+def plotly_source() -> str:
+    """Return plotly.js, to be written into a page that stands alone."""
+    return _plotly_bytes().decode()
+
+
+def _plotly_bytes() -> bytes:
     return files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+
+
+_PACKED: Mapping[str, Callable[[], bytes]] = {
+    PLOTLY: _plotly_bytes,
+    SWAGGER: lambda: _swagger("swagger-ui-bundle.js"),
+    SWAGGER_STYLE: lambda: _swagger("swagger-ui.css"),
+}
+"""Files of installed packages; their names hold the version, so a browser may keep them for ever."""
 
 
 @cache
 def map_style_ids() -> tuple[str, ...]:
     """Return the ids of the style elements that plotly.js adds for maps unless they exist."""
-    found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', _plotly_source().decode())
+    found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', _plotly_bytes().decode())
     return tuple(sorted(set(found)))
 
 

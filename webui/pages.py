@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
 from webui import descriptions, verdict_words
-from webui.address import at
 from webui.charts import figures
 from webui.evaluated.benchmark_table import benchmarks, in_order
 from webui.evaluated.forest import forest
@@ -46,63 +44,11 @@ RUN_PARTS: Mapping[str, tuple[str, ...]] = {
 """What a section shows of the run itself beyond its row and commands: names of the parts of a `Run`."""
 
 NOT_LISTS = ("verdicts", "comparison", "verifications", "samples")
-STATUSES = ("running", "stopping", "stopped", "finished", "failed", "lost")
 BEFORE_TRANSITION, AFTER_TRANSITION = "before the transition", "after the transition"
 
 
 class UnknownSection(KeyError):
     """A run page has no section of this name."""
-
-
-class Place(NamedTuple):
-    """Position of a page in the table: the number of runs, and of those before it.
-
-    `older` and `newer` are the `before` parameters of the adjacent pages; `newer` is also None on page 1.
-    """
-
-    total: int
-    first: int = 0
-    older: str | None = None
-    newer: str | None = None
-
-
-def runs_page(
-    runs: Records,
-    *,
-    project: str | None = None,
-    cursor: int = 0,
-    place: Place | None = None,
-    asked: Record | None = None,
-    database: str = "",
-    needs_token: bool = False,
-) -> str:
-    """Return a page of the runs table; `cursor` is the position from which /api/v1/events continues.
-
-    `asked` are the query parameters of the selection, besides `project` and the place. `database` is the id
-    of the database shown; `needs_token`: a client needs a token to send a run.
-    """
-    place = place or Place(len(runs))
-    kept = {"project": project, **(asked or {})}
-    kept = {name: value for name, value in kept.items() if value}
-
-    def link(**more: Any) -> str:
-        """Return the address of this table with other parameters; None removes one."""
-        given = {name: value for name, value in {**kept, **more}.items() if value}
-        return at("/") + (f"?{urlencode(given)}" if given else "")
-
-    return render(
-        "pages/runs.html",
-        runs=runs,
-        project=project,
-        cursor=cursor,
-        place=place,
-        asked=asked or {},
-        searched=bool((asked or {}).get("q") or (asked or {}).get("status")),
-        link=link,
-        statuses=STATUSES,
-        database=database,
-        needs_token=needs_token,
-    )
 
 
 def run_page(

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field
 
 from cusp.protocol.fields import (
     MAX_NAME_LENGTH,
@@ -92,17 +92,16 @@ class Posted(Wire):
     n_problems: Annotated[int, Field(ge=1, le=MAX_INT), NUMBER] | None = None
     mean_tokens: Annotated[Finite, Field(ge=0)] | None = None
 
-    @model_validator(mode="after")
-    def _complete(self) -> "Posted":
+    @property
+    def lack(self) -> str | None:
+        """What keeps it from being an evaluation, None if nothing does; no JSON schema could say it."""
         if self.step is None and self.checkpoint_id is None:
-            raise ValueError(
-                "name the checkpoint by its checkpoint_id or its step (0: the base model)"
-            )
+            return "name the checkpoint by its checkpoint_id or its step (0: the base model)"
         if not self.rows and (self.pass_at_1 is None or self.n_problems is None):
-            raise ValueError("send rows, or pass_at_1 and n_problems where there are none")
+            return "send rows, or pass_at_1 and n_problems where there are none"
         if self.rows and self.pass_at_1 is not None:
-            raise ValueError("send rows or pass_at_1, not both: it is computed from the rows")
-        return self
+            return "send rows or pass_at_1, not both: it is computed from the rows"
+        return None
 
 
 class EvaluationMessage(Posted):

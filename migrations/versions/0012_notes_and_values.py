@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("cursor", sa.BigInteger(), nullable=False),
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("attempt_count", sa.Integer(), nullable=False),
-        sa.Column("folds", sa.BigInteger(), nullable=False),
+        sa.Column("shape", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_summaries_run_id_runs")),
         sa.PrimaryKeyConstraint("run_id", name=op.f("pk_run_summaries")),
     )

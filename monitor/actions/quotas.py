@@ -16,6 +16,14 @@ WAITING_JOBS_OF_A_RUN = 100
 OPEN_COMMANDS_OF_A_RUN = 200  # each of them is in every answer to the trainer
 OF_A_RUN = {"samples": 10_000, "checkpoints": 10_000, "boundaries": 1_000}
 KEPT_ASIDE = 5_000  # of the messages of a run that were set aside; further ones are only counted
+LIMITS = {
+    "runs of a project": RUNS_OF_A_PROJECT,
+    "attempts of a run": ATTEMPTS_OF_A_RUN,
+    "jobs of a run that wait": WAITING_JOBS_OF_A_RUN,
+    "open commands of a run": OPEN_COMMANDS_OF_A_RUN,
+    **{f"{kind} of a run": most for kind, most in OF_A_RUN.items()},
+}
+"""All quotas by what they limit, for the settings page."""
 _KINDS: dict[type, str] = {
     SampleMessage: "samples",
     CheckpointMessage: "checkpoints",

@@ -1,8 +1,7 @@
 """The pages: read what a page shows in one transaction, hand it to webui, return HTML."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
@@ -11,8 +10,6 @@ from cusp.protocol.fields import Id
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.permissions import needs
-from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
-from monitor.database import installation
 from monitor.errors import NotFound
 from monitor.runs import x_axes
 from monitor.schemas import access, checkpoint, cost, evaluation, verification
@@ -45,34 +42,6 @@ _TOLD: Mapping[str, Callable[[RunData, float], Any]] = {
     "verdicts": lambda data, _: series_schema.verdicts(data.told_verdicts, data.run.verdict),
 }
 """What a section that is fetched again gets instead: it speaks of verdicts, but draws none."""
-
-
-@router.get("/", response_class=HTMLResponse, dependencies=[needs("read", filters=True)])
-def runs_page(
-    service: ServiceDep,
-    wanted: WantedDep,
-    before: BeforeDep,
-    status: Status | Literal[""] | None = None,
-    limit: Limit = 100,
-) -> str:
-    """A page of the runs table."""
-    asked = replace(wanted, status=status or None)
-    with service.database.read() as tx:
-        page = service.listed(tx, asked, limit, before)
-        found = service.summaries(tx, page.runs)
-        database = installation.database_id(tx)
-    place = pages.Place(
-        page.total, page.first, page.older and str(page.older), page.newer and str(page.newer)
-    )
-    given = {"q": wanted.text, "status": status, "limit": limit if limit != 100 else None}
-    return pages.runs_page(
-        found,
-        project=wanted.project,
-        place=place,
-        asked=given,
-        database=database,
-        needs_token=not service.tokens.is_open,
-    )
 
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])

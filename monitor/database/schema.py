@@ -112,13 +112,13 @@ run_values = Table(
 run_summaries = Table(
     "run_summaries",
     metadata,
-    # Up to where `run_values` has a run: its cursor, its last step, and its attempts' number then.
+    # State of a run when its `run_values` were made: what of it changes them all, or adds to them.
     _run_id(primary_key=True),
     Column("cursor", BigInteger, nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("attempt_count", Integer, nullable=False),
-    # Fold counter of the verdicts: roles told anew change the shown series.
-    Column("folds", BigInteger, nullable=False),
+    # CRC-32 of the told roles and of the series' names: which series are shown follows from them.
+    Column("shape", BigInteger, nullable=False),
 )
 
 attempts = Table(

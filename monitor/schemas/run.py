@@ -198,6 +198,11 @@ class Runs(Shape):
     next: str | None
 
 
+class RunColumns(Shape):
+    metrics: list[str]
+    config: list[str]
+
+
 class Health(Shape):
     status: Literal["ok", "not ready"]
     detail: str | None = None

@@ -4,6 +4,7 @@ A page goes on before a place, which is the time and id of its last run. So no r
 out because others were announced meanwhile.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,8 +13,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Text,
     and_,
     bindparam,
+    cast,
     exists,
     false,
     func,
@@ -43,6 +46,7 @@ class Wanted:
     `text` is searched for, each of its words in name, project, tags or as the beginning of the id;
     `meant` is one run as a person names it: its id, its name, or the beginning or end of its id (of four
     characters at least).
+    `config` has keys of the configuration and their values as text.
     `only` and `within` are the run and the project that the asker's token is limited to.
     """
 
@@ -53,6 +57,7 @@ class Wanted:
     text: str | None = None
     meant: str | None = None
     status: str | None = None
+    config: tuple[tuple[str, str], ...] = ()
 
 
 class PageCursor(NamedTuple):
@@ -92,6 +97,15 @@ def place_of(text: str) -> PageCursor:
     return PageCursor(number, run_id)
 
 
+def page_tag(found: Page, silent_since: float) -> str:
+    """Return an ETag of a page: it changes with any change of a run of it, and when one of them is lost."""
+    states = [
+        (run.id, run.cursor, run.last_contact_at, run.last_contact_at < silent_since)
+        for run in found.runs
+    ]
+    return f'"{zlib.crc32(repr((states, found.total)).encode()):08x}"'
+
+
 def words(name: str, project: str, tags: Sequence[str]) -> str:
     """Return what a run is found by."""
     return " ".join([name, project, *tags]).casefold()
@@ -118,10 +132,14 @@ def page(
     deleted: bool = False,
     now: float = 0.0,
     lost_after_s: float = 0.0,
+    extra: Sequence[ColumnElement[Any]] = (),
 ) -> Page:
-    """Return the newest runs first, those before a place; or the deleted ones, the last deleted first."""
+    """Return the newest runs first, those before a place; or the deleted ones, the last deleted first.
+
+    Each row also has the `extra` expressions.
+    """
     order = runs.c.deleted_at if deleted else runs.c.created_at
-    given = _conditions(wanted, now - lost_after_s)
+    given = conditions(wanted, now - lost_after_s)
     given.append(runs.c.deleted_at.is_not(None) if deleted else runs.c.deleted_at.is_(None))
     if deleted:
         given.append(~exists().where(purged.c.run_id == runs.c.id))
@@ -129,7 +147,7 @@ def page(
     newer = key >= tuple_(*before) if before is not None else false()
     counted = select(func.count(), func.count().filter(newer)).select_from(runs).where(*given)
     total, first = connection.execute(counted).one()
-    statement = select(*_SHOWN).where(*given).order_by(order.desc(), runs.c.id.desc())
+    statement = select(*_SHOWN, *extra).where(*given).order_by(order.desc(), runs.c.id.desc())
     if before is not None:
         statement = statement.where(key < tuple_(*before))
     found = connection.execute(statement.limit(limit + 1)).all()
@@ -145,12 +163,16 @@ def page(
     return Page(shown, total, first, older, newer_place)
 
 
-def some(connection: Connection, run_ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """Return those of these runs that are there, deleted ones too."""
-    return connection.execute(_SOME, {"runs": list(run_ids)}).all()
+def some(
+    connection: Connection, run_ids: Sequence[str], extra: Sequence[ColumnElement[Any]] = ()
+) -> Sequence[Row[Any]]:
+    """Return those of these runs that are there, deleted ones too, with the `extra` expressions."""
+    statement = _SOME.add_columns(*extra) if extra else _SOME
+    return connection.execute(statement, {"runs": list(run_ids)}).all()
 
 
-def _conditions(wanted: Wanted, silent_since: float) -> list[ColumnElement[bool]]:
+def conditions(wanted: Wanted, silent_since: float) -> list[ColumnElement[bool]]:
+    """Return the conditions on `runs`; a run not heard of since `silent_since` is lost."""
     given: list[ColumnElement[bool]] = []
     for project in (wanted.project, wanted.within):
         if project is not None:
@@ -164,7 +186,15 @@ def _conditions(wanted: Wanted, silent_since: float) -> list[ColumnElement[bool]
     if wanted.meant is not None:
         given.append(_meant(wanted.meant))
     given += [_has_word(word) for word in (wanted.text or "").split()]
+    given += [config_value(key) == value for key, value in wanted.config]
     return given
+
+
+def config_value(key: str) -> ColumnElement[str]:
+    """Return a key of the configuration as text; `a.b` is the key `a.b`, or `b` within `a`."""
+    whole, parts = runs.c.config[key].as_string(), tuple(key.split("."))
+    found = whole if len(parts) == 1 else func.coalesce(whole, runs.c.config[parts].as_string())
+    return cast(found, Text)
 
 
 def _has_word(word: str) -> ColumnElement[bool]:

@@ -18,7 +18,7 @@ from monitor.replay.page import page
 from monitor.replay.replay import replay
 from tests.webui import shapes
 from tests.webui.markup import Page
-from webui import descriptions, pages, sample_pages
+from webui import descriptions, pages, sample_pages, table
 from webui.charts import figures
 from webui.templating import render
 
@@ -62,7 +62,7 @@ def run_page(record: dict[str, Any]) -> str:
 
 
 def runs_page(record: dict[str, Any]) -> str:
-    return pages.runs_page([record["run"]], project=None)
+    return table.runs_page([record["run"]], project=None)
 
 
 def samples_page(record: dict[str, Any]) -> str:
@@ -205,7 +205,7 @@ def leaves(value: Any) -> Iterator[str]:
 def test_pages_for_strangers_show_what_was_sent_as_text() -> None:
     clean(pages.login_page(HOSTILE))
     clean(pages.error_page(404, HOSTILE, HOSTILE))
-    clean(pages.runs_page([], project=HOSTILE))
+    clean(table.runs_page([], project=HOSTILE))
 
 
 def test_marks_cannot_end_the_element_they_stand_in() -> None:

@@ -32,7 +32,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One judge for all trainings, as starting its processes takes longer than a training."""
     verifiers = make_verifiers(("math_verify", "math_verify_tina", "math_verify_tina_swapped"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(functions, "make_verifiers", lambda _: verifiers)
+        patch.setattr(functions, "make_verifiers", lambda *_: verifiers)
         patch.setenv("CUSP_DIR", str(tmp_path_factory.mktemp("cusp")))
         gc.freeze()  # transformers collects garbage after each training, over all that is imported
         yield

@@ -3,7 +3,7 @@
 import gc
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,3 +87,12 @@ def trained(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Call
         return Trained(root, steps, said, base, memory.resident)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_server(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A `vllm serve` of the embedded model, shared by all who ask it."""
+    from tests.vllm.servers import serving
+
+    with serving(tiny_folder, tmp_path_factory.mktemp("server") / "log", 512) as server:
+        yield server

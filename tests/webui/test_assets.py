@@ -9,7 +9,9 @@ from webui.charts import figures
 from webui.templating import asset_url
 
 OWN_SCRIPTS = sorted(
-    name for name in assets.names() if name.endswith(".js") and name != assets.PLOTLY
+    name
+    for name in assets.names()
+    if name.endswith(".js") and name not in (assets.PLOTLY, assets.SWAGGER)
 )
 
 

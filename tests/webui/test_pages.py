@@ -4,7 +4,7 @@ import pytest
 
 from tests.webui import shapes
 from tests.webui.markup import Page
-from webui import pages
+from webui import pages, table
 from webui.format import UNKNOWN
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -33,14 +33,14 @@ def hostile_pages() -> list[str]:
         }
     ]
     data["checkpoints"] = [shapes.checkpoint(10, (HOSTILE,), path=HOSTILE)]
-    made = [pages.run_page(run, **data), pages.runs_page([run], project=HOSTILE)]
+    made = [pages.run_page(run, **data), table.runs_page([run], project=HOSTILE)]
     return [*made, pages.login_page(HOSTILE), pages.error_page(404, HOSTILE, HOSTILE)]
 
 
 def every_page() -> list[str]:
     runs = [shapes.run(), shapes.bare_run()]
     made = [pages.run_page(shapes.run(), **shapes.page_data()), pages.run_page(shapes.bare_run())]
-    return [*made, pages.runs_page(runs), pages.runs_page([]), *hostile_pages()]
+    return [*made, table.runs_page(runs), table.runs_page([]), *hostile_pages()]
 
 
 @pytest.mark.parametrize("html", hostile_pages(), ids=["run", "runs", "login", "error"])
@@ -89,7 +89,7 @@ def test_a_run_without_a_step_has_a_page() -> None:
 def test_missing_keys_of_a_run_count_as_unknown() -> None:
     run = {key: shapes.bare_run()[key] for key in ("id", "name", "project", "status")}
     assert UNKNOWN in Page(pages.run_page(run)).by_id("section-header").text
-    assert UNKNOWN in Page(pages.runs_page([run])).text
+    assert UNKNOWN in Page(table.runs_page([run])).text
 
 
 def test_the_header_holds_the_numbers() -> None:
@@ -340,20 +340,20 @@ def test_a_dismissed_transition_is_not_in_the_table() -> None:
 
 
 def test_an_empty_table_tells_three_ways_to_begin() -> None:
-    page = Page(pages.runs_page([]))
+    page = Page(table.runs_page([]))
     assert "hidden" not in page.by_id("start").attributes
     for way in ("cusp.watch(trainer)", "cusp.init", "cusp replay", "cusp demo"):
         assert way in page.by_id("start").text
     assert "CUSP_TOKEN" not in page.text  # this monitor asks for none
-    assert "CUSP_TOKEN" in Page(pages.runs_page([], needs_token=True)).text
-    assert "hidden" in Page(pages.runs_page([shapes.run()])).by_id("start").attributes
+    assert "CUSP_TOKEN" in Page(table.runs_page([], needs_token=True)).text
+    assert "hidden" in Page(table.runs_page([shapes.run()])).by_id("start").attributes
 
 
 def test_a_page_of_the_list_says_which_runs_it_shows_and_leads_on() -> None:
     runs = [shapes.run(id=f"01M7YQ72PRHZHDNVMJ1MPJR{i:03d}") for i in range(100)]
-    place = pages.Place(12_345, 200, older="1.5_OLD", newer="2.5_NEW")
+    place = table.Place(12_345, 200, older="1.5_OLD", newer="2.5_NEW")
     asked = {"q": "a&b", "status": "failed"}
-    page = Page(pages.runs_page(runs, project="p", place=place, asked=asked))
+    page = Page(table.runs_page(runs, project="p", place=place, asked=asked))
     assert "201–300 of 12,345" in page.by_id("range").text
     assert page.by_id("count").text == "12,345"
     links = {
@@ -365,7 +365,7 @@ def test_a_page_of_the_list_says_which_runs_it_shows_and_leads_on() -> None:
 
 
 def test_a_search_that_finds_nothing_says_so_and_does_not_offer_the_first_steps() -> None:
-    page = Page(pages.runs_page([], place=pages.Place(0), asked={"q": "nothing"}))
+    page = Page(table.runs_page([], place=table.Place(0), asked={"q": "nothing"}))
     assert "hidden" not in page.by_id("none-found").attributes
     assert "three ways to begin" not in page.text.lower()
 

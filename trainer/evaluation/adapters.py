@@ -64,8 +64,8 @@ def check_fitting(base: Any, path: Path, base_id: str | None = None) -> LoraConf
     for name, tensor in expected.items():
         if tuple(tensor.shape) != tuple(found[name]):
             raise AdapterError(
-                f"{name} in {path} is {list(found[name])} and on the base model {list(tensor.shape)}: it"
-                " is of another model, or its adapter_config.json of another adapter"
+                f"{path} cannot be loaded on the base model (size mismatch: {name} is {list(found[name])}"
+                f" and has to be {list(tensor.shape)})"
             )
     return lora
 

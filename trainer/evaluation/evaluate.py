@@ -13,7 +13,7 @@ from trainer.evaluation.row_file import RowFile
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.tasks import Problem, TaskSpec
 from trainer.judges.final_text import opened_by
-from trainer.verifiers import Verifier
+from trainer.verifiers import Verifier, preset_of
 
 Progress = Callable[[int], None]
 """Called with the number of rows whose completions are there."""
@@ -24,7 +24,8 @@ class Evaluation:
     """Scores of one model on one set: every row, and pass@1 with its two 95 % intervals.
 
     `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set. `maj_at_k` and its
-    interval for problems like these are None where a problem has one sample, or the rows have no answers.
+    interval for problems like these are None where a problem has one sample, or the rows have no answers. `preset` says
+    how answers were judged.
     """
 
     task: str
@@ -44,6 +45,7 @@ class Evaluation:
     maj_at_k: float | None = None
     maj_low: float | None = None
     maj_high: float | None = None
+    preset: str | None = None
 
     @property
     def scores(self) -> Scores:
@@ -80,27 +82,33 @@ def rows_of(
     asked = [each for each in places if (each[0].id, each[1]) not in known]
     if asked:
         requests = _requests(asked, tokenizer(), task, seed)
-
-        def scored(finished: Finished) -> list[SampleRow]:
-            """Score completions and keep their rows."""
-            golds = [asked[place][0].answer for place, _ in finished]
-            texts = [opened_by(requests[place].prompt, each.text) for place, each in finished]
-            scores, answers = verifier.score(texts, golds), verifier.answers(texts, golds)
-            rows = [
-                _row(*asked[place], requests[place], completion)._replace(
-                    score=score, answer=answer
-                )
-                for (place, completion), score, answer in zip(
-                    finished, scores, answers, strict=True
-                )
-            ]
-            if kept is not None:
-                kept.add(rows)
-            return rows
-
+        scored = _scoring(asked, requests, verifier, kept)
         drawn = _counted(draw(requests, task.sampling), len(known), progress)
         known |= {(row.problem_id, row.sample): row for row in _beside(drawn, scored)}
     return [known[problem.id, sample] for problem, sample in places]
+
+
+def _scoring(
+    asked: Sequence[tuple[Problem, int]],
+    requests: Sequence[Request],
+    verifier: Verifier,
+    kept: RowFile | None,
+) -> Callable[[Finished], list[SampleRow]]:
+    """Return what scores completions and keeps their rows."""
+
+    def scored(finished: Finished) -> list[SampleRow]:
+        golds = [asked[place][0].answer for place, _ in finished]
+        texts = [opened_by(requests[place].prompt, each.text) for place, each in finished]
+        scores, answers = verifier.score(texts, golds), verifier.answers(texts, golds)
+        rows = [
+            _row(*asked[place], requests[place], completion)._replace(score=score, answer=answer)
+            for (place, completion), score, answer in zip(finished, scores, answers, strict=True)
+        ]
+        if kept is not None:
+            kept.add(rows)
+        return rows
+
+    return scored
 
 
 def _requests(
@@ -184,6 +192,7 @@ def summary(task: TaskSpec, rows: Sequence[SampleRow]) -> Evaluation:
         maj_at_k=majority.value if majority else None,
         maj_low=majority.low if majority else None,
         maj_high=majority.high if majority else None,
+        preset=preset_of(task.verifier),
     )
 
 

@@ -102,6 +102,10 @@ def generator(task: str, config: str, seed: int) -> Any:
     if task not in registry.DATASETS:
         close = difflib.get_close_matches(task, registry.DATASETS, n=1, cutoff=0.0)
         raise GymError(f"reasoning-gym has no task {task!r}; did you mean {close[0]}?")
+    if task == "composite":  # its options are objects, which a recipe cannot hold
+        raise GymError(
+            "the task composite of reasoning-gym only mixes others; name those in `tasks`, each with its weight"
+        )
     options = json.loads(config)
     known = {field.name for field in dataclasses.fields(registry.DATASETS[task][1])}
     if wrong := sorted(set(options) - (known - {"seed", "size"})):

@@ -11,7 +11,7 @@ from typing import Any
 
 from trainer.gym.harmless_answer import is_harmless
 from trainer.gym.procedural import GymError, factory, generator
-from trainer.judges.final_text import last_box
+from trainer.judges.final_text import after_thought, last_box
 from trainer.judging import Outcome
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -59,7 +59,9 @@ def final_answer(completion: str) -> str | None:
     >>> final_answer("1</answer>\n</think>\n<answer> \\boxed{4{2}} </answer>"), final_answer("42")
     ('4{2}', None)
     """
-    text = completion.rpartition("</think>")[2]
+    text = after_thought(completion)
+    if text is None:
+        return None
     tagged = _ANSWER.findall(text)
     found = tagged[-1] if tagged else None
     box = last_box(text if found is None else found)

@@ -17,6 +17,7 @@ from trainer.box import Box
 from trainer.evaluation.engines import Engine
 from trainer.evaluation.engines.of_section import engine_of, identity
 from trainer.evaluation.evaluate import Evaluation, Progress, rows_of, summary
+from trainer.evaluation.readable_golds import check_golds
 from trainer.evaluation.row_file import RowFile
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.tasks import TaskSpec
@@ -24,12 +25,10 @@ from trainer.jobs.client import Job
 from trainer.jobs.pilot import Measured
 from trainer.jobs.run_folder import lock_of
 from trainer.recipe import HfEngine, Recipe
-from trainer.training.data import DataError
 from trainer.training.hardware import device_for, free_memory
 from trainer.verifiers import Score, make_verifiers
 
 Say = Callable[[str], None]
-NAMED = 5  # problems that an error names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,16 +75,7 @@ class Bench:
 
     def check_golds(self) -> None:
         """Raise DataError with the problems whose gold answer no completion could be compared with."""
-        for task in self.tasks:
-            golds = [problem.answer for problem in task.problems]
-            if wrong := self._verifiers[task.verifier].undecidable(golds):
-                named = ", ".join(
-                    f"{task.problems[place].id} ({golds[place]!r:.60})" for place in wrong[:NAMED]
-                )
-                raise DataError(
-                    f"of {task.name}, {len(wrong)} of {len(golds)} gold answers cannot be read by the"
-                    f" verifier {task.verifier}: {named}; correct them, or choose another verifier"
-                )
+        check_golds(self.tasks, self._verifiers)
 
     def score(
         self, path: Path | None, sha256: str | None, task: TaskSpec, progress: Progress

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from trainer.judges.final_text import after_thought, last_box
 from trainer.judges.normal_text import normal
-from trainer.judging import Outcome
 
 LETTERS = "ABCDEFGHIJ"  # MMLU-Pro has ten options, GPQA four
 
@@ -27,6 +26,9 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 _AT_LETTER = re.compile(_AROUND + _LETTER + r"(?![A-Za-z0-9'’])")
+_SMALL = re.compile(
+    r"[\s*_`$(]*([a-j])[*_`$).]*[ \t]*(?:\n|$)"
+)  # with nothing after it, else an article
 _JUDGED = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s+)?" + _LETTER + r"[*_$\s]*is\s+(?:the\s+)?"
     r"(?:correct|right|best|only\s+correct|true)\b"
@@ -104,14 +106,6 @@ def chosen(completion: str, options: Sequence[str]) -> str | None:
     return letter if letter and letter in letters else None
 
 
-def choice_outcome(gold: str, completion: str) -> Outcome:
-    """Return whether the letter that a completion settles on is the gold's."""
-    choice = choice_of(gold)
-    if choice is None:
-        return "no gold"
-    return "right" if chosen(completion, choice.options) == choice.letter else "wrong"
-
-
 Statement = tuple[int, str | None]
 """Where it ends, and the letter: "" for several letters at once, None where there is none."""
 
@@ -168,7 +162,8 @@ def _at(text: str, place: int, options: Sequence[str]) -> str | None:
         return letter
     match = _AT_LETTER.match(text, place)
     if match is None:
-        return None
+        small = _SMALL.match(text, place)
+        return small and small[1].upper()
     if _MORE.match(text, match.end()):
         return ""
     bracketed = "(" in match[0] or "*" in match[0]

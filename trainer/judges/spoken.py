@@ -3,8 +3,8 @@ r"""Answers without a box: what is announced ("The answer is 42."), else the las
 import re
 
 _ANNOUNCED = re.compile(
-    r"(?:\b(?:final\s+|correct\s+)?(?:answer|solution|result)s?\b[\s*_]*(?:(?:to|of|for)\b[^.\n]{0,60}?)?"
-    r"(?:\b(?:is|are|equals|will be|would be)\b|[:=])|####)[\s*_:]*(?:equal to\s+)?",
+    r"(?:\b(?:final\s+|correct\s+)?(?:answer|solution|result)s?\b[\s*_]*(?:[:=]"
+    r"|(?:(?:to|of|for)\b[^.\n]{0,60}?)?\b(?:is|are|equals|will be|would be)\b)|####)[\s*_:]*(?:equal to\s+)?",
     re.IGNORECASE,
 )
 _END = re.compile(
@@ -18,6 +18,13 @@ _ENVIRONMENT = re.compile(
 _LEADING = re.compile(
     r"^\s*(?:[=:>*_-]\s+|[=:]|(?:so|thus|hence|therefore|and|then),?\s+)+", re.IGNORECASE
 )
+_VERB = re.compile(
+    r"\b(?:is|are|be|equals?(?:\s+to)?|becomes|gives?|get|obtain|yields?)\s*:?\s", re.IGNORECASE
+)
+_CLAUSE = re.compile(
+    r",\s+(?:which|where|when|since|because|as|if|so)\b|\s+(?:when|because|since)\b"
+)
+_THERE = re.compile(r"\bthere (?:is|are)(?: exactly| a total of)? (\d[\d,]*) [a-z]", re.IGNORECASE)
 _YES_NO = re.compile(r"(yes|no|true|false)\b\s*[,.;:!—-]", re.IGNORECASE)
 
 
@@ -48,6 +55,21 @@ def last_line(text: str) -> str | None:
     return stripped(lines[-1]) if lines else None
 
 
+def ending(line: str) -> str | None:
+    """Return what a sentence ends with after its last verb, or how many there are; None without either.
+
+    >>> ending("The least value of f(x) is 2^(n-1), which occurs when a equals b"), ending("so 4")
+    ('2^(n-1)', None)
+    >>> ending("So there are 76 involutions on {1, 2, 3}")
+    '76'
+    """
+    if counted := _THERE.search(line):
+        return counted[1]
+    line = _CLAUSE.split(line)[0]
+    verbs = list(_VERB.finditer(line))
+    return stripped(line[verbs[-1].end() :]) or None if verbs else None
+
+
 def stripped(text: str) -> str:
     """Return text without emphasis, a full stop, and dollars around all of it.
 
@@ -66,11 +88,17 @@ def has_environment(text: str) -> bool:
     return _ENVIRONMENT.search(text) is not None
 
 
-def clauses(text: str) -> list[str]:
-    """Return text, and the word before the comma of one that says yes or no.
+def says_yes_or_no(text: str) -> bool:
+    """Return whether a sentence begins with yes or no: what follows is the reason."""
+    return _YES_NO.match(text) is not None
 
-    >>> clauses("No, there are none")
-    ['No, there are none', 'No']
+
+def clauses(text: str) -> list[str]:
+    """Return text, its last sentence if it has several, and the word before the comma of one that says yes or no.
+
+    >>> clauses("No, there are none"), clauses("It is not periodic. No.")
+    (['No, there are none', 'No'], ['It is not periodic. No.', 'No.'])
     """
     begun = _YES_NO.match(text)
-    return [text, begun[1]] if begun else [text]
+    last = re.split(r"(?<=[a-z])\. +(?=[A-Z])", text)[-1]
+    return list(dict.fromkeys([text, last, *([begun[1]] if begun else [])]))

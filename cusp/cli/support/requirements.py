@@ -18,6 +18,7 @@ IMPORTED: Mapping[str, tuple[str, ...]] = {
         "ruptures",
         "plotly",
         "jinja2",
+        "fastapi_offline",
         "prometheus_client",
         "itsdangerous",
         "httpcore",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from cusp.protocol.fields import MAX_TAGS, NAMED, NUMBER, Body, Id, Name, Text
@@ -17,13 +17,19 @@ from monitor.api.lenient_announcement import Announcement
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, check_run, needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
+from monitor.api.table_query import ConfigDep, OrderDep, Skip
+from monitor.runs.config_keys import leaves
 from monitor.schemas import cost as cost_schema
 from monitor.schemas import run as run_schema
 from monitor.schemas.base import Json
 from monitor.schemas.run_data import RunData
+from monitor.store.run_list import page_tag
+from monitor.store.table import run_values
 from webui.address import at
 
 router = APIRouter(tags=["runs"])
+CONFIGS_READ = 20  # newest runs whose configuration keys are offered as columns
+MOST_KEYS = 1_000
 
 
 @router.post(
@@ -57,18 +63,46 @@ def list_runs(
     service: ServiceDep,
     wanted: WantedDep,
     before: BeforeDep,
+    order: OrderDep,
+    config: ConfigDep,
+    request: Request,
+    response: Response,
     status: Status | None = None,
     limit: Limit = 100,
-) -> Json:
-    """Return a page of the runs, newest first; `next` is `before` of the next one."""
+    skip: Skip = 0,
+) -> Any:
+    """Return a page of the runs, newest first; `next` is `before` of the next one.
+
+    With `sort` they are sorted, and `skip` leads to the next page. The ETag is that of the runs' states: a page
+    that nothing happened to is answered with 304, before its details are read.
+    """
+    asked = replace(wanted, status=status, config=config)
     with service.database.read() as tx:
-        page = service.listed(tx, replace(wanted, status=status), limit, before)
+        page = service.table_page(tx, asked, order, limit, before, skip)
+        silent = service.clock() - service.config.lost_after_s
+        response.headers["ETag"] = tag = page_tag(page, silent)
+        if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
         return {
             "runs": service.summaries(tx, page.runs),
             "total": page.total,
             "first": page.first,
             "next": page.older and str(page.older),
         }
+
+
+@router.get(
+    "/run-columns",
+    dependencies=[needs("read", filters=True)],
+    responses=answers(run_schema.RunColumns),
+)
+def list_columns(service: ServiceDep, grant: GrantDep) -> Json:
+    """Return what columns the runs table can have: names of metrics, keys of the newest runs' configurations."""
+    with service.database.read() as tx:
+        names = run_values.names(tx, grant.project, grant.run_id)
+        configs = run_values.newest_configs(tx, grant.project, grant.run_id, CONFIGS_READ)
+    keys = {key for config in configs for key in leaves(config)}
+    return {"metrics": sorted(names), "config": sorted(keys)[:MOST_KEYS]}
 
 
 @router.get(

@@ -39,7 +39,7 @@ def test_scores_that_cannot_be_taken_are_set_aside_and_the_batch_is_stored(api: 
         message(10, 2),
         point(11),
     )
-    assert {one["kind"]: one["count"] for one in reply["refused"]}["evaluation"] == 2
+    assert {one["kind"]: one["count"] for one in reply["refused"]}["evaluation"] == 3
     assert trainer.series("reward") == ([11], [11.0])
     (found,) = trainer.get("/evaluations")["evaluations"]
     assert (found["step"], found["pass_at_1"]) == (10, 0.5)

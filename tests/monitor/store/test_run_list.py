@@ -151,7 +151,7 @@ def test_an_unknown_parameter_of_any_route_is_refused_with_those_it_knows(
         assert api.get(page, params={"utm_source": "mail"}).status_code == 200, page
     detail = api.get("/api/v1/runs", params={"projekt": "a"}).json()["detail"]
     assert "did you mean 'project'?" in detail
-    assert "before, limit, name, project, q, ref, status" in detail
+    assert "before, config, limit, name, project, q, ref, skip, sort, status" in detail
 
 
 def test_a_list_of_many_runs_takes_few_statements(

@@ -12,7 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainer.evaluation.adapters import AdapterError, check_resumable, loaded
+from trainer.evaluation.adapters import AdapterError, check_fitting, check_resumable, loaded
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers and peft, not ours
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -67,6 +67,7 @@ def test_a_legal_adapter_gives_what_peft_alone_gives(
     path = adapter(tmp_path / "checkpoint-10", tiny(), **options)
     base = tiny()
     plain = PeftModel.from_pretrained(tiny(), str(path), use_safetensors=True).eval()
+    check_fitting(base, path)
     assert torch.equal(logits(loaded(base, path).eval()), logits(plain))
     assert torch.equal(logits(base), logits(tiny())), "the base model stays as it is"
     assert not torch.equal(logits(plain), logits(base))
@@ -132,6 +133,7 @@ def fewer_layers(path: Path) -> None:
     save_file(tensors, path / WEIGHTS)
 
 
+@pytest.mark.parametrize("refuse", [loaded, check_fitting])
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -162,12 +164,13 @@ def fewer_layers(path: Path) -> None:
     ],
 )
 def test_an_adapter_that_does_not_fit_is_refused_with_what_is_wrong(
-    good: Path, spoil: Callable[[Path], None], words: str
+    good: Path, spoil: Callable[[Path], None], words: str, refuse: Callable[[Any, Path], Any]
 ) -> None:
+    """By `hf`, which loads it, and before `vllm` or a server is told to."""
     spoil(good)
     base = tiny()
     with pytest.raises(AdapterError, match=words):
-        loaded(base, good)
+        refuse(base, good)
     assert torch.equal(logits(base), logits(tiny()))
 
 

@@ -55,6 +55,10 @@ def test_splits_hold_about_three_quarters_and_an_eighth_each() -> None:
             GymTask(name="chain_sum", weight=1, config={"max_terms": 2, "max_digits": 1}),
             "ask for fewer, or widen",
         ),
+        (
+            GymTask(name="composite", weight=1, config={"datasets": [{"name": "chain_sum"}]}),
+            "only mixes others; name those in `tasks`",
+        ),
     ],
 )
 def test_what_cannot_be_generated_is_refused_in_a_sentence(task: GymTask, words: str) -> None:

@@ -75,6 +75,7 @@ def test_a_gold_that_this_version_does_not_generate_decides_nothing() -> None:
         ("\\boxed{5", None),
         ("\\boxed{1}\n</think>\n2", None),
         ("6", None),
+        ("<think>maybe \\boxed{7}", None),
     ],
 )
 def test_the_answer_is_the_last_one_after_the_thought(text: str, answer: str | None) -> None:

@@ -13,7 +13,8 @@ as often (`benchmarks/evaluation/sampling.py` measures both).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,57 +51,96 @@ def sampled(logits: Tensor, keys: Tensor, temperature: float, top_p: float = 1.0
     `top_p` leaves the most probable tokens up to the first with which their sum reaches it, as transformers and
     vLLM do.
     """
-    blocks = _in_blocks(logits)
-    tops = blocks.amax(dim=-1)
-    best = tops.amax(dim=-1).double()
-
-    def scaled(values: Tensor, rows: Tensor) -> Tensor:
-        """Return logs of probabilities relative to the best of their rows."""
-        return (values.double() - best[rows, None]) / temperature
-
-    every = torch.arange(len(keys), device=keys.device)
-    bounds = scaled(tops, every)
-    rows, places = (bounds > LIGHT).nonzero(as_tuple=True)
-    values = scaled(blocks[rows, places], rows)
-    block, offset = (values > LIGHT).nonzero(as_tuple=True)
-    rows, tokens, values = rows[block], places[block] * BLOCK + offset, values[block, offset]
+    race = _Race.of(logits, temperature)
+    rows, tokens, values = race.heavy()
     nuclei: dict[int, Tensor] = {}
     if top_p < 1:
+        inside, nuclei = race.narrowed(rows, values, top_p)
+        rows, tokens, values = rows[inside], tokens[inside], values[inside]
+    noisy = values + gumbel(keys[rows], tokens)
+    highest = torch.full_like(race.best, -torch.inf).scatter_reduce(0, rows, noisy, "amax")
+    won = noisy == highest[rows]
+    chosen = torch.zeros_like(keys)
+    chosen[rows[won]] = tokens[won]
+    rows, tokens = race.light_winners(highest, keys, nuclei)
+    chosen[rows] = tokens
+    return chosen
+
+
+class _Race(NamedTuple):
+    """Logits in blocks, and `bounds`: logs of the best probability of each block relative to its row's best."""
+
+    blocks: Tensor  # (rows, blocks, BLOCK)
+    best: Tensor
+    bounds: Tensor
+    temperature: float
+
+    @classmethod
+    def of(cls, logits: Tensor, temperature: float) -> "_Race":
+        """Return the race of all tokens of each row."""
+        blocks = _in_blocks(logits)
+        tops = blocks.amax(dim=-1)
+        best = tops.amax(dim=-1).double()
+        return cls(blocks, best, (tops.double() - best[:, None]) / temperature, temperature)
+
+    def scaled(self, rows: Tensor, places: Tensor) -> Tensor:
+        """Return logs of the probabilities of blocks relative to the best of their rows."""
+        return (self.blocks[rows, places].double() - self.best[rows, None]) / self.temperature
+
+    def heavy(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (rows, tokens, logs of relative probabilities) of the heavy tokens, row by row."""
+        rows, places = (self.bounds > LIGHT).nonzero(as_tuple=True)
+        values = self.scaled(rows, places)
+        block, offset = (values > LIGHT).nonzero(as_tuple=True)
+        return rows[block], places[block] * BLOCK + offset, values[block, offset]
+
+    def narrowed(
+        self, rows: Tensor, values: Tensor, top_p: float
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Return which heavy tokens are in the nucleus, and the nuclei that have light tokens too, by row.
+
+        The bounds of the other rows go down to nothing.
+        """
         mass = torch.stack(
-            [_mass(row, one, temperature) for row, one in zip(logits, best, strict=True)]
+            [
+                _mass(row, one, self.temperature)
+                for row, one in zip(self.blocks, self.best, strict=True)
+            ]
         )
         weights = values.exp() / mass[rows]
         reaches = torch.zeros_like(mass).index_add_(0, rows, weights) >= top_p
-        inside = ~reaches[rows] | (_mass_before(weights, rows) < top_p)
-        rows, tokens, values = rows[inside], tokens[inside], values[inside]
-        bounds[reaches] = -torch.inf
-        for row in (~reaches).nonzero()[:, 0].tolist():
-            nuclei[row] = _nucleus(
-                blocks[row], float(mass[row].log()), best[row], temperature, top_p
-            )
+        self.bounds[reaches] = -torch.inf
+        wider = (~reaches).nonzero()[:, 0].tolist()
+        nuclei = {row: self._nucleus(row, mass[row], top_p) for row in wider}
+        return ~reaches[rows] | (_mass_before(weights, rows) < top_p), nuclei
 
-    noisy = values + gumbel(keys[rows], tokens)
-    highest = torch.full_like(best, -torch.inf).scatter_reduce(0, rows, noisy, "amax")
-    chosen = torch.zeros_like(keys)
-    won = noisy == highest[rows]
-    chosen[rows[won]] = tokens[won]
+    def _nucleus(self, row: int, mass: Tensor, top_p: float) -> Tensor:
+        """Return which tokens of a row are in the nucleus, as (blocks, BLOCK): the whole row is sorted."""
+        logs = (self.blocks[row].flatten().double() - self.best[row]) / self.temperature
+        values, order = torch.sort(logs.exp() / mass, descending=True, stable=True)
+        kept = values.cumsum(0) - values < top_p
+        return torch.zeros_like(kept).index_copy_(0, order, kept).view_as(self.blocks[row])
 
-    noise = gumbel(keys[:, None], -1 - torch.arange(blocks.shape[1], device=keys.device))
-    bounds.clamp_max_(LIGHT).add_(noise).add_(math.log(BLOCK))
-    rows, places = (bounds > highest[:, None]).nonzero(as_tuple=True)
-    light = scaled(blocks[rows, places], rows)
-    light[light > LIGHT] = -torch.inf
-    for row, nucleus in nuclei.items():
-        own = rows == row
-        light[own] = light[own].masked_fill(~nucleus[places[own]], -torch.inf)
-    noisy = light.logsumexp(dim=1) + noise[rows, places]
-    higher = highest.scatter_reduce(0, rows, noisy, "amax")
-    won = (noisy == higher[rows]) & (noisy > highest[rows])
-    rows, light = rows[won], light[won]
-    tokens = places[won, None] * BLOCK + torch.arange(BLOCK, device=keys.device)
-    within = (light + gumbel(keys[rows, None], tokens)).argmax(dim=1)
-    chosen[rows] = tokens.gather(1, within[:, None])[:, 0]
-    return chosen
+    def light_winners(
+        self, highest: Tensor, keys: Tensor, nuclei: Mapping[int, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return (rows, tokens) where a light token is above the highest heavy one, with its noise."""
+        places = torch.arange(self.blocks.shape[1], device=keys.device)
+        noise = gumbel(keys[:, None], -1 - places)
+        possible = self.bounds.clamp_max(LIGHT) + noise + math.log(BLOCK)
+        rows, places = (possible > highest[:, None]).nonzero(as_tuple=True)
+        light = self.scaled(rows, places)
+        light[light > LIGHT] = -torch.inf
+        for row, nucleus in nuclei.items():
+            own = rows == row
+            light[own] = light[own].masked_fill(~nucleus[places[own]], -torch.inf)
+        noisy = light.logsumexp(dim=1) + noise[rows, places]
+        higher = highest.scatter_reduce(0, rows, noisy, "amax")
+        won = (noisy == higher[rows]) & (noisy > highest[rows])
+        rows, places, light = rows[won], places[won], light[won]
+        tokens = places[:, None] * BLOCK + torch.arange(BLOCK, device=keys.device)
+        within = (light + gumbel(keys[rows, None], tokens)).argmax(dim=1, keepdim=True)
+        return rows, tokens.gather(1, within)[:, 0]
 
 
 def _in_blocks(logits: Tensor) -> Tensor:
@@ -126,16 +166,6 @@ def _mass_before(weights: Tensor, rows: Tensor) -> Tensor:
     result = torch.empty_like(weights)
     result[order] = before - before[first]
     return result
-
-
-def _nucleus(
-    blocks: Tensor, log_mass: float, best: Tensor, temperature: float, top_p: float
-) -> Tensor:
-    """Return which tokens of one row are in the nucleus, as (blocks, BLOCK): the whole row is sorted."""
-    weights = ((blocks.flatten().double() - best) / temperature - log_mass).exp()
-    values, order = torch.sort(weights, descending=True, stable=True)
-    kept = values.cumsum(0) - values < top_p
-    return torch.zeros_like(kept).index_copy_(0, order, kept).view_as(blocks)
 
 
 def gumbel(keys: Tensor, places: Tensor) -> Tensor:

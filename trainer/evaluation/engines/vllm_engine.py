@@ -41,6 +41,7 @@ class VllmProcesses:
         self, options: VllmEngine, base: BaseModel, rank: int, gpus: Sequence[str], logs: Path
     ) -> None:
         """`rank` is that of the largest adapter; `gpus` are names for CUDA_VISIBLE_DEVICES, none for the CPU."""
+        os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # its list of ranks that vLLM serves
         if not platform.installed():
             raise EngineError(NOT_INSTALLED)
         self._options, self._base, self._rank = options, base, rank
@@ -70,25 +71,11 @@ class VllmProcesses:
             "sampling": sampling.model_dump(),
             "ends": sorted(self._base.ends),
         }
-        answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         shares = [rows[number :: len(processes)] for number in range(len(processes))]
-        working = 0
         whole = False
         try:
-            for process, share in zip(processes, shares, strict=True):
-                if share:
-                    process.ask({**order, "requests": share}, answers)
-                    working += 1
-            while working:
-                answer = answers.get()
-                if "error" in answer:
-                    raise EngineError(f"vLLM ended: {answer['error']}")
-                working -= "end" in answer
-                if "done" in answer:
-                    yield [
-                        (place, completion_of(ids, reason, self.tokenizer))
-                        for place, ids, reason in answer["done"]
-                    ]
+            for done in _answered(processes, order, shares):
+                yield [(n, completion_of(ids, reason, self.tokenizer)) for n, ids, reason in done]
             whole = True
         finally:
             if not whole:  # what they still generate is asked for by nobody
@@ -136,6 +123,25 @@ class VllmProcesses:
                 self.close()
                 raise
         return self._processes
+
+
+def _answered(
+    processes: Sequence["_Process"], order: dict[str, Any], shares: Sequence[list[Any]]
+) -> Iterator[list[Any]]:
+    """Yield answers of all processes as they come; EngineError once one of them ends."""
+    answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    working = 0
+    for process, share in zip(processes, shares, strict=True):
+        if share:
+            process.ask({**order, "requests": share}, answers)
+            working += 1
+    while working:
+        answer = answers.get()
+        if "error" in answer:
+            raise EngineError(f"vLLM ended: {answer['error']}")
+        working -= "end" in answer
+        if "done" in answer:
+            yield answer["done"]
 
 
 class _Process:

@@ -61,24 +61,13 @@ def stream(
     At temperature 0 the engine takes the most likely token each time. `adapter` is a LoRARequest or None. What
     is unfinished when the iterator is closed is given up. EngineError for a prompt that the engine refuses.
     """
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
     waiting: dict[str, int] = {}
     try:
         for place, prompt, seed in requests:
-            drawn = SamplingParams(
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                max_tokens=sampling.max_new_tokens,
-                seed=seed,
-                stop_token_ids=sorted(ends),
-                detokenize=False,
-                output_kind=RequestOutputKind.FINAL_ONLY,
-            )
             name = f"cusp-{next(_NUMBERS)}"
+            drawn, given = _parameters(sampling, seed, ends), {"prompt_token_ids": prompt}
             try:
-                core.add_request(name, {"prompt_token_ids": prompt}, drawn, lora_request=adapter)
+                core.add_request(name, given, drawn, lora_request=adapter)
             except ValueError as error:
                 raise EngineError(
                     f"vLLM refuses a prompt of {len(prompt)} tokens: {error}"
@@ -91,6 +80,21 @@ def stream(
     finally:
         if waiting:
             core.abort_request(list(waiting))
+
+
+def _parameters(sampling: Sampling, seed: int, ends: Collection[int]) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_new_tokens,
+        seed=seed,
+        stop_token_ids=sorted(ends),
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
 
 
 def _answer(place: int, output: Any) -> Answer:

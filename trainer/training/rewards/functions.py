@@ -25,7 +25,7 @@ from trainer.training.rewards.text_rewards import (
     tag_count_value,
     words_of_text,
 )
-from trainer.verifiers import Score, Verifier, make_verifiers
+from trainer.verifiers import USUAL, Score, Verifier, make_verifiers
 
 RewardFunction = Callable[..., list[Score]]
 GIVEN_TERMINATED = "format_given_terminated"
@@ -38,7 +38,7 @@ def reward_functions(recipe: Recipe, tokenizer: Any = None) -> list[RewardFuncti
     The first one also logs `format_given_terminated`. The tokenizer tells the ids that end a completion.
     """
     verified = [reward for reward in recipe.rewards if not isinstance(reward, _UNVERIFIED)]
-    verifiers = make_verifiers(reward.verifier for reward in verified)
+    verifiers = make_verifiers((reward.verifier for reward in verified), USUAL)
     group = recipe.grpo.num_generations
     values = [
         _of_text(reward)

@@ -38,6 +38,15 @@ function key() {
 
 export const getJson = (path) => call(path, {}, MOST_READING_MS);
 
+// The answer with its tag, or null where nothing has changed since the one with the tag given.
+export const getIfChanged = (path, tag) => within(MOST_READING_MS, path, tag ? { headers: { "If-None-Match": tag }, cache: "no-store" } : { cache: "no-store" }, async (response) => {
+  if (response.status === 304) return null;
+  if (response.status === 401) throw away("You are logged out.");
+  const answer = await response.json();
+  if (!response.ok) throw new Error(detail(answer));
+  return { answer, tag: response.headers.get("ETag") };
+});
+
 async function call(path, options, most = MOST_MS) {
   return within(most, path, options, async (response) => {
     const answer = await response.json().catch((error) => { if (response.ok) throw error; return {}; });

@@ -81,20 +81,6 @@ function sparkPoints(values) {
   return values.map((v, i) => [(2 + i * step).toFixed(1), (2 + 16 * share(v)).toFixed(1)]);
 }
 
-// What the table sorts by; kept in the row so that sorting reads no text.
-export function patchSortKeys(row, run) {
-  const values = {
-    status: run.status, phase: run.phase, step: run.step, contact: run.last_contact_at,
-    transition: run.transition?.state === "dismissed" ? null : run.transition?.step,
-    kept: kept(run)?.step, score: run.score?.pass_at_1, saved: run.saved_fraction,
-  };
-  for (const [key, name] of Object.entries(METRICS)) values[key] = run.latest?.[name];
-  for (const [key, value] of Object.entries(values)) {
-    const cell = row.querySelector(`[data-s="${key}"]`);
-    if (cell) cell.dataset.v = value ?? "";
-  }
-}
-
 export const hasEnded = (run) => ENDED.includes(run.status);
 
 export function tickRelativeTimes(root = document) {

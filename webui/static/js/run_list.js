@@ -9,9 +9,14 @@ const placeOf = (at, id) => `${at} ${id}`;
 export const placeOfRow = (row) => placeOf(row.dataset.at, row.dataset.run);
 export const placeOfRun = (run) => placeOf(run.created_at, run.id);
 
+// The rows of the page, without the pinned ones above them.
+export const rowsOf = (table) => table.querySelector("#rows");
+
 // Whether a run that is not in the table belongs into it: found by the search, and not on an older page.
 export function belongs(table, run) {
-  const places = [...table.tBodies[0].rows].map(placeOfRow).sort();
+  const shown = new URLSearchParams(location.search);
+  if (["sort", "group", "config"].some((name) => shown.get(name))) return false;
+  const places = [...rowsOf(table).rows].map(placeOfRow).sort();
   if (document.querySelector("#pager [rel=next]") && placeOfRun(run) < places[0]) return false;
   const asked = new URLSearchParams(location.search);
   if (asked.has("before") || (table.dataset.project && run.project !== table.dataset.project)) return false;
@@ -23,7 +28,8 @@ export function belongs(table, run) {
 
 // The query of the address without what is empty, as the API takes it.
 export function query() {
-  const asked = [...new URLSearchParams(location.search)].filter(([, value]) => value);
+  const own = ["column", "pin", "group"]; // how the page shows the list, nothing that the list is asked
+  const asked = [...new URLSearchParams(location.search)].filter(([name, value]) => value && !own.includes(name));
   return asked.length ? `?${new URLSearchParams(asked)}` : "";
 }
 
@@ -32,7 +38,7 @@ export function ranged(table, more, change = () => {}) {
   change();
   const total = Number(table.dataset.total) + more;
   table.dataset.total = total;
-  const [first, shown] = [Number(table.dataset.first), table.tBodies[0].rows.length];
+  const [first, shown] = [Number(table.dataset.first), rowsOf(table).rows.length];
   const words = (number) => number.toLocaleString("en-US");
   document.getElementById("count").textContent = words(total);
   document.getElementById("range").textContent = `${words(first + 1)}–${words(first + shown)} of ${words(total)}`;
@@ -48,9 +54,7 @@ export function search(shown) {
 
   async function ask() {
     const url = new URL(at("/"), location);
-    for (const [name, value] of new FormData(form)) if (value.trim()) url.searchParams.set(name, value);
-    const limit = new URLSearchParams(location.search).get("limit");
-    if (limit) url.searchParams.set("limit", limit);
+    for (const [name, value] of new FormData(form)) if (value.trim()) url.searchParams.append(name, value);
     const number = ++asked;
     try {
       const found = await getPage(`/${url.search}`);
@@ -75,9 +79,5 @@ export function search(shown) {
     clearTimeout(timer);
     ask();
   });
-  addEventListener("keydown", (event) => {
-    if (event.key !== "/" || /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName)) return;
-    event.preventDefault();
-    box.focus();
-  });
+  return ask;
 }

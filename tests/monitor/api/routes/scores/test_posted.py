@@ -93,9 +93,9 @@ def test_rows_come_in_portions_and_a_repeat_changes_nothing(api: TestClient) -> 
     [
         ({"step": 25, "rows": rows(1)}, 409, "steps 10, 20, 30"),
         ({"checkpoint_id": new_id(), "rows": rows(1)}, 409, "has no checkpoint"),
-        ({"rows": rows(1)}, 422, "checkpoint_id or its step"),
-        ({"step": 10}, 422, "send rows, or pass_at_1"),
-        ({"step": 10, "rows": rows(1), "pass_at_1": 0.1}, 422, "not both"),
+        ({"rows": rows(1)}, 409, "checkpoint_id or its step"),
+        ({"step": 10}, 409, "send rows, or pass_at_1"),
+        ({"step": 10, "rows": rows(1), "pass_at_1": 0.1}, 409, "not both"),
         ({"step": 10, "rows": rows(1)[:-1]}, 409, "as many samples"),
         ({"step": 10, "rows": [{"problem_id": "p", "score": 1.5}]}, 422, "score"),
     ],

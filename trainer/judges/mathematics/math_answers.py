@@ -10,11 +10,18 @@ from typing import Any, Literal, NamedTuple
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
 from trainer.judges.final_text import after_thought, last_box
-from trainer.judges.gold_reading import gold_text, is_bare, is_words
-from trainer.judges.math_values import BOXED, canonical, equal, values
+from trainer.judges.mathematics.gold_reading import gold_text, is_bare, is_words, with_commas
+from trainer.judges.mathematics.math_values import BOXED, canonical, equal, values
+from trainer.judges.mathematics.quantities import measured, same_unit
 from trainer.judges.normal_text import normal
-from trainer.judges.quantities import measured, same_unit
-from trainer.judges.spoken import announced, clauses, has_environment, last_line
+from trainer.judges.spoken import (
+    announced,
+    clauses,
+    ending,
+    has_environment,
+    last_line,
+    says_yes_or_no,
+)
 from trainer.judging import Outcome
 
 Preset = Literal["math_verify", "lighteval"]
@@ -72,7 +79,7 @@ def read_gold(gold: str) -> Gold | None:
 def is_right(gold: Gold, answer: Answer) -> bool:
     """Return whether an answer is a gold's text, or equal mathematics of no other unit."""
     if answer.text is not None:
-        if any(normal(form) in gold.texts for form in clauses(answer.text)):
+        if any(normal(with_commas(form)) in gold.texts for form in clauses(answer.text)):
             return True
         if not all(same_unit(written, answer.text) for written in gold.written):
             return False
@@ -94,20 +101,23 @@ def read(preset: Preset, completion: str) -> Answer | None:
 
 
 def _plain(text: str) -> Answer | None:
-    """Return what is announced or stands alone in the last line; else the last mathematics of the text."""
-    said = announced(text)
-    line = said if said is not None else last_line(text)
-    if line is None or len(line) > LONGEST:
-        line = None
-    elif (
-        not has_environment(line)
-        and not is_words(measured(line)[0])
-        and (said is not None or is_bare(measured(line)[0]))
-    ):
-        return _of(line)
+    """Return what is announced or ends the last line; else the last mathematics of the text."""
+    said, line = announced(text), last_line(text)
+    candidates: list[str | None] = []
+    if said is not None:
+        line, candidates = said, [said]
+    elif line is not None and not says_yes_or_no(line):
+        candidates = [line, ending(line)]
+    for each in candidates:
+        if each is None or len(each) > LONGEST or has_environment(each):
+            continue
+        bare, _ = measured(each)
+        if is_bare(bare) or (said is not None and " " not in bare and not is_words(bare)):
+            return _of(each)
     found = parse(text, list(_ANYWHERE), parsing_timeout=None)
     return Answer(line, tuple(found)) if found or line else None
 
 
 def _of(text: str) -> Answer:
-    return Answer(text, tuple(values(text)))
+    words = is_words(measured(text)[0]) and not any(each.isdigit() for each in text)
+    return Answer(text, () if words else tuple(values(text)))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from trainer.judges.final_text import last_box
 from trainer.judges.normal_text import normal
 
-_ASIDE = re.compile(r"\s+\((?:i\.e\.|that is|none|no|or|about|approximately)\b.*\)$")
+_ASIDE = re.compile(r"\s+\((?:i\.e\.|(?:that is|none|no|or|about|approximately)\b).*\)$")
 _OTHERWISE = re.compile(
     r",?\s+or\s+(?:equivalently|approximately|an equivalent form such as)\s+|\s+=\s+or\s+"
 )
@@ -71,7 +71,7 @@ def gold_text(gold: str) -> GoldText | None:
 
     >>> found = gold_text("The limit exists and is equal to 2/3")
     >>> found.mathematics, sorted(found.texts)
-    (('2/3',), ['2/3', 'thelimitexistsandisequalto2/3'])
+    (('2/3',), ['2/3', 'thelimitexists,isequalto2/3'])
     """
     box = last_box(gold)
     whole = (gold.rpartition("####")[2] if box is None else box.content).strip()
@@ -82,10 +82,10 @@ def gold_text(gold: str) -> GoldText | None:
     if not any(each.isalnum() or each in "∞∅" for each in whole) or not _closed(whole):
         return None
     if _WITHIN_PROSE.search(whole):
-        return GoldText((), frozenset({normal(whole)}), whole)
+        return GoldText((), frozenset({normal(with_commas(whole))}), whole)
     forms = _forms(whole.replace("\\$", "").replace("$", ""))
     mathematics = tuple(form for form in forms if not is_words(form))
-    texts = frozenset(filter(None, map(normal, forms)))
+    texts = frozenset(filter(None, (normal(with_commas(form)) for form in _worded(forms))))
     return GoldText(mathematics, texts) if texts or mathematics else None
 
 
@@ -100,10 +100,15 @@ def _forms(whole: str) -> list[str]:
                 forms.append(found[1])
         if found := _COUNTED.fullmatch(form):
             forms.append(found[1])
-        if (found := _EXACTLY.fullmatch(form.lower())) and found[1] in _NUMBERS:
-            forms.append(str(_NUMBERS.index(found[1])))
         forms += as_tuples(form)
     return list(dict.fromkeys(forms))
+
+
+def _worded(forms: list[str]) -> list[str]:
+    """Return the forms, and the number of "exactly one": as text, else any 1 of a sentence would be it."""
+    found = [_EXACTLY.fullmatch(form.lower()) for form in forms]
+    numbers = [str(_NUMBERS.index(each[1])) for each in found if each and each[1] in _NUMBERS]
+    return [*forms, *numbers]
 
 
 def listed(text: str) -> str:
@@ -112,7 +117,12 @@ def listed(text: str) -> str:
     >>> listed(r"1 \text{ and } 19"), listed("1, 4 and 9"), listed("x=1, y=2 and x=3, y=4")
     ('1, 19', '1, 4, 9', 'x=1, y=2 and x=3, y=4')
     """
-    return text if text.count("=") > 1 else _JOIN.sub(", ", text)
+    return text if text.count("=") > 1 else with_commas(text)
+
+
+def with_commas(text: str) -> str:
+    """Return text with commas for its "and" and "or"."""
+    return _JOIN.sub(", ", text)
 
 
 def as_tuples(text: str) -> list[str]:

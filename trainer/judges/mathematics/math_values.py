@@ -9,10 +9,10 @@ from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Basic, Number, UnevaluatedExpr, nsimplify, simplify, sstr
 from sympy.core.relational import Equality
 
-from trainer.judges.gold_reading import listed
+from trainer.judges.mathematics.gold_reading import listed
+from trainer.judges.mathematics.plain_math import to_latex
+from trainer.judges.mathematics.quantities import measured
 from trainer.judges.normal_text import normal
-from trainer.judges.plain_math import to_latex
-from trainer.judges.quantities import measured
 
 PRECISION = 1e-5  # relative, of decimal numbers
 

@@ -1,0 +1,124 @@
+"""Stores the last, least and greatest value of each series of a run, a few seconds after it changed.
+
+It is done here and not with each batch, as nothing but the columns of the runs table needs it. Only the points
+that are new are read, again from `AGAIN` steps before the last: points may come late.
+"""
+
+import json
+import threading
+import zlib
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from monitor.database.engine import Database, Transaction
+from monitor.roles.role_series import RoleSeries, role_series
+from monitor.roles.stored_series import shown_series
+from monitor.store import points, runs
+from monitor.store.table import run_values
+from monitor.store.table.run_values import Extent
+
+SUMMARISE_EVERY_S = 2.0
+LOOK_EVERY = 30  # turns between two looks for runs that another monitor's death left behind
+MOST_A_TURN = 500
+AGAIN = 200
+
+
+class Summaries:
+    """The runs to look at; `note` takes those that changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: set[str] = set()
+        self._lock = threading.Lock()
+        self._turns = 0
+        self.closing = threading.Event()
+
+    def note(self, run_ids: Set[str]) -> None:
+        """Remember runs that changed. Called after each commit."""
+        with self._lock:
+            self._waiting |= run_ids
+
+    def turn(self) -> int:
+        """Bring the values of the runs that changed up to date; return how many runs were looked at."""
+        if self._turns % LOOK_EVERY == 0:
+            with self._database.read() as tx:
+                self.note(set(run_values.stale(tx, MOST_A_TURN)))
+        self._turns += 1
+        with self._lock:
+            now = sorted(self._waiting)[:MOST_A_TURN]
+            self._waiting -= set(now)
+        if len(now) == MOST_A_TURN:
+            self._turns = 0  # there may be more: look at the next turn
+        for run_id in now:
+            if self.closing.is_set():
+                break
+            summarise(self._database, run_id)
+        return len(now)
+
+
+def summarise(database: Database, run_id: str) -> None:
+    """Bring the stored values of one run up to date."""
+    with database.read() as tx:
+        run = runs.get(tx, run_id)
+        known = run_values.summary_state(tx, run_id)
+        if run is None or (known is not None and known.cursor >= run.cursor):
+            return
+        made = _made(tx, run, known)
+    if made is None:
+        return
+    state, found = made
+    with database.write() as tx:
+        if runs.lock(tx, run_id) is not None:  # not purged meanwhile
+            run_values.store(tx, state, found)
+
+
+def _made(tx: Transaction, run: Any, known: Any) -> tuple[dict[str, Any], dict[str, Extent]] | None:
+    attempts = runs.attempts_of(tx, run.id)
+    cuts, numbers = runs.cuts(attempts), points.names(tx, run.id)
+    shape = zlib.crc32(json.dumps([run.metadata.get("roles"), sorted(numbers)]).encode())
+    state = {
+        "run_id": run.id,
+        "cursor": run.cursor,
+        "step": run.last_step if run.last_step is not None else -1,
+        "attempt_count": len(attempts),
+        "shape": shape,
+    }
+    ended = run.status != "running"
+    same = known is not None and (known.attempt_count, known.shape) == (len(attempts), shape)
+    since = max(0, known.step - AGAIN) if same and not ended else 0
+    before = run_values.extents(tx, run.id) if since else {}
+    found = _extents(tx, run, attempts, cuts, numbers, since)
+    return state, before | {name: _joined(before.get(name), one) for name, one in found.items()}
+
+
+def _joined(before: Extent | None, now: Extent) -> Extent:
+    if before is None:
+        return now
+    return Extent(now.last, min(before.low, now.low), max(before.high, now.high))
+
+
+def _extents(
+    tx: Transaction,
+    run: Any,
+    attempts: Sequence[Any],
+    cuts: Mapping[int, int],
+    numbers: Mapping[str, int],
+    since: int,
+) -> dict[str, Extent]:
+    """Return the values from a step on, by the name under which a series is shown."""
+    roles: RoleSeries = role_series(numbers, run.metadata)
+    logged = {number: name for name, number in numbers.items() if name != points.AT}
+    spread = run_values.extremes(tx, logged, cuts, since)
+    reached = [row.key for row in attempts if row.first_step is not None]
+    spans = [points.StepRange(number, key, cuts[key]) for number in logged for key in reached]
+    last = points.recent_points(tx, spans, 1)
+    found = {
+        roles.outward(logged[number]): Extent(last[number][-1][1], *ends)
+        for number, ends in spread.items()
+        if last.get(number)
+    }
+    if roles.made:
+        for one in shown_series(tx, run, cuts, only=list(roles.made), since=since):
+            if one.values:
+                found[one.name] = Extent(one.values[-1], min(one.values), max(one.values))
+    return found

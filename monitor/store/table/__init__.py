@@ -1,0 +1,1 @@
+"""SQL of the runs table: stored values of each series, sorting by a column, groups of runs."""

@@ -1,0 +1,111 @@
+"""Columns of the runs table: stored values, order, groups, on both databases; a page that nothing happened to."""
+
+from fastapi.testclient import TestClient
+
+from tests.conftest import Clock
+from tests.messages import Json, Trainer, point, status
+from tests.monitor.store.test_run_list import listed, names
+
+
+def summarised(api: TestClient) -> None:
+    """Do what the monitor's thread does every two seconds."""
+    api.app.state.service.values.turn()  # type: ignore[attr-defined]
+
+
+def order(api: TestClient, sort: str, **more: object) -> list[str]:
+    return names(listed(api, sort=sort, **more))
+
+
+def test_runs_are_sorted_by_a_metric_and_those_without_it_come_last(api: TestClient) -> None:
+    for name, values in {"a": [1.0, 9.0, 2.0], "b": [3.0, 4.0], "c": []}.items():
+        trainer = Trainer(api, name=name)
+        trainer.send(*(point(step, kl=value) for step, value in enumerate(values, 1)))
+    summarised(api)
+    assert order(api, "-last:kl") == ["b", "a", "c"]
+    assert order(api, "last:kl") == ["a", "b", "c"]
+    assert order(api, "-max:kl") == ["a", "b", "c"]
+    assert order(api, "-min:kl") == ["b", "a", "c"]
+    assert order(api, "-max:kl", limit=1, skip=1) == ["b"]
+    assert api.get("/api/v1/runs", params={"sort": "nothing"}).status_code == 422
+
+
+def test_stored_values_are_those_that_count_of_roles_too_and_follow_a_resume(
+    api: TestClient,
+) -> None:
+    trainer = Trainer(api, name="a")
+    two = {"rewards/format_a/mean": 0.25, "rewards/format_b/mean": 0.5}
+    trainer.send(*(point(step, kl=float(step), **two) for step in range(1, 11)))
+    summarised(api)
+    again = Trainer(api, trainer.run_id, name="a")
+    again.send(*(point(step, kl=0.5, **two) for step in range(6, 9)))
+    summarised(api)
+    other = Trainer(api, name="b")
+    other.send(point(1, kl=5.5))
+    summarised(api)
+    assert order(api, "-max:kl") == ["b", "a"]  # 6 to 10 were superseded: the greatest is 5
+    assert order(api, "last:kl") == ["a", "b"]
+    page = api.get("/", params={"column": ["max:kl", "last:format_reward"]}).text
+    assert 'data-x="max:kl">5.00<' in page
+    format_reward = next(
+        s for s in trainer.get("/series")["series"] if s["name"] == "format_reward"
+    )
+    assert f'data-x="last:format_reward">{format_reward["values"][-1]:.3f}<' in page
+    again.send(point(9, kl=7.0), status("finished"))
+    summarised(api)
+    assert order(api, "-max:kl") == ["a", "b"]
+
+
+def test_configuration_keys_sort_by_size_filter_and_group(api: TestClient, clock: Clock) -> None:
+    for name, lr in {"a": 1e-5, "b": 2, "c": 10, "d": "auto", "e": None, "f": 10}.items():
+        clock.now += 1
+        config = {"optim": {"lr": lr}, "dotted.key": name}
+        Trainer(api, name=name, config=config).send(point(1, kl=float(ord(name))))
+    summarised(api)
+    assert order(api, "config:optim.lr") == ["a", "b", "f", "c", "d", "e"]
+    assert order(api, "-config:dotted.key") == ["f", "e", "d", "c", "b", "a"]
+    assert names(listed(api, config="optim.lr=10")) == ["f", "c"]
+    assert names(listed(api, config=["optim.lr=10", "dotted.key=c"])) == ["c"]
+    page = api.get("/", params={"group": "optim.lr", "column": "last:kl"}).text
+    assert "100 <span" in page.replace("\n", "")  # the mean of 99 and 102, three digits
+    assert page.index("not set") > page.index(">auto<") > page.index("optim.lr%3D10")
+    known = api.get("/api/v1/run-columns").json()
+    assert known["metrics"] == ["kl"]
+    assert {"optim.lr", "dotted.key"} <= set(known["config"])
+    for wrong in ("config:a'b", 'config:a"b', "config:a{b}"):
+        found = api.get("/api/v1/runs", params={"sort": wrong}).status_code
+        assert found == (200 if "'" in wrong else 422), wrong
+
+
+def test_the_fixed_columns_sort_too(api: TestClient, clock: Clock) -> None:
+    for name, step in {"a": 5, "b": 50, "c": 20}.items():
+        clock.now += 1
+        trainer = Trainer(api, name=name, metadata={"max_steps": 100})
+        trainer.send(point(step), status("stopped"))
+    assert order(api, "-step") == ["b", "c", "a"]
+    assert order(api, "saved") == ["b", "c", "a"]
+    assert order(api, "-name") == ["c", "b", "a"]
+    for column in (
+        "created",
+        "project",
+        "status",
+        "phase",
+        "contact",
+        "transition",
+        "kept",
+        "score",
+    ):
+        assert sorted(order(api, column)) == ["a", "b", "c"], column
+
+
+def test_a_page_that_nothing_happened_to_is_not_read_again(api: TestClient, clock: Clock) -> None:
+    trainer = Trainer(api, name="a")
+    first = api.get("/api/v1/runs")
+    tag = {"If-None-Match": first.headers["etag"]}
+    assert api.get("/api/v1/runs", headers=tag).status_code == 304
+    assert f'data-tag="&#34;{first.headers["etag"].strip(chr(34))}&#34;"' in api.get("/").text
+    trainer.send(point(1))
+    changed: Json = api.get("/api/v1/runs", headers=tag).json()
+    assert changed["runs"][0]["step"] == 1
+    tag = {"If-None-Match": api.get("/api/v1/runs").headers["etag"]}
+    clock.now += 10_000
+    assert api.get("/api/v1/runs", headers=tag).json()["runs"][0]["status"] == "lost"

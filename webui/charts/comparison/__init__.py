@@ -1,0 +1,1 @@
+"""Charts of several runs: their lines over one axis, bands of groups, score against cost."""

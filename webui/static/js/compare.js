@@ -1,0 +1,46 @@
+// The comparison: draws the figures of the page, one zoom for all metrics; choices are applied by the server.
+import { themed } from "./charts/colors.js";
+
+const specs = JSON.parse(document.getElementById("figures").textContent);
+const charts = [...document.querySelectorAll(".compare-chart")];
+let following = false;
+
+async function draw() {
+  try {
+    await Promise.all(charts.map((div, place) => {
+      const { data, layout, config } = themed(specs[place]);
+      return Plotly.react(div, data, { ...layout, autosize: true }, config);
+    }));
+  } catch (error) {
+    const line = document.getElementById("chart-fault");
+    line.textContent = `The charts cannot be drawn (${error?.message || error}). The tables of this page are whole.`;
+    line.hidden = false;
+  }
+}
+
+// The metrics share the x axis; the last chart may be cost, which does not.
+function zoomTogether() {
+  const metrics = charts.filter((_, place) => specs[place].name !== "cost");
+  for (const div of metrics) {
+    div.on("plotly_relayout", async (change) => {
+      const range = "xaxis.autorange" in change ? null : [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+      if (following || (range && range[0] === undefined)) return;
+      following = true;
+      const to = range ? { "xaxis.range": range } : { "xaxis.autorange": true };
+      await Promise.all(metrics.filter((other) => other !== div).map((other) => Plotly.relayout(other, to)));
+      following = false;
+    });
+  }
+}
+
+if (charts.length) draw().then(zoomTogether);
+addEventListener("cusp:theme", draw);
+const form = document.getElementById("choose");
+form?.addEventListener("change", () => form.requestSubmit());
+// An empty field is no metric: it would stand in the address.
+form?.addEventListener("formdata", ({ formData }) => {
+  const metrics = formData.getAll("metric").filter((name) => name.trim());
+  formData.delete("metric");
+  for (const name of metrics) formData.append("metric", name);
+  if (!formData.get("group")) formData.delete("group");
+});
