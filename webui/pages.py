@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from webui import descriptions, verdict_words
+from webui import descriptions
 from webui.charts import figures
 from webui.evaluated.benchmark_table import benchmarks, in_order
 from webui.evaluated.forest import forest
 from webui.templating import render
-from webui.timeline import timeline
+from webui.told import verdict_words
+from webui.told.timeline import timeline
 
 Record = Mapping[str, Any]
 Records = Sequence[Record]

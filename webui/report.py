@@ -6,10 +6,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from webui import assets, descriptions, verdict_words
+from webui import assets, descriptions
 from webui.charts import figures
 from webui.pages import flat, section
 from webui.templating import render
+from webui.told import verdict_words
 
 Record = Mapping[str, Any]
 

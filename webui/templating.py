@@ -7,9 +7,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from cusp import __version__
-from webui import assets, descriptions, format, svg, verdict_words
+from webui import assets, descriptions, format, svg
 from webui.address import at, has_session
 from webui.evaluated import completion_text, forest, published_row
+from webui.told import verdict_words
 
 PALETTE_SIZE = 8
 

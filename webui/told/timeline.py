@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from webui.verdict_words import sentences
+from webui.told.verdict_words import sentences
 
 Record = Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""What a run's page says of the verdict and of what followed, each sentence once."""
