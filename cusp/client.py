@@ -1,5 +1,6 @@
 """REST client of the monitor, for the command line and programs: JSON in and out, errors as sentences."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -38,6 +39,25 @@ class Client:
         """Return the answer of `GET /api/v1{path}`."""
         given = {name: value for name, value in query.items() if value is not None}
         return self._ask("GET", path, params=given)
+
+    def download(self, path: str, to: Path, **query: Any) -> int:
+        """Write the answer of `GET /api/v1{path}` to a file, whole or not at all; return its bytes."""
+        part = to.with_name(to.name + ".part")
+        try:
+            with self._http.stream("GET", path, params=query) as answer, part.open("wb") as file:
+                if not answer.is_success:
+                    answer.read()
+                    raise ClientError(self._refused(answer))
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+            part.replace(to)
+        except httpx.HTTPError as error:
+            raise ClientError(f"the download from {self.url} broke off ({error})") from error
+        except OSError as error:
+            raise ClientError(f"{to} cannot be written ({error.strerror})") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return to.stat().st_size
 
     def post(self, path: str, body: Json | None = None) -> Json:
         """Return the answer of `POST /api/v1{path}`; idempotent under network retries."""

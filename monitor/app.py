@@ -31,7 +31,7 @@ from monitor.api.routes import (
 )
 from monitor.api.routes.boxes import trainings, workers
 from monitor.api.routes.health import Readiness
-from monitor.api.routes.scores import differences, posted, texts
+from monitor.api.routes.scores import differences, exports, posted, texts
 from monitor.api.unknown_query import refuse_unknown_query
 from monitor.background.expiry import SWEEP_EVERY_S, Expiry
 from monitor.background.packing import PACK_EVERY_S, Packing
@@ -140,6 +140,7 @@ def create_app(config: MonitorConfig) -> FastAPI:
         differences,
         texts,
         posted,
+        exports,
         history,
         checkpoints,
         jobs,

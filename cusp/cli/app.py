@@ -25,6 +25,7 @@ from cusp.cli.box import doctor
 from cusp.cli.demo import demo
 from cusp.cli.evaluation import tasks
 from cusp.cli.replay import replay_logs
+from cusp.cli.scores import evaluations
 from cusp.errors import DEBUG, CuspError, disk_full, print_error
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ for command in (
     verify.verify,
     jobs.resume,
     jobs.evaluate,
+    evaluations.evaluations,
     checkpoints.promote,
     checkpoints.pin,
     checkpoints.check,

@@ -1,6 +1,6 @@
 """The rows of evaluations: a score for each sample of each problem, with its text where it was told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
@@ -139,11 +139,3 @@ def page(
         evaluation_rows.c.evaluation_id == evaluation_id, beyond
     )
     return connection.execute(statement.order_by(problem, sample).limit(most)).all()
-
-
-def all_of(connection: Connection, evaluation_id: str, most: int) -> Iterator[Sequence[Row[Any]]]:
-    """Yield all rows with their texts in order, up to `most` at a time."""
-    after = ("", -1)
-    while found := page(connection, evaluation_id, after, most):
-        yield found
-        after = (found[-1].problem_id, found[-1].sample)
