@@ -161,16 +161,10 @@ class Run:
         """
         if self._is_foreign():
             return
+        told = {"step": step, "split": split, "preset": preset}
         try:
             made = score_messages.posts(
-                task,
-                rows,
-                step=step,
-                split=split,
-                preset=preset,
-                problems=problems,
-                pass_at_1=pass_at_1,
-                n_problems=n,
+                task, rows, problems, pass_at_1=pass_at_1, n_problems=n, **told
             )
         except Exception as error:  # a user's rows may raise anything
             self._mender.say("evaluation", "Cusp left out the scores on %.80r: %s", task, error)

@@ -19,59 +19,47 @@ class UnusableScores(ValueError):
 def posts(
     task: str,
     rows: Iterable[Mapping[str, Any]] = (),
-    *,
-    step: int | None = None,
-    checkpoint_id: str | None = None,
-    split: str = "report",
-    source: str = "client",
-    preset: str | None = None,
-    engine: str | None = None,
     problems: Iterable[Mapping[str, Any]] = (),
+    *,
     pass_at_1: float | None = None,
     n_problems: int | None = None,
-    evaluation_id: str | None = None,
+    **told: Any,
 ) -> list[dict[str, Any]]:
     """Return the bodies of `POST /runs/{id}/evaluations`, all of one evaluation; UnusableScores says why not.
 
     A row is `{"problem_id", "score", "sample"?, "tokens"?, "finish_reason"?, "seed"?, "text"?, "answer"?}`; without
-    `sample` the rows of a problem are numbered in their order. Without rows: `pass_at_1` of `n_problems`.
+    `sample` the rows of a problem are numbered in their order. Without rows: `pass_at_1` of `n_problems`. `told` are
+    the other fields of `cusp.protocol.scored.Posted`; what is None is left out.
     """
-    if not isinstance(task, str) or not 0 < len(task) <= MAX_NAME_LENGTH:
-        raise UnusableScores(
-            f"a task has a name of 1 to {MAX_NAME_LENGTH} characters, not {task!r:.80}"
-        )
-    if split not in ("selection", "report"):
-        raise UnusableScores(f"split is 'selection' or 'report', not {split!r:.80}")
-    head: dict[str, Any] = {
-        "evaluation_id": evaluation_id or new_id(),
-        "task": task,
-        "split": split,
-        "source": source,
-        "step": step,
-        "checkpoint_id": checkpoint_id,
-        "preset": preset,
-        "engine": engine,
-    }
-    head = {name: value for name, value in head.items() if value is not None}
+    head = _head(task, {name: value for name, value in told.items() if value is not None})
     by_problem = _grouped(rows)
-    told = {
-        name: _problem(name, one) for one in problems for name in [problem_name(one["problem_id"])]
-    }
     if not by_problem:
         if pass_at_1 is None or n_problems is None:
             raise UnusableScores("give rows, or pass_at_1 and the number of problems n")
         return [
             {**head, "pass_at_1": _share(pass_at_1, "pass_at_1"), "n_problems": int(n_problems)}
         ]
-    parts = portions(list(by_problem), lambda name: _size(by_problem[name], told.get(name)))
+    asked = dict(map(_problem, problems))
     return [
         {
             **head,
             "rows": [row for name in names for row in by_problem[name]],
-            "problems": [told[name] for name in names if name in told],
+            "problems": [asked[name] for name in names if name in asked],
         }
-        for names in parts
+        for names in portions(
+            list(by_problem), lambda name: _size(by_problem[name], asked.get(name))
+        )
     ]
+
+
+def _head(task: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(task, str) or not 0 < len(task) <= MAX_NAME_LENGTH:
+        raise UnusableScores(
+            f"a task has a name of 1 to {MAX_NAME_LENGTH} characters, not {task!r:.80}"
+        )
+    if told.get("split", "report") not in ("selection", "report"):
+        raise UnusableScores(f"split is 'selection' or 'report', not {told['split']!r:.80}")
+    return {"evaluation_id": new_id(), "task": task, "source": "client", **told}
 
 
 def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -109,10 +97,11 @@ def _row(name: str, row: Mapping[str, Any], place: int) -> dict[str, Any]:
     return sendable_row({**made, "text": row.get("text"), "answer": row.get("answer")})
 
 
-def _problem(name: str, problem: Mapping[str, Any]) -> dict[str, Any]:
+def _problem(problem: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    name = problem_name(problem["problem_id"])
     given = {"text": problem.get("question", ""), "answer": problem.get("gold", "")}
     made = sendable_row(given)
-    return {"problem_id": name, "question": made["text"], "gold": made["answer"]}
+    return name, {"problem_id": name, "question": made["text"], "gold": made["answer"]}
 
 
 def _share(value: Any, what: str) -> float:

@@ -44,16 +44,19 @@ def import_scores(
         compared, why_not = _compared(client, run_id)
     if as_json:
         return print_json({"evaluations": taken, "comparison": compared})
-    out = console()
     for one, scores in zip(taken, tasks, strict=True):
-        out.print(
-            f"step {one['step']} on {one['task']}: {scores.preset} {one['pass_at_1']:.3f}"
-            f" [{one['low']:.3f}, {one['high']:.3f}] of {one['n_problems']} problems",
-            markup=False,
-        )
-        for words in scores.left_out:
-            out.print(words, markup=False)
-    return out.print(compared["reason"] if compared else f"Not compared: {why_not}", markup=False)
+        _tell(one, scores)
+    words = compared["reason"] if compared else f"Not compared: {why_not}"
+    return console().print(words, markup=False)
+
+
+def _tell(one: dict[str, Any], scores: TaskScores) -> None:
+    for words in (
+        f"step {one['step']} on {one['task']}: {scores.preset} {one['pass_at_1']:.3f}"
+        f" [{one['low']:.3f}, {one['high']:.3f}] of {one['n_problems']} problems",
+        *scores.left_out,
+    ):
+        console().print(words, markup=False)
 
 
 def read(file: Path, metric: str | None) -> Iterator[TaskScores]:
@@ -82,18 +85,10 @@ def read(file: Path, metric: str | None) -> Iterator[TaskScores]:
 def _post(client: Client, run_id: str, step: int, scores: TaskScores) -> dict[str, Any]:
     told = [run_id, step, scores.task, scores.preset, list(scores.rows), scores.pass_at_1]
     name = id_of(hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).digest())
+    about: dict[str, Any] = {"source": scores.source, "preset": scores.preset, "step": step}
+    about |= {"pass_at_1": scores.pass_at_1, "n_problems": scores.n_problems}
     try:
-        made = posts(
-            scores.task,
-            scores.rows,
-            step=step,
-            source=scores.source,
-            preset=scores.preset,
-            problems=scores.problems,
-            pass_at_1=scores.pass_at_1,
-            n_problems=scores.n_problems,
-            evaluation_id=name,
-        )
+        made = posts(scores.task, scores.rows, scores.problems, evaluation_id=name, **about)
     except UnusableScores as error:
         raise UnreadableScores(f"the scores on {scores.task} cannot be taken: {error}") from error
     answers = [client.post(f"/runs/{run_id}/evaluations", body) for body in made]

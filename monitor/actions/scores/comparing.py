@@ -56,35 +56,36 @@ def compare_stored(
     selection set, too; without one, or where `steps` are named, no checkpoint is chosen. Conflict says what is
     missing.
     """
-    from cusp.statistics import NotComparable
-    from cusp.statistics.comparison import compare
-
     run_or_404(tx, run_id, locked=True)
     there = [row for row in evaluations.with_rows(tx, run_id) if task in (None, row.task)]
     if steps:
         there = [row for row in there if row.step in steps]
     reference = _reference(tx, run_id, there, reference_step)
     sets, left_out = _comparable(there, reference)
-    try:
-        candidates = _candidates(tx, sets)
-        found = compare(candidates, reference, left_out=left_out)
-    except NotComparable as error:
-        raise Conflict(str(error)) from error
-    named = bool(steps) or found["best"] is None
+    comparison = _compared(_candidates(tx, sets), reference, left_out)
+    named = bool(steps) or comparison["best"] is None
     if named:
-        found["best"] = None
-    comparison = Comparison.model_validate(found).model_dump()
-    payload = {
-        "candidates": [{"step": one.step, "roles": list(one.roles)} for one in candidates],
-        "reference_step": reference,
-        "named": named,
-        "author": author,
-    }
+        comparison["best"] = None
+    payload = {"candidates": [{"step": step} for step in sets], "reference_step": reference}
+    payload |= {"named": named, "author": author}
     job = jobs.add_done(tx, run_id, "evaluate", payload, {"comparison": comparison}, BY, now)
     if not named:
         point_best(tx, run_id, now, comparison)
     record(tx, "evaluation.compared", run_id, now, by=author, target=job.id)
     return {"job_id": job.id, "comparison": {**comparison, "named": named}}
+
+
+def _compared(
+    candidates: "list[ScoredCandidate]", reference: int, left_out: Sequence[str]
+) -> dict[str, Any]:
+    from cusp.statistics import NotComparable
+    from cusp.statistics.comparison import compare
+
+    try:
+        found = compare(candidates, reference, left_out=left_out)
+    except NotComparable as error:
+        raise Conflict(str(error)) from error
+    return Comparison.model_validate(found).model_dump()
 
 
 Sets = Mapping[int, Mapping[tuple[str, str], Any]]  # step -> (task, split) -> evaluation
@@ -119,16 +120,7 @@ def _comparable(there: Sequence[Any], reference: int) -> tuple[Sets, list[str]]:
     sets: dict[int, dict[tuple[str, str], Any]] = {}
     left_out = []
     for step, found in sorted(by_step.items()):
-        lacking = [key[0] for key in wanted if key not in found]
-        other = [
-            key[0]
-            for key, row in wanted.items()
-            if key in found and _preset(found[key]) != _preset(row)
-        ]
-        if lacking or other:
-            why = (
-                f"has no rows of {lacking[0]}" if lacking else f"was judged otherwise on {other[0]}"
-            )
+        if why := _lack(found, wanted):
             left_out.append(f"Step {step} was left out: it {why}.")
         else:
             tasks = {key[0] for key in wanted}
@@ -136,6 +128,18 @@ def _comparable(there: Sequence[Any], reference: int) -> tuple[Sets, list[str]]:
     if len(sets) < 2:
         raise Conflict(f"only step {reference} can be compared. {' '.join(left_out)}")
     return sets, left_out
+
+
+def _lack(
+    found: Mapping[tuple[str, str], Any], wanted: Mapping[tuple[str, str], Any]
+) -> str | None:
+    """Return why a step cannot be compared with one that has `wanted`."""
+    for key, row in wanted.items():
+        if key not in found:
+            return f"has no rows of {key[0]}"
+        if _preset(found[key]) != _preset(row):
+            return f"was judged otherwise on {key[0]}"
+    return None
 
 
 def _preset(row: Any) -> Any:

@@ -37,33 +37,29 @@ def take(
     """
     run_or_404(tx, run_id, locked=True)
     checkpoint_id, step = _checkpoint(tx, run_id, posted, may_wait)
-    head: Json = {
-        "checkpoint_id": checkpoint_id,
-        "step": step,
-        "task": posted.task,
-        "split": posted.split,
-        "source": posted.source,
-    }
+    head: Json = {"checkpoint_id": checkpoint_id, "step": step}
+    head |= posted.model_dump(include={"task", "split", "source"})
     found = _known(tx, run_id, posted.evaluation_id, head)
     if found is None:
-        if evaluations.count(tx, run_id) >= EVALUATIONS_OF_A_RUN:
-            raise QuotaExceeded(
-                f"run {run_id} has {EVALUATIONS_OF_A_RUN} evaluations, the most there can be"
-            )
-        new: Json = {"id": posted.evaluation_id, "author": author, "scores": {}, **head}
-        evaluations.add_head(tx, run_id, new, now)
+        _add(tx, run_id, {"id": posted.evaluation_id, "author": author, **head}, now)
     stored, left_out = _store_rows(tx, posted, found.text_chars if found else 0)
     store_problems(tx, run_id, posted.task, [one.model_dump() for one in posted.problems])
     if stored or found is None:
-        told = _numbers(tx, posted)
-        roles = _roles(tx, run_id, checkpoint_id, step)
-        identity = {"preset": posted.preset, "engine": posted.engine}
-        evaluations.change(tx, posted.evaluation_id, scores={"roles": roles, **identity, **told})
+        scores = {"roles": _roles(tx, run_id, checkpoint_id, step), **_numbers(tx, posted)}
+        scores |= posted.model_dump(include={"preset", "engine"})
+        evaluations.change(tx, posted.evaluation_id, scores=scores)
         name = "evaluation.stored" if found else "evaluation.posted"
-        detail = {"task": posted.task, "step": step, "source": posted.source}
-        target = posted.evaluation_id
-        record(tx, name, run_id, now, by=author, target=target, detail=detail)
+        detail = {name: head[name] for name in ("task", "step", "source")}
+        record(tx, name, run_id, now, by=author, target=posted.evaluation_id, detail=detail)
     return Taken(evaluations.get(tx, posted.evaluation_id), stored, left_out)
+
+
+def _add(tx: Transaction, run_id: str, head: Json, now: float) -> None:
+    if evaluations.count(tx, run_id) >= EVALUATIONS_OF_A_RUN:
+        raise QuotaExceeded(
+            f"run {run_id} has {EVALUATIONS_OF_A_RUN:,} evaluations, the most there can be"
+        )
+    evaluations.add_head(tx, run_id, {**head, "scores": {}}, now)
 
 
 def _known(tx: Transaction, run_id: str, evaluation_id: str, head: Json) -> Any:
@@ -113,10 +109,8 @@ def _checkpoint(
     if posted.checkpoint_id is not None:
         row = next((one for one in there if one.id == posted.checkpoint_id), None)
         if row is None or posted.step not in (None, row.step):
-            raise Conflict(
-                f"run {run_id} has no checkpoint {posted.checkpoint_id!r}"
-                + (f" of step {posted.step}" if posted.step is not None else "")
-            )
+            of = "" if posted.step is None else f" of step {posted.step}"
+            raise Conflict(f"run {run_id} has no checkpoint {posted.checkpoint_id!r}{of}")
         return row.id, row.step
     step = int(posted.step or 0)
     found = [one for one in there if one.step == step]

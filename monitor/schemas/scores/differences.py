@@ -116,13 +116,18 @@ def _both(
         found = there.get(name, {})
         if all(step in found for step in steps):
             return found[steps[0]], found[steps[1]]
+    raise NotFound(_none_of(there, steps, task, split))
+
+
+def _none_of(
+    there: Mapping[str, Mapping[int, Any]], steps: tuple[int, int], task: str | None, split: str
+) -> str:
     told = "; ".join(
-        f"{name}: steps {', '.join(map(str, sorted(found)))}"
-        for name, found in sorted(there.items())
+        f"{name}: steps {', '.join(map(str, sorted(of)))}" for name, of in sorted(there.items())
     )
-    raise NotFound(
-        f"steps {steps[0]} and {steps[1]} of run {run_id} have no rows of"
-        f" {'one task' if task is None else repr(task)} on the {split} set; there are {told or 'none'}"
+    return (
+        f"steps {steps[0]} and {steps[1]} have no rows of {'one task' if task is None else repr(task)}"
+        f" on the {split} set; there are {told or 'none'}"
     )
 
 
