@@ -24,6 +24,8 @@ POLICY, FIGURES = "tests/browser/test_policy.py", "tests/webui/charts/test_figur
 CHECKPOINTS, RUN = "tests/cusp/checkpoints/test_manifest.py", "tests/cusp/test_run.py"
 WORKER, EVALUATION = "tests/trainer/test_worker.py", "tests/trainer/evaluation/test_evaluate.py"
 WIRE, BATCHES = "tests/cusp/protocol/test_messages.py", "tests/monitor/ingest/test_ingest.py"
+POSTED_SCORES = "tests/monitor/api/routes/scores/test_posted.py"
+DIFFERENCES = "tests/monitor/api/routes/scores/test_differences.py"
 FROM_NETWORK = f"{WORKER}::test_what_names_a_file_or_an_address_is_not_taken_from_the_network"
 LIMITED_RUN = f"{TOKENS}::test_a_token_limited_to_a_run_reaches_no_other_by_any_route[sqlite]"
 LIMITED_PROJECT = f"{TOKENS}::test_a_token_limited_to_a_project_sees_and_feeds_only_that[sqlite]"
@@ -289,6 +291,9 @@ ACTS_AND_FILES = [
     Mutant("a linked file is no file of a checkpoint", "cusp/checkpoints/manifest.py", "if file.is_symlink() or not file.is_file():", "if not file.is_file():", (f"{GUARDS}::test_a_file_that_is_a_link_is_none_of_the_checkpoints_even_with_the_right_content",)),
     Mutant("every file is hashed", "cusp/checkpoints/manifest.py", "actual = sha256_of(file)", "actual = digest", (f"{CHECKPOINTS}::test_a_flipped_bit_is_found",)),
     Mutant("a checkpoint is the one that was registered", "trainer/jobs/run_folder.py", "if manifest.sha256 != sha256:", "if False:", (f"{WORKER}::test_a_checkpoint_that_was_replaced_by_another_whole_one_is_not_taken",)),
+    Mutant("rows are added to an evaluation of the same run only", "monitor/actions/scores/posted.py", "found.run_id == run_id and found.job_id is None", "found.job_id is None", (f"{POSTED_SCORES}::test_rows_come_in_portions_and_a_repeat_changes_nothing",)),
+    Mutant("rows are read of an evaluation of the same run only", "monitor/api/routes/scores/differences.py", "found is None or found.run_id != run_id", "found is None", (f"{DIFFERENCES}::test_rows_are_read_a_page_at_a_time",)),
+    Mutant("texts come from the worker that has the job", "monitor/actions/scores/brought.py", "job = jobs.held(tx, job_id, token)\n    found", "job = jobs.get(tx, job_id)\n    found", (f"{DIFFERENCES}::test_texts_of_scores_that_are_not_there_and_of_a_lost_job_are_refused",)),
     Mutant("an adapter is safetensors", "trainer/evaluation/adapters.py", "if not (path / ADAPTER).is_file():", "if False:", (f"{EVALUATION}::test_an_adapter_is_loaded_into_a_copy_and_a_pickle_is_never_opened",)),
     Mutant("an adapter is loaded from safetensors only", "trainer/evaluation/adapters.py", ", use_safetensors=True", "", (f"{NOT_DONE}[trainer]",)),
     Mutant("a model's own code is not run", "trainer/training/model.py", "trust_remote_code=False,\n", "trust_remote_code=True,\n", (f"{NOT_DONE}[trainer]",)),
