@@ -53,6 +53,7 @@ OTHER_PAGES = {
     "sections/row.html": ROWS,
     "sections/transition.html": SAID,
     "pages/samples.html": SAMPLES,
+    "pages/differences.html": SAMPLES.replace("samples_page", "differences_page"),
 }  # the others: FIELDS
 CHARTS = f"{ESCAPING}::test_no_text_of_any_record_becomes_a_tag_in_a_chart"
 SESSIONS, CROSS = "tests/security/test_sessions.py", "tests/security/test_cross_site.py"
@@ -223,6 +224,10 @@ TEXTS = [
             ("pages/samples.html", "{{ s.prompt|text }}"),
             ("pages/samples.html", ">{{ name|metric_words }}"),
             ("pages/samples.html", '">{{ run.name }}</a>'),
+            ("pages/differences.html", "{{ p.question }}"),
+            ("pages/differences.html", "{{ p.gold }}"),
+            ("pages/differences.html", "{{ s.answer }}"),
+            ("pages/differences.html", "<code>{{ p.problem_id }}"),
             ("evaluated/forest.html", "</span>{{ line.task }}"),
             ("evaluated/benchmarks.html", '<th scope="col">{{ c.task }}'),
             ("sections/decisions.html", "{{ d.reason|text }}"),
