@@ -245,8 +245,8 @@ TEXTS = [
             ("sections/transition.html", '<span class="small">{{ c.words }}'),
         )
     ),
-    Mutant("a completion is text", "webui/evaluated/completion_text.py", "return escape(part.text)", "return Markup(part.text)", (FIELDS,)),
-    Mutant("a marked part of a completion is text", "webui/evaluated/completion_text.py", "</mark>').format(part.kind, part.text)", "</mark>').format(part.kind, Markup(part.text))", ("tests/webui/evaluated/test_texts.py::test_marking_keeps_every_character_and_lets_no_element_through[<think>]",)),
+    Mutant("a completion is text", "webui/completions/completion_text.py", "return escape(part.text)", "return Markup(part.text)", (FIELDS,)),
+    Mutant("a marked part of a completion is text", "webui/completions/completion_text.py", "</mark>').format(part.kind, part.text)", "</mark>').format(part.kind, Markup(part.text))", ("tests/webui/completions/test_texts.py::test_marking_keeps_every_character_and_lets_no_element_through[<think>]",)),
     Mutant("a stranger's error is text", "webui/templates/pages/error.html", "<p>{{ detail }}</p>", "<p>{{ detail|safe }}</p>", (f"{ESCAPING}::test_pages_for_strangers_show_what_was_sent_as_text",)),
     Mutant("a new metric's title is text for Plotly (script)", "webui/static/js/charts/drawing.js", '.replaceAll("<", "&lt;")', "", (f"{POLICY}::test_live_changes_are_text_too",)),
     Mutant("live texts are text (script)", "webui/static/js/patch.js", "el.textContent = run.status_reason", "el.innerHTML = run.status_reason", (f"{POLICY}::test_live_changes_are_text_too",)),
