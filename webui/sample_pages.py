@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from webui.address import at
+from webui.completions.completion_text import marked
+from webui.completions.text_diff import compared as compared_texts
 from webui.evaluated.benchmark_table import in_order
-from webui.evaluated.completion_text import marked
-from webui.evaluated.text_diff import compared as compared_texts
 from webui.templating import render
 
 Record = Mapping[str, Any]

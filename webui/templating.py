@@ -9,7 +9,8 @@ from jinja2 import Environment, PackageLoader
 from cusp import __version__
 from webui import assets, descriptions, format, svg
 from webui.address import at, has_session
-from webui.evaluated import completion_text, forest, published_row
+from webui.completions import completion_text
+from webui.evaluated import forest, published_row
 from webui.told import verdict_words
 
 PALETTE_SIZE = 8

@@ -1,5 +1,6 @@
 """The evaluation on a run's page, and the pages of samples and differences, in a real browser with a token."""
 
+import csv
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -152,3 +153,12 @@ def test_a_hostile_completion_is_text_with_its_box_marked(page: Page, evaluated:
     expect(shown).to_have_text(HOSTILE)
     expect(shown.locator("mark")).to_have_text("\\boxed{<b>1</b>}")
     assert page.evaluate("() => window.hurt") is None
+
+
+def test_every_scored_completion_is_downloaded_as_a_table(page: Page, evaluated: Evaluated) -> None:
+    page.goto(evaluated.url)
+    with page.expect_download() as got:
+        page.locator("#section-evaluations .exports").get_by_role("link", name="CSV").click()
+    rows = list(csv.DictReader(got.value.path().read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == len(GAINS) * sum(n * k for n, k, _ in TASKS.values())
+    assert {"problem_id", "sample", "score"} <= set(rows[0])

@@ -53,6 +53,7 @@ OTHER_PAGES = {
     "sections/row.html": ROWS,
     "sections/transition.html": SAID,
     "pages/samples.html": SAMPLES,
+    "pages/differences.html": SAMPLES.replace("samples_page", "differences_page"),
 }  # the others: FIELDS
 CHARTS = f"{ESCAPING}::test_no_text_of_any_record_becomes_a_tag_in_a_chart"
 SESSIONS, CROSS = "tests/security/test_sessions.py", "tests/security/test_cross_site.py"
@@ -224,6 +225,10 @@ TEXTS = [
             ("pages/samples.html", "{{ s.prompt|text }}"),
             ("pages/samples.html", ">{{ name|metric_words }}"),
             ("pages/samples.html", '">{{ run.name }}</a>'),
+            ("pages/differences.html", "{{ p.question }}"),
+            ("pages/differences.html", "{{ p.gold }}"),
+            ("pages/differences.html", "{{ s.answer }}"),
+            ("pages/differences.html", "<code>{{ p.problem_id }}"),
             ("evaluated/forest.html", "</span>{{ line.task }}"),
             ("evaluated/benchmarks.html", '<th scope="col">{{ c.task }}'),
             ("sections/decisions.html", "<p>{{ e.text }}"),
@@ -241,8 +246,8 @@ TEXTS = [
             ("sections/transition.html", '<span class="small">{{ said }}'),
         )
     ),
-    Mutant("a completion is text", "webui/evaluated/completion_text.py", "return escape(part.text)", "return Markup(part.text)", (FIELDS,)),
-    Mutant("a marked part of a completion is text", "webui/evaluated/completion_text.py", "</mark>').format(part.kind, part.text)", "</mark>').format(part.kind, Markup(part.text))", ("tests/webui/evaluated/test_texts.py::test_marking_keeps_every_character_and_lets_no_element_through[<think>]",)),
+    Mutant("a completion is text", "webui/completions/completion_text.py", "return escape(part.text)", "return Markup(part.text)", (FIELDS,)),
+    Mutant("a marked part of a completion is text", "webui/completions/completion_text.py", "</mark>').format(part.kind, part.text)", "</mark>').format(part.kind, Markup(part.text))", ("tests/webui/completions/test_texts.py::test_marking_keeps_every_character_and_lets_no_element_through[<think>]",)),
     Mutant("a stranger's error is text", "webui/templates/pages/error.html", "<p>{{ detail }}</p>", "<p>{{ detail|safe }}</p>", (f"{ESCAPING}::test_pages_for_strangers_show_what_was_sent_as_text",)),
     Mutant("a new metric's title is text for Plotly (script)", "webui/static/js/charts/others.js", '.replaceAll("<", "&lt;")', "", (f"{POLICY}::test_live_changes_are_text_too",)),
     Mutant("live texts are text (script)", "webui/static/js/patch.js", "el.textContent = unsaid;", "el.innerHTML = unsaid;", (f"{POLICY}::test_live_changes_are_text_too",)),

@@ -24,7 +24,15 @@ from webui.templating import render
 
 HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(2)</script>"
 Place = tuple[Any, ...]
-OF_SAMPLES = (("data", "samples"), ("run", "name"), ("run", "project"))
+READ_BY = {
+    "run_page": ("run", "data"),
+    "runs_page": ("run",),
+    "samples_page": (("data", "samples"), ("run", "name"), ("run", "project")),
+    "differences_page": (("data", "differences"), ("run", "name"), ("run", "project")),
+}
+"""What of the records a page reads: parts of them, or places in them."""
+LEAST_SHOWN = {"run_page": (100, 40), "runs_page": (30, 5), "samples_page": (6, 5)}
+"""How many places are tried at least, and how many are shown."""
 # Made hostile was a word of the monitor's own, or a name that the page needs.
 UNKNOWN_SHAPE = (KeyError, TypeError, ValueError, AttributeError, UndefinedError)
 
@@ -58,7 +66,8 @@ def spoiled(record: Any, place: Place) -> Any:
 
 
 def run_page(record: dict[str, Any]) -> str:
-    return pages.run_page(record["run"], **record["data"])
+    data = {name: each for name, each in record["data"].items() if name != "differences"}
+    return pages.run_page(record["run"], **data)
 
 
 def runs_page(record: dict[str, Any]) -> str:
@@ -70,6 +79,36 @@ def samples_page(record: dict[str, Any]) -> str:
     found = sample_pages.SamplesFound(shown, shown, (30, 30), 60, ["a", *shown[0]["rewards"]], 3)
     asked = {"first": None, "last": None, "reward": "a", "least": None, "most": None}
     return sample_pages.samples_page(record["run"], found, asked, page=1, compared=shown)
+
+
+def differences_page(record: dict[str, Any]) -> str:
+    asked = sample_pages.Pair(10, 20, "a task", "report", diff=True)
+    choices = [(10, "a task"), (20, "another")]
+    return sample_pages.differences_page(
+        record["run"], record["data"]["differences"], asked, choices, after="a problem"
+    )
+
+
+def differing() -> dict[str, Any]:
+    """A `Differences` of one problem, with two samples of the first side and one of the second."""
+    row = {"sample": 0, "score": 1.0, "tokens": 3, "finish_reason": "stop", "seed": 1}
+    texts = [{**row, "text": "It is 4.", "answer": "4"}, {**row, "text": "It is 5.", "answer": "5"}]
+    side = {"evaluation_id": "E", "checkpoint_id": "C", "roles": ["a role"], "source": "worker"}
+    return {
+        "task": "a task",
+        "split": "report",
+        "first": {**side, "step": 10, "pass_at_1": 0.5},
+        "second": {**side, "step": 20, "pass_at_1": 0.4},
+        "compared": 3,
+        "first_better": 1,
+        "second_better": 0,
+        "problems": [
+            {"problem_id": "a problem", "question": "a question", "gold": "a gold"}
+            | {"first": {"score": 1.0, "samples": texts}}
+            | {"second": {"score": 0.0, "samples": texts[1:]}},
+        ],
+        "next": "a problem",
+    }
 
 
 def records() -> dict[str, Any]:
@@ -115,7 +154,8 @@ def records() -> dict[str, Any]:
     data["samples"] = shapes.samples(
         {"step": 3, "prompt": "p", "completion": "c", "rewards": {"a reward": 1.0}}
     )
-    return {"run": run, "data": json.loads(json.dumps(data))}
+    made = json.loads(json.dumps({**data, "differences": differing()}))
+    return {"run": run, "data": made}
 
 
 def clean(text: str) -> None:
@@ -128,14 +168,12 @@ def clean(text: str) -> None:
     assert not any(name.startswith("on") for name in names), names
 
 
-@pytest.mark.parametrize("page_of", [run_page, runs_page, samples_page])
+@pytest.mark.parametrize("page_of", [run_page, runs_page, samples_page, differences_page])
 def test_no_text_of_any_record_becomes_an_element(page_of: Callable[[dict[str, Any]], str]) -> None:
     shown = tried = 0
     sane = records()
     for place in places(sane):
-        if page_of is runs_page and place[0] == "data":
-            continue
-        if page_of is samples_page and place[:2] not in OF_SAMPLES:
+        if place[0] not in READ_BY[page_of.__name__] and place[:2] not in READ_BY[page_of.__name__]:
             continue
         try:
             made = page_of(spoiled(sane, place))
@@ -144,8 +182,9 @@ def test_no_text_of_any_record_becomes_an_element(page_of: Callable[[dict[str, A
         tried += 1
         shown += "alert(1)" in html.unescape(made)
         clean(made)
-    assert tried > (100 if page_of is run_page else 30 if page_of is runs_page else 6)
-    assert shown > (40 if page_of is run_page else 5)
+    least = LEAST_SHOWN.get(page_of.__name__, (12, 8))
+    assert (tried, shown) > least
+    assert shown > least[1]
 
 
 def test_what_is_said_of_a_transition_is_text(monkeypatch: pytest.MonkeyPatch) -> None:

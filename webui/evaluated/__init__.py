@@ -1,1 +1,1 @@
-"""What an evaluation found, made for pages: forest plot, table of benchmarks, published scores, marked texts."""
+"""What an evaluation found, made for pages: forest plot, table of benchmarks, published scores."""

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from webui.evaluated.completion_text import marked, pieces
-from webui.evaluated.text_diff import MOST_PARTS, compared
+from webui.completions.completion_text import marked, pieces
+from webui.completions.text_diff import MOST_PARTS, compared
 
 HOSTILE = '<script>alert(1)</script><think>"><img src=x onerror=alert(2)>\\boxed{<b>}</think>'
 

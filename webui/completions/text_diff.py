@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 
 from markupsafe import Markup
 
-from webui.evaluated.completion_text import mark, pieces
+from webui.completions.completion_text import mark, pieces
 
 WORD = re.compile(r"\s+|\w+|[^\w\s]")
 MOST_PARTS = 4_000  # words or lines of one text
