@@ -13,7 +13,7 @@ from cusp.settings import Settings
 from monitor.settings import MonitorConfig
 from tests.serving import serving
 from trainer.box import Box
-from trainer.doctor import device, disk_space, held_out_tasks, network, software
+from trainer.doctor import device, disk_space, network, software
 from trainer.recipe_loader import load_recipe
 
 L40S = "NVIDIA L40S, 46068, 550.90.07\nNVIDIA L40S, 46068, 550.90.07\n"
@@ -55,14 +55,14 @@ def test_it_says_which_tasks_have_to_be_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUSP_DIR", str(tmp_path))
-    found = held_out_tasks.held_out_tasks(load_recipe("tina_limr"))
+    found = software.held_out(load_recipe("tina_limr"))
     assert found.state == "warning"
     assert found.words.endswith(
         "olympiadbench are not on this box, so nothing is verified or evaluated"
     )
     assert found.way_out
     assert found.way_out.startswith("fetch them with `cusp tasks fetch aime24 ")
-    assert held_out_tasks.held_out_tasks(load_recipe("tiny")).state == "ok"
+    assert software.held_out(load_recipe("tiny")).state == "ok"
 
 
 def test_the_disk_is_compared_with_the_recipe(tmp_path: Path) -> None:

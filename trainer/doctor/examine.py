@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from cusp.errors import CuspError
 from cusp.settings import from_environment
-from trainer.doctor import device, disk_space, held_out_tasks, network, software
+from trainer.doctor import device, disk_space, network, software
 from trainer.doctor.check import Check, failure
 
 
@@ -48,5 +48,5 @@ def _of_recipe(directory: "os.PathLike[str]", name: str | None) -> list[Check]:
         return [failure("disk", words, "name a recipe that is there")]
     return [
         disk_space.disk(Path(directory), name, recipe),
-        held_out_tasks.held_out_tasks(recipe),
+        software.held_out(recipe),
     ]

@@ -1,4 +1,4 @@
-"""Checks of installed software: Python, torch, vLLM, a C compiler, what Hugging Face's libraries need."""
+"""Checks of what is installed and fetched: Python, torch, vLLM, a C compiler, tasks, Hugging Face's libraries."""
 
 import os
 import shutil
@@ -9,8 +9,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from cusp.errors import CuspError
 from cusp.process.secret_files import SecretUnreadable, secret
 from trainer.doctor.check import Check, failure, ok, warning
+from trainer.recipe import Recipe
 
 _INSTALL = "pip install 'cusp-rl[trainer]'"
 
@@ -121,3 +123,25 @@ def model_cache(environment: Mapping[str, str]) -> Check:
             "set HF_HOME to a folder that you may write in",
         )
     return ok("model cache", f"{found} models in {hub}")
+
+
+def held_out(recipe: Recipe) -> Check:
+    """Return whether the recipe's tasks are on this box."""
+    if recipe.evaluation is None:
+        return warning(
+            "held-out problems",
+            "the recipe names none, so nothing can be verified or evaluated",
+            "set `evaluation` in it, for example with kind: suite",
+        )
+    try:
+        from trainer.evaluation.tasks import lacking
+
+        why = lacking(recipe)
+    except ImportError as error:
+        return failure("held-out problems", f"{error}", "pip install 'cusp-rl[trainer]'")
+    except CuspError as error:
+        return failure("held-out problems", f"{error}", "name a task of `cusp tasks list`")
+    if why is None:
+        return ok("held-out problems", f"those of kind {recipe.evaluation.kind} are there")
+    sentence, _, way_out = why.partition("; ")
+    return warning("held-out problems", f"{sentence}, so nothing is verified or evaluated", way_out)
