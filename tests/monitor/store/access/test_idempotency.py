@@ -17,13 +17,16 @@ from tests.messages import Json, Trainer, checkpoint, point, status
 from tests.monitor.api.routes.test_jobs import claim, ended
 
 # Not acts but data, each recognised by what it holds when it comes again: an attempt by its id, a message
-# by its number, an evaluation by its job, checkpoint and split; a heartbeat only says that it was sent,
-# as a worker does that it is there.
+# by its number, an evaluation by its job, checkpoint and split, or by its own id; a heartbeat only says
+# that it was sent, as a worker does that it is there.
 DATA = {
     "/api/v1/runs",
     "/api/v1/runs/{run_id}/batches",
     "/api/v1/jobs/{job_id}/heartbeat",
     "/api/v1/jobs/{job_id}/evaluations",
+    "/api/v1/jobs/{job_id}/evaluations/texts",
+    "/api/v1/jobs/{job_id}/problems",
+    "/api/v1/runs/{run_id}/evaluations",
     "/api/v1/workers",
 }
 Request = tuple[dict[str, str], Json | None]  # the ids in the path, the body
@@ -99,11 +102,23 @@ def submitted(api: TestClient) -> Request:
     return {"job_id": asked.json()["id"]}, None
 
 
+def scored(api: TestClient) -> Request:
+    trainer = trained(api)
+    for step in (0, 9):
+        right = [float(number < 4 + step) for number in range(20)]
+        rows = [{"problem_id": f"p{n}", "sample": 0, "score": one} for n, one in enumerate(right)]
+        body = {"evaluation_id": new_id(), "task": "aime24", "step": step, "rows": rows}
+        answer = api.post(f"/api/v1/runs/{trainer.run_id}/evaluations", json=body)
+        assert answer.is_success, answer.text
+    return {"run_id": trainer.run_id}, {"task": "aime24"}
+
+
 ACTS: dict[str, Callable[[TestClient], Request]] = {
     "/runs/{run_id}/stop": lambda api: ({"run_id": trained(api).run_id}, {"reason": "enough"}),
     "/runs/{run_id}/evaluate": lambda api: ({"run_id": trained(api).run_id}, {}),
     "/runs/{run_id}/resume": lambda api: ({"run_id": trained(api, status("stopped")).run_id}, {}),
     "/runs/{run_id}/verifications": verifying,
+    "/runs/{run_id}/comparisons": scored,
     "/runs/{run_id}/restore": deleted,
     "/runs/{run_id}/purge": deleted,
     "/checkpoints/{checkpoint_id}/promote": lambda api: (
