@@ -79,7 +79,7 @@ export function drawing(id, { fault, begun }) {
     await new Promise((done) => setTimeout(done, 250));
     reading = false; // a rewind from here on needs another reading
     try {
-      const [{ series }, verdicts] = await Promise.all([getJson(`${path}/series?max_points=3000`), getJson(`${path}/verdicts`)]);
+      const [{ series }, verdicts] = await Promise.all([getJson(`${path}/series?max_points=3000`), getJson(`${path}/verdicts?max_points=3000`)]);
       main.replace(series, verdicts);
       others.all().forEach((chart) => chart.replace(series, null));
     } catch (error) {
