@@ -1,4 +1,4 @@
-"""Completions with their gold, and what a person would call them (probes.jsonl, two thirds of them written before any was judged)."""
+"""Completions with their gold and what a person calls them; two thirds were written before one was judged."""
 
 import json
 from collections import defaultdict
