@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cusp.errors import CuspError
 from trainer.judges.final_text import after_thought, last_box
 from trainer.judges.normal_text import normal
 
@@ -54,16 +55,20 @@ class Choice(NamedTuple):
     options: tuple[str, ...]
 
 
+class NoSuchOption(CuspError, ValueError):
+    """The letter of a gold is none of its options'."""
+
+
 def choice_gold(letter: str, options: Sequence[str]) -> str:
     """Return the gold of a multiple-choice problem as the verifier `choice` takes it (JSON).
 
-    ValueError if there is no such option.
+    NoSuchOption if the letter names none.
 
     >>> choice_gold("B", ["4 m", "5 m"])
     '{"letter": "B", "options": ["4 m", "5 m"]}'
     """
     if letter not in LETTERS[: len(options)] or len(letter) != 1 or len(options) > len(LETTERS):
-        raise ValueError(
+        raise NoSuchOption(
             f"{letter!r} names none of the {len(options)} options; letters are {LETTERS[0]} to"
             f" {LETTERS[min(len(options), len(LETTERS)) - 1]}"
         )
