@@ -14,6 +14,7 @@ from cusp.cli.scores.harness_files import (
     Json,
     TaskScores,
     UnreadableScores,
+    named_apart,
     one_metric,
     our_name,
     share,
@@ -25,9 +26,13 @@ SOURCE = "import:lighteval"
 def of_results(file: Path, content: Mapping[str, Any], metric: str | None) -> Iterator[TaskScores]:
     """Yield the scores of each task of a results file: rows where its details are found."""
     date = file.stem.partition("_")[2]
-    for task, values in content["results"].items():
-        if task == "all" or "_average" in task:
-            continue
+    results = {
+        task: values
+        for task, values in content["results"].items()
+        if task != "all" and "_average" not in task
+    }
+    named_apart(results, file.name)
+    for task, values in results.items():
         shares = {name: value for name, value in values.items() if not name.endswith("_stderr")}
         chosen = one_metric(shares, metric, f"{file.name}, task {task},")
         details = _details(file, task, date)

@@ -153,6 +153,21 @@ def test_results_of_lighteval_without_details_are_an_aggregate(tmp_path: Path) -
     assert (found.pass_at_1, found.n_problems, found.rows) == (0.5, 2, ())
 
 
+def without_suites(folder: Path, *tasks: str) -> Path:
+    """Write results as lighteval does since its tasks have no suite: a task is `NAME|SHOTS`."""
+    values = {task: {"extractive_match": number / 10} for number, task in enumerate(tasks, 1)}
+    file = folder / f"results_{DATE}.json"
+    file.write_text(json.dumps({"config_general": {}, "results": values}))
+    return file
+
+
+def test_tasks_of_lighteval_without_suites_keep_their_names(tmp_path: Path) -> None:
+    found = list(read(without_suites(tmp_path, "aime24|0", "math_500|0"), None))
+    assert [(each.task, each.pass_at_1) for each in found] == [("aime24", 0.1), ("math500", 0.2)]
+    with pytest.raises(UnreadableScores, match=r"'aime24\|0' and 'aime24\|5', which are both"):
+        list(read(without_suites(tmp_path, "aime24|0", "aime24|5"), None))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "word"),
     [
