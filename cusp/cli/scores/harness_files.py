@@ -73,6 +73,23 @@ def one_metric(metrics: Mapping[str, Any], asked: str | None, where: str) -> str
     )
 
 
+def metrics_of(
+    tasks: Mapping[str, Mapping[str, Any]], asked: str | None, file: str
+) -> dict[str, str]:
+    """Return the metric to take of each task of a file: the one asked for, or its only one.
+
+    What one task lacks another may have. UnreadableScores where no task has the metric, and as `one_metric`.
+    """
+    found = {}
+    for task, values in tasks.items():
+        others = asked is not None and any(asked in each for each in tasks.values())
+        alone = sum(isinstance(value, int | float) for value in values.values()) == 1
+        found[task] = one_metric(
+            values, None if others and alone else asked, f"{file}, task {task},"
+        )
+    return found
+
+
 def share(value: Any, where: str) -> float | None:
     """Return a score from 0 to 1, None where there is none; UnreadableScores for another number."""
     if value is None:
