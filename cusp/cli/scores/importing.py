@@ -40,7 +40,8 @@ def import_scores(
     tasks = list(read(file, metric))
     with Client() as client:
         run_id = find(client, run)["id"]
-        taken = [_post(client, run_id, steps[0], scores) for scores in tasks]
+        made = [_bodies(run_id, steps[0], scores) for scores in tasks]  # all, before one is sent
+        taken = [_posted(client, run_id, bodies) for bodies in made]
         compared, why_not = _compared(client, run_id)
     if as_json:
         return print_json({"evaluations": taken, "comparison": compared})
@@ -82,16 +83,20 @@ def read(file: Path, metric: str | None) -> Iterator[TaskScores]:
     yield from (lighteval_files if lighteval else lm_eval_files).of_results(file, content, metric)
 
 
-def _post(client: Client, run_id: str, step: int, scores: TaskScores) -> dict[str, Any]:
+def _bodies(run_id: str, step: int, scores: TaskScores) -> list[dict[str, Any]]:
+    """Return what is sent for a task; UnreadableScores says why it cannot be taken."""
     told = [run_id, step, scores.task, scores.preset, list(scores.rows), scores.pass_at_1]
     name = id_of(hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).digest())
     about: dict[str, Any] = {"source": scores.source, "preset": scores.preset, "step": step}
     about |= {"pass_at_1": scores.pass_at_1, "n_problems": scores.n_problems}
     try:
-        made = posts(scores.task, scores.rows, scores.problems, evaluation_id=name, **about)
+        return posts(scores.task, scores.rows, scores.problems, evaluation_id=name, **about)
     except UnusableScores as error:
         raise UnreadableScores(f"the scores on {scores.task} cannot be taken: {error}") from error
-    answers = [client.post(f"/runs/{run_id}/evaluations", body) for body in made]
+
+
+def _posted(client: Client, run_id: str, bodies: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    answers = [client.post(f"/runs/{run_id}/evaluations", body) for body in bodies]
     return dict(answers[-1]["evaluation"])
 
 

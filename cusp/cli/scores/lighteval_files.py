@@ -14,6 +14,8 @@ from cusp.cli.scores.harness_files import (
     Json,
     TaskScores,
     UnreadableScores,
+    metrics_of,
+    named_apart,
     one_metric,
     our_name,
     share,
@@ -25,11 +27,13 @@ SOURCE = "import:lighteval"
 def of_results(file: Path, content: Mapping[str, Any], metric: str | None) -> Iterator[TaskScores]:
     """Yield the scores of each task of a results file: rows where its details are found."""
     date = file.stem.partition("_")[2]
-    for task, values in content["results"].items():
-        if task == "all" or "_average" in task:
-            continue
-        shares = {name: value for name, value in values.items() if not name.endswith("_stderr")}
-        chosen = one_metric(shares, metric, f"{file.name}, task {task},")
+    results = {
+        task: {name: value for name, value in values.items() if not name.endswith("_stderr")}
+        for task, values in content["results"].items()
+        if task != "all" and "_average" not in task
+    }
+    named_apart(results, file.name)
+    for task, chosen in metrics_of(results, metric, file.name).items():
         details = _details(file, task, date)
         if details is not None:
             yield of_details(details, task, chosen)
@@ -39,7 +43,7 @@ def of_results(file: Path, content: Mapping[str, Any], metric: str | None) -> It
             our_name(task),
             SOURCE,
             f"lighteval:{chosen}",
-            pass_at_1=share(values[chosen], file.name),
+            pass_at_1=share(results[task][chosen], file.name),
             n_problems=config.get("effective_num_docs"),
             left_out=("there are no details (--save-details), so problems are not told apart",),
         )

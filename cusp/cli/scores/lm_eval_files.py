@@ -7,6 +7,7 @@ A sample's line has `doc_id`, `doc`, `target`, `resps`, `filtered_resps`, a valu
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from cusp.cli.scores.harness_files import (
     Json,
     TaskScores,
     UnreadableScores,
+    metrics_of,
+    named_apart,
     one_metric,
     our_name,
     share,
@@ -24,23 +27,35 @@ _QUESTIONS = ("question", "problem", "query", "input", "prompt")
 
 
 def of_results(file: Path, content: Mapping[str, Any], metric: str | None) -> Iterator[TaskScores]:
-    """Yield the scores of each task of a results file: rows where its samples lie beside it."""
+    """Yield the scores of each task of a results file: rows where its samples lie beside it.
+
+    A group has an entry as well, with the mean of its tasks or without; the first task says that it is left out.
+    """
     date = file.stem.partition("_")[2]
-    for task, values in content["results"].items():
-        chosen = one_metric(_shares(values), metric, f"{file.name}, task {task},")
+    counts = content.get("n-samples") or {}
+    groups = [task for task in content["results"] if _is_group(task, content)]
+    results = {
+        task: _shares(values) for task, values in content["results"].items() if task not in groups
+    }
+    if not results:
+        raise UnreadableScores(f"{file.name} has no task, only {', '.join(groups) or 'nothing'}")
+    named_apart(results, file.name)
+    said = (f"groups are left out, their tasks count: {', '.join(groups)}",) if groups else ()
+    for task, chosen in metrics_of(results, metric, file.name).items():
         samples = file.with_name(f"samples_{task}_{date}.jsonl")
         if samples.is_file():
-            yield of_samples(samples, task, chosen)
-            continue
-        counted = (content.get("n-samples") or {}).get(task) or {}
-        yield TaskScores(
-            our_name(task),
-            SOURCE,
-            f"lm_eval:{chosen}",
-            pass_at_1=share(values[chosen], file.name),
-            n_problems=counted.get("effective"),
-            left_out=(f"{samples.name} is not there, so problems are not told apart",),
-        )
+            yield replace(of_samples(samples, task, chosen), left_out=said)
+        else:
+            missing = f"{samples.name} is not there, so problems are not told apart"
+            yield TaskScores(
+                our_name(task),
+                SOURCE,
+                f"lm_eval:{chosen}",
+                pass_at_1=share(results[task][chosen], file.name),
+                n_problems=(counts.get(task) or {}).get("effective"),
+                left_out=(missing, *said),
+            )
+        said = ()
 
 
 def of_samples(file: Path, task: str | None = None, metric: str | None = None) -> TaskScores:
@@ -97,7 +112,7 @@ def _problem(line: Json) -> Json:
 
 def _lines(file: Path) -> list[Json]:
     found = []
-    for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, text in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
         try:
             line = json.loads(text) if text.strip() else None
         except ValueError as error:
@@ -116,6 +131,13 @@ def _lines(file: Path) -> list[Json]:
 def _task(file: Path) -> str:
     """Return the task of `samples_TASK_DATE.jsonl`: the date has no underscore."""
     return file.stem.removeprefix("samples_").rpartition("_")[0] or file.stem
+
+
+def _is_group(task: str, content: Mapping[str, Any]) -> bool:
+    """Return whether an entry is of a group: it has no samples of its own, or tasks below it."""
+    counts = content.get("n-samples")
+    below = (content.get("group_subtasks") or {}).get(task)
+    return bool(below) or (counts is not None and task not in counts)
 
 
 def _shares(values: Mapping[str, Any]) -> Json:

@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from monitor.replay.readers.kinds import json_kind
 from monitor.replay.readers.rows import LogError, Row, Rows
 
+# str.splitlines() would cut strings of JSON, too, at U+2028, U+2029 and U+0085.
+_LINE_END = re.compile(r"\r\n?|\n")
 _FEW = 10  # one line of ten may be broken (a kill during a write, then a resume)
 
 
@@ -18,7 +21,7 @@ def whole_json(path: Path, text: str, *, lines: bool) -> object | None:
     try:
         return json.loads(text)  # type: ignore[no-any-return]
     except ValueError as error:
-        first = text.lstrip().splitlines()[0]
+        first = _LINE_END.split(text.lstrip(), maxsplit=1)[0]
         if is_object(first) or not _is_json_like(text):
             return None
         line = getattr(error, "lineno", 1)
@@ -64,7 +67,7 @@ def line_rows(path: Path, text: str) -> Rows:
     """
     rows: list[Row] = []
     broken: list[tuple[int, str]] = []
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(n, line) for n, line in enumerate(_LINE_END.split(text), 1) if line.strip()]
     for number, line in lines:
         try:
             row = json.loads(line)

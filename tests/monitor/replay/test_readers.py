@@ -219,6 +219,17 @@ def test_rows_of_an_evaluation_are_no_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.log"])
+def test_a_line_of_json_is_not_cut_inside_a_text(tmp_path: Path, name: str) -> None:
+    rows = [
+        {"step": n, "completion_length": n, "text": "a\u2028b\u2029c\x85d"} for n in range(1, 31)
+    ]
+    file = tmp_path / name
+    text = "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    file.write_bytes(text.encode())
+    assert steps_of(file) == list(range(1, 31))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.log"])
 def test_a_half_written_last_line_costs_that_line_only(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.write_text('{"step": 1, "completion_length": 5}\n{"step": 2, "completion_le')

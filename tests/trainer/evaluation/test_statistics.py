@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 
 from cusp.statistics import (
     Scores,
@@ -145,6 +146,16 @@ def test_one_sample_a_problem_is_compared_by_mcnemars_exact_test() -> None:
     found = paired_difference({"t": first}, {"t": second})
     assert found.value == pytest.approx(7 / 40)
     assert found.p_value == pytest.approx(2 * (1 + 9 / 2) / 2**9)  # mid-P: half of what was seen
+
+
+def test_one_share_a_problem_is_compared_by_its_size_and_not_by_its_sign() -> None:
+    """Of harnesses that keep the mean of several samples: 30 tiny gains are no more than 10 great losses."""
+    first, second = np.full((40, 1), 0.5), np.full((40, 1), 0.5)
+    first[:30], second[30:] = 0.52, 0.9
+    found = paired_difference({"t": first}, {"t": second})
+    assert found.value == pytest.approx((30 * 0.02 - 10 * 0.4) / 40)
+    assert found.p_value == pytest.approx(ttest_rel(first[:, 0], second[:, 0]).pvalue)
+    assert found.verdict(found.p_value) == "worse"
 
 
 def test_few_problems_that_all_differ_one_way_are_no_certainty() -> None:

@@ -6,6 +6,7 @@ Prompts are sent as tokens, so that no server adds any of its own. Its key is in
 import contextlib
 import itertools
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -44,6 +45,8 @@ class OpenAIServer:
         headers = bearer(self._url, KEY)
         self._http = httpx.Client(headers=headers, timeout=TIMEOUT)
         self._adapter: tuple[Path, str] | None = None
+        self._restored: set[str] = set()  # names of adapters that were loaded a second time
+        self._restoring = threading.Lock()
         try:
             self._check()
         except BaseException:
@@ -78,8 +81,8 @@ class OpenAIServer:
         self._http.close()
 
     def _check(self) -> None:
-        answer = self._asked("GET", "models")
-        names = [str(each.get("id")) for each in answer.json().get("data", [])]
+        answer = self._accepted(self._sent("GET", "models"), "models")
+        names = [str(each.get("id")) for each in self._read(answer).get("data", [])]
         if self._model not in names:
             raise EngineError(
                 f"the server at {self._url} has no model {self._model!r}, it has {', '.join(names)};"
@@ -94,6 +97,11 @@ class OpenAIServer:
         self._forget()
         # A name is used once: vLLM keys its prefix cache on it.
         name = f"{adapter.name}-{os.getpid()}-{time.time_ns():x}-{next(_NUMBERS)}"
+        self._load(adapter, name, rank)
+        self._adapter = (adapter, name)
+        return name
+
+    def _load(self, adapter: Path, name: str, rank: int) -> None:
         content = {"lora_name": name, "lora_path": str(adapter.resolve())}
         answer = self._sent("POST", "load_lora_adapter", content)
         if answer.is_error:
@@ -101,8 +109,15 @@ class OpenAIServer:
                 f"the server at {self._url} did not load the adapter {adapter} ({_words(answer)}); it must"
                 f" see that folder under the same path, and be started with `{START.format(rank=rank)}`"
             )
-        self._adapter = (adapter, name)
-        return name
+
+    def _restore(self) -> None:
+        """Load the adapter once more, under its name: a server that was restarted has lost it."""
+        with self._restoring:
+            if self._adapter is None or self._adapter[1] in self._restored:
+                return
+            adapter, name = self._adapter
+            self._load(adapter, name, self._base.check(adapter, merged=False))
+            self._restored.add(name)
 
     def _forget(self) -> None:
         if self._adapter is not None:
@@ -124,22 +139,47 @@ class OpenAIServer:
             "stop_token_ids": sorted(self._base.ends),
             "return_token_ids": True,
         }
-        found = self._asked("POST", "completions", content).json()
-        choice = found["choices"][0]
-        reason = str(choice.get("finish_reason"))
-        if ids := choice.get("token_ids"):
-            return completion_of(ids, reason, self.tokenizer)
-        tokens = int(found["usage"]["completion_tokens"])
-        return Completion(choice["text"], tokens, "length" if reason == "length" else "stop")
+        answer = self._sent("POST", "completions", content)
+        if answer.status_code == 404 and model != self._model:
+            self._restore()
+            answer = self._sent("POST", "completions", content)
+        answer = self._accepted(answer, "completions")
+        try:
+            found = self._read(answer)
+            choice = found["choices"][0]
+            reason = str(choice.get("finish_reason"))
+            if ids := choice.get("token_ids"):
+                return completion_of(ids, reason, self.tokenizer)
+            tokens = int(found["usage"]["completion_tokens"])
+            return Completion(choice["text"], tokens, "length" if reason == "length" else "stop")
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise self._unreadable(answer) from error
 
-    def _asked(self, how: str, what: str, content: dict[str, Any] | None = None) -> httpx.Response:
-        answer = self._sent(how, what, content)
-        if answer.is_error:
-            raise EngineError(
-                f"the server at {self._url} refused {what} with {answer.status_code} ({_words(answer)});"
-                f" its key is read from {KEY}, for this machine and the hosts in CUSP_VLLM_HOSTS"
-            )
-        return answer
+    def _accepted(self, answer: httpx.Response, what: str) -> httpx.Response:
+        """Return the answer; EngineError for a refusal."""
+        if not answer.is_error:
+            return answer
+        of_key = f"; its key is read from {KEY}, for this machine and the hosts in CUSP_VLLM_HOSTS"
+        raise EngineError(
+            f"the server at {self._url} refused {what} with {answer.status_code} ({_words(answer)})"
+            f"{of_key if answer.status_code in (401, 403) else ''}"
+        )
+
+    def _read(self, answer: httpx.Response) -> dict[str, Any]:
+        """Return the object of an answer; EngineError for anything else."""
+        try:
+            found = answer.json()
+        except ValueError as error:
+            raise self._unreadable(answer) from error
+        if not isinstance(found, dict):
+            raise self._unreadable(answer)
+        return found
+
+    def _unreadable(self, answer: httpx.Response) -> EngineError:
+        return EngineError(
+            f"the server at {self._url} answered {answer.text.strip()[:80]!r}, which is not of the OpenAI protocol;"
+            " give the address of one that has it as evaluation.engine.base_url"
+        )
 
     def _sent(self, how: str, what: str, content: dict[str, Any] | None = None) -> httpx.Response:
         """Return the answer, asked for again where the server is busy or away for a moment."""
@@ -149,6 +189,11 @@ class OpenAIServer:
                 answer = self._http.request(how, f"{self._url}/v1/{what}", json=content)
                 if last or (answer.status_code < 500 and answer.status_code != 429):
                     return answer
+            except httpx.ReadTimeout as error:  # asked again, it would generate the same as long
+                raise EngineError(
+                    f"the server at {self._url} took longer than {TIMEOUT.read} s for {what}; ask for fewer tokens"
+                    " (max_new_tokens), or for fewer completions at once (batch_size)"
+                ) from error
             except httpx.TransportError as error:
                 if last:
                     raise EngineError(

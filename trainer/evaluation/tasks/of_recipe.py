@@ -4,9 +4,10 @@ from pathlib import Path
 
 from cusp.settings import from_environment
 from trainer.chat import messages
-from trainer.evaluation.tasks.of_suite import listed, missing_benchmarks, suite_tasks
+from trainer.evaluation.tasks.of_suite import listed, suite_lacks, suite_tasks
 from trainer.evaluation.tasks.problem import SPLITS, Problem, Split, TaskSets, TaskSpec
-from trainer.evaluation.tasks.task_copies import not_here
+from trainer.evaluation.tasks.suites import GYM
+from trainer.evaluation.tasks.task_packages import not_installed
 from trainer.gym.procedural import gym_problems
 from trainer.recipe import (
     GymEvaluation,
@@ -52,14 +53,23 @@ def tasks_of(recipe: Recipe, samples_per_problem: int | None = None) -> TaskSets
 
 
 def lacking(recipe: Recipe) -> str | None:
-    """Return a sentence on the benchmarks that the recipe's evaluation needs and this box has no copy of.
+    """Return a sentence on the benchmarks, packages or files that the recipe's evaluation needs and this box has not.
 
     Raises DataError for a name that there is not.
     """
-    if not isinstance(recipe.evaluation, SuiteEvaluation):
-        return None
-    names = missing_benchmarks(recipe.evaluation, _directory())
-    return not_here(names) if names else None
+    options = recipe.evaluation
+    if isinstance(options, SuiteEvaluation):
+        return suite_lacks(options, _directory())
+    if isinstance(options, GymEvaluation):
+        return not_installed(GYM + task.name for task in options.tasks)
+    if isinstance(options, JsonlEvaluation):
+        paths = (options.selection_path, options.report_path)
+        if gone := [path for path in paths if not Path(path).is_file()]:
+            return (
+                f"there is no file {' and no file '.join(gone)}; put it there, or correct"
+                " evaluation.selection_path and evaluation.report_path"
+            )
+    return None
 
 
 def _directory() -> Path:

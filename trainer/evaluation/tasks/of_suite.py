@@ -10,6 +10,7 @@ from trainer.evaluation.tasks.champ import champ_problems
 from trainer.evaluation.tasks.problem import Problem, Split, TaskSets, TaskSpec
 from trainer.evaluation.tasks.suites import GYM, SUITES
 from trainer.evaluation.tasks.task_copies import CopiedProblem, missing, not_here, read_copy
+from trainer.evaluation.tasks.task_packages import not_installed
 from trainer.gym.procedural import gym_problems
 from trainer.judges.multiple_choice import choice_gold
 from trainer.recipe import GymTask, Sampling, SelectionTask, SuiteEvaluation, SuiteTask, Verifier
@@ -26,8 +27,8 @@ def suite_tasks(options: SuiteEvaluation, directory: Path) -> TaskSets:
     Raises DataError for a task that there is not, or that is not on this box.
     """
     report, selection = listed(options)
-    if lacking := missing_benchmarks(options, directory):
-        raise DataError(not_here(lacking))
+    if why := suite_lacks(options, directory):
+        raise DataError(why)
     maker = _Maker(options, directory)
     made = tuple(maker.report(task) for task in report)
     return TaskSets(maker.selection(selection, made), made)
@@ -45,11 +46,16 @@ def listed(options: SuiteEvaluation) -> tuple[tuple[SuiteTask, ...], SelectionTa
     return report, selection
 
 
-def missing_benchmarks(options: SuiteEvaluation, directory: Path) -> list[str]:
-    """Return the benchmarks of a section that have to be fetched first."""
+def suite_lacks(options: SuiteEvaluation, directory: Path) -> str | None:
+    """Return one sentence on all benchmarks to fetch and packages to install first, with the ways out."""
     report, selection = listed(options)
-    names = (*(task.name for task in report), selection.name)
-    return missing(directory, (name for name in names if name in CATALOGUE))
+    names = [*(task.name for task in report), selection.name]
+    unfetched = missing(directory, (name for name in names if name in CATALOGUE))
+    told = [not_here(unfetched) if unfetched else None, not_installed(names)]
+    parts = [sentence.partition("; ") for sentence in told if sentence]
+    if not parts:
+        return None
+    return "; ".join(" and ".join(part[at] for part in parts) for at in (0, 2))
 
 
 def is_built_in(name: str) -> bool:

@@ -153,6 +153,54 @@ def test_results_of_lighteval_without_details_are_an_aggregate(tmp_path: Path) -
     assert (found.pass_at_1, found.n_problems, found.rows) == (0.5, 2, ())
 
 
+def grouped(folder: Path, **tasks: Json) -> Path:
+    """Write results of lm_eval with a group that has a mean and one that has none."""
+    groups: Json = {"leaderboard": {" ": " "}, "mmlu": {"acc,none": 0.9, "acc_stderr,none": 0.1}}
+    values = {name: {"alias": name, **each} for name, each in (groups | tasks).items()}
+    counts = {task: {"original": 20, "effective": 10} for task in tasks}
+    file = folder / f"results_{DATE}.json"
+    file.write_text(json.dumps({"results": values, "n-samples": counts}))
+    return file
+
+
+def test_groups_of_lm_eval_are_left_out_and_each_task_has_its_metric(tmp_path: Path) -> None:
+    both = {"exact_match,none": 0.1, "exact_match,flexible-extract": 0.2}
+    file = grouped(tmp_path, mmlu_law={"acc,none": 0.4}, minerva=both)
+    found = list(read(file, "exact_match,none"))
+    assert [(each.task, each.preset, each.pass_at_1) for each in found] == [
+        ("mmlu_law", "lm_eval:acc,none", 0.4),
+        ("minerva", "lm_eval:exact_match,none", 0.1),
+    ]
+    assert found[0].left_out[1] == "groups are left out, their tasks count: leaderboard, mmlu"
+    with pytest.raises(UnreadableScores, match="task mmlu_law, has no metric 'f1,none'"):
+        list(read(file, "f1,none"))
+    with pytest.raises(UnreadableScores, match="has no task, only leaderboard, mmlu"):
+        list(read(grouped(tmp_path), None))
+
+
+def test_a_line_of_samples_ends_where_json_lines_end(tmp_path: Path) -> None:
+    said = "one\u2028two\u2029three\x85four"
+    line = {"doc_id": 0, "metrics": ["acc"], "acc": 1.0, "resps": [[said]], "target": "4"}
+    file = tmp_path / f"samples_x_{DATE}.jsonl"
+    file.write_text(json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert only(file).rows[0]["text"] == said
+
+
+def without_suites(folder: Path, *tasks: str) -> Path:
+    """Write results as lighteval does since its tasks have no suite: a task is `NAME|SHOTS`."""
+    values = {task: {"extractive_match": number / 10} for number, task in enumerate(tasks, 1)}
+    file = folder / f"results_{DATE}.json"
+    file.write_text(json.dumps({"config_general": {}, "results": values}))
+    return file
+
+
+def test_tasks_of_lighteval_without_suites_keep_their_names(tmp_path: Path) -> None:
+    found = list(read(without_suites(tmp_path, "aime24|0", "math_500|0"), None))
+    assert [(each.task, each.pass_at_1) for each in found] == [("aime24", 0.1), ("math500", 0.2)]
+    with pytest.raises(UnreadableScores, match=r"'aime24\|0' and 'aime24\|5', which are both"):
+        list(read(without_suites(tmp_path, "aime24|0", "aime24|5"), None))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "word"),
     [

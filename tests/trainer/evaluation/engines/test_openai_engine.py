@@ -2,12 +2,16 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from peft import LoraConfig, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainer.evaluation.adapters import AdapterError
 from trainer.evaluation.engines import EngineError, Request, openai_engine
@@ -23,12 +27,18 @@ SAMPLING = Sampling(
 
 
 class Protocol:
-    """Answers `models` and `completions`; `statuses` are given first, `asked` is what came."""
+    """Answers `models`, `completions` and adapters; `statuses` are given first, `asked` is what came.
+
+    `text` is answered in place of completions, each after `pause_s`. `loaded` is lost by a restart.
+    """
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.keys: set[str | None] = set()
+        self.loaded: set[str] = set()
+        self.text: str | None = None
+        self.pause_s = 0.0
         protocol = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,13 +48,21 @@ class Protocol:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 protocol.asked.append((self.path, body))
+                if name := body.get("lora_name"):
+                    protocol.loaded.add(name)
+                    return self.answer({})
+                time.sleep(protocol.pause_s)
+                known = body["model"] in protocol.loaded | {"base"}
                 choice = {"text": f"{len(body['prompt'])}", "finish_reason": "stop"}
-                self.answer({"choices": [choice], "usage": {"completion_tokens": 2}})
+                answer = {"choices": [choice], "usage": {"completion_tokens": 2}}
+                return self.answer(answer, 200 if known else 404)
 
-            def answer(self, content: object) -> None:
+            def answer(self, content: object, status: int = 200) -> None:
                 protocol.keys.add(self.headers["Authorization"])
-                status = protocol.statuses.pop() if protocol.statuses else 200
+                status = protocol.statuses.pop() if protocol.statuses else status
                 text = json.dumps(content if status == 200 else {"error": {"message": "as told"}})
+                if protocol.text is not None:
+                    text = protocol.text
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
@@ -122,3 +140,45 @@ def test_an_adapter_that_does_not_fit_is_refused_before_the_server_is_told(
         list(server.completions(tmp_path, [Request("1", 1)], SAMPLING))
     server.close()
     assert protocol.asked == []
+
+
+def test_a_restarted_server_is_given_its_adapter_once_more(
+    base: BaseModel, protocol: Protocol, tmp_path: Path
+) -> None:
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.name))
+    get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(tmp_path)
+    server = engine(base, protocol.url)
+    requests = [Request("1", number) for number in range(8)]
+    for _ in range(2):
+        done = [one for each in server.completions(tmp_path, requests, SAMPLING) for one in each]
+        assert len(done) == 8
+        protocol.loaded.clear()
+    loads = [body for path, body in protocol.asked if path.endswith("/load_lora_adapter")]
+    assert len(loads) == 2
+    assert loads[0] == loads[1]
+    with pytest.raises(EngineError, match=r"refused completions with 404 \(as told\)$"):
+        list(server.completions(tmp_path, requests[:1], SAMPLING))
+    server.close()
+
+
+def test_a_slow_answer_is_not_asked_for_again(
+    base: BaseModel, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_engine, "TIMEOUT", httpx.Timeout(10.0, read=0.2))
+    server = engine(base, protocol.url)
+    protocol.pause_s = 0.5
+    with pytest.raises(EngineError, match=r"took longer than 0\.2 s for completions; ask for"):
+        list(server.completions(None, [Request("1", 1)], SAMPLING))
+    server.close()
+    assert len(protocol.asked) == 1
+
+
+@pytest.mark.parametrize("text", ["<html>", "[]", "{}", '{"choices": []}', '{"choices": [{}]}'])
+def test_an_answer_of_another_protocol_is_a_sentence(
+    base: BaseModel, protocol: Protocol, text: str
+) -> None:
+    server = engine(base, protocol.url)
+    protocol.text = text
+    with pytest.raises(EngineError, match="which is not of the OpenAI protocol; give the address"):
+        list(server.completions(None, [Request("1", 1)], SAMPLING))
+    server.close()
