@@ -164,7 +164,7 @@ def _verdict_card(
 
 
 def flat(value: Any, at: str = "") -> list[tuple[str, str]]:
-    """Return (dotted key, value as text) of a configuration; config.js:flat writes another run's alike.
+    """Return (dotted key, value as text) of a configuration; config.js reads another run's from its page.
 
     >>> flat({"model": {"name": "m", "r": 32}, "tags": []})
     [('model.name', 'm'), ('model.r', '32'), ('tags', '[]')]
