@@ -6,6 +6,7 @@ from tests.webui import shapes
 from tests.webui.markup import Page
 from webui import pages, table
 from webui.format import UNKNOWN
+from webui.told import verdict_words
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
@@ -299,6 +300,19 @@ def test_every_state_of_a_command_is_shown(state: str) -> None:
     assert shown.attributes["data-state"] == state
     assert state in [e.text for e in page.all("li")]
     assert len(page.all("li", class_="reached")) == reached + 1
+
+
+@pytest.mark.parametrize("state", ["refused", "expired"])
+def test_a_command_that_ended_undone_is_not_called_done(state: str) -> None:
+    times = {"delivered_at": None, "agreed_at": None, "done_at": shapes.AT}
+    run = shapes.run(commands=[shapes.command(state=state, **times)])
+    shown = Page(pages.section("commands", run)).all("li")
+    assert [one.text for one in shown] == ["open", state]
+    assert f"A stop was asked for but {'was ' if state == 'refused' else ''}{state}." in verdict_words.follows(run)
+
+
+def test_a_run_that_was_evaluated_but_not_verified_is_told_so() -> None:
+    assert verdict_words.verified(None) == "No verification was made."
 
 
 def test_samples_stand_before_and_after_the_transition() -> None:
