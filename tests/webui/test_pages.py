@@ -3,8 +3,8 @@ import re
 import pytest
 
 from tests.webui import shapes
-from tests.webui.markup import Page
-from webui import pages, table
+from tests.webui.markup import Element, Page
+from webui import compare, pages, table
 from webui.format import UNKNOWN
 from webui.told import verdict_words
 
@@ -308,7 +308,41 @@ def test_a_command_that_ended_undone_is_not_called_done(state: str) -> None:
     run = shapes.run(commands=[shapes.command(state=state, **times)])
     shown = Page(pages.section("commands", run)).all("li")
     assert [one.text for one in shown] == ["open", state]
-    assert f"A stop was asked for but {'was ' if state == 'refused' else ''}{state}." in verdict_words.follows(run)
+    assert (
+        f"A stop was asked for but {'was ' if state == 'refused' else ''}{state}."
+        in verdict_words.follows(run)
+    )
+
+
+def test_a_deleted_run_says_so_and_offers_no_act() -> None:
+    run = shapes.run(deleted_at=shapes.AT)
+    page = Page(pages.run_page(run, **shapes.page_data()))
+    assert (
+        page.by_id("banner").text
+        == "This run was deleted. It can be restored until it is purged. Deleted runs"
+    )
+    assert "hidden" not in page.by_id("banner").attributes
+    assert "disabled" in page.all("fieldset", class_="buttons")[0].attributes
+    acts = [one for name in ("checkpoints", "roles") for one in _acts(name, run)]
+    assert len(acts) > 4
+    assert all("disabled" in one.attributes for one in acts)
+    assert "hidden" in whole_page().by_id("banner").attributes
+
+
+def _acts(name: str, run: shapes.Json) -> list[Element]:
+    found = Page(pages.section(name, run, **shapes.page_data())).all("button")
+    return [one for one in found if "data-action" in one.attributes]
+
+
+def test_a_comparison_names_the_deleted_runs() -> None:
+    asked = {"runs": ["a"], "metric": [], "x": "step", "group": ""}
+    more = {"config": {}, "lines": {}, "group": ""}
+    runs = [
+        shapes.run(name=name, deleted_at=at) | more
+        for name, at in (("one", None), ("two", shapes.AT))
+    ]
+    text = Page(compare.compare_page(runs, asked, known=[], missing=0)).text
+    assert "Deleted, and restorable until purged: two." in text
 
 
 def test_a_run_that_was_evaluated_but_not_verified_is_told_so() -> None:

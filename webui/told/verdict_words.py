@@ -110,7 +110,7 @@ def proposal(run: Record) -> dict[str, Any] | None:
     It is open while the run trains, nobody has asked for a stop, and a change point that it rests on stands.
     """
     made = [d for d in run.get("decisions") or () if d["kind"] == "propose"]
-    if not made or run["status"] not in ("running", "lost"):
+    if not made or run.get("deleted_at") or run["status"] not in ("running", "lost"):
         return None
     asked = [c for c in run.get("commands") or () if c["kind"] == "stop"]
     if any(c["state"] in (*_PENDING, "done") for c in asked):

@@ -104,9 +104,7 @@ def _bands(found: Sequence[tuple[int, Record, Line]]) -> list[Json]:
         bands += [edge | {"y": one.low}, edge | filled]
         label = f"{format.charted(name)} ({len(lines)})"
         mean = edge | {"y": one.mean, "name": label, "line": {"width": 2, **look}}
-        means.append(
-            mean | {"hoverinfo": "all", "hovertemplate": "%{y:.4~g}", "showlegend": True}
-        )
+        means.append(mean | {"hoverinfo": "all", "hovertemplate": "%{y:.4~g}", "showlegend": True})
     return [*bands, *means]
 
 
