@@ -158,3 +158,13 @@ def duration(seconds: Any) -> str:
 def charted(value: str) -> str:
     """Return text escaped for a chart: Plotly renders some tags (also links) in names and titles."""
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def column_label(column: str) -> str:
+    """Return the header of a column of choice.
+
+    >>> column_label("max:format_reward"), column_label("config:model.lr")
+    ('format_reward max', 'model.lr')
+    """
+    kind, _, name = column.partition(":")
+    return name if kind in ("config", "last") else f"{name} {kind}"

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from webui.address import at
+from webui.format import column_label
 from webui.templating import render
 
 Record = Mapping[str, Any]
@@ -85,16 +86,6 @@ class Links:
         """Return the address of the runs of a group."""
         config = [*self.asked.get("config", ()), f"{key}={value}"]
         return self(group=None, config=config)
-
-
-def column_label(column: str) -> str:
-    """Return the header of a column of choice.
-
-    >>> column_label("max:format_reward"), column_label("config:model.lr")
-    ('format_reward max', 'model.lr')
-    """
-    kind, _, name = column.partition(":")
-    return name if kind in ("config", "last") else f"{name} {kind}"
 
 
 def runs_page(

@@ -382,6 +382,16 @@ def test_a_row_of_the_table_holds_the_key_numbers() -> None:
     assert label == "format reward: 0.500 to 0.800"
 
 
+def test_on_a_phone_each_cell_has_the_label_of_its_column() -> None:
+    row = Page(pages.section("row", shapes.run(columns={"last:kl": 0.5})))
+    assert [one.attributes["data-label"] for one in row.all("td", data_x="last:kl")] == ["kl"]
+    group = {"value": "a", "runs": 1, "ids": ["a"], "columns": dict.fromkeys(table.GROUP_HEADS)}
+    asked = {"group": "lr"}
+    cells = Page(table.runs_page([], groups=[group], asked=asked)).all("td", class_="num")
+    labels = ["Runs", *table.GROUP_HEADS.values()]
+    assert [one.attributes.get("data-label") for one in cells] == labels
+
+
 def test_a_dismissed_transition_is_not_in_the_table() -> None:
     run = shapes.run(transition=shapes.transition(state="dismissed"))
     assert "33–42" not in Page(pages.section("row", run)).text
