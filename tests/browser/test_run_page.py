@@ -262,11 +262,12 @@ def test_the_configuration_is_searched_and_compared_and_the_run_renamed(
         page.locator("#config [name=other]").select_option(label="first")
         page.locator("#config [name=only]").check()
         expect(rows).to_have_text(["rate2e-051e-05", "secondtrue–", "first–true"])
-        page.get_by_role("button", name="Rename, tag and annotate").click()
+        page.get_by_role("button", name="Edit name, tags and notes").click()
         page.locator("#describe-dialog [name=name]").fill("<b>renamed</b>")
         page.locator("#describe-dialog [name=notes]").fill("why it was run")
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.locator("h1")).to_have_text("<b>renamed</b>")
+        expect(page).to_have_title("<b>renamed</b> · Cusp")
         expect(page.locator("#section-header .notes")).to_have_text("why it was run")
 
 

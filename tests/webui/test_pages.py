@@ -314,6 +314,21 @@ def test_a_command_that_ended_undone_is_not_called_done(state: str) -> None:
     )
 
 
+def test_a_rename_is_told_in_words() -> None:
+    was = {"name": "tiny", "tags": ["a", "b"], "notes": "why"}
+    act = {"at": shapes.AT, "actor": "ann", "action": "edit", "target": "", "detail": {}}
+    act["detail"] = {"name": "new", "tags": [], "notes": None, "before": was}
+    told = Page(pages.section("decisions", shapes.run(), audit=[act])).text
+    for part in ("name tiny → new", "tags a, b → –", "notes why → –"):
+        assert part in told
+    assert "{" not in told
+
+
+def test_the_name_of_a_button_begins_with_what_is_seen() -> None:
+    (edit,) = Page(pages.section("header", shapes.run())).all("button", data_action="describe")
+    assert edit.attributes["aria-label"].startswith(edit.text)
+
+
 def test_a_deleted_run_says_so_and_offers_no_act() -> None:
     run = shapes.run(deleted_at=shapes.AT)
     page = Page(pages.run_page(run, **shapes.page_data()))
