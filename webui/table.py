@@ -100,12 +100,14 @@ def runs_page(
     database: str = "",
     needs_token: bool = False,
     tag: str = "",
+    now: float | None = None,
 ) -> str:
     """Return a page of the runs table; `cursor` is the position from which /api/v1/events continues.
 
     `asked` are the query parameters that made the selection and its view, the place apart. `groups` (as
     `monitor.store.table.grouping.Group`) are shown in place of the runs. `database` is the id of the database
-    shown; `needs_token`: a client needs a token to send a run; `tag` is the ETag of the same list over REST.
+    shown; `needs_token`: a client needs a token to send a run; `tag` is the ETag of the same list over REST;
+    `now` (UTC seconds) makes the last contacts relative.
     """
     place, asked = place or Place(len(runs)), {"project": project, **(asked or {})}
     return render(
@@ -125,6 +127,7 @@ def runs_page(
         database=database,
         needs_token=needs_token,
         tag=tag,
+        now=now,
     )
 
 

@@ -407,6 +407,12 @@ def test_on_a_phone_each_cell_has_the_label_of_its_column() -> None:
     assert [one.attributes.get("data-label") for one in cells] == labels
 
 
+def test_the_last_contact_is_relative_from_the_start() -> None:
+    run = shapes.run(last_contact_at="1970-01-01T00:00:10Z")
+    (time,) = Page(table.runs_page([run], now=100.0)).all("time", data_relative="")
+    assert time.text == "1 min ago"
+
+
 def test_a_dismissed_transition_is_not_in_the_table() -> None:
     run = shapes.run(transition=shapes.transition(state="dismissed"))
     assert "33–42" not in Page(pages.section("row", run)).text
