@@ -141,6 +141,23 @@ def when(value: str | None) -> str:
     return f"{parsed:%Y-%m-%d %H:%M:%S} UTC" if parsed else UNKNOWN
 
 
+def ago(value: str | None, now: float) -> str:
+    """Return how long ago an ISO 8601 time was; keep equal to `ago` of format.js.
+
+    >>> ago("1970-01-01T00:00:10Z", 12.0), ago("1970-01-01T00:00:10Z", 7_210.0)
+    ('just now', '2 h ago')
+    """
+    parsed = moment(value)
+    if parsed is None:
+        return UNKNOWN
+    seconds = int(now - parsed.timestamp())
+    if seconds < 5:
+        return "just now"
+    units = (("s", 1), ("min", 60), ("h", 3600), ("d", 86400))
+    unit, size = next(one for one in reversed(units) if seconds >= one[1])
+    return f"{seconds // size} {unit} ago"
+
+
 def duration(seconds: Any) -> str:
     """Return a duration like `48 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`."""
     if not is_number(seconds):
@@ -158,3 +175,13 @@ def duration(seconds: Any) -> str:
 def charted(value: str) -> str:
     """Return text escaped for a chart: Plotly renders some tags (also links) in names and titles."""
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def column_label(column: str) -> str:
+    """Return the header of a column of choice.
+
+    >>> column_label("max:format_reward"), column_label("config:model.lr")
+    ('format_reward max', 'model.lr')
+    """
+    kind, _, name = column.partition(":")
+    return name if kind in ("config", "last") else f"{name} {kind}"

@@ -45,6 +45,7 @@ RUN_PARTS: Mapping[str, tuple[str, ...]] = {
 """What a section shows of the run itself beyond its row and commands: names of the parts of a `Run`."""
 
 NOT_LISTS = ("verdicts", "comparison", "verifications", "samples")
+DELETED = "This run was deleted. It can be restored until it is purged."
 BEFORE_TRANSITION, AFTER_TRANSITION = "before the transition", "after the transition"
 
 
@@ -98,6 +99,7 @@ def run_page(
         charts_words=descriptions.charts(series, run, verdicts),
         figure=figures.run_figures(series, verdicts, marked, segments),
         segments=segments,
+        deleted_words=DELETED,
         others=figures.other_figures(series),
         blank=figures.blank_figure(),
         x_axes=x_axes or {},
@@ -164,7 +166,7 @@ def _verdict_card(
 
 
 def flat(value: Any, at: str = "") -> list[tuple[str, str]]:
-    """Return (dotted key, value as text) of a configuration; config.js:flat writes another run's alike.
+    """Return (dotted key, value as text) of a configuration; config.js reads another run's from its page.
 
     >>> flat({"model": {"name": "m", "r": 32}, "tags": []})
     [('model.name', 'm'), ('model.r', '32'), ('tags', '[]')]

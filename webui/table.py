@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from webui.address import at
+from webui.format import column_label
 from webui.templating import render
 
 Record = Mapping[str, Any]
@@ -87,16 +88,6 @@ class Links:
         return self(group=None, config=config)
 
 
-def column_label(column: str) -> str:
-    """Return the header of a column of choice.
-
-    >>> column_label("max:format_reward"), column_label("config:model.lr")
-    ('format_reward max', 'model.lr')
-    """
-    kind, _, name = column.partition(":")
-    return name if kind in ("config", "last") else f"{name} {kind}"
-
-
 def runs_page(
     runs: Records,
     *,
@@ -109,12 +100,14 @@ def runs_page(
     database: str = "",
     needs_token: bool = False,
     tag: str = "",
+    now: float | None = None,
 ) -> str:
     """Return a page of the runs table; `cursor` is the position from which /api/v1/events continues.
 
     `asked` are the query parameters that made the selection and its view, the place apart. `groups` (as
     `monitor.store.table.grouping.Group`) are shown in place of the runs. `database` is the id of the database
-    shown; `needs_token`: a client needs a token to send a run; `tag` is the ETag of the same list over REST.
+    shown; `needs_token`: a client needs a token to send a run; `tag` is the ETag of the same list over REST;
+    `now` (UTC seconds) makes the last contacts relative.
     """
     place, asked = place or Place(len(runs)), {"project": project, **(asked or {})}
     return render(
@@ -134,6 +127,7 @@ def runs_page(
         database=database,
         needs_token=needs_token,
         tag=tag,
+        now=now,
     )
 
 

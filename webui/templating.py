@@ -24,6 +24,8 @@ def reported_scores(scores: Iterable[Mapping[str, Any]]) -> list[Mapping[str, An
 
 FILTERS = {
     "text": format.text,
+    "ago": format.ago,
+    "column_label": format.column_label,
     "whole": format.whole,
     "number": format.number,
     "percent": format.percent,

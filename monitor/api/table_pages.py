@@ -53,6 +53,7 @@ def runs_page(
         database=database,
         needs_token=not service.tokens.is_open,
         tag=run_list.page_tag(page, service.clock() - service.config.lost_after_s),
+        now=service.clock(),
     )
 
 

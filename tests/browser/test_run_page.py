@@ -251,6 +251,7 @@ def test_the_configuration_is_searched_and_compared_and_the_run_renamed(
     with monitor_process.client() as client:
         for name, rate in (("first", 1e-5), ("second", 2e-5)):
             config = {"model": {"name": "m", "rank": 32}, "rate": rate, name: True}
+            config |= {"eps": 1e-6, "temperature": 1.0}  # JavaScript writes 0.000001 and 1
             trainer = Trainer(client, name=name, config=config)  # type: ignore[arg-type]  # asks alike
         page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
         page.locator("#config summary").click()
@@ -260,12 +261,13 @@ def test_the_configuration_is_searched_and_compared_and_the_run_renamed(
         page.locator("#config [name=search]").fill("")
         page.locator("#config [name=other]").select_option(label="first")
         page.locator("#config [name=only]").check()
-        expect(rows).to_have_text(["rate2e-050.00001", "secondtrue–", "first–true"])
-        page.get_by_role("button", name="Rename, tag and annotate").click()
+        expect(rows).to_have_text(["rate2e-051e-05", "secondtrue–", "first–true"])
+        page.get_by_role("button", name="Edit name, tags and notes").click()
         page.locator("#describe-dialog [name=name]").fill("<b>renamed</b>")
         page.locator("#describe-dialog [name=notes]").fill("why it was run")
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.locator("h1")).to_have_text("<b>renamed</b>")
+        expect(page).to_have_title("<b>renamed</b> · Cusp")
         expect(page.locator("#section-header .notes")).to_have_text("why it was run")
 
 

@@ -1,9 +1,12 @@
 """Lines of several runs over one axis, and the band of a group. Pure."""
 
+import re
+
 import pytest
 
+from webui import assets
 from webui.charts.comparison.alignment import Line, aligned, band
-from webui.charts.comparison.compared import cost_figure
+from webui.charts.comparison.compared import cost_figure, metric_figures
 
 
 def test_a_line_keeps_only_numbers_and_lies_where_its_axis_says() -> None:
@@ -40,3 +43,15 @@ def test_cost_is_in_dollars_only_where_all_scored_runs_have_a_price() -> None:
     assert mixed is not None
     assert [trace["x"] for trace in mixed["data"]] == [[2.0], [2.0]]
     assert mixed["data"][0]["error_y"]["array"] == [0.0]
+
+
+def test_a_band_is_transparent_and_lies_under_every_mean() -> None:
+    lines = {"kl": {"steps": [1, 2], "values": [1.0, 2.0]}}
+    runs = [{"id": str(n), "name": str(n), "group": str(n % 9), "lines": lines} for n in range(18)]
+    (figure,) = metric_figures(runs, ["kl"], "step", grouped=True)
+    bands, means = figure["data"][:18], figure["data"][18:]
+    assert [one["name"] for one in means] == [f"{n} (2)" for n in range(9)]
+    assert [one.get("fill") for one in bands] == [None, "tonexty"] * 9
+    fills = {one["fillcolor"][1:].replace("_", "-") for one in bands if "fill" in one}
+    css = assets.asset("css/base.css").body.decode()
+    assert fills <= set(re.findall(r"--([a-z0-9-]+): rgb\([0-9 ]+/ \.2\);", css))

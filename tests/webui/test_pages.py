@@ -3,9 +3,10 @@ import re
 import pytest
 
 from tests.webui import shapes
-from tests.webui.markup import Page
-from webui import pages, table
+from tests.webui.markup import Element, Page
+from webui import compare, pages, table
 from webui.format import UNKNOWN
+from webui.told import verdict_words
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
@@ -301,6 +302,68 @@ def test_every_state_of_a_command_is_shown(state: str) -> None:
     assert len(page.all("li", class_="reached")) == reached + 1
 
 
+@pytest.mark.parametrize("state", ["refused", "expired"])
+def test_a_command_that_ended_undone_is_not_called_done(state: str) -> None:
+    times = {"delivered_at": None, "agreed_at": None, "done_at": shapes.AT}
+    run = shapes.run(commands=[shapes.command(state=state, **times)])
+    shown = Page(pages.section("commands", run)).all("li")
+    assert [one.text for one in shown] == ["open", state]
+    assert (
+        f"A stop was asked for but {'was ' if state == 'refused' else ''}{state}."
+        in verdict_words.follows(run)
+    )
+
+
+def test_a_rename_is_told_in_words() -> None:
+    was = {"name": "tiny", "tags": ["a", "b"], "notes": "why"}
+    act = {"at": shapes.AT, "actor": "ann", "action": "edit", "target": "", "detail": {}}
+    act["detail"] = {"name": "new", "tags": [], "notes": None, "before": was}
+    told = Page(pages.section("decisions", shapes.run(), audit=[act])).text
+    for part in ("name tiny → new", "tags a, b → –", "notes why → –"):
+        assert part in told
+    assert "{" not in told
+
+
+def test_the_name_of_a_button_begins_with_what_is_seen() -> None:
+    (edit,) = Page(pages.section("header", shapes.run())).all("button", data_action="describe")
+    assert edit.attributes["aria-label"].startswith(edit.text)
+
+
+def test_a_deleted_run_says_so_and_offers_no_act() -> None:
+    run = shapes.run(deleted_at=shapes.AT)
+    page = Page(pages.run_page(run, **shapes.page_data()))
+    assert (
+        page.by_id("banner").text
+        == "This run was deleted. It can be restored until it is purged. Deleted runs"
+    )
+    assert "hidden" not in page.by_id("banner").attributes
+    assert "disabled" in page.all("fieldset", class_="buttons")[0].attributes
+    acts = [one for name in ("checkpoints", "roles") for one in _acts(name, run)]
+    assert len(acts) > 4
+    assert all("disabled" in one.attributes for one in acts)
+    assert "hidden" in whole_page().by_id("banner").attributes
+
+
+def _acts(name: str, run: shapes.Json) -> list[Element]:
+    found = Page(pages.section(name, run, **shapes.page_data())).all("button")
+    return [one for one in found if "data-action" in one.attributes]
+
+
+def test_a_comparison_names_the_deleted_runs() -> None:
+    asked = {"runs": ["a"], "metric": [], "x": "step", "group": ""}
+    more = {"config": {}, "lines": {}, "group": ""}
+    runs = [
+        shapes.run(name=name, deleted_at=at) | more
+        for name, at in (("one", None), ("two", shapes.AT))
+    ]
+    text = Page(compare.compare_page(runs, asked, known=[], missing=0)).text
+    assert "Deleted, and restorable until purged: two." in text
+
+
+def test_a_run_that_was_evaluated_but_not_verified_is_told_so() -> None:
+    assert verdict_words.verified(None) == "No verification was made."
+
+
 def test_samples_stand_before_and_after_the_transition() -> None:
     text = Page(pages.section("samples", shapes.run(), samples=shapes.page_data()["samples"])).text
     assert text.index("Before the transition") < text.index("3 + 4?")
@@ -332,6 +395,22 @@ def test_a_row_of_the_table_holds_the_key_numbers() -> None:
     assert row.all("a")[0].attributes["href"] == f"/runs/{shapes.RUN_ID}"
     label = row.all("svg", class_="spark")[0].attributes["aria-label"]
     assert label == "format reward: 0.500 to 0.800"
+
+
+def test_on_a_phone_each_cell_has_the_label_of_its_column() -> None:
+    row = Page(pages.section("row", shapes.run(columns={"last:kl": 0.5})))
+    assert [one.attributes["data-label"] for one in row.all("td", data_x="last:kl")] == ["kl"]
+    group = {"value": "a", "runs": 1, "ids": ["a"], "columns": dict.fromkeys(table.GROUP_HEADS)}
+    asked = {"group": "lr"}
+    cells = Page(table.runs_page([], groups=[group], asked=asked)).all("td", class_="num")
+    labels = ["Runs", *table.GROUP_HEADS.values()]
+    assert [one.attributes.get("data-label") for one in cells] == labels
+
+
+def test_the_last_contact_is_relative_from_the_start() -> None:
+    run = shapes.run(last_contact_at="1970-01-01T00:00:10Z")
+    (time,) = Page(table.runs_page([run], now=100.0)).all("time", data_relative="")
+    assert time.text == "1 min ago"
 
 
 def test_a_dismissed_transition_is_not_in_the_table() -> None:

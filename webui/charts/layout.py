@@ -22,6 +22,7 @@ TITLE_LENGTH = 56  # characters of a formula above a chart
 CONFIG: Json = {
     "responsive": True,
     "displaylogo": False,
+    "showTips": False,
     "displayModeBar": "hover",
     "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
     "toImageButtonOptions": {"format": "png", "scale": 2},

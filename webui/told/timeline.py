@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from webui import format
 from webui.told.verdict_words import sentences
 
 Record = Mapping[str, Any]
@@ -56,9 +57,17 @@ def _command(one: Record) -> dict[str, Any]:
 
 def _act(one: Record) -> dict[str, Any]:
     detail = {k: v for k, v in (one.get("detail") or {}).items() if v is not None}
-    reason = detail.pop("reason", None)
+    reason, before = detail.pop("reason", None), detail.pop("before", None)
     found = _entry("act", one.get("action"), one.get("at"), one.get("actor"), None, reason)
-    return {**found, "target": one.get("target"), "details": list(detail.items())}
+    details = list(detail.items())
+    if isinstance(before, Mapping):
+        details = [(k, f"{_value(was)} → {_value(detail.get(k))}") for k, was in before.items()]
+    return {**found, "target": one.get("target"), "details": details}
+
+
+def _value(value: Any) -> str:
+    """Return what was told of a run, tags with commas between them; a dash for nothing."""
+    return format.text(", ".join(map(str, value)) if isinstance(value, list) else value)
 
 
 def _entry(kind: str, what: Any, at: Any, who: Any, step: Any, text: Any) -> dict[str, Any]:

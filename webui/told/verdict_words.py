@@ -83,14 +83,14 @@ def _stop(command: Record) -> str:
         return f"The trainer stopped{at}."
     if state in _PENDING:
         return f"A stop was asked for; the trainer has not done it yet ({state})."
-    return f"A stop was asked for and is {state}."
+    return f"A stop was asked for but {'was ' if state == 'refused' else ''}{state}."
 
 
 def verified(found: Record | None) -> str:
     """Return the outcome of the newest verification, or that none was made."""
     made: Sequence[Record] = (found or {}).get("verifications") or ()
     if not made:
-        return "Nothing was scored on held-out problems."
+        return "No verification was made."
     newest = made[0]
     step = newest.get("measured_step")
     step = newest.get("step") if step is None else step
@@ -110,7 +110,7 @@ def proposal(run: Record) -> dict[str, Any] | None:
     It is open while the run trains, nobody has asked for a stop, and a change point that it rests on stands.
     """
     made = [d for d in run.get("decisions") or () if d["kind"] == "propose"]
-    if not made or run["status"] not in ("running", "lost"):
+    if not made or run.get("deleted_at") or run["status"] not in ("running", "lost"):
         return None
     asked = [c for c in run.get("commands") or () if c["kind"] == "stop"]
     if any(c["state"] in (*_PENDING, "done") for c in asked):

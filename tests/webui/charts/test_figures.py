@@ -209,3 +209,4 @@ def test_no_button_of_the_charts_sends_them_to_others() -> None:
     buttons = {name for group in layout.CONFIG["modeBarButtons"] for name in group}
     assert buttons == {"toImage", "zoom2d", "pan2d", "resetScale2d"}
     assert layout.CONFIG["displaylogo"] is False
+    assert layout.CONFIG["showTips"] is False

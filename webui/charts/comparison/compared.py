@@ -89,26 +89,23 @@ def _trace(place: int, run: Record, line: Line) -> Json:
 
 
 def _bands(found: Sequence[tuple[int, Record, Line]]) -> list[Json]:
-    """Return for each group its band and its mean."""
+    """Return the bands of all groups and then their means, which no band covers."""
     members: dict[str, list[Line]] = {}
     for _, run, line in found:
         members.setdefault(run["group"], []).append(line)
-    traces: list[Json] = []
+    bands: list[Json] = []
+    means: list[Json] = []
     for place, (name, lines) in enumerate(members.items()):
         one, look = band(lines), style(place)
         edge: Json = {"type": "scatter", "mode": "lines", "x": one.x, "hoverinfo": "skip"}
         edge |= {"line": {"width": 0, "color": look["color"]}, "showlegend": False}
+        # A trace's opacity does not reach its fill: the colour itself is transparent.
+        filled: Json = {"y": one.high, "fill": "tonexty", "fillcolor": f"{look['color']}_fill"}
+        bands += [edge | {"y": one.low}, edge | filled]
         label = f"{format.charted(name)} ({len(lines)})"
         mean = edge | {"y": one.mean, "name": label, "line": {"width": 2, **look}}
-        mean |= {"hoverinfo": "all", "hovertemplate": "%{y:.4~g}", "showlegend": True}
-        filled: Json = {
-            "y": one.high,
-            "fill": "tonexty",
-            "fillcolor": look["color"],
-            "opacity": 0.2,
-        }
-        traces += [edge | {"y": one.low, "opacity": 0.2}, edge | filled, mean]
-    return traces
+        means.append(mean | {"hoverinfo": "all", "hovertemplate": "%{y:.4~g}", "showlegend": True})
+    return [*bands, *means]
 
 
 def cost_figure(runs: Records) -> Json | None:

@@ -72,6 +72,7 @@ form?.addEventListener("submit", (event) => {
     const made = await post(form.dataset.path, body);
     document.getElementById("secret").textContent = made[form.dataset.once];
     document.getElementById("once").hidden = false;
+    say("Made."); // what was said of an attempt before this one is over
     form.reset();
     await renew();
   });

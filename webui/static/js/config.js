@@ -1,10 +1,10 @@
 // The configuration of a run: searched by key and value, and beside that of another run.
-import { getJson, say } from "./api.js";
+import { getJson, getPage, say } from "./api.js";
 
 export function configuration(project, own) {
   const box = document.getElementById("config");
   const [search, other, only] = ["search", "other", "only"].map((name) => box.querySelector(`[name="${name}"]`));
-  const rows = () => [...box.querySelectorAll("tbody tr")];
+  const rows = () => [...box.querySelectorAll("tbody tr[data-key]")];
 
   function filter() {
     const wanted = search.value.trim().toLowerCase();
@@ -31,7 +31,8 @@ export function configuration(project, own) {
     rows().forEach((row) => row.classList.remove("differs"));
     if (other.value) {
       try {
-        show(flat((await getJson(`/api/v1/runs/${encodeURIComponent(other.value)}`)).config));
+        // From its page: values that are equal are written alike only by one function (1e-06, 1.0).
+        show(written(await getPage(`/runs/${encodeURIComponent(other.value)}`)));
       } catch (error) {
         if (!error.away) say(`The other run's configuration could not be read: ${error.message}`, true);
       }
@@ -66,10 +67,4 @@ export function configuration(project, own) {
 
 const cell = (tag, text) => Object.assign(document.createElement(tag), { className: "other", textContent: text });
 
-// As pages.py:flat writes it.
-function flat(value, at = "") {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    return new Map([[at, typeof value === "string" ? value : JSON.stringify(value)]]);
-  }
-  return new Map(Object.entries(value).flatMap(([key, one]) => [...flat(one, at ? `${at}.${key}` : key)]));
-}
+const written = (page) => new Map([...page.querySelectorAll("#config tr[data-key]")].map((row) => [row.dataset.key, row.cells[1].textContent]));

@@ -37,7 +37,17 @@ function patchHeader(run) {
   header.querySelector('[data-action="keep"]').disabled = hasEnded(run);
   if (trained) header.querySelector('[data-action="resume"]').disabled = true; // read anew when it has ended
   if (run.step === null) document.getElementById("waiting").textContent = run.words;
-  banner("gone", run.deleted_at ? "This run was deleted. It can be restored until it is purged." : "", ["Deleted runs", page.dataset.deleted]);
+  sayDeleted(Boolean(run.deleted_at));
+}
+
+let deleted = "isDeleted" in page.dataset;
+if (deleted) banner("gone", page.dataset.deletedWords, ["Deleted runs", page.dataset.deleted]);
+
+function sayDeleted(is) {
+  document.querySelector("#section-header .buttons").disabled = is;
+  banner("gone", is ? page.dataset.deletedWords : "", ["Deleted runs", page.dataset.deleted]);
+  if (is !== deleted) refresh("header", "proposal", "checkpoints", "roles");
+  deleted = is;
 }
 
 let latest = null; // the newest summary, put in place once per frame

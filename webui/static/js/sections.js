@@ -48,6 +48,7 @@ export function sections(id, marked) {
       const old = document.getElementById(`section-${name}`);
       keepOpen(old, fresh);
       old.replaceWith(fresh);
+      if (name === "header") document.title = `${fresh.querySelector("h1").textContent.trim()} · Cusp`;
       if (name === "marks") marked(fresh.textContent);
       if (name === "commands") sayCommands(fresh);
       tickRelativeTimes(fresh);

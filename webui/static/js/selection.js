@@ -59,7 +59,7 @@ export function selection() {
     bar.hidden = !runs.size;
     document.getElementById("picked").textContent = `${runs.size} selected`;
     document.getElementById("compare").href = compareAddress();
-    const boxes = [...document.querySelectorAll("#rows .pick input")];
+    const boxes = [...document.querySelectorAll("#runs tbody .pick input")];
     const all = document.getElementById("pick-all");
     all.checked = boxes.length > 0 && boxes.every((box) => box.checked);
     all.indeterminate = !all.checked && boxes.some((box) => box.checked);
@@ -111,7 +111,7 @@ export function selection() {
   }
 
   document.addEventListener("change", (event) => {
-    if (event.target.id === "pick-all") document.querySelectorAll("#rows tr[data-run]").forEach((row) => toggle(row, event.target.checked));
+    if (event.target.id === "pick-all") document.querySelectorAll("#runs tr[data-run]").forEach((row) => toggle(row, event.target.checked));
     else if (event.target.closest("#runs .pick")) toggle(event.target.closest("tr"), event.target.checked);
     else return;
     draw();
