@@ -6,13 +6,10 @@ from typing import Any
 from monitor.detector import Evidence, Transition, Verdict
 from monitor.store.verdicts import LEVEL
 
-_FOUND = (
-    "found"  # of a stored verdict: what the detector said of a transition that a person dismissed
-)
+# Of a stored verdict: what the detector said of a transition that a person dismissed.
+_FOUND = "found"
 _OF_TRANSITION = ("turning", "past")  # phases that are of the transition alone
-_DISMISSED = (
-    "A transition was suspected at step {step} (likely {low}–{high}). A person dismissed it."
-)
+_DISMISSED = "A person dismissed the transition suspected at step {step} (likely {low}–{high})."
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_a_proposal_that_is_dismissed_is_gone_and_the_run_goes_on(
         assert "dismissed" not in {c["state"] for c in trainer.get()["change_points"]}
         page.get_by_role("button", name="Dismiss the transition").click()
         expect(page.locator("#section-proposal")).to_be_hidden()
-        expect(page.locator("#section-header")).to_contain_text("A person dismissed it.")
+        expect(page.locator("#section-header")).to_contain_text("A person dismissed the transition")
         found = trainer.get()
     assert found["status"] == "running"
     assert not [c for c in found["commands"] if c["kind"] == "stop"]

@@ -143,7 +143,7 @@ def test_a_dismissed_transition_is_no_longer_told_of_and_comes_back_with_the_wor
     assert before["phase"] == "past"
     assert dismissed["phase"] == "adapted"
     assert dismissed["transition"] == {**before["transition"], "state": "dismissed"}
-    assert "A person dismissed it" in dismissed["words"]
+    assert "A person dismissed" in dismissed["words"]
     trainer.send(past(seen + 1))
     assert trainer.get()["transition"]["state"] == "dismissed"
     assert trainer.get()["phase"] == "adapted"

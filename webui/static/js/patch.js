@@ -34,7 +34,7 @@ export function patchRun(root, run) {
   put("transition", ...(t ? [whole(t.step), " ", dim(`${t.low}–${t.high}`)] : [UNKNOWN]));
   put("kept", whole(kept(run)?.step));
   const s = run.score;
-  put("score_of", s ? `${s.alias || UNKNOWN}, step ${whole(s.step)}` : "");
+  put("score_of", s ? `${s.alias || UNKNOWN}, step ${whole(s.step)}${s.task ? `, ${s.task}` : ""}` : "");
   put("score", ...(s ? [percent(s.pass_at_1), " ", dim(interval(s.low, s.high))] : [UNKNOWN]));
   const known = new Set(sentences(run.words || run.phase_description));
   const unsaid = sentences(run.status_reason).filter((one) => !known.has(one)).join(" ");
