@@ -4,7 +4,7 @@ import pytest
 
 from tests.webui import shapes
 from tests.webui.markup import Page
-from webui import pages, table
+from webui import pages, svg, table
 from webui.format import UNKNOWN
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -332,6 +332,21 @@ def test_a_row_of_the_table_holds_the_key_numbers() -> None:
     assert row.all("a")[0].attributes["href"] == f"/runs/{shapes.RUN_ID}"
     label = row.all("svg", class_="spark")[0].attributes["aria-label"]
     assert label == "format reward: 0.500 to 0.800"
+
+
+def test_the_small_line_of_a_reward_is_not_scaled_to_its_noise() -> None:
+    noise, healthy = ([level + 0.01 * (n % 2) for n in range(60)] for level in (0.02, 0.92))
+    heights = [
+        [float(point.split(",")[1]) for point in svg.spark_points(line, (0.0, 1.0)).split()]
+        for line in (noise, healthy)
+    ]
+    assert min(heights[0]) > max(heights[1]) + 10
+    line = svg.spark_points(noise, (0.0, 1.0))
+    run = shapes.run(sparklines={"format_reward": noise, "completion_length": noise})
+    page = pages.section("row", run)
+    assert f'points="{line}"' in page
+    assert f'points="{svg.spark_points(noise)}"' in page
+    assert "the last 120 points, scaled from 0 to 1" in page
 
 
 def test_a_dismissed_transition_is_not_in_the_table() -> None:
