@@ -26,6 +26,7 @@ from cusp.run_config import RECIPE_FILE, storable_config
 from cusp.transport.announcement import announcement
 from cusp.transport.attempt import refusal
 from cusp.transport.sanitize import Mender
+from cusp.user_options import OptionError, checked_policy
 
 log = logging.getLogger("cusp")
 
@@ -44,7 +45,7 @@ def init(
     config: Mapping[str, Any] | None = None,
     *,
     run_id: str | None = None,
-    policy: Policy | None = None,
+    policy: Policy | str | None = None,
     metadata: RunMetadata | None = None,
     root: str | os.PathLike[str] | None = None,
     tags: list[str] | None = None,
@@ -55,6 +56,7 @@ def init(
 ) -> Run:
     """Return a new attempt of a run (a new run unless `run_id` or CUSP_RUN_ID names one).
 
+    `policy` is a `cusp.Policy`, or the action of a default one ("stop", "propose", "watch").
     `root` is the folder the checkpoints are saved below (default: the run's own folder). When another live
     process on this box trains the same run, RunInUse is raised if `must_own`; otherwise this training is
     recorded as a new run, so that nothing is lost or mixed. `resumed` is the lineage in the checkpoint that
@@ -63,6 +65,7 @@ def init(
     standard error (not with CUSP_SILENT=1).
     """
     given = settings.from_environment()
+    asked = _checked(policy)
     if not _speaks(rank) or _is_imported_again():
         given = dataclasses.replace(given, mode="disabled")
     named = run_id or given.run_id
@@ -71,7 +74,7 @@ def init(
     fields: dict[str, Any] = {
         "project": project or given.project,
         "config": storable_config(config or {}),
-        "policy": (policy or Policy()).model_dump(warnings=False),
+        "policy": asked.model_dump(warnings=False),
         "host": host_name(),
         "tags": tags,
         "at": time.time(),
@@ -111,6 +114,13 @@ def init(
     if says_where and sys.stderr is not None:  # None: closed by the shell
         terminal.begun(run, sys.stderr)  # not among what the script prints for another program
     return run
+
+
+def _checked(policy: Policy | str | None) -> Policy:
+    try:
+        return checked_policy(policy) or Policy()
+    except OptionError as error:
+        raise InitError(str(error)) from error
 
 
 def _claimed(directory: Path, run_id: str, *, must_own: bool) -> tuple[str, file_lock.Lock]:

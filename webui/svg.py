@@ -13,10 +13,15 @@ from webui import format
 SPARK_WIDTH, SPARK_HEIGHT = 72, 20
 
 
-def sparkline(values: Sequence[Any] | None, label: str = "") -> Markup:
-    """Return a line through the values, scaled to their range, with a dot at the last one."""
+def sparkline(
+    values: Sequence[Any] | None, label: str = "", *, from_0_to_1: bool = False
+) -> Markup:
+    """Return a line through the values, scaled to their range, with a dot at the last one.
+
+    `from_0_to_1`: scaled to 0 to 1 at least, as a reward's noise alone would look like its whole course.
+    """
     kept = [v for v in values or () if format.is_number(v)]
-    points = spark_points(kept)
+    points = spark_points(kept, (0.0, 1.0) if from_0_to_1 else ())
     dot = points.rpartition(" ")[2].partition(",")
     last = (
         Markup('<circle cx="{}" cy="{}" r="1.8"/>').format(dot[0], dot[2]) if points else Markup("")
@@ -28,11 +33,11 @@ def sparkline(values: Sequence[Any] | None, label: str = "") -> Markup:
     ).format(SPARK_WIDTH, SPARK_HEIGHT, about, points, last)
 
 
-def spark_points(values: Sequence[float]) -> str:
-    """Return the polyline's points; keep equal to `sparkPoints` of patch.js."""
+def spark_points(values: Sequence[float], within: Sequence[float] = ()) -> str:
+    """Return the polyline's points, scaled to the values and `within`; keep equal to `sparkPoints` of patch.js."""
     if not values:
         return ""
-    low, high = min(values), max(values)
+    low, high = min(*values, *within, values[0]), max(*values, *within, values[0])
     step = (SPARK_WIDTH - 4) / max(1, len(values) - 1)
     span = (high / 2 - low / 2) or 1.0  # halves: the difference of the largest floats overflows
     flat = high == low

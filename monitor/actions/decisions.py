@@ -16,10 +16,10 @@ from monitor.policy import availability, decide, keep_best, verify
 from monitor.policy.decide import Decision, Saved
 from monitor.policy.verify import Look, PastLook
 from monitor.runs.looks import looks
-from monitor.store import commands, runs
+from monitor.store import changes, commands, runs
 from monitor.store import verdicts as verdicts_table
 from monitor.store.scores import verifications
-from monitor.verdicts.encoding import confirmed
+from monitor.verdicts.encoding import confirmed, is_dismissed, told
 from monitor.verdicts.second_opinion import agreement
 
 ENDED_WELL = ("stopped", "finished")
@@ -255,21 +255,23 @@ def _carry_out(
 def review(tx: Transaction, change_point_id: str, state: str, now: float, author: str) -> Any:
     """Confirm or dismiss a change point, as a person, and return its row; NotFound names the id.
 
-    What was decided on it stays; nothing more is decided on one that is `dismissed`.
+    What was decided on it stays; nothing more is decided on one that is `dismissed`, and the run's verdict
+    says so from now on.
     """
+    found = verdicts_table.change_point(tx, change_point_id)
+    run = runs.lock(tx, found.run_id) if found else None  # before the change point, as a batch does
     row = verdicts_table.review(tx, change_point_id, state, author)
     if row is None:
         raise NotFound(f"there is no change point {change_point_id!r} here")
     detail = {"kind": row.kind, "step": row.step}
     name = f"change_point.{state}"
+    if run and run.verdict:
+        verdict = told(run.verdict, verdicts_table.change_points_of(tx, run.id))
+        if verdict != run.verdict:
+            changes.add_all(tx, run.id, [("run", {})], {"verdict": verdict})
     record(tx, name, row.run_id, now, by=author, target=change_point_id, detail=detail)
     return row
 
 
 def _dismissed(tx: Transaction, run_id: str, transition: Transition) -> bool:
-    """Return whether a person has dismissed the change points that the transition rests on."""
-    return any(
-        row.state == "dismissed" and row.low <= transition.high and transition.low <= row.high
-        for row in verdicts_table.change_points_of(tx, run_id)
-        if row.kind in ("length_turn", "destabilisation")
-    )
+    return is_dismissed(transition, verdicts_table.change_points_of(tx, run_id))

@@ -1,6 +1,8 @@
 """The JSON shapes of docs/reference/rest.md, made from rows. Used by REST, events and pages alike."""
 
 from collections.abc import Mapping, Sequence
+from math import hypot
+from statistics import fmean
 from typing import Any, Literal
 
 from monitor.clock import when
@@ -8,6 +10,7 @@ from monitor.runs import kept as rules
 from monitor.schemas.base import Shape, columns
 from monitor.schemas.run_data import RunData
 from monitor.store import checkpoints
+from monitor.store.table.sorting import KEPT
 
 
 class CheckpointRef(Shape):
@@ -111,12 +114,41 @@ def kept(data: RunData) -> dict[str, Any] | None:
 
 
 def best_score(reported: Sequence[Any], aliases: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the report-set score of the best checkpoint, else of the pre-transition one."""
-    for alias in ("best", "pre-transition"):
-        for row in reported:
-            if alias in aliases and row.checkpoint_id == aliases[alias]["id"]:
-                return {"alias": alias, "step": row.step, **_score_of(row)}
+    """Return the report-set score of the pre-transition checkpoint, else of the best one.
+
+    Of several tasks it is the mean, with the interval of a mean of independent scores (Zou and Donner 2008,
+    "Construction of confidence limits about effect measures"). `FIXED` of monitor/store/table/sorting.py
+    sorts by the same.
+    """
+    for alias in KEPT:
+        found = [
+            row
+            for row in reported
+            if alias in aliases and row.checkpoint_id == aliases[alias]["id"]
+        ]
+        if found:
+            return {"alias": alias, "step": found[0].step, **_mean([_score_of(r) for r in found])}
     return None
+
+
+def _mean(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the mean over the tasks as a `Score`; `n` are all of their problems."""
+    if len(scores) == 1:
+        return scores[0]
+    mean = fmean(one["pass_at_1"] for one in scores)
+    ends: dict[str, float | None] = {"low": None, "high": None}
+    if all(one[end] is not None for one in scores for end in ends):
+        for end, sign in (("low", -1), ("high", 1)):
+            ends[end] = mean + sign * hypot(*(s[end] - s["pass_at_1"] for s in scores)) / len(
+                scores
+            )
+    return {
+        "task": f"mean of {len(scores)} tasks",
+        "split": scores[0]["split"],
+        "pass_at_1": mean,
+        **ends,
+        "n": sum(one["n"] or 0 for one in scores),
+    }
 
 
 def _score_of(row: Any) -> dict[str, Any]:

@@ -1,9 +1,15 @@
 """JSON encoding of a run's latest verdict, as stored in its row."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from monitor.detector import Evidence, Transition, Verdict
 from monitor.store.verdicts import LEVEL
+
+# Of a stored verdict: what the detector said of a transition that a person dismissed.
+_FOUND = "found"
+_OF_TRANSITION = ("turning", "past")  # phases that are of the transition alone
+_DISMISSED = "A person dismissed the transition suspected at step {step} (likely {low}–{high})."
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:
@@ -30,6 +36,32 @@ def from_json(stored: dict[str, Any]) -> Verdict:
         change_points=(),
         transition=Transition(**transition) if transition else None,
         level=stored.get("level"),
+    )
+
+
+def told(stored: dict[str, Any], change_points: Iterable[Any]) -> dict[str, Any]:
+    """Return the stored verdict as a person's word on the run's change points leaves it.
+
+    A transition of a change point that was dismissed is `dismissed`, and neither phase nor words speak of it any
+    more; what they were stays under `found`, for a person who takes the word back.
+    """
+    own = {**stored, **stored.get(_FOUND, {})}
+    own.pop(_FOUND, None)
+    transition = own["transition"]
+    if not transition or not is_dismissed(Transition(**transition), change_points):
+        return own
+    hidden: dict[str, Any] = {"transition": {**transition, "state": "dismissed"}}
+    if own["phase"] in _OF_TRANSITION:
+        hidden |= {"phase": "adapted", "words": _DISMISSED.format(**transition)}
+    return {**own, **hidden, _FOUND: {name: own[name] for name in hidden}}
+
+
+def is_dismissed(transition: Transition, change_points: Iterable[Any]) -> bool:
+    """Return whether a person has dismissed the change points that the transition rests on."""
+    return any(
+        row.state == "dismissed" and row.low <= transition.high and transition.low <= row.high
+        for row in change_points
+        if row.kind in ("length_turn", "destabilisation")
     )
 
 

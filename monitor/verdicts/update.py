@@ -12,7 +12,7 @@ from monitor.store import points, verdicts
 from monitor.store.changes import News
 from monitor.store.scores import verifications
 from monitor.verdicts.cache import DetectorCache, DetectorState, KnownPast, fold, fresh
-from monitor.verdicts.encoding import as_json, stored_level
+from monitor.verdicts.encoding import as_json, stored_level, told
 
 
 @dataclass
@@ -47,8 +47,8 @@ def follow(
     first step at which the effective watched series, a boundary or a refutation changed. Verdicts before that step are
     stored already, and stay. `same_past`: this transaction stored no boundary and no outcome of a verification.
     """
-    told = run.verdict["step"] if run.verdict else -1
-    late = changed_from <= told
+    reached = run.verdict["step"] if run.verdict else -1
+    late = changed_from <= reached
     known_past = folds.past(run.id, run.cursor, cuts) if same_past else None
     if known_past is None:
         outcomes = verifications.outcomes(tx, run.id, cuts)
@@ -61,9 +61,9 @@ def follow(
         state = _fresh(run, roles)
     state.roles = roles
     # A second part of the last step has come: expect second parts of the next steps, too.
-    state.keeps_last |= changed_from == told
+    state.keeps_last |= changed_from == reached
     state.folds = run.folds + 1 if late else run.folds
-    known = not late and state.last_step == told
+    known = not late and state.last_step == reached
     series = points.effective(tx, roles.labels(numbers), cuts, since=state.last_step + 1)
     series = roles.complete(series)
     new = fold(state, series, boundaries, cuts, refuted)
@@ -71,10 +71,12 @@ def follow(
     if late:
         verdicts.forget_verdicts(tx, run.id, changed_from)
     verdicts.add_verdicts(tx, [verdict_row(run.id, verdict) for verdict in found])
-    news = _news(found, changed_from, told)
+    news = _news(found, changed_from, reached)
     if _store_change_points(tx, run.id, state, known=known):
         news.append(("changed", {"section": "change_points"}))
     shown = as_json(state.verdict) if state.verdict else None
+    if shown and shown["transition"]:
+        shown = told(shown, verdicts.change_points_of(tx, run.id))
     state.known = known_past
     values = {"verdict": shown, "folds": state.folds}
     return Followed(state, found, news, values, worse=worse)

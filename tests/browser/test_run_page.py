@@ -81,7 +81,10 @@ def test_a_proposal_that_is_dismissed_is_gone_and_the_run_goes_on(
     with turned(monitor_process, policy=policy) as trainer:
         page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
         page.locator("#section-proposal").get_by_role("button", name="Dismiss").click()
+        assert "dismissed" not in {c["state"] for c in trainer.get()["change_points"]}
+        page.get_by_role("button", name="Dismiss the transition").click()
         expect(page.locator("#section-proposal")).to_be_hidden()
+        expect(page.locator("#section-header")).to_contain_text("A person dismissed the transition")
         found = trainer.get()
     assert found["status"] == "running"
     assert not [c for c in found["commands"] if c["kind"] == "stop"]

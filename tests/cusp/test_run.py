@@ -16,7 +16,7 @@ import pytest
 
 import cusp
 from cusp.checkpoints import manifest
-from cusp.start import RunInUse
+from cusp.start import InitError, RunInUse
 
 
 @pytest.fixture(autouse=True)
@@ -258,3 +258,12 @@ def test_a_mode_that_means_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CUSP_MODE", "onlin")
     with pytest.raises(ValueError, match="CUSP_MODE is 'onlin'; use online, offline or disabled"):
         cusp.init("p", "n")
+
+
+def test_a_policy_may_be_the_word_of_its_action() -> None:
+    run = cusp.init("p", "n", policy="propose")
+    (told,) = (run.home / "attempts" / run.attempt_id).glob("start.json")
+    assert json.loads(told.read_text())["policy"]["action"] == "propose"
+    run.finish()
+    with pytest.raises(InitError, match="'stop', 'propose' or 'watch'"):
+        cusp.init("p", "n", policy="pause")

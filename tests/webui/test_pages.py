@@ -4,7 +4,7 @@ import pytest
 
 from tests.webui import shapes
 from tests.webui.markup import Element, Page
-from webui import compare, pages, table
+from webui import compare, pages, svg, table
 from webui.format import UNKNOWN
 from webui.told import verdict_words
 
@@ -411,6 +411,21 @@ def test_the_last_contact_is_relative_from_the_start() -> None:
     run = shapes.run(last_contact_at="1970-01-01T00:00:10Z")
     (time,) = Page(table.runs_page([run], now=100.0)).all("time", data_relative="")
     assert time.text == "1 min ago"
+
+
+def test_the_small_line_of_a_reward_is_not_scaled_to_its_noise() -> None:
+    noise, healthy = ([level + 0.01 * (n % 2) for n in range(60)] for level in (0.02, 0.92))
+    heights = [
+        [float(point.split(",")[1]) for point in svg.spark_points(line, (0.0, 1.0)).split()]
+        for line in (noise, healthy)
+    ]
+    assert min(heights[0]) > max(heights[1]) + 10
+    line = svg.spark_points(noise, (0.0, 1.0))
+    run = shapes.run(sparklines={"format_reward": noise, "completion_length": noise})
+    page = pages.section("row", run)
+    assert f'points="{line}"' in page
+    assert f'points="{svg.spark_points(noise)}"' in page
+    assert "the last 120 points, scaled from 0 to 1" in page
 
 
 def test_a_dismissed_transition_is_not_in_the_table() -> None:

@@ -16,10 +16,12 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     func,
     literal,
     null,
     select,
+    tuple_,
 )
 
 from monitor.database.schema import aliases, checkpoints, evaluations, run_values, runs
@@ -30,7 +32,7 @@ VALUES = {"last": run_values.c.last, "min": run_values.c.low, "max": run_values.
 KINDS = (*VALUES, "config")
 _VERDICT = runs.c.verdict
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"  # as JSON writes one
-_ALIASES = ("pre-transition", "best")  # kept: the first of them that there is
+KEPT = ("pre-transition", "best")  # aliases: the first of them that there is
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _kept() -> ScalarSelect[Any]:
     return (
         select(checkpoints.c.step)
         .join(aliases, aliases.c.checkpoint_id == checkpoints.c.id)
-        .where(aliases.c.run_id == runs.c.id, aliases.c.alias.in_(_ALIASES))
+        .where(aliases.c.run_id == runs.c.id, aliases.c.alias.in_(KEPT))
         .order_by(aliases.c.alias.desc())
         .limit(1)
         .correlate(runs)
@@ -154,16 +156,25 @@ def _kept() -> ScalarSelect[Any]:
 
 
 def _score() -> ScalarSelect[Any]:
+    """Return what `best_score` of monitor/schemas/checkpoint.py does: the mean of the newest score of each task."""
+    newer = evaluations.alias()
+    latest = ~exists().where(
+        *(newer.c[name] == evaluations.c[name] for name in ("run_id", "checkpoint_id", "task")),
+        newer.c.split == evaluations.c.split,
+        tuple_(newer.c.created_at, newer.c.id) > tuple_(evaluations.c.created_at, evaluations.c.id),
+    ).correlate(evaluations)
     return (
-        select(evaluations.c.scores["pass_at_1"].as_float())
+        select(func.avg(evaluations.c.scores["pass_at_1"].as_float()))
         .join(aliases, aliases.c.checkpoint_id == evaluations.c.checkpoint_id)
         .where(
             evaluations.c.run_id == runs.c.id,
             evaluations.c.split == "report",
             aliases.c.run_id == runs.c.id,
-            aliases.c.alias.in_(_ALIASES),
+            aliases.c.alias.in_(KEPT),
+            latest,
         )
-        .order_by(aliases.c.alias, evaluations.c.created_at.desc())
+        .group_by(aliases.c.alias)
+        .order_by(aliases.c.alias.desc())
         .limit(1)
         .correlate(runs)
         .scalar_subquery()

@@ -126,6 +126,32 @@ def test_a_dismissed_transition_is_not_asked_for_again(api: TestClient, clock: C
     assert second.send(past(seen + 1))["commands"] == []
 
 
+def test_a_dismissed_transition_is_no_longer_told_of_and_comes_back_with_the_word(
+    api: TestClient,
+) -> None:
+    trainer = Trainer(api)
+    seen = stopped_at(trainer)
+    points = [c["id"] for c in trainer.get("/change-points")["change_points"]]
+    before = trainer.get()
+
+    def judge(state: str) -> Json:
+        for one in points:
+            api.patch(f"/api/v1/change-points/{one}", json={"state": state})
+        return trainer.get()
+
+    dismissed = judge("dismissed")
+    assert before["phase"] == "past"
+    assert dismissed["phase"] == "adapted"
+    assert dismissed["transition"] == {**before["transition"], "state": "dismissed"}
+    assert "A person dismissed" in dismissed["words"]
+    trainer.send(past(seen + 1))
+    assert trainer.get()["transition"]["state"] == "dismissed"
+    assert trainer.get()["phase"] == "adapted"
+    again = judge("confirmed")
+    assert again["transition"]["state"] == "confirmed"
+    assert again["phase"] == "past"
+
+
 def test_a_checkpoint_that_is_gone_when_it_is_to_be_kept_is_replaced_by_the_one_before(
     api: TestClient,
 ) -> None:

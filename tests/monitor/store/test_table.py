@@ -1,9 +1,11 @@
 """Columns of the runs table: stored values, order, groups, on both databases; a page that nothing happened to."""
 
+import pytest
 from fastapi.testclient import TestClient
 
 from tests.conftest import Clock
-from tests.messages import Json, Trainer, point, status
+from tests.messages import Json, Trainer, checkpoint, point, status
+from tests.monitor.api.routes.scores.test_posted import post, rows
 from tests.monitor.store.test_run_list import listed, names
 
 
@@ -95,6 +97,28 @@ def test_the_fixed_columns_sort_too(api: TestClient, clock: Clock) -> None:
         "score",
     ):
         assert sorted(order(api, column)) == ["a", "b", "c"], column
+
+
+def test_a_score_of_several_tasks_is_their_mean_wherever_it_stands(api: TestClient) -> None:
+    for name, right in {"a": {"t1": 8, "t2": 2, "t3": 5}, "b": {"t1": 6, "t2": 6}}.items():
+        trainer = Trainer(api, name=name, config={"group": name}, policy={"evaluate": "none"})
+        trainer.send(point(20), checkpoint(10), checkpoint(20), status("finished"))
+        ids = [row["id"] for row in trainer.get("/checkpoints")["checkpoints"]]
+        for alias, one in zip(("pre-transition", "best"), ids, strict=True):
+            body = {"alias": alias, "expected_current": None}
+            assert api.post(f"/api/v1/checkpoints/{one}/promote", json=body).status_code == 200
+        for step, all_right in ((10, 0), (20, 10), (10, None)):
+            for task, number in right.items():
+                post(api, trainer, step=step, task=task, rows=rows(all_right or number, 10, 1))
+        shown = trainer.get()["score"]
+        assert (shown["alias"], shown["step"]) == ("pre-transition", 10)
+        assert (shown["task"], shown["n"]) == (f"mean of {len(right)} tasks", 10 * len(right))
+        assert shown["pass_at_1"] == pytest.approx({"a": 0.5, "b": 0.6}[name])
+        assert shown["low"] < shown["pass_at_1"] < shown["high"]
+    assert order(api, "-score") == ["b", "a"]
+    page = api.get("/", params={"group": "group"}).text
+    assert "50.0" in page
+    assert "60.0" in page
 
 
 def test_a_page_that_nothing_happened_to_is_not_read_again(api: TestClient, clock: Clock) -> None:

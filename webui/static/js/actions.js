@@ -65,11 +65,7 @@ export function listen({ refresh, savePicture }) {
     stop: () => { open("stop-dialog").querySelector('[data-slot="silent"]').hidden = status() !== "lost"; },
     keep: () => choose(open("keep-dialog"), "no checkpoint yet"),
     accept: () => stop("the proposal was accepted"),
-    dismiss: async (button) => {
-      for (const point of button.dataset.points.split(" ")) await patch(`/api/v1/change-points/${point}`, { state: "dismissed" });
-      say("Dismissed: the run goes on.");
-      refresh("proposal", "transition", "decisions", "marks");
-    },
+    dismiss: (button) => { open("dismiss-dialog").dataset.points = button.dataset.points; },
     verify: () => open("verify-dialog"),
     promote: (button) => {
       const dialog = open("promote-dialog");
@@ -120,6 +116,11 @@ export function listen({ refresh, savePicture }) {
   const confirmed = {
     stop: (form) => stop(form.elements.reason.value.trim()),
     keep: (form) => pin(form.elements.checkpoint.value, form.elements.checkpoint.selectedOptions[0].dataset.step),
+    dismiss: async (form, dialog) => {
+      for (const point of dialog.dataset.points.split(" ")) await patch(`/api/v1/change-points/${point}`, { state: "dismissed" });
+      say("Dismissed: the run goes on.");
+      refresh("header", "proposal", "transition", "decisions", "marks");
+    },
     verify: async () => {
       const asked = await post(`/api/v1/runs/${runId()}/verifications`);
       if (asked.command_id) watched.set(asked.command_id, asked.state);

@@ -34,7 +34,7 @@ export function patchRun(root, run) {
   put("transition", ...(t ? [whole(t.step), " ", dim(`${t.low}–${t.high}`)] : [UNKNOWN]));
   put("kept", whole(kept(run)?.step));
   const s = run.score;
-  put("score_of", s ? `${s.alias || UNKNOWN}, step ${whole(s.step)}` : "");
+  put("score_of", s ? `${s.alias || UNKNOWN}, step ${whole(s.step)}${s.task ? `, ${s.task}` : ""}` : "");
   put("score", ...(s ? [percent(s.pass_at_1), " ", dim(interval(s.low, s.high))] : [UNKNOWN]));
   const known = new Set(sentences(run.words || run.phase_description));
   const unsaid = sentences(run.status_reason).filter((one) => !known.has(one)).join(" ");
@@ -67,15 +67,15 @@ function patchMetric(root, name, run) {
   const cell = root.querySelector(`.metric.m-${name}`);
   if (!cell) return;
   cell.querySelector(`[data-f="${name}"]`).textContent = number(run.latest?.[name]);
-  const points = sparkPoints((run.sparklines?.[name] || []).filter(isNumber));
+  const points = sparkPoints((run.sparklines?.[name] || []).filter(isNumber), name.endsWith("_reward") ? [0, 1] : []);
   cell.querySelector("polyline").setAttribute("points", points.map((p) => p.join(",")).join(" "));
   const [x, y] = points.at(-1) || [-9, -9];
   cell.querySelector("circle")?.setAttribute("cx", x);
   cell.querySelector("circle")?.setAttribute("cy", y);
 }
 
-function sparkPoints(values) {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+function sparkPoints(values, within) {
+  const [low, high] = [Math.min(...values, ...within), Math.max(...values, ...within)];
   const step = 68 / Math.max(1, values.length - 1);
   const share = (v) => (high === low ? 0.5 : (high / 2 - v / 2) / (high / 2 - low / 2 || 1)); // halves: no overflow
   return values.map((v, i) => [(2 + i * step).toFixed(1), (2 + 16 * share(v)).toFixed(1)]);
