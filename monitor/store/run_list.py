@@ -194,6 +194,8 @@ def _has_value(key: str, value: str) -> ColumnElement[bool]:
     text = config_text(key)
     if NUMBER.match(value):
         return or_(text == value, number_or_null(text) == float(value))
+    if value.startswith(("[", "{")):
+        return text.in_([value, value.replace(", ", ",").replace(": ", ":")])  # as SQLite writes it
     return text == value
 
 

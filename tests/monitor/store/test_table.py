@@ -96,10 +96,11 @@ def test_configuration_keys_sort_by_size_filter_and_group(api: TestClient, clock
 
 
 def test_a_configuration_value_is_found_as_the_pages_write_it(api: TestClient) -> None:
-    values = {"lr": 1e-06, "bf16": True, "hash": "12e4567", "n": 10.0}
+    values = {"lr": 1e-06, "bf16": True, "hash": "12e4567", "n": 10.0, "b": [0.9, 1]}
     Trainer(api, name="a", config={**values, "in": values})
     Trainer(api, name="b", config={"hash": "9", "lr": "1" * 400})
     found = ["lr=1e-06", "in.lr=0.000001", "bf16=true", "in.bf16=true", "hash=12e4567", "n=1e1"]
+    found += ["b=[0.9, 1]", "in.b=[0.9, 1]"]
     for asked in found:
         assert names(listed(api, config=asked)) == ["a"], asked
     for asked in ("bf16=1", "in.bf16=True", "lr=1e999", "lr=2e-06", "hash=" + "9" * 199):
