@@ -75,7 +75,9 @@ def summarise(database: Database, run_id: str) -> None:
 def _made(tx: Transaction, run: Any, known: Any) -> tuple[dict[str, Any], dict[str, Extent]] | None:
     attempts = runs.attempts_of(tx, run.id)
     cuts, numbers = runs.cuts(attempts), points.names(tx, run.id)
-    shape = zlib.crc32(json.dumps([run.metadata.get("roles"), sorted(numbers)]).encode())
+    # Cuts: an attempt that began over an earlier step takes away what counted until then.
+    what = [run.metadata.get("roles"), sorted(numbers), sorted(cuts.items())]
+    shape = zlib.crc32(json.dumps(what).encode())
     state = {
         "run_id": run.id,
         "cursor": run.cursor,

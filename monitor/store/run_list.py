@@ -13,10 +13,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Text,
     and_,
     bindparam,
-    cast,
     exists,
     false,
     func,
@@ -31,6 +29,7 @@ from cusp.ids import is_id
 from cusp.protocol.run import RunStart
 from monitor.database.schema import commands, purged, run_search, runs
 from monitor.store.commands import PENDING
+from monitor.store.table.config_text import NUMBER, config_text, number_or_null
 
 SHORTEST_PART = 4  # of an id, to mean a run by it: fewer characters are a name, or nothing
 # Without the config, which may be megabytes, and the notes: no list shows them.
@@ -186,15 +185,18 @@ def conditions(wanted: Wanted, silent_since: float) -> list[ColumnElement[bool]]
     if wanted.meant is not None:
         given.append(_meant(wanted.meant))
     given += [_has_word(word) for word in (wanted.text or "").split()]
-    given += [config_value(key) == value for key, value in wanted.config]
+    given += [_has_value(key, value) for key, value in wanted.config]
     return given
 
 
-def config_value(key: str) -> ColumnElement[str]:
-    """Return a key of the configuration as text; `a.b` is the key `a.b`, or `b` within `a`."""
-    whole, parts = runs.c.config[key].as_string(), tuple(key.split("."))
-    found = whole if len(parts) == 1 else func.coalesce(whole, runs.c.config[parts].as_string())
-    return cast(found, Text)
+def _has_value(key: str, value: str) -> ColumnElement[bool]:
+    """Return that a key of the configuration has this value: numbers are compared as numbers."""
+    text = config_text(key)
+    if NUMBER.match(value):
+        return or_(text == value, number_or_null(text) == float(value))
+    if value.startswith(("[", "{")):
+        return text.in_([value, value.replace(", ", ",").replace(": ", ":")])  # as SQLite writes it
+    return text == value
 
 
 def _has_word(word: str) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
+from pydantic import AfterValidator
 
 from cusp.ids import is_id
 from cusp.protocol.fields import MAX_NAME_LENGTH, NO_NUL, storable
@@ -19,7 +20,9 @@ from webui import compare
 router = APIRouter(include_in_schema=False)
 MOST_RUNS = 32  # colour and dash tell so many lines apart
 MOST_METRICS = 12
-_Name = Annotated[str, Query(max_length=MAX_NAME_LENGTH, json_schema_extra=NO_NUL)]
+_Name = Annotated[
+    str, Query(max_length=MAX_NAME_LENGTH, json_schema_extra=NO_NUL), AfterValidator(storable)
+]
 
 
 def comparison(
@@ -39,9 +42,9 @@ def comparison(
     names = [one for one in metric or compare_data.DEFAULT_METRICS if one]
     return {
         "runs": ids,
-        "metric": [storable(one) for one in names],
+        "metric": names,
         "x": x,
-        "group": storable(group),
+        "group": group,
     }
 
 

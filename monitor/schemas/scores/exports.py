@@ -33,6 +33,8 @@ MEDIA_TYPES = {
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
 }
+# A spreadsheet takes a cell that begins so as a formula (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Portions = Iterable[list[dict[str, Any]]]
 
 
@@ -65,11 +67,15 @@ def _csv(portions: Portions) -> Iterator[bytes]:
     lines = csv.DictWriter(text, list(COLUMNS), lineterminator="\r\n")
     lines.writeheader()
     for portion in portions:
-        lines.writerows(portion)
+        lines.writerows({name: _inert(value) for name, value in line.items()} for line in portion)
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
     yield text.getvalue().encode()
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _jsonl(portions: Portions) -> Iterator[bytes]:

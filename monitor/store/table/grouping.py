@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from monitor.database.schema import runs
 from monitor.store import run_list
 from monitor.store.run_list import Wanted
+from monitor.store.table.config_text import config_text
 from monitor.store.table.sorting import FIXED, Column, selected
 
 MOST_GROUPED = 10_000  # runs; the newest ones are taken
@@ -59,7 +60,7 @@ def groups(
     own = [FIXED[name].label(name) for name in OWN]
     statement = (
         select(
-            run_list.config_value(key).label("value"),
+            config_text(key).label("value"),
             runs.c.id,
             *own,
             *selected(metrics),

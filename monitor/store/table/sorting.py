@@ -10,16 +10,13 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Double,
     Row,
     ScalarSelect,
     and_,
     case,
-    cast,
     exists,
     func,
     literal,
-    null,
     select,
     tuple_,
 )
@@ -27,11 +24,11 @@ from sqlalchemy import (
 from monitor.database.schema import aliases, checkpoints, evaluations, run_values, runs
 from monitor.store import run_list
 from monitor.store.run_list import Page, Wanted
+from monitor.store.table.config_text import config_text, number_or_null
 
 VALUES = {"last": run_values.c.last, "min": run_values.c.low, "max": run_values.c.high}
 KINDS = (*VALUES, "config")
 _VERDICT = runs.c.verdict
-_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"  # as JSON writes one
 KEPT = ("pre-transition", "best")  # aliases: the first of them that there is
 
 
@@ -129,7 +126,7 @@ def metric_value(column: Column) -> ScalarSelect[Any]:
 
 
 def _shown(column: Column) -> ColumnElement[Any]:
-    return run_list.config_value(column.name) if column.kind == "config" else metric_value(column)
+    return config_text(column.name) if column.kind == "config" else metric_value(column)
 
 
 def _keys(by: str | Column) -> list[ColumnElement[Any]]:
@@ -138,9 +135,8 @@ def _keys(by: str | Column) -> list[ColumnElement[Any]]:
         return [FIXED[by]]
     if by.kind != "config":
         return [metric_value(by)]
-    value = run_list.config_value(by.name)
-    is_number = value.regexp_match(_NUMBER)
-    return [case((is_number, cast(value, Double)), else_=null()), value]
+    value = config_text(by.name)
+    return [number_or_null(value), value]
 
 
 def _kept() -> ScalarSelect[Any]:

@@ -149,3 +149,8 @@ def test_checkpoints_without_rows_are_refused_in_a_sentence_that_names_those_tha
     bare = Trainer(api)
     bare.send(point(1))
     assert "Fewer than two checkpoints" in shown(api, bare, "/differences").text
+
+
+def test_a_comparison_of_names_that_cannot_be_stored_is_refused(api: TestClient) -> None:
+    for address in ("/compare?metric=%00", "/compare?group=%00", "/compare/report?group=%00"):
+        assert api.get(address).status_code == 422, address

@@ -57,6 +57,19 @@ def test_stored_values_are_those_that_count_of_roles_too_and_follow_a_resume(
     assert order(api, "-max:kl") == ["a", "b"]
 
 
+def test_values_superseded_after_the_new_attempt_was_summarised_do_not_count(
+    api: TestClient,
+) -> None:
+    first = Trainer(api, name="a")
+    first.send(*(point(step, kl=99.0 if step == 290 else 1.0) for step in range(1, 301)))
+    summarised(api)
+    again = Trainer(api, first.run_id, name="a")
+    summarised(api)
+    again.send(*(point(step, kl=2.0) for step in range(220, 420)))
+    summarised(api)
+    assert 'data-x="max:kl">2.00<' in api.get("/", params={"column": "max:kl"}).text
+
+
 def test_configuration_keys_sort_by_size_filter_and_group(api: TestClient, clock: Clock) -> None:
     for name, lr in {"a": 1e-5, "b": 2, "c": 10, "d": "auto", "e": None, "f": 10}.items():
         clock.now += 1
@@ -73,9 +86,31 @@ def test_configuration_keys_sort_by_size_filter_and_group(api: TestClient, clock
     known = api.get("/api/v1/run-columns").json()
     assert known["metrics"] == ["kl"]
     assert {"optim.lr", "dotted.key"} <= set(known["config"])
+    for empty in ("optim.", "a..b", ".", "a. .b"):  # PostgreSQL cannot read every path with one
+        api.cookies.set("cusp_table", f"column=config:{empty}")
+        assert order(api, f"config:{empty}"), empty
+        assert listed(api, config=f"{empty}=1")["runs"] == [], empty
+        assert api.get("/", params={"group": empty}).status_code == 200, empty
+    api.cookies.clear()
     for wrong in ("config:a'b", 'config:a"b', "config:a{b}"):
         found = api.get("/api/v1/runs", params={"sort": wrong}).status_code
         assert found == (200 if "'" in wrong else 422), wrong
+
+
+def test_a_configuration_value_is_found_as_the_pages_write_it(api: TestClient) -> None:
+    values = {"lr": 1e-06, "bf16": True, "hash": "12e4567", "n": 10.0, "b": [0.9, 1]}
+    Trainer(api, name="a", config={**values, "in": values})
+    Trainer(api, name="b", config={"hash": "9", "lr": "1" * 400})
+    found = ["lr=1e-06", "in.lr=0.000001", "bf16=true", "in.bf16=true", "hash=12e4567", "n=1e1"]
+    found += ["b=[0.9, 1]", "in.b=[0.9, 1]"]
+    for asked in found:
+        assert names(listed(api, config=asked)) == ["a"], asked
+    for asked in ("bf16=1", "in.bf16=True", "lr=1e999", "lr=2e-06", "hash=" + "9" * 199):
+        assert names(listed(api, config=asked)) == [], asked
+    assert order(api, "config:hash") == ["b", "a"]
+    assert order(api, "config:lr") == ["a", "b"]
+    assert ">1e-06<" in api.get("/", params={"group": "in.lr"}).text
+    assert 'data-x="config:bf16">true<' in api.get("/", params={"column": "config:bf16"}).text
 
 
 def test_the_fixed_columns_sort_too(api: TestClient, clock: Clock) -> None:

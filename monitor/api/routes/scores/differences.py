@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator
 
 from cusp.protocol.fields import MAX_NAME_LENGTH, NO_NUL, Id, storable
+from cusp.protocol.scored import MAX_SAMPLE
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.openapi import answers
@@ -19,6 +20,15 @@ router = APIRouter(tags=["runs"])
 
 MOST_TEXTS = 100  # rows with their texts, of 20,000 characters each at most: 2 MB
 _NAME = {"min_length": 1, "max_length": MAX_NAME_LENGTH, "json_schema_extra": NO_NUL}
+
+
+def _sample_in_range(after: str) -> str:
+    """Return the place; ValueError for a sample that the database's small integers do not hold."""
+    if int(after.partition(":")[0]) > MAX_SAMPLE:
+        raise ValueError(f"samples are at most {MAX_SAMPLE}")
+    return after
+
+
 Split = Literal["selection", "report"]
 StepOf = Annotated[
     int, Query(ge=0, le=2**53, description="step of a checkpoint; 0: the base model")
@@ -37,6 +47,7 @@ AfterRow = Annotated[
     str,
     Query(pattern=r"^[0-9]{1,5}:[^\u0000]{1,200}$", description="`next` of the answer before"),
     AfterValidator(storable),
+    AfterValidator(_sample_in_range),
 ]
 Rows = Annotated[int, Query(ge=1, le=MOST_TEXTS, description="how many rows at most")]
 

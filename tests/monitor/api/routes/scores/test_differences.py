@@ -98,6 +98,9 @@ def test_rows_are_read_a_page_at_a_time(api: TestClient) -> None:
     assert [(row["problem_id"], row["sample"]) for row in rows] == [
         (name, sample) for name in ("p1", "p2", "p3") for sample in (0, 1)
     ]
+    path = f"/api/v1/runs/{trainer.run_id}/evaluations/{evaluation['id']}/rows"
+    assert api.get(path, params={"after": "32767:p1"}).json()["rows"][0]["problem_id"] == "p2"
+    assert api.get(path, params={"after": "32768:p1"}).status_code == 422
     long = rows[3]
     assert len(long["text"]) <= 20_000
     assert "characters left out" in long["text"]
@@ -105,6 +108,17 @@ def test_rows_are_read_a_page_at_a_time(api: TestClient) -> None:
     other = ended(api)
     answer = api.get(f"/api/v1/runs/{other.run_id}/evaluations/{evaluation['id']}/rows")
     assert answer.status_code == 404
+
+
+def test_texts_that_a_spreadsheet_would_run_are_quoted_in_csv_only(api: TestClient) -> None:
+    trainer, job = evaluated(api)
+    post(api, job, "/evaluations/texts", texts(20, ["p2", 1, "=HYPERLINK(A1)", "-5"]))
+    path = f"/api/v1/runs/{trainer.run_id}/evaluations/export"
+    found = api.get(path, params={"format": "csv"}).text
+    assert ",'-5,'=HYPERLINK(A1)\r\n" in found
+    assert (
+        '"answer": "-5", "text": "=HYPERLINK(A1)"' in api.get(path, params={"format": "jsonl"}).text
+    )
 
 
 def test_texts_of_scores_that_are_not_there_and_of_a_lost_job_are_refused(api: TestClient) -> None:
