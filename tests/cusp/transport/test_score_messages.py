@@ -1,0 +1,42 @@
+"""Scores of a training as messages: what is odd in them costs that part, never the training."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+import cusp
+
+ROWS: list[dict[str, Any]] = [{"problem_id": "p", "score": 1.0}]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> cusp.Run:
+    monkeypatch.setenv("CUSP_DIR", str(tmp_path))
+    monkeypatch.setenv("CUSP_MODE", "offline")
+    return cusp.init("p", "n")
+
+
+def sent(run: cusp.Run) -> list[dict[str, Any]]:
+    files = sorted((run.home / "attempts" / run.attempt_id).glob("spool-*"))
+    told = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [one for one in told if one["kind"] == "evaluation"]
+
+
+def test_a_step_of_any_number_type_is_taken_and_another_is_a_warning(
+    run: cusp.Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for step in (numpy.int64(5), numpy.float32(6), float("nan"), -1, "x"):
+            run.evaluation("t", ROWS, step=step)  # type: ignore[arg-type]
+        run.evaluation("t", ROWS, step=7, preset=Path("mine"))  # type: ignore[arg-type]
+    assert [(one["step"], one.get("preset")) for one in sent(run)] == [
+        (5, None),
+        (6, None),
+        (7, "mine"),
+    ]
+    assert caplog.text.count("must be a number from 0") == 3
+    assert run.finish()
