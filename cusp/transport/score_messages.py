@@ -64,6 +64,7 @@ def _head(task: str, told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
+    seen: set[tuple[str, int]] = set()
     for number, row in enumerate(rows):
         if number >= MOST_ROWS:
             raise UnusableScores(f"an evaluation has {MOST_ROWS:,} rows at most; split it by task")
@@ -72,6 +73,12 @@ def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]
         name = problem_name(row["problem_id"])
         samples = found.setdefault(name, [])
         samples.append(_row(name, row, len(samples)))
+        if (pair := (name, samples[-1]["sample"])) in seen:
+            raise UnusableScores(
+                f"row {number} is sample {pair[1]} of problem {name!r} once more; number the samples of a"
+                " problem, or leave sample out"
+            )
+        seen.add(pair)
     counts = {len(samples) for samples in found.values()}
     if len(counts) > 1:
         raise UnusableScores(

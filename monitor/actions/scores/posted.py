@@ -36,8 +36,8 @@ def take(
     evaluation_id of another evaluation, and for rows that cannot be summarised; QuotaExceeded beyond the bounds.
     """
     run_or_404(tx, run_id, locked=True)
-    if posted.lack is not None:
-        raise Conflict(posted.lack)
+    if (lack := posted.lack or _repeated(posted)) is not None:
+        raise Conflict(lack)
     checkpoint_id, step = _checkpoint(tx, run_id, posted, may_wait)
     head: Json = {"checkpoint_id": checkpoint_id, "step": step}
     head |= posted.model_dump(include={"task", "split", "source"})
@@ -54,6 +54,18 @@ def take(
         detail = {name: head[name] for name in ("task", "step", "source")}
         record(tx, name, run_id, now, by=author, target=posted.evaluation_id, detail=detail)
     return Taken(evaluations.get(tx, posted.evaluation_id), stored, left_out)
+
+
+def _repeated(posted: Posted) -> str | None:
+    """Return what is wrong where a sample of a problem is there twice, else None."""
+    seen: set[tuple[str, int]] = set()
+    for row in posted.rows:
+        if (pair := (row.problem_id, row.sample)) in seen:
+            return (
+                f"sample {pair[1]} of problem {pair[0]!r} is there twice; number the samples of a problem from 0"
+            )
+        seen.add(pair)
+    return None
 
 
 def _add(tx: Transaction, run_id: str, head: Json, now: float) -> None:
@@ -79,8 +91,7 @@ def _known(tx: Transaction, run_id: str, evaluation_id: str, head: Json) -> Any:
 
 def _store_rows(tx: Transaction, posted: Posted, text_chars: int) -> tuple[int, int]:
     there = scored_rows.keys(tx, posted.evaluation_id)
-    unique = {(row.problem_id, row.sample): row for row in posted.rows}
-    new = [row.model_dump() for key, row in unique.items() if key not in there]
+    new = [row.model_dump() for row in posted.rows if (row.problem_id, row.sample) not in there]
     if len(there) + len(new) > ROWS_OF_AN_EVALUATION:
         raise QuotaExceeded(
             f"an evaluation has {ROWS_OF_AN_EVALUATION:,} rows at most, and this would have"

@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 import cusp
+from cusp.transport.score_messages import UnusableScores, posts
 
 ROWS: list[dict[str, Any]] = [{"problem_id": "p", "score": 1.0}]
 
@@ -40,3 +41,12 @@ def test_a_step_of_any_number_type_is_taken_and_another_is_a_warning(
     ]
     assert caplog.text.count("must be a number from 0") == 3
     assert run.finish()
+
+
+def test_a_sample_that_is_there_twice_is_refused_before_it_is_merged() -> None:
+    twice = [{"problem_id": "p", "score": score, "sample": 0} for score in (1, 0)]
+    with pytest.raises(UnusableScores, match="row 1 is sample 0 of problem 'p' once more"):
+        posts("t", twice)
+    unnumbered = [{"problem_id": "p", "score": score} for score in (1, 0)]
+    (body,) = posts("t", unnumbered)
+    assert [row["sample"] for row in body["rows"]] == [0, 1]

@@ -98,6 +98,7 @@ def test_rows_come_in_portions_and_a_repeat_changes_nothing(api: TestClient) -> 
         ({"step": 10, "rows": rows(1), "pass_at_1": 0.1}, 409, "not both"),
         ({"step": 10, "rows": rows(1)[:-1]}, 409, "as many samples"),
         ({"step": 10, "rows": [{"problem_id": "p", "score": 1.5}]}, 422, "score"),
+        ({"step": 10, "rows": [*rows(1), *rows(0)[-1:]]}, 409, "sample 1 of problem 'p39' is"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_with_the_reason(
