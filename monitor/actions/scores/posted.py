@@ -1,6 +1,6 @@
 """Scores of a checkpoint that are no job's: by REST, from a training, or imported from another harness."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cusp.protocol.scored import Posted
@@ -28,17 +28,26 @@ class Taken(NamedTuple):
 
 
 def take(
-    tx: Transaction, run_id: str, posted: Posted, now: float, author: str, *, may_wait: bool = False
+    tx: Transaction,
+    run_id: str,
+    posted: Posted,
+    now: float,
+    author: str,
+    *,
+    cuts: Mapping[int, int] | None = None,
 ) -> Taken:
     """Store posted scores, or further rows of them; what is there already stays as it is.
 
-    With `may_wait` the checkpoint of a step may be registered later. Conflict for an unknown checkpoint, for an
-    evaluation_id of another evaluation, and for rows that cannot be summarised; QuotaExceeded beyond the bounds.
+    With `cuts` a training sends them in a batch, which a deleted run takes, too: those of the sending attempt and
+    the ones before it, latest first. Its checkpoint of the step may be registered later. Conflict for an unknown
+    checkpoint, for an evaluation_id of another evaluation, and for rows that cannot be summarised; QuotaExceeded
+    beyond the bounds.
     """
-    run_or_404(tx, run_id, locked=True)
+    if cuts is None:
+        run_or_404(tx, run_id, locked=True)
     if (lack := posted.lack or _repeated(posted)) is not None:
         raise Conflict(lack)
-    checkpoint_id, step = _checkpoint(tx, run_id, posted, may_wait)
+    checkpoint_id, step = _checkpoint(tx, run_id, posted, cuts)
     head: Json = {"checkpoint_id": checkpoint_id, "step": step}
     head |= posted.model_dump(include={"task", "split", "source"})
     found = _known(tx, run_id, posted.evaluation_id, head)
@@ -61,9 +70,7 @@ def _repeated(posted: Posted) -> str | None:
     seen: set[tuple[str, int]] = set()
     for row in posted.rows:
         if (pair := (row.problem_id, row.sample)) in seen:
-            return (
-                f"sample {pair[1]} of problem {pair[0]!r} is there twice; number the samples of a problem from 0"
-            )
+            return f"sample {pair[1]} of problem {pair[0]!r} is there twice; number the samples of a problem from 0"
         seen.add(pair)
     return None
 
@@ -113,7 +120,7 @@ def _numbers(tx: Transaction, posted: Posted) -> Json:
 
 
 def _checkpoint(
-    tx: Transaction, run_id: str, posted: Posted, may_wait: bool
+    tx: Transaction, run_id: str, posted: Posted, cuts: Mapping[int, int] | None
 ) -> tuple[str | None, int]:
     """Return (checkpoint id, step); the id is None for the base model and for one that is not there yet."""
     there = checkpoints.of_run(tx, run_id)
@@ -125,7 +132,14 @@ def _checkpoint(
         return row.id, row.step
     step = int(posted.step or 0)
     found = [one for one in there if one.step == step]
-    if step and not found and not may_wait:
+    if cuts is not None:  # a step beyond the cut of an earlier attempt is of another branch
+        found = [
+            one
+            for key in reversed(cuts)
+            for one in found
+            if one.attempt_key == key and step < cuts[key]
+        ]
+    elif step and not found:
         raise Conflict(
             f"run {run_id} has no checkpoint of step {step}; it has {_steps(there)}, and step 0 is the"
             " base model"
