@@ -165,7 +165,7 @@ class Run:
             log.warning("Cusp left out scores: their step must be a number from 0, not %.80r", step)
             return
         try:
-            told = {"step": whole, "split": split, "preset": preset and text_of(preset)}
+            told = {"step": whole, "split": split, "preset": text_of(preset) if preset else None}
             for one in score_messages.posts(
                 task, rows, problems, pass_at_1=pass_at_1, n_problems=n, **told
             ):

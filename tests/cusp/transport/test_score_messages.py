@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 import cusp
+from cusp.protocol.scored import Posted
 from cusp.transport.score_messages import UnusableScores, posts
 
 ROWS: list[dict[str, Any]] = [{"problem_id": "p", "score": 1.0}]
@@ -50,3 +51,26 @@ def test_a_sample_that_is_there_twice_is_refused_before_it_is_merged() -> None:
     unnumbered = [{"problem_id": "p", "score": score} for score in (1, 0)]
     (body,) = posts("t", unnumbered)
     assert [row["sample"] for row in body["rows"]] == [0, 1]
+
+
+def test_what_does_not_fit_beside_a_score_or_in_a_problem_costs_only_itself() -> None:
+    odd: list[dict[str, Any]] = [
+        {"seed": 2**60, "tokens": -1, "finish_reason": "é"},
+        {"seed": "x", "tokens": 7},
+        {"seed": 0},
+    ]
+    rows = [{"problem_id": name, "score": 1, **one} for name, one in zip("abc", odd, strict=True)]
+    problems: list[Any] = [
+        {"problem_id": "a", "question": None, "gold": 0},
+        {"problem_id": "b", "question": "1+1", "gold": None},
+        {"question": "of none"},
+        None,
+    ]
+    (body,) = posts("t", rows, problems, preset="x" * 300)
+    read = Posted.model_validate({**body, "step": 1})
+    assert [(row.seed, row.tokens, row.finish_reason) for row in read.rows] == [
+        (None, None, None),
+        (None, 7, None),
+        (0, None, None),
+    ]
+    assert [(one.question, one.gold) for one in read.problems] == [("", "0"), ("1+1", "")]
