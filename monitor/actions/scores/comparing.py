@@ -117,14 +117,15 @@ def _comparable(there: Sequence[Any], reference: int) -> tuple[Sets, list[str]]:
     for row in there:
         by_step.setdefault(row.step, {})[row.task, row.split] = row
     wanted = {key: row for key, row in by_step[reference].items() if key[1] == "report"}
+    tasks = {key[0] for key in wanted}
+    of = {key: row for key, row in by_step[reference].items() if key[0] in tasks}
     sets: dict[int, dict[tuple[str, str], Any]] = {}
     left_out = []
     for step, found in sorted(by_step.items()):
         if why := _lack(found, wanted):
             left_out.append(f"Step {step} was left out: it {why}.")
         else:
-            tasks = {key[0] for key in wanted}
-            sets[step] = {key: row for key, row in found.items() if key[0] in tasks}
+            sets[step] = {key: found[key] for key, row in of.items() if _same(found.get(key), row)}
     if len(sets) < 2:
         raise Conflict(f"only step {reference} can be compared. {' '.join(left_out)}")
     return sets, left_out
@@ -137,13 +138,14 @@ def _lack(
     for key, row in wanted.items():
         if key not in found:
             return f"has no rows of {key[0]}"
-        if _preset(found[key]) != _preset(row):
+        if not _same(found[key], row):
             return f"was judged otherwise on {key[0]}"
     return None
 
 
-def _preset(row: Any) -> Any:
-    return row.scores.get("preset")
+def _same(row: Any, wanted: Any) -> bool:
+    """Return whether scores are there and by the same judge as the wanted ones."""
+    return row is not None and row.scores.get("preset") == wanted.scores.get("preset")
 
 
 def _candidates(tx: Transaction, sets: Sets) -> "list[ScoredCandidate]":
