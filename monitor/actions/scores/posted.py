@@ -53,7 +53,7 @@ def take(
     found = _known(tx, run_id, posted.evaluation_id, head)
     if found is None:
         _add(tx, run_id, {"id": posted.evaluation_id, "author": author, **head}, now)
-    stored, left_out = _store_rows(tx, posted, found.text_chars if found else 0)
+    stored, left_out = _store_rows(tx, posted, found)
     store_problems(tx, run_id, posted.task, [one.model_dump() for one in posted.problems])
     if stored or found is None:
         scores = {"roles": _roles(tx, run_id, checkpoint_id, step), **_numbers(tx, posted)}
@@ -96,15 +96,17 @@ def _known(tx: Transaction, run_id: str, evaluation_id: str, head: Json) -> Any:
     return found
 
 
-def _store_rows(tx: Transaction, posted: Posted, text_chars: int) -> tuple[int, int]:
-    there = scored_rows.keys(tx, posted.evaluation_id)
+def _store_rows(tx: Transaction, posted: Posted, found: Any) -> tuple[int, int]:
+    known = (found.scores.get("n_samples") or 0) if found else 0
+    names = {row.problem_id for row in posted.rows} if known else set()
+    there = scored_rows.keys(tx, posted.evaluation_id, names) if names else set()
     new = [row.model_dump() for row in posted.rows if (row.problem_id, row.sample) not in there]
-    if len(there) + len(new) > ROWS_OF_AN_EVALUATION:
+    if known + len(new) > ROWS_OF_AN_EVALUATION:
         raise QuotaExceeded(
             f"an evaluation has {ROWS_OF_AN_EVALUATION:,} rows at most, and this would have"
-            f" {len(there) + len(new):,}; split it by task"
+            f" {known + len(new):,}; split it by task"
         )
-    kept, left_out = bounded(new, TEXT_CHARS - text_chars)
+    kept, left_out = bounded(new, TEXT_CHARS - (found.text_chars if found else 0))
     scored_rows.add(tx, posted.evaluation_id, kept)
     if kept:
         evaluations.grow(tx, posted.evaluation_id, chars(kept))
@@ -112,9 +114,8 @@ def _store_rows(tx: Transaction, posted: Posted, text_chars: int) -> tuple[int, 
 
 
 def _numbers(tx: Transaction, posted: Posted) -> Json:
-    rows = scored_rows.scores(tx, posted.evaluation_id)
-    if rows:
-        return summary.of_rows(rows)
+    if rows := scored_rows.totals(tx, posted.evaluation_id):
+        return summary.of_totals(rows)
     told = summary.of_aggregate(posted.pass_at_1 or 0.0, posted.n_problems or 1)
     return {**told, "mean_tokens": posted.mean_tokens}
 
