@@ -10,7 +10,7 @@ from monitor.actions.require import run_or_404
 from monitor.actions.scores import summary
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict
-from monitor.schemas.evaluation import Comparison
+from monitor.schemas.evaluation import Comparison, roles_of
 from monitor.store import checkpoints, jobs
 from monitor.store.scores import evaluations, scored_rows
 
@@ -62,7 +62,7 @@ def compare_stored(
         there = [row for row in there if row.step in steps]
     reference = _reference(tx, run_id, there, reference_step)
     sets, left_out = _comparable(there, reference)
-    comparison = _compared(_candidates(tx, sets), reference, left_out)
+    comparison = _compared(_candidates(tx, run_id, sets), reference, left_out)
     named = bool(steps) or comparison["best"] is None
     if named:
         comparison["best"] = None
@@ -148,7 +148,7 @@ def _same(row: Any, wanted: Any) -> bool:
     return row is not None and row.scores.get("preset") == wanted.scores.get("preset")
 
 
-def _candidates(tx: Transaction, sets: Sets) -> "list[ScoredCandidate]":
+def _candidates(tx: Transaction, run_id: str, sets: Sets) -> "list[ScoredCandidate]":
     from cusp.statistics.comparison import ScoredCandidate
 
     keys = set.intersection(*(set(found) for found in sets.values()))
@@ -161,9 +161,10 @@ def _candidates(tx: Transaction, sets: Sets) -> "list[ScoredCandidate]":
         for step, of in rows.items():
             scores = summary.scores_of([row for row in of if row.problem_id in both])
             splits[key[1]].setdefault(step, []).append(SetOfRows(key[0], scores))
+    aliases = checkpoints.aliases_of(tx, run_id)
     return [
         ScoredCandidate(
-            tuple(next(iter(found.values())).scores.get("roles", ())),
+            tuple({role: 0 for row in found.values() for role in roles_of(row, aliases)}),
             step,
             tuple(splits["selection"].get(step, ())),
             tuple(splits["report"][step]),

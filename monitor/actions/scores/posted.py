@@ -56,7 +56,7 @@ def take(
     stored, left_out = _store_rows(tx, posted, found)
     store_problems(tx, run_id, posted.task, [one.model_dump() for one in posted.problems])
     if stored or found is None:
-        scores = {"roles": _roles(tx, run_id, checkpoint_id, step), **_numbers(tx, posted)}
+        scores = {"roles": ["base"] if step == 0 else [], **_numbers(tx, posted)}
         scores |= posted.model_dump(include={"preset", "engine"})
         evaluations.change(tx, posted.evaluation_id, scores=scores)
         name = "evaluation.stored" if found else "evaluation.posted"
@@ -152,10 +152,3 @@ def _steps(rows: Sequence[Any]) -> str:
     steps = sorted({one.step for one in rows})
     shown = ", ".join(map(str, steps[:20]))
     return f"steps {shown}{' ...' if len(steps) > 20 else ''}" if steps else "none yet"
-
-
-def _roles(tx: Transaction, run_id: str, checkpoint_id: str | None, step: int) -> list[str]:
-    if step == 0:
-        return ["base"]
-    aliases = checkpoints.aliases_of(tx, run_id)
-    return sorted(alias for alias, points_at in aliases.items() if points_at == checkpoint_id)

@@ -16,6 +16,7 @@ from monitor.database.engine import Transaction
 from monitor.schemas import evaluation
 from monitor.schemas.base import Json
 from monitor.schemas.scores import rows
+from monitor.store import checkpoints
 
 router = APIRouter(tags=["runs"])
 
@@ -38,8 +39,9 @@ def post_scores(run_id: Id, scores: Posted, service: ServiceDep, grant: GrantDep
     summary.prepare()
     with service.database.write() as tx:
         taken = posted.take(tx, run_id, scores, service.clock(), grant.name)
+        aliases = checkpoints.aliases_of(tx, run_id)
     return {
-        "evaluation": evaluation.evaluation(taken.evaluation),
+        "evaluation": evaluation.evaluation(taken.evaluation, aliases),
         "stored": taken.stored,
         "left_out": taken.left_out,
     }

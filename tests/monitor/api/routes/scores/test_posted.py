@@ -189,6 +189,21 @@ def test_no_checkpoint_is_chosen_on_selection_sets_of_two_judges(api: TestClient
     assert "best" not in trainer.get()["checkpoints"]
 
 
+def test_roles_are_those_that_checkpoints_have_now_not_when_scores_came(api: TestClient) -> None:
+    trainer = trained(api)
+    place = "/api/v1/checkpoints/{}/promote"
+    registered = {row["step"]: row["id"] for row in trainer.get("/checkpoints")["checkpoints"]}
+    assert api.post(place.format(registered[10]), json={"alias": "mine"}).status_code == 200
+    scored(api, trainer, {10: 38, 20: 20}, ["report"])
+    assert api.post(place.format(registered[20]), json={"alias": "mine"}).status_code == 200
+    roles = [one["roles"] for one in trainer.get("/evaluations")["evaluations"]]
+    assert roles == [[], ["mine"]]
+    sides = trainer.get("/evaluations/differences", first=10, second=20)
+    assert (sides["first"]["roles"], sides["second"]["roles"]) == ([], ["mine"])
+    (row,) = compare(api, trainer, reference_step=20)["comparison"]["rows"]
+    assert (row["step"], row["roles"]) == (10, [])
+
+
 def test_what_was_judged_otherwise_or_on_other_problems_is_not_compared(api: TestClient) -> None:
     trainer = trained(api)
     post(api, trainer, step=10, preset="lighteval", rows=rows(20))
