@@ -161,16 +161,17 @@ class Run:
         """
         if self._is_foreign():
             return
-        told = {"step": step, "split": split, "preset": preset}
+        if (whole := _whole(step)) is None:
+            log.warning("Cusp left out scores: their step must be a number from 0, not %.80r", step)
+            return
         try:
-            made = score_messages.posts(
+            told = {"step": whole, "split": split, "preset": text_of(preset) if preset else None}
+            for one in score_messages.posts(
                 task, rows, problems, pass_at_1=pass_at_1, n_problems=n, **told
-            )
+            ):
+                self._send({"kind": "evaluation", **one})
         except Exception as error:  # a user's rows may raise anything
             self._mender.say("evaluation", "Cusp left out the scores on %.80r: %s", task, error)
-            return
-        for one in made:
-            self._send({"kind": "evaluation", **one})
 
     def boundary(self, step: int, reason: str = "data boundary") -> None:
         """Mark a change of the data at this step; the detector restarts its scan there."""

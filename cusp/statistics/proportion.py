@@ -63,15 +63,19 @@ def pass_at_1(scores: Scores, *, greedy: bool = False) -> Estimate:
     Raises NotComparable when no sample was decided.
     """
     errors = int(np.isnan(scores).sum())
-    if errors == scores.size:
+    return of_means(problem_means(scores), scores.shape[1], errors, greedy=greedy)
+
+
+def of_means(means: Means, samples: int, errors: int, *, greedy: bool = False) -> Estimate:
+    """Return `pass_at_1` of the problems' means over so many samples each, of which `errors` were not decided."""
+    if errors == len(means) * samples:
         raise NotComparable("not a single sample was decided; look at the verifier")
-    means = problem_means(scores)
     value = float(means.mean())
-    low, high = mid_p(value, _size_between(means, scores.shape[1]))
+    low, high = mid_p(value, _size_between(means, samples))
     fixed = (value, value)
     if not greedy:
-        fixed = mid_p(value, _size_within(means, scores.shape[1]))
-    return Estimate(value, low, high, *fixed, len(means), scores.size, errors)
+        fixed = mid_p(value, _size_within(means, samples))
+    return Estimate(value, low, high, *fixed, len(means), len(means) * samples, errors)
 
 
 def problem_means(scores: Scores) -> Means:

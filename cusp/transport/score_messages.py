@@ -1,15 +1,17 @@
 """Scores of a checkpoint as messages: rows mended and cut, in portions of whole problems. Nothing here is sent."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cusp.ids import new_id
-from cusp.protocol.fields import MAX_NAME_LENGTH
-from cusp.protocol.scored import MAX_SAMPLE, portions, problem_name, sendable_row
+from cusp.protocol.fields import MAX_NAME_LENGTH, MAX_STEP
+from cusp.protocol.scored import MAX_INT, MAX_SAMPLE, portions, problem_name, sendable_row
 
 MOST_ROWS = 200_000  # of an evaluation, at the monitor
-_WHOLE = ("tokens", "seed")
+_WHOLE = {"tokens": MAX_INT, "seed": MAX_STEP}  # the largest that the monitor takes
+_ASCII = re.compile(r"[ -~]*")
 
 
 class UnusableScores(ValueError):
@@ -39,7 +41,7 @@ def posts(
         return [
             {**head, "pass_at_1": _share(pass_at_1, "pass_at_1"), "n_problems": int(n_problems)}
         ]
-    asked = dict(map(_problem, problems))
+    asked = _asked(problems)
     return [
         {
             **head,
@@ -59,11 +61,13 @@ def _head(task: str, told: Mapping[str, Any]) -> dict[str, Any]:
         )
     if told.get("split", "report") not in ("selection", "report"):
         raise UnusableScores(f"split is 'selection' or 'report', not {told['split']!r:.80}")
-    return {"evaluation_id": new_id(), "task": task, "source": "client", **told}
+    judge = {"preset": problem_name(told["preset"])} if told.get("preset") else {}
+    return {"evaluation_id": new_id(), "task": task, "source": "client", **told, **judge}
 
 
 def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
+    seen: set[tuple[str, int]] = set()
     for number, row in enumerate(rows):
         if number >= MOST_ROWS:
             raise UnusableScores(f"an evaluation has {MOST_ROWS:,} rows at most; split it by task")
@@ -72,6 +76,12 @@ def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]
         name = problem_name(row["problem_id"])
         samples = found.setdefault(name, [])
         samples.append(_row(name, row, len(samples)))
+        if (pair := (name, samples[-1]["sample"])) in seen:
+            raise UnusableScores(
+                f"row {number} is sample {pair[1]} of problem {name!r} once more; number the samples of a"
+                " problem, or leave sample out"
+            )
+        seen.add(pair)
     counts = {len(samples) for samples in found.values()}
     if len(counts) > 1:
         raise UnusableScores(
@@ -91,17 +101,34 @@ def _row(name: str, row: Mapping[str, Any], place: int) -> dict[str, Any]:
         "sample": sample,
         "score": None if score is None else _share(score, f"the score of problem {name!r}"),
     }
-    made |= {each: int(row[each]) for each in _WHOLE if row.get(each) is not None}
-    if row.get("finish_reason") is not None:
-        made["finish_reason"] = str(row["finish_reason"])[:16]
+    counts = {each: _count(row.get(each), most) for each, most in _WHOLE.items()}
+    made |= {each: number for each, number in counts.items() if number is not None}
+    end = row.get("finish_reason")
+    if end is not None and _ASCII.fullmatch(str(end)):
+        made["finish_reason"] = str(end)[:16]
     return sendable_row({**made, "text": row.get("text"), "answer": row.get("answer")})
 
 
-def _problem(problem: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    name = problem_name(problem["problem_id"])
-    given = {"text": problem.get("question", ""), "answer": problem.get("gold", "")}
-    made = sendable_row(given)
-    return name, {"problem_id": name, "question": made["text"], "gold": made["answer"]}
+def _count(value: Any, most: int) -> int | None:
+    """Return a number beside a score, None where the monitor would not take it (torch's seeds have 64 bits)."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if 0 <= number <= most else None
+
+
+def _asked(problems: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what is told of the problems by name, without those that cannot be read: scores do not need them."""
+    found = {}
+    for one in problems:
+        if not isinstance(one, Mapping) or one.get("problem_id") is None:
+            continue
+        name = problem_name(one["problem_id"])
+        made = sendable_row({"text": one.get("question"), "answer": one.get("gold")})
+        question, gold = made.get("text", ""), made.get("answer", "")
+        found[name] = {"problem_id": name, "question": question, "gold": gold}
+    return found
 
 
 def _share(value: Any, what: str) -> float:

@@ -13,11 +13,13 @@ from cusp.protocol.messages import Batch, Message, Reply
 from cusp.protocol.reading import Read, read_message
 from cusp.protocol.run import RunStart
 from cusp.protocol.salvage import Part
+from cusp.protocol.scored import EvaluationMessage
 from monitor.actions import decisions
 from monitor.actions.lease import Ended
 from monitor.actions.quotas import check_announced
 from monitor.actions.record import record
 from monitor.actions.require import refuse_deleted, refuse_purged
+from monitor.actions.scores import summary
 from monitor.database.engine import Database, Transaction, touch, untouch
 from monitor.errors import UnknownRun
 from monitor.ingest import heartbeat, liveness
@@ -116,6 +118,8 @@ class Ingest:
                 return reply
         read = [read_message(raw) for raw in batch.messages]
         messages = [one.message or one.refused[0].reason for one in read]
+        if any(isinstance(one, EvaluationMessage) for one in messages):
+            summary.prepare()
         wrong = {
             n: one for n, one in enumerate(read, batch.first_seq) if one.refused or one.unknown
         }

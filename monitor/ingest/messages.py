@@ -19,11 +19,9 @@ from cusp.protocol.salvage import Part
 from cusp.protocol.scored import EvaluationMessage
 from monitor.actions.quotas import Quota
 from monitor.actions.record import record
-from monitor.actions.scores import posted
 from monitor.actions.verify import answer, by_eval
 from monitor.database.engine import Transaction
-from monitor.errors import Conflict, QuotaExceeded
-from monitor.ingest import series_quota
+from monitor.ingest import sent_scores, series_quota
 from monitor.ingest.portions import is_eval
 from monitor.ingest.quarantine import Quarantine
 from monitor.roles.role_series import role_series, same_past
@@ -160,8 +158,13 @@ def store_all(
             if not refused:  # what is left of mended scores is not paired any more
                 refused += _take_scores(tx, run.id, attempt.key, message, touched, now)
         elif isinstance(message, EvaluationMessage):
-            if not refused:  # a row that was mended may lack its score
-                refused += _take_evaluation(tx, run.id, message, now)
+            if lost := sent_scores.unusable(refused):
+                refused = lost
+            else:
+                first = min(
+                    touched.first_step, NEVER if attempt.first_step is None else attempt.first_step
+                )
+                refused += sent_scores.take(tx, run.id, attempt.key, first, message, now)
         else:
             _store_other(tx, run, attempt, number, message, touched, now, is_newest=is_newest)
         if refused:
@@ -261,18 +264,6 @@ def _take_scores(
         return [Part("verification", "", str(error))]
     touched.answered = True
     touched.refuted_from = min(touched.refuted_from, refuted_from or NEVER)
-    return []
-
-
-def _take_evaluation(
-    tx: Transaction, run_id: str, message: EvaluationMessage, now: float
-) -> list[Part]:
-    """Store scores that the training made; return why they cannot be."""
-    try:
-        with tx.begin_nested():
-            posted.take(tx, run_id, message, now, "training", may_wait=True)
-    except (Conflict, QuotaExceeded) as error:
-        return [Part("evaluation", message.task, str(error))]
     return []
 
 

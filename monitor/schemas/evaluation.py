@@ -1,5 +1,6 @@
 """The JSON shapes of docs/reference/rest.md, made from rows. Used by REST, events and pages alike."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -195,7 +196,14 @@ def _exported(row: Any) -> dict[str, Any] | None:
     }
 
 
-def evaluation(row: Any) -> dict[str, Any]:
+def roles_of(row: Any, aliases: Mapping[str, str]) -> list[str]:
+    """Return an evaluation's roles: a worker's are those it scored for, of others where aliases (to ids) point now."""
+    if row.job_id is not None or row.step == 0:
+        return list(row.scores.get("roles", ()))
+    return sorted(alias for alias, points_at in aliases.items() if points_at == row.checkpoint_id)
+
+
+def evaluation(row: Any, aliases: Mapping[str, str]) -> dict[str, Any]:
     """Return a `RunEvaluation`."""
     own = columns(
         row, ("id", "run_id", "checkpoint_id", "step", "task", "split", "source", "author")
@@ -204,12 +212,14 @@ def evaluation(row: Any) -> dict[str, Any]:
     unknown = dict.fromkeys(
         ("fixed_low", "fixed_high", "maj_at_k", "maj_low", "maj_high", "preset", "engine")
     )
-    return {**own, **unknown, **row.scores, "created_at": when(row.created_at)}
+    told = {**row.scores, "roles": roles_of(row, aliases)}
+    return {**own, **unknown, **told, "created_at": when(row.created_at)}
 
 
 def scores(data: RunData) -> list[dict[str, Any]]:
     """Return the run's `RunEvaluation` objects, by step."""
-    return [evaluation(row) for row in data.evaluations]
+    aliases = {alias: row.id for alias, row in data.registered.aliases.items()}
+    return [evaluation(row, aliases) for row in data.evaluations]
 
 
 def comparison(data: RunData) -> dict[str, Any] | None:

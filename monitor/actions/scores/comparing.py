@@ -10,7 +10,7 @@ from monitor.actions.require import run_or_404
 from monitor.actions.scores import summary
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict
-from monitor.schemas.evaluation import Comparison
+from monitor.schemas.evaluation import Comparison, roles_of
 from monitor.store import checkpoints, jobs
 from monitor.store.scores import evaluations, scored_rows
 
@@ -62,7 +62,7 @@ def compare_stored(
         there = [row for row in there if row.step in steps]
     reference = _reference(tx, run_id, there, reference_step)
     sets, left_out = _comparable(there, reference)
-    comparison = _compared(_candidates(tx, sets), reference, left_out)
+    comparison = _compared(_candidates(tx, run_id, sets), reference, left_out)
     named = bool(steps) or comparison["best"] is None
     if named:
         comparison["best"] = None
@@ -117,14 +117,15 @@ def _comparable(there: Sequence[Any], reference: int) -> tuple[Sets, list[str]]:
     for row in there:
         by_step.setdefault(row.step, {})[row.task, row.split] = row
     wanted = {key: row for key, row in by_step[reference].items() if key[1] == "report"}
+    tasks = {key[0] for key in wanted}
+    of = {key: row for key, row in by_step[reference].items() if key[0] in tasks}
     sets: dict[int, dict[tuple[str, str], Any]] = {}
     left_out = []
     for step, found in sorted(by_step.items()):
         if why := _lack(found, wanted):
             left_out.append(f"Step {step} was left out: it {why}.")
         else:
-            tasks = {key[0] for key in wanted}
-            sets[step] = {key: row for key, row in found.items() if key[0] in tasks}
+            sets[step] = {key: found[key] for key, row in of.items() if _same(found.get(key), row)}
     if len(sets) < 2:
         raise Conflict(f"only step {reference} can be compared. {' '.join(left_out)}")
     return sets, left_out
@@ -137,16 +138,17 @@ def _lack(
     for key, row in wanted.items():
         if key not in found:
             return f"has no rows of {key[0]}"
-        if _preset(found[key]) != _preset(row):
+        if not _same(found[key], row):
             return f"was judged otherwise on {key[0]}"
     return None
 
 
-def _preset(row: Any) -> Any:
-    return row.scores.get("preset")
+def _same(row: Any, wanted: Any) -> bool:
+    """Return whether scores are there and by the same judge as the wanted ones."""
+    return row is not None and row.scores.get("preset") == wanted.scores.get("preset")
 
 
-def _candidates(tx: Transaction, sets: Sets) -> "list[ScoredCandidate]":
+def _candidates(tx: Transaction, run_id: str, sets: Sets) -> "list[ScoredCandidate]":
     from cusp.statistics.comparison import ScoredCandidate
 
     keys = set.intersection(*(set(found) for found in sets.values()))
@@ -159,9 +161,10 @@ def _candidates(tx: Transaction, sets: Sets) -> "list[ScoredCandidate]":
         for step, of in rows.items():
             scores = summary.scores_of([row for row in of if row.problem_id in both])
             splits[key[1]].setdefault(step, []).append(SetOfRows(key[0], scores))
+    aliases = checkpoints.aliases_of(tx, run_id)
     return [
         ScoredCandidate(
-            tuple(next(iter(found.values())).scores.get("roles", ())),
+            tuple({role: 0 for row in found.values() for role in roles_of(row, aliases)}),
             step,
             tuple(splits["selection"].get(step, ())),
             tuple(splits["report"][step]),

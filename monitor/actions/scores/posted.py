@@ -1,6 +1,6 @@
 """Scores of a checkpoint that are no job's: by REST, from a training, or imported from another harness."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cusp.protocol.scored import Posted
@@ -28,32 +28,51 @@ class Taken(NamedTuple):
 
 
 def take(
-    tx: Transaction, run_id: str, posted: Posted, now: float, author: str, *, may_wait: bool = False
+    tx: Transaction,
+    run_id: str,
+    posted: Posted,
+    now: float,
+    author: str,
+    *,
+    cuts: Mapping[int, int] | None = None,
 ) -> Taken:
     """Store posted scores, or further rows of them; what is there already stays as it is.
 
-    With `may_wait` the checkpoint of a step may be registered later. Conflict for an unknown checkpoint, for an
-    evaluation_id of another evaluation, and for rows that cannot be summarised; QuotaExceeded beyond the bounds.
+    With `cuts` a training sends them in a batch, which a deleted run takes, too: those of the sending attempt and
+    the ones before it, latest first. Its checkpoint of the step may be registered later. Conflict for an unknown
+    checkpoint, for an evaluation_id of another evaluation, and for rows that cannot be summarised; QuotaExceeded
+    beyond the bounds.
     """
-    run_or_404(tx, run_id, locked=True)
-    if posted.lack is not None:
-        raise Conflict(posted.lack)
-    checkpoint_id, step = _checkpoint(tx, run_id, posted, may_wait)
+    if cuts is None:
+        run_or_404(tx, run_id, locked=True)
+    if (lack := posted.lack or _repeated(posted)) is not None:
+        raise Conflict(lack)
+    checkpoint_id, step = _checkpoint(tx, run_id, posted, cuts)
     head: Json = {"checkpoint_id": checkpoint_id, "step": step}
     head |= posted.model_dump(include={"task", "split", "source"})
     found = _known(tx, run_id, posted.evaluation_id, head)
     if found is None:
         _add(tx, run_id, {"id": posted.evaluation_id, "author": author, **head}, now)
-    stored, left_out = _store_rows(tx, posted, found.text_chars if found else 0)
+    stored, left_out = _store_rows(tx, posted, found)
     store_problems(tx, run_id, posted.task, [one.model_dump() for one in posted.problems])
     if stored or found is None:
-        scores = {"roles": _roles(tx, run_id, checkpoint_id, step), **_numbers(tx, posted)}
+        scores = {"roles": ["base"] if step == 0 else [], **_numbers(tx, posted)}
         scores |= posted.model_dump(include={"preset", "engine"})
         evaluations.change(tx, posted.evaluation_id, scores=scores)
         name = "evaluation.stored" if found else "evaluation.posted"
         detail = {name: head[name] for name in ("task", "step", "source")}
         record(tx, name, run_id, now, by=author, target=posted.evaluation_id, detail=detail)
     return Taken(evaluations.get(tx, posted.evaluation_id), stored, left_out)
+
+
+def _repeated(posted: Posted) -> str | None:
+    """Return what is wrong where a sample of a problem is there twice, else None."""
+    seen: set[tuple[str, int]] = set()
+    for row in posted.rows:
+        if (pair := (row.problem_id, row.sample)) in seen:
+            return f"sample {pair[1]} of problem {pair[0]!r} is there twice; number the samples of a problem from 0"
+        seen.add(pair)
+    return None
 
 
 def _add(tx: Transaction, run_id: str, head: Json, now: float) -> None:
@@ -77,16 +96,17 @@ def _known(tx: Transaction, run_id: str, evaluation_id: str, head: Json) -> Any:
     return found
 
 
-def _store_rows(tx: Transaction, posted: Posted, text_chars: int) -> tuple[int, int]:
-    there = scored_rows.keys(tx, posted.evaluation_id)
-    unique = {(row.problem_id, row.sample): row for row in posted.rows}
-    new = [row.model_dump() for key, row in unique.items() if key not in there]
-    if len(there) + len(new) > ROWS_OF_AN_EVALUATION:
+def _store_rows(tx: Transaction, posted: Posted, found: Any) -> tuple[int, int]:
+    known = (found.scores.get("n_samples") or 0) if found else 0
+    names = {row.problem_id for row in posted.rows} if known else set()
+    there = scored_rows.keys(tx, posted.evaluation_id, names) if names else set()
+    new = [row.model_dump() for row in posted.rows if (row.problem_id, row.sample) not in there]
+    if known + len(new) > ROWS_OF_AN_EVALUATION:
         raise QuotaExceeded(
             f"an evaluation has {ROWS_OF_AN_EVALUATION:,} rows at most, and this would have"
-            f" {len(there) + len(new):,}; split it by task"
+            f" {known + len(new):,}; split it by task"
         )
-    kept, left_out = bounded(new, TEXT_CHARS - text_chars)
+    kept, left_out = bounded(new, TEXT_CHARS - (found.text_chars if found else 0))
     scored_rows.add(tx, posted.evaluation_id, kept)
     if kept:
         evaluations.grow(tx, posted.evaluation_id, chars(kept))
@@ -94,15 +114,14 @@ def _store_rows(tx: Transaction, posted: Posted, text_chars: int) -> tuple[int, 
 
 
 def _numbers(tx: Transaction, posted: Posted) -> Json:
-    rows = scored_rows.scores(tx, posted.evaluation_id)
-    if rows:
-        return summary.of_rows(rows)
+    if rows := scored_rows.totals(tx, posted.evaluation_id):
+        return summary.of_totals(rows)
     told = summary.of_aggregate(posted.pass_at_1 or 0.0, posted.n_problems or 1)
     return {**told, "mean_tokens": posted.mean_tokens}
 
 
 def _checkpoint(
-    tx: Transaction, run_id: str, posted: Posted, may_wait: bool
+    tx: Transaction, run_id: str, posted: Posted, cuts: Mapping[int, int] | None
 ) -> tuple[str | None, int]:
     """Return (checkpoint id, step); the id is None for the base model and for one that is not there yet."""
     there = checkpoints.of_run(tx, run_id)
@@ -114,7 +133,14 @@ def _checkpoint(
         return row.id, row.step
     step = int(posted.step or 0)
     found = [one for one in there if one.step == step]
-    if step and not found and not may_wait:
+    if cuts is not None:  # a step beyond the cut of an earlier attempt is of another branch
+        found = [
+            one
+            for key in reversed(cuts)
+            for one in found
+            if one.attempt_key == key and step < cuts[key]
+        ]
+    elif step and not found:
         raise Conflict(
             f"run {run_id} has no checkpoint of step {step}; it has {_steps(there)}, and step 0 is the"
             " base model"
@@ -126,10 +152,3 @@ def _steps(rows: Sequence[Any]) -> str:
     steps = sorted({one.step for one in rows})
     shown = ", ".join(map(str, steps[:20]))
     return f"steps {shown}{' ...' if len(steps) > 20 else ''}" if steps else "none yet"
-
-
-def _roles(tx: Transaction, run_id: str, checkpoint_id: str | None, step: int) -> list[str]:
-    if step == 0:
-        return ["base"]
-    aliases = checkpoints.aliases_of(tx, run_id)
-    return sorted(alias for alias, points_at in aliases.items() if points_at == checkpoint_id)

@@ -4,6 +4,7 @@ NumPy and SciPy are imported with the first posted scores, not at the monitor's 
 """
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import Conflict
@@ -12,22 +13,29 @@ if TYPE_CHECKING:
     from cusp.statistics import Scores
 
 
-def of_rows(rows: Sequence[Any]) -> dict[str, Any]:
-    """Return the numbers of a `RunEvaluation`, made of its rows in the order of problem and sample.
+def prepare() -> None:
+    """Import what posted scores need, which may take a second: to be called before the transaction."""
+    import_module("cusp.statistics.proportion")
+
+
+def of_totals(rows: Sequence[Any]) -> dict[str, Any]:
+    """Return the numbers of a `RunEvaluation`, made of the totals of its problems (`scored_rows.totals`).
 
     Conflict when the problems have different numbers of samples, or no sample was decided.
     """
-    from cusp.statistics import NotComparable, pass_at_1
+    import numpy as np
 
-    matrix = scores_of(rows)
+    from cusp.statistics.proportion import NotComparable, of_means
+
+    samples = _samples({row.problem_id: row.samples for row in rows})
+    errors = sum(row.samples - row.decided for row in rows)
     try:
-        found = pass_at_1(matrix)
+        found = of_means(np.array([row.score / samples for row in rows]), samples, errors)
     except NotComparable as error:
         raise Conflict(str(error)) from error
-    tokens = [row.tokens for row in rows if row.tokens is not None]
-    ends = [row.finish_reason == "length" for row in rows if row.finish_reason is not None]
+    told, ends = sum(row.told for row in rows), sum(row.ends for row in rows)
     return {
-        "samples_per_problem": matrix.shape[1],
+        "samples_per_problem": samples,
         "pass_at_1": found.value,
         "low": found.low,
         "high": found.high,
@@ -36,8 +44,8 @@ def of_rows(rows: Sequence[Any]) -> dict[str, Any]:
         "n_problems": found.problems,
         "n_samples": found.samples,
         "errors": found.errors,
-        "mean_tokens": sum(tokens) / len(tokens) if tokens else None,
-        "truncated_share": sum(ends) / len(ends) if ends else None,
+        "mean_tokens": int(sum(row.tokens for row in rows)) / told if told else None,
+        "truncated_share": sum(row.cuts for row in rows) / ends if ends else None,
     }
 
 
@@ -66,15 +74,20 @@ def scores_of(rows: Sequence[Any]) -> "Scores":
     import numpy as np
 
     by_problem = grouped(rows)
-    counts = {len(samples) for samples in by_problem.values()}
-    if len(counts) > 1:
-        few = min(by_problem, key=lambda name: len(by_problem[name]))
-        raise Conflict(
-            f"every problem needs as many samples, but {few!r} has {min(counts)} and another one"
-            f" {max(counts)}; post whole problems at a time"
-        )
+    _samples({name: len(found) for name, found in by_problem.items()})
     values = [[float("nan") if s is None else s for s in found] for found in by_problem.values()]
     return np.array(values, dtype=float).reshape(len(values), -1)
+
+
+def _samples(counts: Mapping[str, int]) -> int:
+    """Return how many samples each problem has; Conflict where they differ."""
+    few, many = min(counts.values()), max(counts.values())
+    if few < many:
+        raise Conflict(
+            f"every problem needs as many samples, but {min(counts, key=lambda name: counts[name])!r} has"
+            f" {few} and another one {many}; post whole problems at a time"
+        )
+    return few
 
 
 def grouped(rows: Sequence[Any]) -> Mapping[str, list[float | None]]:

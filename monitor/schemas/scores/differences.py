@@ -6,6 +6,8 @@ from typing import Any, Literal
 from monitor.database.engine import Transaction
 from monitor.errors import NotFound
 from monitor.schemas.base import Json, Shape, columns
+from monitor.schemas.evaluation import roles_of
+from monitor.store import checkpoints
 from monitor.store.scores import evaluations, scored_rows
 from monitor.store.scores.scored_rows import Mean
 
@@ -87,11 +89,12 @@ def differences(
     shown = names[:limit]
     texts = [scored_rows.of_problems(tx, one.id, shown, samples) for one in (first, second)]
     asked = scored_rows.problems(tx, run_id, first.task, shown)
+    aliases = checkpoints.aliases_of(tx, run_id)
     return {
         "task": first.task,
         "split": split,
-        "first": _side(first),
-        "second": _side(second),
+        "first": _side(first, aliases),
+        "second": _side(second, aliases),
         "compared": len(both),
         "first_better": sum(gap > 0 for gap in differing.values()),
         "second_better": sum(gap < 0 for gap in differing.values()),
@@ -141,11 +144,11 @@ def _after(names: list[str], after: str | None) -> list[str]:
     return names[names.index(after) + 1 :] if after in names else []
 
 
-def _side(row: Any) -> Json:
+def _side(row: Any, aliases: Mapping[str, str]) -> Json:
     return {
         "evaluation_id": row.id,
         **columns(row, ("checkpoint_id", "step", "source")),
-        "roles": list(row.scores.get("roles", ())),
+        "roles": roles_of(row, aliases),
         "pass_at_1": row.scores["pass_at_1"],
     }
 

@@ -1,9 +1,9 @@
 """The rows of evaluations: a score for each sample of each problem, with its text where it was told."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
 
 from monitor.database.schema import evaluation_problems, evaluation_rows
 from monitor.database.upsert import insert_or_ignore, insert_or_update
@@ -47,11 +47,12 @@ def add_text(connection: Connection, evaluation_id: str, row: dict[str, Any]) ->
     return connection.execute(statement).rowcount == 1
 
 
-def keys(connection: Connection, evaluation_id: str) -> set[tuple[str, int]]:
-    """Return (problem, sample) of the rows that are there."""
+def keys(connection: Connection, evaluation_id: str, ids: Collection[str]) -> set[tuple[str, int]]:
+    """Return (problem, sample) of the rows of these problems that are there."""
     found = connection.execute(
         select(evaluation_rows.c.problem_id, evaluation_rows.c.sample).where(
-            evaluation_rows.c.evaluation_id == evaluation_id
+            evaluation_rows.c.evaluation_id == evaluation_id,
+            evaluation_rows.c.problem_id.in_(ids),
         )
     )
     return {(row[0], row[1]) for row in found}
@@ -99,6 +100,27 @@ def means(connection: Connection, evaluation_id: str) -> dict[str, Mean]:
         .order_by(of)
     )
     return {row[0]: Mean(row[1] / row[2], row[2]) for row in connection.execute(statement)}
+
+
+def totals(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
+    """Return samples, score, decided, tokens and how many told them, ends and cuts of each problem, in order."""
+    one = evaluation_rows.c
+    statement = (
+        select(
+            one.problem_id,
+            func.count().label("samples"),
+            func.sum(func.coalesce(one.score, 0.0)).label("score"),
+            func.count(one.score).label("decided"),
+            func.coalesce(func.sum(one.tokens), 0).label("tokens"),
+            func.count(one.tokens).label("told"),
+            func.count(one.finish_reason).label("ends"),
+            func.count(case((one.finish_reason == "length", 1))).label("cuts"),
+        )
+        .where(one.evaluation_id == evaluation_id)
+        .group_by(one.problem_id)
+        .order_by(one.problem_id)
+    )
+    return connection.execute(statement).all()
 
 
 def scores(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:

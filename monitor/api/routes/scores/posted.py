@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cusp.protocol.fields import Body, Id, Name, Step
 from cusp.protocol.scored import Posted
-from monitor.actions.scores import comparing, posted
+from monitor.actions.scores import comparing, posted, summary
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
@@ -16,6 +16,7 @@ from monitor.database.engine import Transaction
 from monitor.schemas import evaluation
 from monitor.schemas.base import Json
 from monitor.schemas.scores import rows
+from monitor.store import checkpoints
 
 router = APIRouter(tags=["runs"])
 
@@ -35,10 +36,12 @@ class CompareRequest(Body):
 )
 def post_scores(run_id: Id, scores: Posted, service: ServiceDep, grant: GrantDep) -> Json:
     """Store scores of a checkpoint or the base model, whoever made them; a repeat changes nothing."""
+    summary.prepare()
     with service.database.write() as tx:
         taken = posted.take(tx, run_id, scores, service.clock(), grant.name)
+        aliases = checkpoints.aliases_of(tx, run_id)
     return {
-        "evaluation": evaluation.evaluation(taken.evaluation),
+        "evaluation": evaluation.evaluation(taken.evaluation, aliases),
         "stored": taken.stored,
         "left_out": taken.left_out,
     }
@@ -58,6 +61,7 @@ def compare_scores(
 ) -> Json:
     """Compare the checkpoints that have rows of the same problems, and show that on the run's page."""
     asked = request or CompareRequest()
+    summary.prepare()
 
     def act(tx: Transaction) -> Json:
         return comparing.compare_stored(

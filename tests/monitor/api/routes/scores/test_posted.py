@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
+from cusp.statistics import pass_at_1
 from tests.messages import Json, Trainer, checkpoint, point, status
 
 
@@ -88,6 +90,31 @@ def test_rows_come_in_portions_and_a_repeat_changes_nothing(api: TestClient) -> 
     post(api, other, 409, evaluation_id=name, step=10, rows=every)
 
 
+def test_the_numbers_of_portions_are_those_of_all_rows(api: TestClient) -> None:
+    trainer = trained(api)
+    scores = np.random.default_rng(0).random((30, 4)).round(2)
+    scores[3, 1] = np.nan
+    every: list[Json] = [
+        {
+            "problem_id": f"p{place // 4}",
+            "sample": place % 4,
+            "score": None if np.isnan(score) else float(score),
+            "tokens": place if place % 2 else None,
+            "finish_reason": "length" if place % 3 == 0 else "stop",
+        }
+        for place, score in enumerate(scores.ravel())
+    ]
+    name = new_id()
+    for start in range(0, 120, 8):
+        told = post(api, trainer, evaluation_id=name, step=10, rows=every[start : start + 8])
+    found, wanted = told["evaluation"], pass_at_1(scores)
+    for field in ("low", "high", "fixed_low", "fixed_high"):
+        assert found[field] == pytest.approx(getattr(wanted, field)), field
+    assert found["pass_at_1"] == pytest.approx(wanted.value)
+    assert (found["n_problems"], found["n_samples"], found["errors"]) == (30, 120, 1)
+    assert (found["mean_tokens"], found["truncated_share"]) == (60, pytest.approx(1 / 3))
+
+
 @pytest.mark.parametrize(
     ("scores", "status", "word"),
     [
@@ -98,6 +125,7 @@ def test_rows_come_in_portions_and_a_repeat_changes_nothing(api: TestClient) -> 
         ({"step": 10, "rows": rows(1), "pass_at_1": 0.1}, 409, "not both"),
         ({"step": 10, "rows": rows(1)[:-1]}, 409, "as many samples"),
         ({"step": 10, "rows": [{"problem_id": "p", "score": 1.5}]}, 422, "score"),
+        ({"step": 10, "rows": [*rows(1), *rows(0)[-1:]]}, 409, "sample 1 of problem 'p39' is"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_with_the_reason(
@@ -149,6 +177,31 @@ def test_best_moves_to_what_is_better_where_a_selection_set_was_scored_too(api: 
     named = compare(api, trainer, steps=[10, 30], reference_step=10)["comparison"]
     assert (named["best"], named["named"]) == (None, True)
     assert trainer.get("/evaluations")["comparison"]["best"]["step"] == 10
+
+
+def test_no_checkpoint_is_chosen_on_selection_sets_of_two_judges(api: TestClient) -> None:
+    trainer = trained(api)
+    scored(api, trainer, {10: 38, 30: 20}, ["report"])
+    post(api, trainer, step=10, split="selection", preset="lenient", rows=rows(38))
+    post(api, trainer, step=30, split="selection", preset="strict", rows=rows(20))
+    comparison = compare(api, trainer)["comparison"]
+    assert (comparison["best"], len(comparison["rows"])) == (None, 1)
+    assert "best" not in trainer.get()["checkpoints"]
+
+
+def test_roles_are_those_that_checkpoints_have_now_not_when_scores_came(api: TestClient) -> None:
+    trainer = trained(api)
+    place = "/api/v1/checkpoints/{}/promote"
+    registered = {row["step"]: row["id"] for row in trainer.get("/checkpoints")["checkpoints"]}
+    assert api.post(place.format(registered[10]), json={"alias": "mine"}).status_code == 200
+    scored(api, trainer, {10: 38, 20: 20}, ["report"])
+    assert api.post(place.format(registered[20]), json={"alias": "mine"}).status_code == 200
+    roles = [one["roles"] for one in trainer.get("/evaluations")["evaluations"]]
+    assert roles == [[], ["mine"]]
+    sides = trainer.get("/evaluations/differences", first=10, second=20)
+    assert (sides["first"]["roles"], sides["second"]["roles"]) == ([], ["mine"])
+    (row,) = compare(api, trainer, reference_step=20)["comparison"]["rows"]
+    assert (row["step"], row["roles"]) == (10, [])
 
 
 def test_what_was_judged_otherwise_or_on_other_problems_is_not_compared(api: TestClient) -> None:
