@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trainer.evaluation.tasks.suites import SUITES
-from trainer.jobs.asked_evaluation import TINAS, AskedEvaluation, asked_for
+from trainer.jobs.asked_evaluation import TINAS, AskedEvaluation, GivenHere, asked_for
 from trainer.recipe import GymEvaluation, PretrainedModel, Recipe, SuiteEvaluation
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
 
@@ -71,6 +71,34 @@ def test_the_recipe_of_the_run_says_the_rest(root: Path, small: Callable[..., Re
     section = suite_of(asked(root, suite="sober"))
     assert (section.suite, section.opening, section.engine.kind) == ("sober", "<think>\n", "vllm")
     assert asked(root) == load_recipe("tina_limr")
+
+
+def test_what_was_given_on_the_box_holds_for_that_evaluation_only(
+    root: Path, small: Callable[..., Recipe]
+) -> None:
+    with pytest.raises(RecipeError, match=r"no evaluation\.json"):
+        asked(root, given_here=True)
+    section = small().evaluation
+    assert section is not None
+    longer = section.model_copy(
+        update={"sampling": section.sampling.model_copy(update={"max_new_tokens": 77})}
+    )
+    GivenHere(base="/models/base", evaluation=longer).write(root)
+    assert base_in(asked(root, given_here=True)) == "/models/base"
+    write_recipe(small(), root / "recipe.yaml")
+    with pytest.raises(RecipeError, match="leave --base out"):
+        asked(root, given_here=True)
+    GivenHere(base=None, evaluation=longer).write(root)
+    assert asked(root, given_here=True) == small().model_copy(update={"evaluation": longer})
+    assert asked(root) == small()
+
+
+def test_a_recipes_base_is_not_replaced_by_one_of_the_hub(
+    root: Path, small: Callable[..., Recipe]
+) -> None:
+    write_recipe(small(), root / "recipe.yaml")
+    with pytest.raises(RecipeError, match="leave --base out"):
+        asked(root, suite="smoke", base="Qwen/Qwen3-0.6B")
 
 
 @pytest.mark.parametrize("base", ["/etc", "../models", "a/b/c", "https://x/y"])
