@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.checkpoints import paths
 from cusp.run_config import RECIPE_FILE
+from trainer import launch
 from trainer.evaluation.tasks.suites import SUITES
 from trainer.jobs.asked_recipe import is_hub_name
 from trainer.jobs.run_folder import local_recipe
@@ -30,8 +31,9 @@ from trainer.recipe import (
 from trainer.recipe.model_kinds import Model
 from trainer.recipe.problem_kinds import Evaluation
 from trainer.recipe_loader import RecipeError, load_recipe, parse
+from trainer.rollouts import platform
 
-ENGINES = {
+ENGINES: dict[str, HfEngine | VllmEngine] = {
     "hf": HfEngine(kind="hf"),
     "vllm": VllmEngine(kind="vllm", gpu_memory_utilization=0.9, max_model_len=None),
 }
@@ -39,6 +41,10 @@ TINAS = Sampling(
     samples_per_problem=1, max_new_tokens=32_768, temperature=0.6, top_p=0.95, batch_size=512
 )
 """Of Tina's tables; for a run whose recipe says nothing of evaluations."""
+
+HF_BATCH = 8
+"""Completions at once where a section that was not written for `hf` is sampled with it: transformers keeps the keys
+and values of all until the longest has ended: at 32,768 tokens 28 GiB for 8 of Qwen3-0.6B (112 KiB a token)."""
 
 GIVEN_FILE = "evaluation.json"
 """In a run's folder: what `cusp evaluate` was last given on this box. The run's recipe stays as it is."""
@@ -109,6 +115,10 @@ def combined(
         )
     engine = served or (ENGINES[asked.engine] if asked.engine else section.engine)
     sampling = section.sampling
+    before = own.evaluation if own else None
+    if engine.kind == "hf" and (before is None or before.engine.kind != "hf"):
+        fewer = min(HF_BATCH, sampling.batch_size)
+        sampling = sampling.model_copy(update={"batch_size": fewer})
     if asked.max_new_tokens is not None:
         sampling = sampling.model_copy(update={"max_new_tokens": asked.max_new_tokens})
     section = section.model_copy(update={"engine": engine, "sampling": sampling})
@@ -166,6 +176,11 @@ def base_of(root: Path, checkpoints: list[str]) -> str:
     return name
 
 
+def _usual() -> HfEngine | VllmEngine:
+    """Return the engine of a run without a recipe: vLLM where it is installed and there is a GPU."""
+    return ENGINES["vllm" if platform.installed() and launch.visible_gpus() > 0 else "hf"]
+
+
 def _suite(own: Recipe | None, suite: str) -> SuiteEvaluation:
     """Return the section of a suite, or of tasks joined by commas, sampled and asked as the run's own says."""
     before = own.evaluation if own else None
@@ -180,10 +195,16 @@ def _suite(own: Recipe | None, suite: str) -> SuiteEvaluation:
         "seed": again.seed if again else 0,
         "system_prompt": asked_by,
         "opening": again.opening if again else None,
-        "sampling": (before.sampling if before else TINAS).model_dump(),
-        "engine": (before.engine if before else ENGINES["hf"]).model_dump(),
+        "sampling": (before.sampling if before else _sampling(suite)).model_dump(),
+        "engine": (before.engine if before else _usual()).model_dump(),
     }
     return SuiteEvaluation.model_validate(values)
+
+
+def _sampling(suite: str) -> Sampling:
+    if suite not in SUITES:
+        return TINAS
+    return TINAS.model_copy(update={"max_new_tokens": SUITES[suite].max_new_tokens})
 
 
 def _tasks(names: str) -> list[dict[str, object]]:

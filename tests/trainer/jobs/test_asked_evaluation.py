@@ -2,12 +2,20 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from trainer import launch
 from trainer.evaluation.tasks.suites import SUITES
-from trainer.jobs.asked_evaluation import TINAS, AskedEvaluation, GivenHere, asked_for
+from trainer.jobs.asked_evaluation import (
+    HF_BATCH,
+    TINAS,
+    AskedEvaluation,
+    GivenHere,
+    asked_for,
+)
 from trainer.recipe import GymEvaluation, PretrainedModel, Recipe, SuiteEvaluation
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
 
@@ -47,6 +55,23 @@ def test_a_run_without_a_recipe_takes_the_base_that_is_named_or_its_adapters(roo
     section = suite_of(found)
     assert (section.suite, section.engine.kind, section.system_prompt) == ("smoke", "vllm", None)
     assert section.sampling == TINAS.model_copy(update={"max_new_tokens": 64})
+
+
+def test_transformers_is_not_asked_for_more_than_fits_where_no_recipe_says_how(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "visible_gpus", lambda: 0)
+    section = suite_of(asked(root, suite="tina"))
+    assert section.engine.kind == "hf"
+    assert section.sampling == TINAS.model_copy(update={"batch_size": HF_BATCH})
+    assert suite_of(asked(root, suite="smoke")).sampling.max_new_tokens == 1024
+    monkeypatch.setattr(launch, "visible_gpus", lambda: 1)
+    there = find_spec("vllm") is not None
+    assert suite_of(asked(root, suite="tina")).engine.kind == ("vllm" if there else "hf")
+    write_recipe(load_recipe("tina_limr"), root / "recipe.yaml")  # for vLLM, with many at once
+    recipe = asked(root, engine="hf").evaluation
+    assert recipe is not None
+    assert recipe.sampling.batch_size == HF_BATCH
 
 
 def test_tasks_joined_by_commas_are_a_suite_of_their_own(root: Path) -> None:
