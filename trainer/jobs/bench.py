@@ -24,6 +24,7 @@ from trainer.evaluation.tasks import TaskSpec
 from trainer.jobs.client import Job
 from trainer.jobs.pilot import Measured
 from trainer.jobs.run_folder import lock_of
+from trainer.judging import JUDGE_VERSION
 from trainer.recipe import HfEngine, Recipe
 from trainer.training.hardware import device_for, free_memory
 from trainer.verifiers import Score, make_verifiers
@@ -137,7 +138,7 @@ class Bench:
 
     def _key(self, sha256: str | None, task: TaskSpec) -> str:
         base = self._recipe.model.model_dump(mode="json")
-        parts = [base, sha256, task.sha256, self._seed, identity(self._options)]
+        parts = [base, sha256, task.sha256, self._seed, identity(self._options), JUDGE_VERSION]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     def _tokenizer(self) -> Any:
