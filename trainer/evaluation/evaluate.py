@@ -124,17 +124,23 @@ def _scoring(
 def _requests(
     asked: Sequence[tuple[Problem, int]], tokenizer: Any, task: TaskSpec, seed: int
 ) -> list[Request]:
-    prompts = {
-        problem.id: tokenizer.apply_chat_template(
-            list(problem.messages), tokenize=False, add_generation_prompt=True
-        )
-        + task.opening
-        for problem, _ in asked
-    }
+    prompts = {problem.id: _prompt(problem, tokenizer) + task.opening for problem, _ in asked}
     return [
         Request(prompts[problem.id], sample_seed(seed, task.name, problem.id, sample))
         for problem, sample in asked
     ]
+
+
+def _prompt(problem: Problem, tokenizer: Any) -> str:
+    """Return the conversation as the chat template has it; without one its texts, begun as the tokenizer begins."""
+    if tokenizer.chat_template is not None:
+        rendered = tokenizer.apply_chat_template(
+            list(problem.messages), tokenize=False, add_generation_prompt=True
+        )
+        return str(rendered)
+    first = tokenizer("")["input_ids"][:1]  # Llama 3 and Mistral have a token for it, Qwen has none
+    begin = tokenizer.bos_token if first and first[0] == tokenizer.bos_token_id else ""
+    return str(begin) + "\n\n".join(each["content"] for each in problem.messages)
 
 
 def _row(problem: Problem, sample: int, request: Request, completion: Completion) -> SampleRow:

@@ -153,6 +153,11 @@ class Bench:
                 place=self._device,
                 say=self._say,
             )
+            if self._engine.tokenizer.chat_template is None:
+                self._say(
+                    "the base model has no chat template: a question's text is the whole prompt; set"
+                    " model.chat_template in the recipe for another"
+                )
         return self._engine
 
     def _device(self, parameters: int) -> str:

@@ -56,6 +56,31 @@ def test_a_sample_does_not_depend_on_the_others_in_its_batch(base: tuple[Any, An
     assert all(each.tokens == 12 for each in together if each.finish_reason == "length")
 
 
+def test_a_tokenizer_without_padding_pads_with_its_end(base: tuple[Any, Any]) -> None:
+    model, tokenizer = base
+    requests = [Request(prompt, seed) for seed, prompt in enumerate(PROMPTS)]
+    padded = generate(model, tokenizer, requests, SAMPLING)
+    bare = copy.deepcopy(tokenizer)
+    bare.pad_token = None  # as of Llama 3, Mistral and GPT-2
+    assert generate(model, bare, requests, SAMPLING) == padded
+
+
+def test_without_a_chat_template_the_question_is_the_prompt(
+    small: Callable[..., Recipe], base: tuple[Any, Any]
+) -> None:
+    model, tokenizer = base
+    selection = tasks_of(small(), samples_per_problem=1).selection
+    bare, prompts = copy.deepcopy(tokenizer), list[str]()
+    bare.chat_template = None  # as of a base model
+
+    def draw(requests: list[Request], sampling: Sampling) -> Any:
+        prompts.extend(each.prompt for each in requests)
+        return drawing(model, bare)(requests, sampling)
+
+    evaluate(draw, bare, selection, BoxedInteger(), seed=5)
+    assert prompts == [problem.messages[0]["content"] for problem in selection.problems]
+
+
 def test_temperature_0_takes_the_most_likely_token_each_time(base: tuple[Any, Any]) -> None:
     model, tokenizer = base
     greedy = SAMPLING.model_copy(update={"temperature": 0.0, "top_p": 0.5})
