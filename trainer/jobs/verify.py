@@ -119,7 +119,7 @@ class ProblemScores:
     def __init__(
         self, recipe: Recipe, task: TaskSpec, bench: Bench, cache: Path, beat: Beat
     ) -> None:
-        base = recipe.model.model_dump(mode="json")
+        base = [recipe.model.model_dump(mode="json"), bench.weights]
         parts = [base, task.sha256, recipe.seed, JUDGE_VERSION]
         self._inputs = json.dumps(parts, sort_keys=True)
         self._bench, self._task, self._cache, self._beat = bench, task, cache, beat

@@ -4,7 +4,7 @@ import copy
 import json
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from trainer.evaluation.adapters import AdapterError
-from trainer.evaluation.engines import Completion, Request
+from trainer.evaluation.engines import Completion, Finished, Request
 from trainer.evaluation.engines.transformers_engine import drawing, with_adapter
 from trainer.evaluation.evaluate import Evaluation, evaluate, rows_of, summary
 from trainer.evaluation.row_file import RowFile
@@ -73,7 +73,7 @@ def test_without_a_chat_template_the_question_is_the_prompt(
     bare, prompts = copy.deepcopy(tokenizer), list[str]()
     bare.chat_template = None  # as of a base model
 
-    def draw(requests: list[Request], sampling: Sampling) -> Any:
+    def draw(requests: Sequence[Request], sampling: Sampling) -> Iterator[Finished]:
         prompts.extend(each.prompt for each in requests)
         return drawing(model, bare)(requests, sampling)
 
