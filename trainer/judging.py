@@ -2,6 +2,9 @@
 
 from typing import Literal, NamedTuple
 
+JUDGE_VERSION = 1
+"""Raised with each change after which a completion may be judged differently: scores that are kept are made anew."""
+
 Way = Literal[
     "math_verify",
     "math_verify_tina",

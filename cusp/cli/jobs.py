@@ -96,10 +96,11 @@ def evaluate(
             _give(recipe, found["id"])
         elif asked.of_this_box:
             give_here(found["id"], asked)
-        given = recipe is not None or asked.of_this_box
-        told = {"samples_per_problem": samples} | ({} if given else asked.over_the_network)
+        told: dict[str, Any] = {"samples_per_problem": samples}
+        if recipe is None:
+            told |= {"given_here": True} if asked.of_this_box else asked.over_the_network
         told = {name: value for name, value in told.items() if value is not None}
-        body = {"checkpoints": chosen, "recipe_given": given, **told}
+        body = {"checkpoints": chosen, "recipe_given": recipe is not None, **told}
         job = client.post(f"/runs/{found['id']}/evaluate", body)
     return _told(job, f"evaluating {found['name']}", run, as_json)
 

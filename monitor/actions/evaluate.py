@@ -19,7 +19,7 @@ from monitor.roles.stored_series import watched
 from monitor.store import checkpoints, jobs, runs, verdicts
 from monitor.verdicts.encoding import confirmed, from_json
 
-ASKED = {"suite", "base", "max_new_tokens", "engine"}
+ASKED = {"suite", "base", "max_new_tokens", "engine", "given_here"}
 """What a person may ask for in place of what the run's recipe says."""
 
 
@@ -36,7 +36,8 @@ def asked_for(
     """Queue the evaluation of the run's candidates, or of the checkpoints named, and return the job.
 
     Those named are compared with the base model and the run's reference. `recipe_given` says that the run's
-    folder now has a recipe that can be evaluated; a suite that is `asked` for needs none. Conflict says why it
+    folder now has a recipe that can be evaluated; a suite that is `asked` for needs none, nor does what is
+    `given_here`, in a file of that folder for this evaluation. Conflict says why it
     cannot be, QuotaExceeded that too many jobs of the run wait already.
     """
     run = run_or_404(tx, run_id, locked=True)
@@ -44,7 +45,7 @@ def asked_for(
         runs.change(tx, run_id, metadata={**run.metadata, "evaluable": True})
     else:
         reason = availability.evaluation_blocked(run_id, run.metadata)
-        if reason and not (asked or {}).get("suite"):
+        if reason and not any((asked or {}).get(name) for name in ("suite", "given_here")):
             raise Conflict(reason)
     saved = usable_checkpoints(tx, run_id)
     if not saved:

@@ -122,15 +122,14 @@ def test_a_comparison_that_crashes_costs_its_own_pair_only() -> None:
         assert verifier.failures == 1
 
 
-def test_where_all_comparisons_crash_nothing_is_decided_and_they_are_started_anew() -> None:
+def test_where_the_judge_dies_it_is_started_anew_and_asked_once_more() -> None:
     before = below(os.getpid())
     with closing(MathVerify(processes=1)) as verifier:
         assert verifier.score(["\\boxed{5}"], ["$5$"]) == [1.0]
         judge, *_ = [one for one in below(os.getpid()) if one not in before]
         os.kill(judge, signal.SIGKILL)
-        assert verifier.score(["\\boxed{3}", "\\boxed{4}"], ["$3$", "$3$"]) == [None, None]
         assert verifier.score(["\\boxed{3}", "\\boxed{4}"], ["$3$", "$3$"]) == [1.0, 0.0]
-        assert verifier.failures == 2
+        assert verifier.failures == 0
 
 
 ASKS = """

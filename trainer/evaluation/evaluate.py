@@ -73,12 +73,18 @@ def rows_of(
 ) -> list[SampleRow]:
     """Return a row for each sample of each problem of a task, in order.
 
-    Rows that `kept` has are not made again; each other one is added to it as soon as it is scored. Where it has
-    all, `draw` and `tokenizer` are not called.
+    Rows that `kept` has are not made again, but judged again where that was not decided; each other one is added to
+    it as soon as it is scored. Where it has all, and all are decided, `draw` and `tokenizer` are not called.
     """
     known = {} if kept is None else dict(kept.rows)
     samples = range(task.sampling.samples_per_problem)
     places = [(problem, sample) for problem in task.problems for sample in samples]
+    unsure = [each for each in places if _is_unsure(known.get((each[0].id, each[1])))]
+    if unsure:  # the processes that judge may have ended, or the box may have been too slow
+        again = [known[problem.id, sample] for problem, sample in unsure]
+        texts = [Completion(str(row.text), row.tokens, row.finish_reason) for row in again]
+        scored = _scoring(unsure, _requests(unsure, tokenizer(), task, seed), verifier, kept)
+        known |= {(row.problem_id, row.sample): row for row in scored(list(enumerate(texts)))}
     asked = [each for each in places if (each[0].id, each[1]) not in known]
     if asked:
         requests = _requests(asked, tokenizer(), task, seed)
@@ -86,6 +92,10 @@ def rows_of(
         drawn = _counted(draw(requests, task.sampling), len(known), progress)
         known |= {(row.problem_id, row.sample): row for row in _beside(drawn, scored)}
     return [known[problem.id, sample] for problem, sample in places]
+
+
+def _is_unsure(row: SampleRow | None) -> bool:
+    return row is not None and row.score is None and row.text is not None
 
 
 def _scoring(
@@ -114,17 +124,23 @@ def _scoring(
 def _requests(
     asked: Sequence[tuple[Problem, int]], tokenizer: Any, task: TaskSpec, seed: int
 ) -> list[Request]:
-    prompts = {
-        problem.id: tokenizer.apply_chat_template(
-            list(problem.messages), tokenize=False, add_generation_prompt=True
-        )
-        + task.opening
-        for problem, _ in asked
-    }
+    prompts = {problem.id: _prompt(problem, tokenizer) + task.opening for problem, _ in asked}
     return [
         Request(prompts[problem.id], sample_seed(seed, task.name, problem.id, sample))
         for problem, sample in asked
     ]
+
+
+def _prompt(problem: Problem, tokenizer: Any) -> str:
+    """Return the conversation as the chat template has it; without one its texts, begun as the tokenizer begins."""
+    if tokenizer.chat_template is not None:
+        rendered = tokenizer.apply_chat_template(
+            list(problem.messages), tokenize=False, add_generation_prompt=True
+        )
+        return str(rendered)
+    first = tokenizer("")["input_ids"][:1]  # Llama 3 and Mistral have a token for it, Qwen has none
+    begin = tokenizer.bos_token if first and first[0] == tokenizer.bos_token_id else ""
+    return str(begin) + "\n\n".join(each["content"] for each in problem.messages)
 
 
 def _row(problem: Problem, sample: int, request: Request, completion: Completion) -> SampleRow:

@@ -2,7 +2,7 @@
 
 A row is a line of JSON. What was written of a line when the process was killed ends in a line that is none, which is
 left out, so its row is made again. Two processes that append (a worker that lost its job and the one that took it)
-make the same rows; the first of each is taken.
+make the same rows; the first of each that is decided is taken.
 """
 
 import json
@@ -25,11 +25,14 @@ class RowFile:
         content = file.read_bytes() if file.is_file() else b""
         for line in content.split(b"\n"):
             if (row := _row(line)) is not None:
-                self.rows.setdefault((row.problem_id, row.sample), row)
+                place = (row.problem_id, row.sample)
+                if place not in self.rows or self.rows[place].score is None:
+                    self.rows[place] = row
         self._torn = bool(content) and not content.endswith(b"\n")
 
     def add(self, rows: Sequence[SampleRow]) -> None:
-        """Append rows, in one write of the system, and know them from now on."""
+        """Append rows that it has not, in one write of the system, and know them from now on."""
+        rows = [row for row in rows if self.rows.get((row.problem_id, row.sample)) != row]
         text = "\n" * self._torn + "".join(f"{json.dumps(list(row))}\n" for row in rows)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         opened = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

@@ -2,7 +2,8 @@
 
 A run that was not started with `cusp train` has no recipe; then a suite is asked for, and the base model is named,
 or read from the adapter where it is one of the hub. Nothing of this box is opened or called for what came over
-the network: suites and tasks are names of the catalogue, a base model is a name of the hub.
+the network: suites and tasks are names of the catalogue, a base model is a name of the hub. What only this box may
+say, a folder or a server, is in a file of the run's folder (`GivenHere`), which a job refers to and nothing else reads.
 """
 
 import json
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cusp.checkpoints import paths
 from cusp.run_config import RECIPE_FILE
+from trainer import launch
 from trainer.evaluation.tasks.suites import SUITES
 from trainer.jobs.asked_recipe import is_hub_name
 from trainer.jobs.run_folder import local_recipe
@@ -27,9 +29,11 @@ from trainer.recipe import (
     VllmEngine,
 )
 from trainer.recipe.model_kinds import Model
+from trainer.recipe.problem_kinds import Evaluation
 from trainer.recipe_loader import RecipeError, load_recipe, parse
+from trainer.rollouts import platform
 
-ENGINES = {
+ENGINES: dict[str, HfEngine | VllmEngine] = {
     "hf": HfEngine(kind="hf"),
     "vllm": VllmEngine(kind="vllm", gpu_memory_utilization=0.9, max_model_len=None),
 }
@@ -37,6 +41,13 @@ TINAS = Sampling(
     samples_per_problem=1, max_new_tokens=32_768, temperature=0.6, top_p=0.95, batch_size=512
 )
 """Of Tina's tables; for a run whose recipe says nothing of evaluations."""
+
+HF_BATCH = 8
+"""Completions at once where a section that was not written for `hf` is sampled with it: transformers keeps the keys
+and values of all until the longest has ended: at 32,768 tokens 28 GiB for 8 of Qwen3-0.6B (112 KiB a token)."""
+
+GIVEN_FILE = "evaluation.json"
+"""In a run's folder: what `cusp evaluate` was last given on this box. The run's recipe stays as it is."""
 
 SKELETON = "tiny"  # whose sections on training an evaluation does not read
 
@@ -49,6 +60,21 @@ class AskedEvaluation(BaseModel):
     base: Annotated[str, Field(max_length=200)] | None = None
     max_new_tokens: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
     engine: Literal["hf", "vllm"] | None = None
+    given_here: bool = False  # the rest is in GIVEN_FILE
+
+
+class GivenHere(BaseModel):
+    """What was given on this box: the base model of a run without a recipe, and the section to evaluate by."""
+
+    model_config = ConfigDict(frozen=True)
+    base: str | None
+    evaluation: Evaluation
+
+    def write(self, root: Path) -> None:
+        """Put it into the run's folder, in place of what was given before."""
+        part = root / f"{GIVEN_FILE}.part"
+        part.write_text(self.model_dump_json(indent=2), encoding="utf-8")
+        part.replace(root / GIVEN_FILE)
 
 
 def asked_for(root: Path, asked: AskedEvaluation, checkpoints: list[str]) -> Recipe:
@@ -63,7 +89,15 @@ def asked_for(root: Path, asked: AskedEvaluation, checkpoints: list[str]) -> Rec
             f"the base model {asked.base!r:.80} is no name of the Hugging Face hub, such as OWNER/NAME; a folder"
             " of this box is named with `cusp evaluate --base FOLDER` on the box"
         )
-    own = local_recipe(root) if asked.suite is None or (root / RECIPE_FILE).is_file() else None
+    given = _given(root) if asked.given_here else None
+    own = None
+    if (asked.suite is None and given is None) or (root / RECIPE_FILE).is_file():
+        own = local_recipe(root)
+    if own is not None and (asked.base or (given and given.base)):
+        raise RecipeError(names_its_base(root.name))
+    if given is not None:
+        base = pretrained(given.base) if given.base else local_recipe(root).model
+        return _with(own, base, given.evaluation)
     model = pretrained(asked.base) if asked.base else own.model if own else None
     return combined(own, model or pretrained(base_of(root, checkpoints)), asked)
 
@@ -72,7 +106,6 @@ def combined(
     own: Recipe | None, model: Model, asked: AskedEvaluation, served: OpenAIEngine | None = None
 ) -> Recipe:
     """Return `own`, or a recipe that only evaluates, with this base model and what is asked for."""
-    recipe = own or load_recipe(SKELETON)
     section = own.evaluation if own else None
     if asked.suite is not None:
         section = _suite(own, asked.suite)
@@ -82,10 +115,34 @@ def combined(
         )
     engine = served or (ENGINES[asked.engine] if asked.engine else section.engine)
     sampling = section.sampling
+    before = own.evaluation if own else None
+    if engine.kind == "hf" and (before is None or before.engine.kind != "hf"):
+        fewer = min(HF_BATCH, sampling.batch_size)
+        sampling = sampling.model_copy(update={"batch_size": fewer})
     if asked.max_new_tokens is not None:
         sampling = sampling.model_copy(update={"max_new_tokens": asked.max_new_tokens})
     section = section.model_copy(update={"engine": engine, "sampling": sampling})
-    changed = recipe.model_copy(update={"model": model, "evaluation": section})
+    return _with(own, model, section)
+
+
+def names_its_base(run_id: str) -> str:
+    """Return why no other base model is taken for a run with a recipe."""
+    return f"run {run_id} has a recipe, which names its base model; leave --base out"
+
+
+def _given(root: Path) -> GivenHere:
+    try:
+        return GivenHere.model_validate_json((root / GIVEN_FILE).read_bytes())
+    except (OSError, ValueError):
+        raise RecipeError(
+            f"there is no {GIVEN_FILE} in {root} that can be read; ask with `cusp evaluate` on this box once more"
+        ) from None
+
+
+def _with(own: Recipe | None, model: Model, section: Evaluation) -> Recipe:
+    changed = (own or load_recipe(SKELETON)).model_copy(
+        update={"model": model, "evaluation": section}
+    )
     return parse(changed.model_dump(mode="json"), Path("what was asked for"))
 
 
@@ -119,6 +176,11 @@ def base_of(root: Path, checkpoints: list[str]) -> str:
     return name
 
 
+def _usual() -> HfEngine | VllmEngine:
+    """Return the engine of a run without a recipe: vLLM where it is installed and there is a GPU."""
+    return ENGINES["vllm" if platform.installed() and launch.visible_gpus() > 0 else "hf"]
+
+
 def _suite(own: Recipe | None, suite: str) -> SuiteEvaluation:
     """Return the section of a suite, or of tasks joined by commas, sampled and asked as the run's own says."""
     before = own.evaluation if own else None
@@ -133,10 +195,16 @@ def _suite(own: Recipe | None, suite: str) -> SuiteEvaluation:
         "seed": again.seed if again else 0,
         "system_prompt": asked_by,
         "opening": again.opening if again else None,
-        "sampling": (before.sampling if before else TINAS).model_dump(),
-        "engine": (before.engine if before else ENGINES["hf"]).model_dump(),
+        "sampling": (before.sampling if before else _sampling(suite)).model_dump(),
+        "engine": (before.engine if before else _usual()).model_dump(),
     }
     return SuiteEvaluation.model_validate(values)
+
+
+def _sampling(suite: str) -> Sampling:
+    if suite not in SUITES:
+        return TINAS
+    return TINAS.model_copy(update={"max_new_tokens": SUITES[suite].max_new_tokens})
 
 
 def _tasks(names: str) -> list[dict[str, object]]:

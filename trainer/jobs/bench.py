@@ -24,8 +24,10 @@ from trainer.evaluation.tasks import TaskSpec
 from trainer.jobs.client import Job
 from trainer.jobs.pilot import Measured
 from trainer.jobs.run_folder import lock_of
+from trainer.judging import JUDGE_VERSION
 from trainer.recipe import HfEngine, Recipe
 from trainer.training.hardware import device_for, free_memory
+from trainer.training.model import weights_identity
 from trainer.verifiers import Score, make_verifiers
 
 Say = Callable[[str], None]
@@ -72,6 +74,7 @@ class Bench:
         section = recipe.evaluation
         self._options = section.engine if section is not None else HfEngine(kind="hf")
         self._engine: Engine | None = None
+        self.weights = weights_identity(recipe.model)
 
     def check_golds(self) -> None:
         """Raise DataError with the problems whose gold answer no completion could be compared with."""
@@ -136,8 +139,8 @@ class Bench:
         )
 
     def _key(self, sha256: str | None, task: TaskSpec) -> str:
-        base = self._recipe.model.model_dump(mode="json")
-        parts = [base, sha256, task.sha256, self._seed, identity(self._options)]
+        base = [self._recipe.model.model_dump(mode="json"), self.weights]
+        parts = [base, sha256, task.sha256, self._seed, identity(self._options), JUDGE_VERSION]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     def _tokenizer(self) -> Any:
@@ -152,6 +155,11 @@ class Bench:
                 place=self._device,
                 say=self._say,
             )
+            if self._engine.tokenizer.chat_template is None:
+                self._say(
+                    "the base model has no chat template: a question's text is the whole prompt; set"
+                    " model.chat_template in the recipe for another"
+                )
         return self._engine
 
     def _device(self, parameters: int) -> str:

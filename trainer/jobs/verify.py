@@ -27,6 +27,7 @@ from trainer.jobs.bench import Accelerator, Bench
 from trainer.jobs.client import Heartbeat, Job, MonitorClient
 from trainer.jobs.evaluate import CandidateOrder, located
 from trainer.jobs.run_folder import local_recipe
+from trainer.judging import JUDGE_VERSION
 from trainer.recipe import Recipe
 
 Say = Callable[[str], None]
@@ -118,8 +119,9 @@ class ProblemScores:
     def __init__(
         self, recipe: Recipe, task: TaskSpec, bench: Bench, cache: Path, beat: Beat
     ) -> None:
-        base = recipe.model.model_dump(mode="json")
-        self._inputs = json.dumps([base, task.sha256, recipe.seed], sort_keys=True)
+        base = [recipe.model.model_dump(mode="json"), bench.weights]
+        parts = [base, task.sha256, recipe.seed, JUDGE_VERSION]
+        self._inputs = json.dumps(parts, sort_keys=True)
         self._bench, self._task, self._cache, self._beat = bench, task, cache, beat
 
     @property

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import torch
+from huggingface_hub import HfApi, try_to_load_from_cache
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from cusp.errors import CuspError
 from trainer.recipe import PretrainedModel, Recipe, SmolModel, TinyModel
 from trainer.training.hardware import usable_attention
+
+HUB_S = 10.0  # seconds that the hub has to name a commit
 
 
 class ModelError(CuspError, ValueError):
@@ -71,6 +75,25 @@ def located(recipe: Recipe, cache: Path, progress: Callable[[str], None] = print
     except (OSError, ImportError, ValueError) as error:
         raise _not_loaded(model, error) from error
     return Located(model.id, model.revision, model.dtype, tokenizer, model.id)
+
+
+def weights_identity(model: PretrainedModel | SmolModel | TinyModel) -> object:
+    """Return what tells a base model's weights from others of its name; None where the recipe says it all.
+
+    Of a folder names, sizes in bytes and times of change in ns of its weights, of a model of the hub its commit: the
+    newest, which is the one that is loaded, or without a network the one that is here.
+    """
+    if not isinstance(model, PretrainedModel):
+        return None
+    folder = Path(model.id)
+    if folder.is_dir():
+        stats = [(each.name, each.stat()) for each in sorted(folder.glob("*.safetensors"))]
+        return [[name, found.st_size, found.st_mtime_ns] for name, found in stats]
+    try:
+        return HfApi().model_info(model.id, revision=model.revision, timeout=HUB_S).sha
+    except (OSError, ValueError, httpx.HTTPError):
+        kept = try_to_load_from_cache(model.id, "config.json", revision=model.revision)
+        return Path(kept).parent.name if isinstance(kept, str) else None
 
 
 def load_pretrained(options: PretrainedModel) -> tuple[Any, Any]:

@@ -66,18 +66,22 @@ class Asked:
 
 
 def give_here(run_id: str, asked: Asked) -> None:
-    """Write what is asked for into the run's folder on this box, as its recipe."""
+    """Write what is asked for into the run's folder on this box, for the next evaluation; its recipe stays as it is."""
     need("evaluate --base FOLDER", "trainer")
-    from trainer.jobs.asked_evaluation import AskedEvaluation, combined, pretrained
+    from trainer.jobs.asked_evaluation import (
+        AskedEvaluation,
+        GivenHere,
+        combined,
+        names_its_base,
+        pretrained,
+    )
     from trainer.recipe import OpenAIEngine, PretrainedModel
-    from trainer.recipe_loader import load_recipe, write_recipe
+    from trainer.recipe_loader import load_recipe
 
     root = folder_of(run_id)
     own = load_recipe(root / RECIPE_FILE) if (root / RECIPE_FILE).is_file() else None
     if own is not None and asked.base is not None:
-        raise UnusableRecipe(
-            f"run {run_id} has a recipe, which names its base model; leave --base out"
-        )
+        raise UnusableRecipe(names_its_base(run_id))
     if own is None and asked.base is None:
         raise UnusableRecipe(f"run {run_id} has no recipe; name its base model with --base")
     model = own.model if own else pretrained(str(asked.base_here))
@@ -90,7 +94,9 @@ def give_here(run_id: str, asked: Asked) -> None:
         max_new_tokens=asked.max_new_tokens,
         engine=None if served else asked.engine,  # type: ignore[arg-type]  # checked before
     )
-    write_recipe(combined(own, model, local, served), root / RECIPE_FILE)
+    section = combined(own, model, local, served).evaluation
+    assert section is not None
+    GivenHere(base=asked.base_here, evaluation=section).write(root)
 
 
 def folder_of(run_id: str) -> Path:

@@ -4,7 +4,7 @@ import copy
 import json
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from trainer.evaluation.adapters import AdapterError
-from trainer.evaluation.engines import Completion, Request
+from trainer.evaluation.engines import Completion, Finished, Request
 from trainer.evaluation.engines.transformers_engine import drawing, with_adapter
 from trainer.evaluation.evaluate import Evaluation, evaluate, rows_of, summary
 from trainer.evaluation.row_file import RowFile
@@ -54,6 +54,31 @@ def test_a_sample_does_not_depend_on_the_others_in_its_batch(base: tuple[Any, An
     assert len({each.text for each in together}) >= 4  # the seeds, at least
     assert {each.finish_reason for each in together} <= {"stop", "length"}
     assert all(each.tokens == 12 for each in together if each.finish_reason == "length")
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end(base: tuple[Any, Any]) -> None:
+    model, tokenizer = base
+    requests = [Request(prompt, seed) for seed, prompt in enumerate(PROMPTS)]
+    padded = generate(model, tokenizer, requests, SAMPLING)
+    bare = copy.deepcopy(tokenizer)
+    bare.pad_token = None  # as of Llama 3, Mistral and GPT-2
+    assert generate(model, bare, requests, SAMPLING) == padded
+
+
+def test_without_a_chat_template_the_question_is_the_prompt(
+    small: Callable[..., Recipe], base: tuple[Any, Any]
+) -> None:
+    model, tokenizer = base
+    selection = tasks_of(small(), samples_per_problem=1).selection
+    bare, prompts = copy.deepcopy(tokenizer), list[str]()
+    bare.chat_template = None  # as of a base model
+
+    def draw(requests: Sequence[Request], sampling: Sampling) -> Iterator[Finished]:
+        prompts.extend(each.prompt for each in requests)
+        return drawing(model, bare)(requests, sampling)
+
+    evaluate(draw, bare, selection, BoxedInteger(), seed=5)
+    assert prompts == [problem.messages[0]["content"] for problem in selection.problems]
 
 
 def test_temperature_0_takes_the_most_likely_token_each_time(base: tuple[Any, Any]) -> None:

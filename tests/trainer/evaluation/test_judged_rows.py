@@ -1,18 +1,23 @@
 """What a judge says of rows: golds it cannot read are named first, the majority's answer is told."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
 from trainer.evaluation import readable_golds
-from trainer.evaluation.evaluate import majority_of
+from trainer.evaluation.engines import Completion, Finished, Request
+from trainer.evaluation.evaluate import majority_of, rows_of
+from trainer.evaluation.row_file import RowFile
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.tasks import Problem, TaskSpec
 from trainer.judges import choice_gold
 from trainer.recipe import Sampling
+from trainer.tiny.tokenizer import make_tokenizer
 from trainer.training.data import DataError
-from trainer.verifiers import make_verifiers, preset_of
+from trainer.verifiers import BoxedInteger, Score, make_verifiers, preset_of
 
 TWO = Sampling(samples_per_problem=2, max_new_tokens=8, temperature=1.0, top_p=1.0, batch_size=4)
 
@@ -74,3 +79,36 @@ def test_one_sample_or_rows_without_answers_have_no_majority() -> None:
 def test_the_preset_is_part_of_a_tasks_identity() -> None:
     reward = task("math_verify", ["7"])
     assert reward.sha256 != dataclasses.replace(reward, verifier="lighteval").sha256
+
+
+class Dies(BoxedInteger):
+    """Decides nothing until it lives again."""
+
+    lives, asked = False, 0
+
+    def score(self, completions: Sequence[str], golds: Sequence[str]) -> list[Score]:
+        self.asked += len(golds)
+        return super().score(completions, golds) if self.lives else [None] * len(golds)
+
+
+def test_rows_that_were_not_decided_are_judged_again_and_not_made_again(tmp_path: Path) -> None:
+    problems, file = task("boxed_integer", ["7", "8"]), tmp_path / "rows.jsonl"
+    tokenizer, verifier = make_tokenizer(), Dies()
+
+    def draw(requests: Sequence[Request], sampling: Sampling) -> Iterator[Finished]:
+        made.extend(requests)
+        yield [(n, Completion(r"\boxed{7}", 3, "stop")) for n in range(len(requests))]
+
+    def scores() -> list[Score]:
+        rows = rows_of(draw, lambda: tokenizer, problems, verifier, seed=0, kept=RowFile(file))
+        return [row.score for row in rows]
+
+    made: list[Request] = []
+    assert scores() == [None] * 4
+    assert scores() == [None] * 4
+    lines = file.read_bytes().count(b"\n")
+    verifier.lives = True
+    assert scores() == [1.0, 1.0, 0.0, 0.0]
+    asked = verifier.asked
+    assert scores() == [1.0, 1.0, 0.0, 0.0]
+    assert (len(made), lines, verifier.asked) == (4, 4, asked)

@@ -2,12 +2,20 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from trainer import launch
 from trainer.evaluation.tasks.suites import SUITES
-from trainer.jobs.asked_evaluation import TINAS, AskedEvaluation, asked_for
+from trainer.jobs.asked_evaluation import (
+    HF_BATCH,
+    TINAS,
+    AskedEvaluation,
+    GivenHere,
+    asked_for,
+)
 from trainer.recipe import GymEvaluation, PretrainedModel, Recipe, SuiteEvaluation
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
 
@@ -49,6 +57,23 @@ def test_a_run_without_a_recipe_takes_the_base_that_is_named_or_its_adapters(roo
     assert section.sampling == TINAS.model_copy(update={"max_new_tokens": 64})
 
 
+def test_transformers_is_not_asked_for_more_than_fits_where_no_recipe_says_how(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "visible_gpus", lambda: 0)
+    section = suite_of(asked(root, suite="tina"))
+    assert section.engine.kind == "hf"
+    assert section.sampling == TINAS.model_copy(update={"batch_size": HF_BATCH})
+    assert suite_of(asked(root, suite="smoke")).sampling.max_new_tokens == 1024
+    monkeypatch.setattr(launch, "visible_gpus", lambda: 1)
+    there = find_spec("vllm") is not None
+    assert suite_of(asked(root, suite="tina")).engine.kind == ("vllm" if there else "hf")
+    write_recipe(load_recipe("tina_limr"), root / "recipe.yaml")  # for vLLM, with many at once
+    recipe = asked(root, engine="hf").evaluation
+    assert recipe is not None
+    assert recipe.sampling.batch_size == HF_BATCH
+
+
 def test_tasks_joined_by_commas_are_a_suite_of_their_own(root: Path) -> None:
     section = suite_of(asked(root, suite="champ, reasoning_gym:chain_sum"))
     assert section.suite is None
@@ -71,6 +96,34 @@ def test_the_recipe_of_the_run_says_the_rest(root: Path, small: Callable[..., Re
     section = suite_of(asked(root, suite="sober"))
     assert (section.suite, section.opening, section.engine.kind) == ("sober", "<think>\n", "vllm")
     assert asked(root) == load_recipe("tina_limr")
+
+
+def test_what_was_given_on_the_box_holds_for_that_evaluation_only(
+    root: Path, small: Callable[..., Recipe]
+) -> None:
+    with pytest.raises(RecipeError, match=r"no evaluation\.json"):
+        asked(root, given_here=True)
+    section = small().evaluation
+    assert section is not None
+    longer = section.model_copy(
+        update={"sampling": section.sampling.model_copy(update={"max_new_tokens": 77})}
+    )
+    GivenHere(base="/models/base", evaluation=longer).write(root)
+    assert base_in(asked(root, given_here=True)) == "/models/base"
+    write_recipe(small(), root / "recipe.yaml")
+    with pytest.raises(RecipeError, match="leave --base out"):
+        asked(root, given_here=True)
+    GivenHere(base=None, evaluation=longer).write(root)
+    assert asked(root, given_here=True) == small().model_copy(update={"evaluation": longer})
+    assert asked(root) == small()
+
+
+def test_a_recipes_base_is_not_replaced_by_one_of_the_hub(
+    root: Path, small: Callable[..., Recipe]
+) -> None:
+    write_recipe(small(), root / "recipe.yaml")
+    with pytest.raises(RecipeError, match="leave --base out"):
+        asked(root, suite="smoke", base="Qwen/Qwen3-0.6B")
 
 
 @pytest.mark.parametrize("base", ["/etc", "../models", "a/b/c", "https://x/y"])

@@ -1,5 +1,6 @@
 """A job takes no memory of the accelerator beside a living training, and holds one copy of a model at most."""
 
+import dataclasses
 import gc
 import weakref
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from cusp.ids import new_id
 from cusp.process import file_lock
 from trainer.box import Box
 from trainer.evaluation.selection_set import selection_set
+from trainer.jobs.asked_evaluation import pretrained
 from trainer.jobs.bench import Accelerator, Bench
 from trainer.jobs.run_folder import lock_of
 from trainer.recipe import Recipe
@@ -108,3 +110,25 @@ def test_a_bench_lets_the_former_model_go_before_the_next_and_all_at_its_end(
     assert alive == [0, 0, 0]
     bench.close()
     assert all(copy() is None for copy in copies)
+
+
+def test_kept_rows_are_those_of_the_weights_and_of_any_batch(
+    small: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "model.safetensors").write_bytes(b"one")
+    recipe = small().model_copy(update={"model": pretrained(str(base))})
+    task = selection_set(small())
+
+    def key(**sampling: object) -> str:
+        place = Accelerator(Box(tmp_path, has_gpu=False), tmp_path / "lock", "evaluates")
+        bench = Bench(recipe, [task], 0, tmp_path, place, lambda _: None)
+        drawn = task.sampling.model_copy(update=sampling)
+        return bench._key(None, dataclasses.replace(task, sampling=drawn))
+
+    before = key()
+    assert key(batch_size=1, samples_per_problem=7) == before
+    assert key(temperature=0.5) != before
+    (base / "model.safetensors").write_bytes(b"other")
+    assert key() != before

@@ -118,11 +118,14 @@ def test_a_run_without_a_recipe_is_scored_with_a_base_of_this_box(
     assert asked.of_this_box
     give_here(run_id, asked)
     order, said = job(run_id, root, steps=(0, 2)), list[str]()
-    order["payload"]["samples_per_problem"] = 1
+    order["payload"] |= {"asked": {"given_here": True}, "samples_per_problem": 1}
     monitor.jobs.append(order)
     worker(monitor, cusp_dir, said).work(exit_when_idle=True)
     assert "error" not in monitor.posted("/finish")[0], said
     assert len(scored(monitor)) == 3
+    assert not (root / RECIPE_FILE).exists()  # a resume would train by it
+    give_here(run_id, asked)  # once more
+    write_recipe(small(), root / RECIPE_FILE)
     with pytest.raises(UnusableRecipe, match="leave --base out"):
         give_here(run_id, asked)
 

@@ -84,25 +84,29 @@ def generate(
 
 @torch.no_grad()  # not inference_mode: what a model caches in it would not train any more
 def _batch(model: Any, tokenizer: Any, requests: Sequence[Request], sampling: Sampling) -> Any:
-    inputs = tokenizer.pad(
-        {"input_ids": prompt_ids(requests, tokenizer)},
-        padding=True,
-        padding_side="left",
-        return_tensors="pt",
-    ).to(model.device)
+    prompts = prompt_ids(requests, tokenizer)
+    width, pad = max(map(len, prompts)), _padding(tokenizer)
+    ids = [[pad] * (width - len(each)) + each for each in prompts]
+    mask = [[0] * (width - len(each)) + [1] * len(each) for each in prompts]
     output = model.generate(
-        input_ids=inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
+        input_ids=torch.tensor(ids, device=model.device),
+        attention_mask=torch.tensor(mask, device=model.device),
         max_new_tokens=sampling.max_new_tokens,
         do_sample=False,
         repetition_penalty=1.0,  # what a model's own defaults add, no other engine does
         use_cache=True,  # a model in training may have it turned off
         logits_processor=_processors(requests, sampling, model.device),
-        pad_token_id=tokenizer.pad_token_id,
+        pad_token_id=pad,
     )
     ends = end_ids(model.generation_config, tokenizer)
-    rows = output[:, inputs["input_ids"].shape[1] :].tolist()
+    rows = output[:, width:].tolist()
     return [_completion(row, ends, tokenizer) for row in rows]
+
+
+def _padding(tokenizer: Any) -> int:
+    """Return the token that fills up shorter rows; where there is none (Llama 3, GPT-2) the end, which is masked."""
+    found = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+    return next(each for each in found if each is not None)
 
 
 def _processors(

@@ -30,7 +30,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One set of one task; `sha256` covers everything that can change a score.
+    """One set of one task; `sha256` covers everything that can change the score of a sample.
 
     `opening` follows the rendered prompt: every completion goes on from it.
     """
@@ -44,7 +44,9 @@ class TaskSpec:
 
     @cached_property
     def sha256(self) -> str:
-        drawn = self.sampling.model_dump(mode="json")
+        # How many are drawn, and at once, changes no sample: each has a seed of its own.
+        apart = {"batch_size", "samples_per_problem"}
+        drawn = self.sampling.model_dump(mode="json", exclude=apart)
         content = [self.name, self.split, self.verifier, drawn, self.opening]
         problems = [dataclasses.asdict(problem) for problem in self.problems]
         text = json.dumps([content, problems], sort_keys=True)

@@ -9,11 +9,15 @@ GYM = "reasoning_gym:"
 
 @dataclass(frozen=True)
 class Suite:
-    """Tasks to report on, and one to choose checkpoints on that shares no problem with them."""
+    """Tasks to report on, and one to choose checkpoints on that shares no problem with them.
+
+    `max_new_tokens` is for a run whose recipe has no limit of its own.
+    """
 
     title: str
     report: tuple[SuiteTask, ...]
     selection: SelectionTask
+    max_new_tokens: int = 32_768  # of Tina's tables
 
 
 def _tasks(*given: tuple[str, int, int | None]) -> tuple[SuiteTask, ...]:
@@ -53,5 +57,6 @@ SUITES = {
         "40 problems that show within minutes whether everything works",
         _tasks(("champ", 1, 20), (f"{GYM}chain_sum", 1, 20)),
         SelectionTask(name=f"{GYM}chain_sum", problems=20),
+        max_new_tokens=1024,  # minutes with transformers, too
     ),
 }
