@@ -13,7 +13,9 @@ from cusp.ids import new_id
 from monitor.actions.delete import DAY_S
 from monitor.app import create_app
 from monitor.background import retention as retaining
+from monitor.background.packing import Packing
 from monitor.background.retention import Retention
+from monitor.background.summaries import summarise
 from monitor.database.schema import metadata
 from monitor.services import Service
 from monitor.settings import MonitorConfig
@@ -231,7 +233,10 @@ def full(api: TestClient) -> Trainer:
         {"kind": "nonsense"},
     )
     trainer.ack(next(c for c in commands if c["kind"] == "stop"), "done", step=80)
+    trainer.send(*(point(step, reward=0.5) for step in range(500, 1100)))
     trainer.send(status("stopped"))
+    Packing(service_of(api).database).turn()
+    summarise(service_of(api).database, trainer.run_id)
     job = claim(api)
     assert job is not None
     path, held = f"/api/v1/jobs/{job['id']}", {"token": job["token"]}
@@ -350,7 +355,7 @@ def test_a_purge_that_was_cut_off_is_finished_by_the_next_monitor(
     monkeypatch.setattr(retaining, "CHUNK_ROWS", 50)
     cut_off = retention_of(api, clock)
     monkeypatch.setattr(cut_off.closing, "wait", lambda _s: cut_off.closing.set())
-    assert cut_off.purge() == 50
+    assert 0 < cut_off.purge() <= 50
     assert retention_of(api, clock).purge() > 400
     assert counted(api)["runs"] == 0
     with service_of(api).database.read() as tx:
