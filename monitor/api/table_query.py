@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from cusp.ids import is_id
 from cusp.protocol.fields import MAX_NAME_LENGTH, NO_NUL, storable
-from monitor.store.table.sorting import Column, Order, column_of, order_of
+from monitor.store.table.sorting import FIXED, VALUES, Column, Order, column_of, order_of
 
 MOST_COLUMNS = 12
 MOST_PINNED = 20
@@ -20,6 +20,13 @@ _Text = Annotated[
     str,
     Query(max_length=MAX_NAME_LENGTH + 10, json_schema_extra=NO_NUL),
     AfterValidator(storable),
+]
+# What the parsers below take, for those who read the document of this interface.
+_KEY = '[^=\\u0000"\\\\{},]+'
+_PAIR = {"pattern": f"^{_KEY}=[^\\u0000]*$"}
+_SORT = {"pattern": f"^(-?({'|'.join(FIXED)}|({'|'.join(VALUES)}):[^\\u0000]+|config:{_KEY}))?$"}
+_Pair = Annotated[
+    str, Query(max_length=MAX_NAME_LENGTH + 10, json_schema_extra=_PAIR), AfterValidator(storable)
 ]
 _Texts = Annotated[list[_Text] | None, Query(max_length=MOST_PINNED)]
 
@@ -41,9 +48,11 @@ class View:
 
 def order(
     sort: Annotated[
-        _Text | None,
+        Annotated[str, AfterValidator(storable)] | None,
         Query(
-            description="a column (`step`, `max:kl`, `config:lr`), `-` before it: the greatest first"
+            max_length=MAX_NAME_LENGTH + 10,
+            json_schema_extra=_SORT,
+            description="a column (`step`, `max:kl`, `config:lr`), `-` before it: the greatest first",
         ),
     ] = None,
 ) -> Order | None:
@@ -55,7 +64,10 @@ def order(
 
 
 def config_values(
-    config: Annotated[_Texts, Query(description="`key=value` of the configuration")] = None,
+    config: Annotated[
+        list[_Pair] | None,
+        Query(max_length=MOST_PINNED, description="`key=value` of the configuration"),
+    ] = None,
 ) -> tuple[tuple[str, str], ...]:
     """Return the configuration values asked for; RequestValidationError when one is no `key=value`."""
     found = []
