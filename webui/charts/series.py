@@ -19,6 +19,7 @@ MAX_POINTS_SMALL = 600
 """The same for the small charts of the other metrics, a few hundred pixels wide."""
 
 _BLOCK = 64  # 0.75 ** 64 is 1e-8: sums of values over powers lose no digit that is drawn
+_SUMMED_AS_IT_IS = 1e200  # divided by the powers of a block, larger values would be beyond a float
 
 Series = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -65,11 +66,17 @@ def smoothed(values: Sequence[float] | Floats, weight: float = LIGHTEST) -> list
 def averaged(values: Floats, weight: float) -> Floats:
     """Return the bias-corrected exponential moving average.
 
-    By blocks: within one it is a sum, and each hands its last value on to the next.
+    By blocks: within one it is a sum, and each hands its last value on to the next. Of values that a float barely
+    holds none is beyond the greatest of them.
 
     >>> averaged(np.array([1.0, 3.0]), 0.5).round(3).tolist()
     [1.0, 2.333]
+    >>> (averaged(np.array([1e308, -1e308]), 0.5) / 1e308).round(3).tolist()
+    [1.0, -0.333]
     """
+    greatest = float(np.abs(values).max(initial=0.0))
+    if greatest > _SUMMED_AS_IT_IS:
+        return np.clip(averaged(values / greatest, weight), -1.0, 1.0) * greatest
     count, decay = len(values), 1.0 - weight
     powers = decay ** np.arange(_BLOCK)
     rows = np.pad(values, (0, -count % _BLOCK)).reshape(-1, _BLOCK)
