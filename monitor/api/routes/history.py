@@ -105,11 +105,21 @@ def get_series(
 @router.get(
     "/runs/{run_id}/verdicts", dependencies=[needs("read")], responses=answers(series.Verdicts)
 )
-def get_verdicts(run_id: Id, service: ServiceDep, since: Since = 0, until: Until = 2**53) -> Json:
-    """Return the verdict after every step, in columns."""
+def get_verdicts(
+    run_id: Id,
+    service: ServiceDep,
+    since: Since = 0,
+    until: Until = 2**53,
+    max_points: MaxPoints | None = None,
+) -> Json:
+    """Return the verdict after every step, in columns; with `max_points` about that many of them."""
     with service.database.read() as tx:
         run = run_or_404(tx, run_id)
-        return series.verdicts(verdicts.verdicts_of(tx, run_id, since, until), run.verdict)
+        if max_points is None:
+            found = verdicts.verdicts_of(tx, run_id, since, until)
+        else:
+            found = RunData(tx, run).some_verdicts(max_points, since, until)
+        return series.verdicts(found, run.verdict)
 
 
 @router.get(
