@@ -127,7 +127,7 @@ def test_a_trainers_token_can_only_feed_its_own_run(admin: TestClient) -> None:
 
 
 def test_a_token_limited_to_a_run_reaches_no_other_by_any_route(admin: TestClient) -> None:
-    own, other = Trainer(admin), Trainer(admin)
+    own, other = Trainer(admin), Trainer(admin, config={"hidden": 1})
     for trainer in (own, other):
         trainer.send(point(1), checkpoint(1))
     client = holder(admin, make(admin, "read", "control", run_id=own.run_id))
@@ -137,9 +137,11 @@ def test_a_token_limited_to_a_run_reaches_no_other_by_any_route(admin: TestClien
         if "security" in operation and path not in STREAMS:
             ids = {"run_id": other.run_id, "checkpoint_id": foreign}
             status = asked(client, method, path, **ids)
-            filtered = ("/api/v1/runs", "/api/v1/deleted-runs", "/api/v1/checkpoints/unverified")
-            lists = method == "get" and path in filtered
+            filtered = ("runs", "run-columns", "deleted-runs", "checkpoints/unverified")
+            lists = method == "get" and path.removeprefix("/api/v1/") in filtered
             assert status == (200 if lists else 403), path
+    assert "hidden" in admin.get("/api/v1/run-columns").json()["config"]
+    assert "hidden" not in client.get("/api/v1/run-columns").json()["config"]
     assert [r["id"] for r in client.get("/api/v1/runs").json()["runs"]] == [own.run_id]
     gone = client.get("/api/v1/deleted-runs").json()
     assert (gone["deleted_runs"], gone["total"]) == ([], 0)

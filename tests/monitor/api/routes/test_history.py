@@ -45,6 +45,15 @@ def test_a_window_has_no_superseded_point_from_outside(trainer: Trainer) -> None
     assert (found["steps"], found["superseded"]["steps"]) == ([498, 499, 500], [500, 501])
 
 
+def test_verdicts_are_thinned_to_both_ends_and_what_lies_between(api: TestClient) -> None:
+    judged = Trainer(api)
+    judged.send(*(point(step, format_reward=0.5, completion_length=60.0) for step in range(1, 81)))
+    whole, some = judged.get("/verdicts"), judged.get("/verdicts", max_points=10)
+    assert len(whole["steps"]) == 80
+    assert {1, 80} <= set(some["steps"]) < set(whole["steps"])
+    assert len(some["phases"]) == len(some["steps"])
+
+
 def test_superseded_points_are_thinned_too(trainer: Trainer) -> None:
     resumed = Trainer(trainer.api, trainer.run_id)
     resumed.send(point(500, other=0.0))
