@@ -25,6 +25,9 @@ _Text = Annotated[
 _KEY = '[^=\\u0000"\\\\{},]+'
 _PAIR = {"pattern": f"^{_KEY}=[^\\u0000]*$"}
 _SORT = {"pattern": f"^(-?({'|'.join(FIXED)}|({'|'.join(VALUES)}):[^\\u0000]+|config:{_KEY}))?$"}
+_Sort = Annotated[
+    str, Query(max_length=MAX_NAME_LENGTH + 10, json_schema_extra=_SORT), AfterValidator(storable)
+]
 _Pair = Annotated[
     str, Query(max_length=MAX_NAME_LENGTH + 10, json_schema_extra=_PAIR), AfterValidator(storable)
 ]
@@ -48,11 +51,9 @@ class View:
 
 def order(
     sort: Annotated[
-        Annotated[str, AfterValidator(storable)] | None,
+        _Sort | None,
         Query(
-            max_length=MAX_NAME_LENGTH + 10,
-            json_schema_extra=_SORT,
-            description="a column (`step`, `max:kl`, `config:lr`), `-` before it: the greatest first",
+            description="a column (`step`, `max:kl`, `config:lr`), `-` before it: the greatest first"
         ),
     ] = None,
 ) -> Order | None:
