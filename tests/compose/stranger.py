@@ -119,6 +119,8 @@ def test_a_stranger_logs_in_sees_the_run_and_its_roles_stops_it_and_finds_what_w
         expect(page.locator('[data-f="step"]').first).not_to_have_text("–", timeout=60_000)
         page.locator("table").get_by_text("present").first.wait_for(timeout=120_000)
 
+        # What stands there came with the page; its buttons act once the scripts are there, too.
+        expect(page.locator("#live")).to_have_attribute("data-state", "on", timeout=60_000)
         page.get_by_role("button", name="Stop", exact=True).click()
         page.locator("#stop-dialog input[name=reason]").fill("a stranger wants to see it stop")
         page.get_by_role("button", name="Stop the run").click()
