@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 # In a run's folder; gives a worker the base model and the task.
@@ -30,6 +30,24 @@ def storable_config(
     {'lr': 1e-06, 'clip': 'inf', '3': [{}]}
     """
     return _Storing(most).mapping(config, most_deep - 1, frozenset())
+
+
+def leaves(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) of what is no object, or an empty one, in the order of the config.
+
+    >>> list(leaves({"lr": 1, "model": {"lora": {"r": 8}, "more": {}}}))
+    [('lr', 1), ('model.lora.r', 8), ('model.more', {})]
+    """
+    waiting = [("", iter(config.items()))]
+    while waiting:
+        before, items = waiting[-1]
+        for key, value in items:
+            if isinstance(value, Mapping) and value:
+                waiting.append((f"{before}{key}.", iter(value.items())))
+                break
+            yield f"{before}{key}", value
+        else:
+            waiting.pop()
 
 
 class _Storing:

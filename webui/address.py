@@ -1,6 +1,9 @@
 """URL paths with the prefix of the current request's proxy."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlencode
 
 PREFIX: ContextVar[str] = ContextVar("prefix", default="")
 """Empty, or like `/cusp`. The monitor sets it for each request; threads that answer carry it along."""
@@ -16,6 +19,16 @@ def at(path: str) -> str:
     '/runs/01J'
     """
     return PREFIX.get() + path
+
+
+def query_at(path: str, given: Mapping[str, Any], safe: str = "") -> str:
+    """Return `at(path)` with the query of what is given; None is left out, a list is a parameter a value.
+
+    >>> query_at("/runs", {"q": "a b", "page": None, "x": [1, 2]}), query_at("/", {})
+    ('/runs?q=a+b&x=1&x=2', '/')
+    """
+    kept = {name: value for name, value in given.items() if value is not None}
+    return at(path) + (f"?{urlencode(kept, doseq=True, safe=safe)}" if kept else "")
 
 
 def cookie_path() -> str:

@@ -94,7 +94,7 @@ def _swagger(name: str) -> bytes:
     found = find_spec("fastapi_offline")
     if found is None or not found.submodule_search_locations:
         raise UnknownAsset(
-            "fastapi-offline is not installed; `pip install 'cusp[monitor]'` does it"
+            "fastapi-offline is not installed; `pip install 'cusp-rl[monitor]'` does it"
         )
     return Path(found.submodule_search_locations[0], "static", name).read_bytes()
 

@@ -3,14 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
-from markupsafe import Markup
-
-from webui import assets
-from webui.address import at
+from cusp.run_config import leaves
+from webui.address import query_at
 from webui.charts.comparison import compared
 from webui.charts.comparison.alignment import AXES
+from webui.standalone import inlined
 from webui.templating import render
 
 Record = Mapping[str, Any]
@@ -26,23 +24,14 @@ def differences(runs: Records) -> list[tuple[str, list[str | None]]]:
     >>> differences([{"config": {"lr": 1, "o": {"b": 2}}}, {"config": {"lr": 1, "o": {"b": 3}}}])
     [('o.b', ['2', '3'])]
     """
-    flat = [dict(_leaves(run["config"])) for run in runs]
+    flat = [{key: _text(value) for key, value in leaves(run["config"])} for run in runs]
     keys = sorted({key for one in flat for key in one})
     found = [(key, [one.get(key) for one in flat]) for key in keys]
     return [(key, values) for key, values in found if len(set(values)) > 1]
 
 
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    waiting = [(prefix, config)]
-    while waiting:
-        before, inner = waiting.pop()
-        for key, value in inner.items():
-            if isinstance(value, Mapping) and value:
-                waiting.append((f"{before}{key}.", value))
-            else:
-                found.append((f"{before}{key}", json.dumps(value, ensure_ascii=False).strip('"')))
-    return found
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).strip('"')
 
 
 def compare_page(runs: Records, asked: Record, *, known: Sequence[str], missing: int) -> str:
@@ -55,16 +44,10 @@ def compare_page(runs: Records, asked: Record, *, known: Sequence[str], missing:
 
 def report(runs: Records, asked: Record, at_time: str) -> str:
     """Return the comparison as one file that shows itself without a network."""
-    css = "\n".join(assets.asset(name).body.decode() for name in STYLES)
-    colors = (
-        assets.asset("js/charts/colors.js").body.decode().replace("export function", "function")
-    )
     return render(
         "pages/compare_report.html",
         **_shown(runs, asked),
-        css=Markup(css),
-        plotly=Markup(assets.plotly_source()),
-        colors=Markup(colors),
+        **inlined(STYLES),
         at_time=at_time,
     )
 
@@ -89,6 +72,5 @@ def _shown(runs: Records, asked: Record) -> dict[str, Any]:
 
 
 def _link(path: str, asked: Record) -> str:
-    given = {name: value for name, value in asked.items() if value}
-    given["runs"] = ",".join(asked["runs"])
-    return at(path) + f"?{urlencode(given, doseq=True, safe=',')}"
+    given = {name: value or None for name, value in asked.items()}
+    return query_at(path, {**given, "runs": ",".join(asked["runs"])}, safe=",")

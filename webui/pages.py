@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cusp.run_config import leaves
 from webui import descriptions
 from webui.charts import figures
 from webui.evaluated.benchmark_table import benchmarks, in_order
@@ -165,21 +166,19 @@ def _verdict_card(
     }
 
 
-def flat(value: Any, at: str = "") -> list[tuple[str, str]]:
+def flat(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (dotted key, value as text) of a configuration; config.js reads another run's from its page.
 
     >>> flat({"model": {"name": "m", "r": 32}, "tags": []})
     [('model.name', 'm'), ('model.r', '32'), ('tags', '[]')]
     """
-    if isinstance(value, Mapping):
-        return [
-            pair
-            for key, one in value.items()
-            for pair in flat(one, f"{at}.{key}" if at else str(key))
-        ]
+    return [(key, _text(value)) for key, value in leaves(config) if not isinstance(value, Mapping)]
+
+
+def _text(value: Any) -> str:
     if isinstance(value, str):
-        return [(at, value)]
-    return [(at, json.dumps(value, default=str, separators=(",", ":"), ensure_ascii=False))]
+        return value
+    return json.dumps(value, default=str, separators=(",", ":"), ensure_ascii=False)
 
 
 def _reach(rows: Records) -> float:

@@ -1,14 +1,14 @@
 """A run as one HTML file to send or keep: charts and sections of its page, plotly.js inside, nothing from a network."""
 
-import gzip
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from webui import assets, descriptions
+from webui import descriptions
 from webui.charts import figures
 from webui.pages import flat, section
+from webui.standalone import inlined
 from webui.templating import render
 from webui.told import verdict_words
 
@@ -45,15 +45,5 @@ def report_page(
         segments=segments,
         config=flat(run.get("config") or {}),
         sections=[Markup(section(name, run, **data)) for name in SHOWN],
-        css=Markup("".join(_text(name) for name in _STYLES)),
-        plotly=Markup(_plotly()),
-        colors=Markup(_text("js/charts/colors.js").replace("export function", "function")),
+        **inlined(_STYLES),
     )
-
-
-def _text(name: str) -> str:
-    return assets.asset(name).body.decode("utf-8")
-
-
-def _plotly() -> str:
-    return gzip.decompress(assets.asset(assets.PLOTLY).body).decode("utf-8")

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from webui.address import at
+from webui.address import query_at
 from webui.completions.completion_text import marked
 from webui.completions.text_diff import compared as compared_texts
 from webui.evaluated.benchmark_table import in_order
@@ -56,9 +55,8 @@ def samples_page(
 
     def link(**more: Any) -> str:
         """Return the address of this page with other parameters."""
-        kept = {name: value for name, value in {**given, **more}.items() if value not in (None, 0)}
-        query = f"?{urlencode(kept, doseq=True)}" if kept else ""
-        return at(f"/runs/{run['id']}/samples") + query
+        kept = {name: None if value == 0 else value for name, value in {**given, **more}.items()}
+        return query_at(f"/runs/{run['id']}/samples", kept)
 
     return render(
         "pages/samples.html",
@@ -101,8 +99,7 @@ def differences_page(
     def link(**more: Any) -> str:
         """Return the address of this page with other parameters."""
         kept = {**asked._asdict(), "diff": 1 if asked.diff else None, **more}
-        query = urlencode({name: value for name, value in kept.items() if value is not None})
-        return at(f"/runs/{run['id']}/differences") + f"?{query}"
+        return query_at(f"/runs/{run['id']}/differences", kept)
 
     problems = (
         [] if found is None else [_side_by_side(one, asked.diff) for one in found["problems"]]

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
-from webui.address import at
+from webui.address import query_at
 from webui.format import column_label
 from webui.templating import render
 
@@ -67,8 +66,9 @@ class Links:
 
     def __call__(self, **more: Any) -> str:
         """Return the address with other parameters; an empty one is left out."""
-        given = {name: value for name, value in {**self.asked, **more}.items() if value}
-        return at("/") + (f"?{urlencode(given, doseq=True)}" if given else "")
+        return query_at(
+            "/", {name: value or None for name, value in {**self.asked, **more}.items()}
+        )
 
     def sorted_by(self, head: Head) -> str:
         """Return the address sorted by a column: numbers the greatest first, then the other way round."""

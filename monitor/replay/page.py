@@ -1,9 +1,7 @@
 """Self-contained HTML page of replayed logs, with charts and verdicts."""
 
-import gzip
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 from markupsafe import Markup
@@ -13,8 +11,9 @@ from monitor.detector import Transition
 from monitor.policy.verify import said
 from monitor.replay.replay import Replay, series, verdict_columns
 from monitor.replay.verified import ReplayedLook
-from webui import assets, format
+from webui import format
 from webui.charts import figures
+from webui.standalone import inlined
 from webui.templating import environment
 
 
@@ -25,9 +24,7 @@ def page(replays: Sequence[tuple[str, Replay]]) -> str:
         .get_template("pages/replay.html")
         .render(
             sections=[_section(name, found) for name, found in replays],
-            css=Markup(_own("css/base.css") + _own("css/replay.css")),
-            plotly=Markup(_plotly()),
-            colors=Markup(_own("js/charts/colors.js").replace("export function", "function")),
+            **inlined(("css/base.css", "css/replay.css")),
         )
     )
 
@@ -94,11 +91,3 @@ def _inert(figure: dict[str, Any]) -> Markup:
     """Return the figure as JSON that cannot close its script element."""
     text = json.dumps(figure, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
-
-
-def _own(name: str) -> str:
-    return files("webui").joinpath("static", name).read_text("utf-8")
-
-
-def _plotly() -> str:
-    return gzip.decompress(assets.asset(assets.PLOTLY).body).decode("utf-8")

@@ -8,17 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from trainer.judging import Way
 from trainer.recipe.sections import Amount, Count, Section
 
-Verifier = Literal[
-    "boxed_integer",
-    "math_verify",
-    "math_verify_tina",
-    "math_verify_tina_swapped",
-    "lighteval",
-    "choice",
-    "reasoning_gym",
-]
+Verifier = Literal["boxed_integer", Way]
 """How an answer is judged (docs/reference/recipes.md); `math_verify` is the preset `reward` of an evaluation."""
 
 Unit = Literal["characters", "tokens"]

@@ -11,6 +11,7 @@ from trl.generation.vllm_client import VLLMClient
 from cusp.errors import CuspError
 from trainer.rollouts.adapter_folder import AdapterFolders
 from trainer.rollouts.server_key import HOSTS, TOKEN, bearer
+from trainer.rollouts.server_words import server_words
 
 TIMEOUT_S = 300.0  # to load an adapter: its file, and for the first one the server's warm-up
 KEPT = 2  # the adapter in use, and the one before: a server reads a folder late
@@ -60,7 +61,7 @@ class AdapterServer:
         if answer.status_code != 200:
             raise ServerError(
                 f"the vLLM server at {self.address} did not load the adapter {folder}"
-                f" ({answer.status_code}: {_words(answer)}); it must see that folder under the same"
+                f" ({answer.status_code}: {server_words(answer)}); it must see that folder under the same"
                 f" path, and be started with `{self.start}`"
             )
         self.client.model = folder.name
@@ -104,12 +105,3 @@ class TokenClient(VLLMClient):  # type: ignore[misc]  # TRL ships no types
         """Wait for the server; called by TRL before the first request that needs the key."""
         self.session.headers.update(bearer(str(self.base_url)))
         super().check_server(*arguments, **named)
-
-
-def _words(answer: httpx.Response) -> str:
-    try:
-        content = answer.json()
-        error = content.get("error", content)
-        return str(error.get("message", error) if isinstance(error, dict) else error)[:300]
-    except (ValueError, AttributeError):
-        return answer.text.strip()[:300] or "no reason given"

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cusp.protocol.fields import MAX_TAGS, NAMED, NUMBER, Body, Id, Name, Text
 from cusp.protocol.messages import Batch, Reply
+from cusp.run_config import leaves
 from monitor.actions.require import run_or_404
 from monitor.actions.told.describe_run import describe_run
 from monitor.actions.told.set_price import set_price
@@ -18,7 +19,6 @@ from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, check_run, needs
 from monitor.api.queries import BeforeDep, Limit, Status, WantedDep
 from monitor.api.table_query import ConfigDep, OrderDep, Skip
-from monitor.runs.config_keys import leaves
 from monitor.schemas import cost as cost_schema
 from monitor.schemas import run as run_schema
 from monitor.schemas.base import Json
@@ -101,7 +101,7 @@ def list_columns(service: ServiceDep, grant: GrantDep) -> Json:
     with service.database.read() as tx:
         names = run_values.names(tx, grant.project, grant.run_id)
         configs = run_values.newest_configs(tx, grant.project, grant.run_id, CONFIGS_READ)
-    keys = {key for config in configs for key in leaves(config)}
+    keys = {key for config in configs for key, _ in leaves(config)}
     return {"metrics": sorted(names), "config": sorted(keys)[:MOST_KEYS]}
 
 

@@ -26,6 +26,7 @@ from trainer.evaluation.engines.completion import (
 )
 from trainer.recipe import OpenAIEngine, Sampling
 from trainer.rollouts.server_key import bearer
+from trainer.rollouts.server_words import server_words
 
 KEY = "CUSP_EVALUATION_KEY"
 AT_ONCE = 128  # requests; `vllm serve` runs at most 256 at once by default (--max-num-seqs)
@@ -106,7 +107,7 @@ class OpenAIServer:
         answer = self._sent("POST", "load_lora_adapter", content)
         if answer.is_error:
             raise EngineError(
-                f"the server at {self._url} did not load the adapter {adapter} ({_words(answer)}); it must"
+                f"the server at {self._url} did not load the adapter {adapter} ({server_words(answer)}); it must"
                 f" see that folder under the same path, and be started with `{START.format(rank=rank)}`"
             )
 
@@ -161,7 +162,7 @@ class OpenAIServer:
             return answer
         of_key = f"; its key is read from {KEY}, for this machine and the hosts in CUSP_VLLM_HOSTS"
         raise EngineError(
-            f"the server at {self._url} refused {what} with {answer.status_code} ({_words(answer)})"
+            f"the server at {self._url} refused {what} with {answer.status_code} ({server_words(answer)})"
             f"{of_key if answer.status_code in (401, 403) else ''}"
         )
 
@@ -202,12 +203,3 @@ class OpenAIServer:
                     ) from error
             time.sleep(WAIT_S * 2**number)
         raise AssertionError("the last try returns or raises")
-
-
-def _words(answer: httpx.Response) -> str:
-    try:
-        content = answer.json()
-        error = content.get("error", content)
-        return str(error.get("message", error) if isinstance(error, dict) else error)[:300]
-    except (ValueError, AttributeError):
-        return answer.text.strip()[:300] or "no reason given"
