@@ -34,7 +34,7 @@ def new_id() -> str:
 
 
 def id_of(digest: bytes) -> str:
-    """Return an id made of the first 16 bytes of a digest: the same content has the same id.
+    r"""Return an id made of the first 16 bytes of a digest: the same content has the same id.
 
     >>> id_of(bytes(16)), is_id(id_of(b"\xff" * 32))
     ('00000000000000000000000000', True)

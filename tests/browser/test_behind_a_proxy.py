@@ -8,7 +8,8 @@ import pytest
 import trustme
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import TOKEN, as_a_person, log_in
+from tests.browser.conftest import FLAGS, TOKEN, as_a_person, log_in
+from tests.browser.install import browser as installed_browser
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, point
 from tests.reverse_proxy import ReverseProxy
@@ -53,13 +54,19 @@ def proxy(
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Page]:
-    """A page that takes the proxy's certificate; errors of a script fail the test."""
-    context = browser.new_context(ignore_https_errors=True)
-    page = as_a_person(context.new_page())
+    """A page that takes the proxy's certificate; errors of a script fail the test.
+
+    The whole browser takes it: what a context ignores reaches its shared worker, which holds the stream, too
+    late at times, and the stream is refused.
+    """
+    chromium = browser.browser_type.launch(
+        executable_path=installed_browser(), args=[*FLAGS, "--ignore-certificate-errors"]
+    )
+    page = as_a_person(chromium.new_page())
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    context.close()
+    chromium.close()
     assert errors == []
 
 
