@@ -91,12 +91,12 @@ class EvaluateRequest(Body):
 
     `recipe_given` says that a recipe with an evaluation section was put into the run's folder. A `suite` (or tasks
     joined by commas) is scored on in place of what the run's recipe names, with `base` as the base model, a name
-    of the Hugging Face hub. `given_here` says that what is scored on was written into a file of its own there.
+    of the Hugging Face hub. `given_here` names what is scored on by the hash of a file of its own there.
     """
 
     checkpoints: list[Id] = Field(default=[], max_length=200)
     recipe_given: bool = False
-    given_here: bool | None = None
+    given_here: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
     suite: SuiteNames | None = None
     base: HubName | None = None
     samples_per_problem: Annotated[int, Field(ge=1, le=1024)] | None = None
