@@ -3,9 +3,10 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cusp.protocol.fields import Body, Finite, Id, Name, Step
+from cusp.protocol.scored import repeated
 from monitor.actions import evaluate, lease
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
@@ -19,6 +20,12 @@ from monitor.schemas.base import Json
 from monitor.schemas.run_data import RunData
 
 router = APIRouter()
+
+
+def _each_once(rows: list[Row]) -> list[Row]:
+    if wrong := repeated((row[0], row[1]) for row in rows):
+        raise ValueError(wrong)
+    return rows
 
 
 class Evaluation(Body):
@@ -45,7 +52,7 @@ class Evaluation(Body):
     maj_high: Share | None = None
     preset: Name | None = None
     engine: Name | None = None
-    rows: Annotated[list[Row], Field(max_length=200_000)]
+    rows: Annotated[list[Row], Field(max_length=200_000), AfterValidator(_each_once)]
 
 
 class EvaluationPost(Body):
