@@ -125,9 +125,10 @@ def totals(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
 
 def answered(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
     """Return (problem_id, answer, score, how often) of the samples' answers, by problem."""
-    columns = [evaluation_rows.c[name] for name in ("problem_id", "answer", "score")]
+    columns: list[Any] = [evaluation_rows.c[name] for name in ("problem_id", "answer", "score")]
+    told = [*columns, func.count().label("samples")]
     return connection.execute(
-        select(*columns, func.count().label("samples"))
+        select(*told)
         .where(evaluation_rows.c.evaluation_id == evaluation_id)
         .group_by(*columns)
         .order_by(columns[0])
