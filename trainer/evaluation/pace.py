@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 
-class Work(NamedTuple):
+class Decoding(NamedTuple):
     """Steps of an engine, and the tokens that it computes in them."""
 
     steps: int
@@ -29,22 +29,22 @@ class Lanes:
     at_once: int
     together: bool
 
-    def work(self, lengths: Sequence[int]) -> Work:
+    def work(self, lengths: Sequence[int]) -> Decoding:
         """Return the work of completions of these lengths in tokens, in this order.
 
         >>> Lanes(2, together=True).work([5, 1, 3]), Lanes(2, together=False).work([5, 1, 3])
-        (Work(steps=8, tokens=13), Work(steps=5, tokens=9))
+        (Decoding(steps=8, tokens=13), Decoding(steps=5, tokens=9))
         """
         if self.together:
             parts = [lengths[n : n + self.at_once] for n in range(0, len(lengths), self.at_once)]
             steps = [max(part) for part in parts]
-            return Work(
+            return Decoding(
                 sum(steps), sum(len(part) * most for part, most in zip(parts, steps, strict=True))
             )
         ends = [0] * min(self.at_once, len(lengths))
         for length in lengths:  # each to the lane that is free first
             heapq.heapreplace(ends, ends[0] + length)
-        return Work(max(ends, default=0), sum(lengths))
+        return Decoding(max(ends, default=0), sum(lengths))
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Pace:
     token_s: float
 
     @classmethod
-    def of(cls, measured: Sequence[tuple[Work, float]]) -> "Pace":
+    def of(cls, measured: Sequence[tuple[Decoding, float]]) -> "Pace":
         """Return that of measured (work, seconds): least squares of the relative errors, none below zero.
 
-        >>> Pace.of([(Work(10, 10), 1.1), (Work(10, 100), 2.0)])
+        >>> Pace.of([(Decoding(10, 10), 1.1), (Decoding(10, 100), 2.0)])
         Pace(step_s=0.1, token_s=0.01)
         """
         sizes = np.array([work for work, _ in measured], dtype=float)
@@ -66,6 +66,6 @@ class Pace:
         found, _ = nnls(sizes / seconds[:, None], np.ones(len(seconds)))
         return cls(*(round(float(each), 12) for each in found))
 
-    def seconds(self, work: Work) -> float:
+    def seconds(self, work: Decoding) -> float:
         """Return the seconds that work takes."""
         return self.step_s * work.steps + self.token_s * work.tokens

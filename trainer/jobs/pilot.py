@@ -9,7 +9,7 @@ from cusp.settings import from_environment
 from trainer import launch
 from trainer.evaluation.engines.openai_engine import AT_ONCE
 from trainer.evaluation.forecast import Forecast, Lengths, completions_of, forecast, pilot_sizes
-from trainer.evaluation.pace import Lanes, Pace, Work
+from trainer.evaluation.pace import Lanes, Pace, Decoding
 from trainer.evaluation.tasks import TaskSpec
 from trainer.recipe import Recipe
 
@@ -45,7 +45,7 @@ def piloted(
     made: dict[
         str, list[int]
     ] = {}  # a task may be chosen on and reported on: its lengths are alike
-    measured: list[tuple[int, Work, float]] = []  # place of the task
+    measured: list[tuple[int, Decoding, float]] = []  # place of the task
     for place, (task, size) in enumerate(zip(tasks, sizes, strict=True)):
         if size == 0:
             continue
@@ -78,7 +78,7 @@ def _seconds(
     tasks: Sequence[TaskSpec],
     wanted: Sequence[Sequence[int]],
     made: Mapping[str, Sequence[int]],
-    measured: Sequence[tuple[int, Work, float]],
+    measured: Sequence[tuple[int, Decoding, float]],
     lanes: Lanes,
 ) -> float:
     """Return the seconds for completions whose lengths are those of the pilot, over and over.
