@@ -9,7 +9,7 @@ from cusp.settings import from_environment
 from trainer import launch
 from trainer.evaluation.engines.openai_engine import AT_ONCE
 from trainer.evaluation.forecast import Forecast, Lengths, completions_of, forecast, pilot_sizes
-from trainer.evaluation.pace import Lanes, Pace, Decoding
+from trainer.evaluation.pace import Decoding, Lanes, Pace
 from trainer.evaluation.tasks import TaskSpec
 from trainer.recipe import Recipe
 
