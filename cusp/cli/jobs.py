@@ -94,11 +94,11 @@ def evaluate(
         chosen = [checkpoint_of(client, found, step)["id"] for step in steps or []]
         if recipe is not None:
             _give(recipe, found["id"])
-        elif asked.of_this_box:
-            give_here(found["id"], asked)
         told: dict[str, Any] = {"samples_per_problem": samples}
-        if recipe is None:
-            told |= {"given_here": True} if asked.of_this_box else asked.over_the_network
+        if recipe is None and asked.of_this_box:
+            told["given_here"] = give_here(found["id"], asked)
+        elif recipe is None:
+            told |= asked.over_the_network
         told = {name: value for name, value in told.items() if value is not None}
         body = {"checkpoints": chosen, "recipe_given": recipe is not None, **told}
         job = client.post(f"/runs/{found['id']}/evaluate", body)

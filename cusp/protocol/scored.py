@@ -1,7 +1,7 @@
 """Scores that anyone brings: the rows of an evaluation, the bounds of their texts, and their portions."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -58,6 +58,16 @@ class PostedRow(Body):
     seed: Annotated[int, Field(ge=0, le=2**53), NUMBER] | None = None
     text: LongText | None = None
     answer: LongText | None = None
+
+
+def repeated(places: Iterable[tuple[str, int]]) -> str | None:
+    """Return what is wrong where a (problem, sample) is there twice, else None."""
+    seen: set[tuple[str, int]] = set()
+    for pair in places:
+        if pair in seen:
+            return f"sample {pair[1]} of problem {pair[0]!r} is there twice; number the samples of a problem from 0"
+        seen.add(pair)
+    return None
 
 
 class PostedProblem(Body):

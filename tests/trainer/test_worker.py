@@ -255,6 +255,25 @@ def test_a_verification_scores_the_same_problems_of_each_checkpoint_and_only_onc
     assert [row[2] for row in alone] == second["scores"]["2"]
 
 
+def test_a_verification_on_a_gold_that_cannot_be_read_is_refused_before_it_generates(
+    monitor: Monitor, trained: tuple[str, Path], small: Callable[..., Recipe], cusp_dir: Path
+) -> None:
+    run_id, root = trained
+    for name, gold in (("selection", "seven"), ("report", "7")):
+        line = {"id": name, "problem": "3+4", "solution": gold}
+        (root / f"{name}.jsonl").write_text(json.dumps(line))
+    paths = f"selection_path: {root}/selection.jsonl, report_path: {root}/report.jsonl"
+    columns = "problem_column: problem, solution_column: solution, system_prompt: null"
+    sampling = json.dumps(small().evaluation.sampling.model_dump())  # type: ignore[union-attr]
+    section = f"{{kind: jsonl, task: mine, {paths}, {columns}, verifier: boxed_integer, sampling: {sampling}}}"
+    write_recipe(small(f"evaluation={section}"), root / "recipe.yaml")
+    monitor.jobs.append(verify_job(run_id, root))
+    worker(monitor, cusp_dir, []).work(exit_when_idle=True)
+    (finish,) = monitor.posted("/finish")
+    assert finish["state"] == "failed"
+    assert "1 of the 1 problems of mine have a gold answer that the verifier" in finish["error"]
+
+
 def test_a_verification_goes_on_without_a_changed_checkpoint_and_not_without_an_earlier_one(
     monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path
 ) -> None:

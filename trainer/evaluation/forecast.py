@@ -73,10 +73,15 @@ def forecast(
     tasks: Sequence[TaskSpec],
     candidates: int,
     lengths: Mapping[str, Lengths],
-    tokens_per_s: float | None,
     usd_per_hour: float | None,
+    *,
+    tokens_per_s: float | None = None,
+    seconds: float | None = None,
 ) -> Forecast:
-    """Return what so many candidates take on these tasks; a task that was not measured has the others' mean length."""
+    """Return what so many candidates take on these tasks; a task that was not measured has the others' mean length.
+
+    The time is `seconds` where a pilot's pace tells them, else that of all tokens at `tokens_per_s`.
+    """
     usual = Lengths(fmean(each.mean for each in lengths.values()), float("nan"))
     numbers: dict[str, int] = {}
     for task in tasks:
@@ -85,7 +90,8 @@ def forecast(
     tokens = sum(number * length.mean for number, length in known)
     variance = sum((number * length.error) ** 2 for number, length in known)
     error = None if math.isnan(variance) else 1.96 * math.sqrt(variance) / tokens
-    seconds = tokens / tokens_per_s if tokens_per_s else None
+    if seconds is None and tokens_per_s:
+        seconds = tokens / tokens_per_s
     usd = (
         seconds * usd_per_hour / 3600 if seconds is not None and usd_per_hour is not None else None
     )

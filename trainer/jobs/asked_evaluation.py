@@ -6,6 +6,7 @@ the network: suites and tasks are names of the catalogue, a base model is a name
 say, a folder or a server, is in a file of the run's folder (`GivenHere`), which a job refers to and nothing else reads.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Literal
@@ -46,8 +47,9 @@ HF_BATCH = 8
 """Completions at once where a section that was not written for `hf` is sampled with it: transformers keeps the keys
 and values of all until the longest has ended: at 32,768 tokens 28 GiB for 8 of Qwen3-0.6B (112 KiB a token)."""
 
-GIVEN_FILE = "evaluation.json"
-"""In a run's folder: what `cusp evaluate` was last given on this box. The run's recipe stays as it is."""
+GIVEN_FILE = "evaluation-{}.json"
+"""In a run's folder: what `cusp evaluate` was given on this box, named by a hash of it, as several may wait. The run's
+recipe stays as it is."""
 
 SKELETON = "tiny"  # whose sections on training an evaluation does not read
 
@@ -60,7 +62,7 @@ class AskedEvaluation(BaseModel):
     base: Annotated[str, Field(max_length=200)] | None = None
     max_new_tokens: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
     engine: Literal["hf", "vllm"] | None = None
-    given_here: bool = False  # the rest is in GIVEN_FILE
+    given_here: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None  # GIVEN_FILE's hash
 
 
 class GivenHere(BaseModel):
@@ -70,11 +72,14 @@ class GivenHere(BaseModel):
     base: str | None
     evaluation: Evaluation
 
-    def write(self, root: Path) -> None:
-        """Put it into the run's folder, in place of what was given before."""
-        part = root / f"{GIVEN_FILE}.part"
-        part.write_text(self.model_dump_json(indent=2), encoding="utf-8")
-        part.replace(root / GIVEN_FILE)
+    def write(self, root: Path) -> str:
+        """Put it into the run's folder beside what was given before, and return its hash."""
+        text = self.model_dump_json(indent=2)
+        name = hashlib.sha256(text.encode()).hexdigest()[:12]
+        part = root / f"{GIVEN_FILE.format(name)}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(root / GIVEN_FILE.format(name))
+        return name
 
 
 def asked_for(root: Path, asked: AskedEvaluation, checkpoints: list[str]) -> Recipe:
@@ -89,7 +94,7 @@ def asked_for(root: Path, asked: AskedEvaluation, checkpoints: list[str]) -> Rec
             f"the base model {asked.base!r:.80} is no name of the Hugging Face hub, such as OWNER/NAME; a folder"
             " of this box is named with `cusp evaluate --base FOLDER` on the box"
         )
-    given = _given(root) if asked.given_here else None
+    given = _given(root, asked.given_here) if asked.given_here else None
     own = None
     if (asked.suite is None and given is None) or (root / RECIPE_FILE).is_file():
         own = local_recipe(root)
@@ -130,12 +135,13 @@ def names_its_base(run_id: str) -> str:
     return f"run {run_id} has a recipe, which names its base model; leave --base out"
 
 
-def _given(root: Path) -> GivenHere:
+def _given(root: Path, name: str) -> GivenHere:
+    file = GIVEN_FILE.format(name)
     try:
-        return GivenHere.model_validate_json((root / GIVEN_FILE).read_bytes())
+        return GivenHere.model_validate_json((root / file).read_bytes())
     except (OSError, ValueError):
         raise RecipeError(
-            f"there is no {GIVEN_FILE} in {root} that can be read; ask with `cusp evaluate` on this box once more"
+            f"there is no {file} in {root} that can be read; ask with `cusp evaluate` on this box once more"
         ) from None
 
 

@@ -101,7 +101,7 @@ class Bench:
         kept = self._kept(sha256, task)
         known = {(problem.id, 0) for problem in problems} & set(kept.rows)
         rows = self._rows(path, part, kept, progress)
-        new = sum(row.tokens for row in rows if (row.problem_id, 0) not in known)
+        new = [row.tokens for row in rows if (row.problem_id, 0) not in known]
         return Measured([row.tokens for row in rows], new)
 
     def _kept(self, sha256: str | None, task: TaskSpec) -> RowFile:

@@ -71,6 +71,7 @@ def verify_run(
 
     bench = Bench(recipe, [task], recipe.seed, cache, Accelerator.of(directory, job), say)
     try:
+        bench.check_golds()
         scored = _scored(order, now, earlier, ProblemScores(recipe, task, bench, cache, beat))
     finally:
         bench.close()

@@ -65,8 +65,11 @@ class Asked:
         return str(self._folder) if self._folder else self.base
 
 
-def give_here(run_id: str, asked: Asked) -> None:
-    """Write what is asked for into the run's folder on this box, for the next evaluation; its recipe stays as it is."""
+def give_here(run_id: str, asked: Asked) -> str:
+    """Write what is asked for into the run's folder on this box, and return the hash by which a job names it.
+
+    The run's recipe stays as it is.
+    """
     need("evaluate --base FOLDER", "trainer")
     from trainer.jobs.asked_evaluation import (
         AskedEvaluation,
@@ -96,7 +99,7 @@ def give_here(run_id: str, asked: Asked) -> None:
     )
     section = combined(own, model, local, served).evaluation
     assert section is not None
-    GivenHere(base=asked.base_here, evaluation=section).write(root)
+    return GivenHere(base=asked.base_here, evaluation=section).write(root)
 
 
 def folder_of(run_id: str) -> Path:

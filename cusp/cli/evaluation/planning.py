@@ -60,7 +60,8 @@ def _planned(
         source = f"the training's last {LATEST} steps"
     lengths = {name: Lengths(mean, float("nan")) for name, mean in means.items()}
     price, candidates = run["metadata"].get("gpu_hourly_usd"), _candidates(client, run, steps)
-    found = forecast(tasks, candidates, lengths, _speed(client, run, scored), price)
+    speed = _speed(client, run, scored)
+    found = forecast(tasks, candidates, lengths, price, tokens_per_s=speed)
     return {
         "candidates": candidates,
         "completions": found.completions,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cusp.protocol.scored import Posted
+from cusp.protocol.scored import Posted, repeated
 from monitor.actions.record import record
 from monitor.actions.require import run_or_404
 from monitor.actions.scores import summary
@@ -45,7 +45,8 @@ def take(
     """
     if cuts is None:
         run_or_404(tx, run_id, locked=True)
-    if (lack := posted.lack or _repeated(posted)) is not None:
+    places = ((row.problem_id, row.sample) for row in posted.rows)
+    if (lack := posted.lack or repeated(places)) is not None:
         raise Conflict(lack)
     checkpoint_id, step = _checkpoint(tx, run_id, posted, cuts)
     head: Json = {"checkpoint_id": checkpoint_id, "step": step}
@@ -63,16 +64,6 @@ def take(
         detail = {name: head[name] for name in ("task", "step", "source")}
         record(tx, name, run_id, now, by=author, target=posted.evaluation_id, detail=detail)
     return Taken(evaluations.get(tx, posted.evaluation_id), stored, left_out)
-
-
-def _repeated(posted: Posted) -> str | None:
-    """Return what is wrong where a sample of a problem is there twice, else None."""
-    seen: set[tuple[str, int]] = set()
-    for row in posted.rows:
-        if (pair := (row.problem_id, row.sample)) in seen:
-            return f"sample {pair[1]} of problem {pair[0]!r} is there twice; number the samples of a problem from 0"
-        seen.add(pair)
-    return None
 
 
 def _add(tx: Transaction, run_id: str, head: Json, now: float) -> None:
@@ -115,7 +106,8 @@ def _store_rows(tx: Transaction, posted: Posted, found: Any) -> tuple[int, int]:
 
 def _numbers(tx: Transaction, posted: Posted) -> Json:
     if rows := scored_rows.totals(tx, posted.evaluation_id):
-        return summary.of_totals(rows)
+        votes = scored_rows.answered(tx, posted.evaluation_id)
+        return {**summary.of_totals(rows), **summary.of_answers(votes)}
     told = summary.of_aggregate(posted.pass_at_1 or 0.0, posted.n_problems or 1)
     return {**told, "mean_tokens": posted.mean_tokens}
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def prepare() -> None:
     """Import what posted scores need, which may take a second: to be called before the transaction."""
-    import_module("cusp.statistics.proportion")
+    import_module("cusp.statistics.majority")
 
 
 def of_totals(rows: Sequence[Any]) -> dict[str, Any]:
@@ -47,6 +47,27 @@ def of_totals(rows: Sequence[Any]) -> dict[str, Any]:
         "mean_tokens": int(sum(row.tokens for row in rows)) / told if told else None,
         "truncated_share": sum(row.cuts for row in rows) / ends if ends else None,
     }
+
+
+def of_answers(rows: Sequence[Any]) -> dict[str, float | None]:
+    """Return maj@k with its interval of `scored_rows.answered`.
+
+    None for one sample a problem, for scores between right and wrong, and where a right sample has no answer: then
+    answers were not told.
+    """
+    from cusp.statistics.majority import Vote, majority_at_k
+
+    names = ("maj_at_k", "maj_low", "maj_high")
+    votes: dict[str, list[Vote]] = {}
+    for row in rows:
+        votes.setdefault(row.problem_id, []).extend([(row.answer, row.score)] * row.samples)
+    alone = max(map(len, votes.values()), default=0) < 2
+    graded = any(row.score not in (None, 0, 1) for row in rows)
+    untold = any(row.score and row.answer is None for row in rows)
+    if alone or graded or untold or not any(row.answer is not None for row in rows):
+        return dict.fromkeys(names)
+    found = majority_at_k(list(votes.values()))
+    return dict(zip(names, (found.value, found.low, found.high), strict=True))
 
 
 def of_aggregate(share: float, problems: int) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cusp.protocol.fields import Body, Finite, Id, Name, Step
+from cusp.protocol.scored import repeated
 from monitor.actions import evaluate, lease
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
@@ -19,6 +20,12 @@ from monitor.schemas.base import Json
 from monitor.schemas.run_data import RunData
 
 router = APIRouter()
+
+
+def _each_once(rows: list[Row]) -> list[Row]:
+    if wrong := repeated((row[0], row[1]) for row in rows):
+        raise ValueError(wrong)
+    return rows
 
 
 class Evaluation(Body):
@@ -45,7 +52,7 @@ class Evaluation(Body):
     maj_high: Share | None = None
     preset: Name | None = None
     engine: Name | None = None
-    rows: Annotated[list[Row], Field(max_length=200_000)]
+    rows: Annotated[list[Row], Field(max_length=200_000), AfterValidator(_each_once)]
 
 
 class EvaluationPost(Body):
@@ -91,12 +98,12 @@ class EvaluateRequest(Body):
 
     `recipe_given` says that a recipe with an evaluation section was put into the run's folder. A `suite` (or tasks
     joined by commas) is scored on in place of what the run's recipe names, with `base` as the base model, a name
-    of the Hugging Face hub. `given_here` says that what is scored on was written into a file of its own there.
+    of the Hugging Face hub. `given_here` names what is scored on by the hash of a file of its own there.
     """
 
     checkpoints: list[Id] = Field(default=[], max_length=200)
     recipe_given: bool = False
-    given_here: bool | None = None
+    given_here: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
     suite: SuiteNames | None = None
     base: HubName | None = None
     samples_per_problem: Annotated[int, Field(ge=1, le=1024)] | None = None

@@ -123,6 +123,18 @@ def totals(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
     return connection.execute(statement).all()
 
 
+def answered(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
+    """Return (problem_id, answer, score, how often) of the samples' answers, by problem."""
+    columns: list[Any] = [evaluation_rows.c[name] for name in ("problem_id", "answer", "score")]
+    told = [*columns, func.count().label("samples")]
+    return connection.execute(
+        select(*told)
+        .where(evaluation_rows.c.evaluation_id == evaluation_id)
+        .group_by(*columns)
+        .order_by(columns[0])
+    ).all()
+
+
 def scores(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
     """Return (problem_id, sample, score, tokens, finish_reason, seed) of all rows in order."""
     return connection.execute(

@@ -123,10 +123,11 @@ def test_a_run_without_a_recipe_is_neither_resumed_nor_evaluated_and_says_why(
     payload = job["payload"]
     assert (payload["asked"], payload["samples_per_problem"]) == (asked, 4)
     assert trainer.get()["evaluation_blocked"] == words  # still nothing is evaluated by itself
-    assert api.post(path, json={"given_here": True}).status_code == 202
+    assert api.post(path, json={"given_here": "../evaluation"}).status_code == 422
+    assert api.post(path, json={"given_here": "0a1b2c3d4e5f"}).status_code == 202
     given = claim(api, "evaluate")
     assert given is not None
-    assert given["payload"]["asked"] == {"given_here": True}
+    assert given["payload"]["asked"] == {"given_here": "0a1b2c3d4e5f"}
     assert trainer.get()["evaluation_blocked"] == words
     assert api.post(path, json={"recipe_given": True}).status_code == 202
     assert trainer.get()["evaluation_blocked"] is None

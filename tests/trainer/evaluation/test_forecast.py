@@ -9,8 +9,10 @@ import pytest
 
 from trainer.evaluation.forecast import FEWEST, MOST, SHARE, Lengths, forecast, pilot_sizes
 from trainer.evaluation.tasks import TaskSpec, tasks_of
-from trainer.jobs.pilot import Measured, piloted, price_of
+from trainer.jobs.pilot import Measured, lanes_of, piloted, price_of
 from trainer.recipe import Recipe
+
+VLLM = "{kind: vllm, gpu_memory_utilization: 0.9, max_model_len: null}"
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_tokens_are_told_within_the_error_that_is_told(tasks: list[TaskSpec]) ->
             truth += drawn.sum()
             lengths[task.split] = Lengths.of(drawn[:size].tolist())
         named = [task.__class__(**{**vars(task), "name": task.split}) for task in tasks]
-        told = forecast(named, 8, lengths, 1000.0, 3.6)
+        told = forecast(named, 8, lengths, 3.6, tokens_per_s=1000.0)
         assert told.error is not None
         assert told.seconds == pytest.approx(told.tokens / 1000)
         assert told.usd == pytest.approx(told.tokens / 1e6)
@@ -64,29 +66,53 @@ def lengths_of(
     return np.minimum(drawn, 32_768).astype(np.int64)
 
 
-def test_the_speed_is_taken_after_the_model_is_loaded(
-    tasks: list[TaskSpec], small: Callable[..., Recipe]
+@pytest.mark.parametrize(
+    ("engine", "step_s", "token_s"),
+    [("vllm", 0.02, 0.00001), ("vllm", 0.03, 0.009), ("hf", 0.02, 0.00001), ("hf", 0.05, 0.005)],
+    ids=["vLLM on a GPU", "vLLM on a CPU", "transformers on a GPU", "transformers on a CPU"],
+)
+def test_the_time_is_told_within_a_quarter(
+    tasks: list[TaskSpec],
+    small: Callable[..., Recipe],
+    engine: str,
+    step_s: float,
+    token_s: float,
 ) -> None:
+    """An engine has its costs a step and a token, and the second task's judge and prompts half as much again."""
+    options = {"vllm": VLLM, "hf": "{kind: hf}"}[engine]
+    recipe = small(f"evaluation.engine={options}", "run.gpu_hourly_usd=7.2")
+    lanes, random = lanes_of(recipe), np.random.default_rng(1)
     now = 0.0
-    asked: list[tuple[str, int]] = []
+
+    def generated(task: TaskSpec, number: int) -> list[int]:
+        nonlocal now
+        drawn = lengths_of(random, 300 if task.split == "selection" else 900, number)
+        lengths: list[int] = np.minimum(drawn, 2_000).tolist()
+        work = lanes.work(lengths)
+        now += (step_s * work.steps + token_s * work.tokens) * (1 + 0.5 * (task.split == "report"))
+        return lengths
 
     def measure(task: TaskSpec, places: range) -> Measured:
         nonlocal now
-        now += 100.0 if not asked else 0.5 * len(places)  # the first one loads the model
-        asked.append((task.split, len(places)))
-        return Measured([50] * len(places), 50 * len(places))
+        now += 100.0 * (now == 0)  # the first one loads the model
+        made = generated(task, len(places))
+        return Measured(made, made)
 
-    told = piloted(tasks, 8, small("run.gpu_hourly_usd=7.2"), measure, lambda: now)
+    named = [task.__class__(**{**vars(task), "name": task.split}) for task in tasks]
+    told = piloted(named, 8, recipe, measure, lambda: now)
     assert told is not None
     assert told.seconds is not None
-    assert told.seconds == pytest.approx(told.tokens / 100)
-    assert told.tokens == 50 * told.completions
+    begun, sizes = now, pilot_sizes(named, 8)
+    for candidate in range(8):
+        for task, size in zip(named, sizes, strict=True):
+            whole = len(task.problems) * task.sampling.samples_per_problem
+            generated(task, whole - size * (candidate == 0))
+    assert told.seconds == pytest.approx(now - begun, rel=0.25)
     assert told.usd == pytest.approx(told.seconds * 7.2 / 3600)
-    assert [split for split, _ in asked] == ["selection", "selection", "report"]
 
 
 def test_a_task_that_was_not_measured_has_the_others_length(tasks: list[TaskSpec]) -> None:
-    told = forecast(tasks, 2, {"another task": Lengths(10.0, float("nan"))}, None, 5.0)
+    told = forecast(tasks, 2, {"another task": Lengths(10.0, float("nan"))}, 5.0)
     assert (told.tokens, told.error, told.seconds, told.usd) == (
         10 * told.completions,
         None,

@@ -101,21 +101,22 @@ def test_the_recipe_of_the_run_says_the_rest(root: Path, small: Callable[..., Re
 def test_what_was_given_on_the_box_holds_for_that_evaluation_only(
     root: Path, small: Callable[..., Recipe]
 ) -> None:
-    with pytest.raises(RecipeError, match=r"no evaluation\.json"):
-        asked(root, given_here=True)
+    with pytest.raises(RecipeError, match=r"no evaluation-0a1b2c3d4e5f\.json"):
+        asked(root, given_here="0a1b2c3d4e5f")
     section = small().evaluation
     assert section is not None
     longer = section.model_copy(
         update={"sampling": section.sampling.model_copy(update={"max_new_tokens": 77})}
     )
-    GivenHere(base="/models/base", evaluation=longer).write(root)
-    assert base_in(asked(root, given_here=True)) == "/models/base"
+    with_base = GivenHere(base="/models/base", evaluation=longer).write(root)
+    assert base_in(asked(root, given_here=with_base)) == "/models/base"
     write_recipe(small(), root / "recipe.yaml")
     with pytest.raises(RecipeError, match="leave --base out"):
-        asked(root, given_here=True)
-    GivenHere(base=None, evaluation=longer).write(root)
-    assert asked(root, given_here=True) == small().model_copy(update={"evaluation": longer})
-    assert asked(root) == small()
+        asked(root, given_here=with_base)
+    first = GivenHere(base=None, evaluation=longer).write(root)
+    second = GivenHere(base=None, evaluation=section).write(root)  # while the first still waits
+    assert asked(root, given_here=first) == small().model_copy(update={"evaluation": longer})
+    assert asked(root, given_here=second) == asked(root) == small()
 
 
 def test_a_recipes_base_is_not_replaced_by_one_of_the_hub(

@@ -116,9 +116,9 @@ def test_a_run_without_a_recipe_is_scored_with_a_base_of_this_box(
     tokenizer.save_pretrained(tmp_path / "base")
     asked = Asked("smoke", str(tmp_path / "base"), 4, "hf", None)
     assert asked.of_this_box
-    give_here(run_id, asked)
+    given = give_here(run_id, asked)
     order, said = job(run_id, root, steps=(0, 2)), list[str]()
-    order["payload"] |= {"asked": {"given_here": True}, "samples_per_problem": 1}
+    order["payload"] |= {"asked": {"given_here": given}, "samples_per_problem": 1}
     monitor.jobs.append(order)
     worker(monitor, cusp_dir, said).work(exit_when_idle=True)
     assert "error" not in monitor.posted("/finish")[0], said

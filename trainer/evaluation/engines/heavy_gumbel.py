@@ -24,6 +24,11 @@ BLOCK = 64  # tokens with one number for those of them that are light
 LIGHT = math.log(
     1 / 1024
 )  # log of a probability relative to the row's best: tokens above have their own numbers
+LEVELS, DEEPEST = (
+    64,
+    4095,
+)  # of probability by their logs: that of 64 nats below the best, and all after it
+ROUNDING = 1e-12  # of what is compared before it is known to the last bit
 # splitmix64 (Steele, Lea and Flood 2014, doi 10.1145/2660193.2660195), its constants as signed numbers.
 _GOLDEN, _FIRST, _SECOND = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
 
@@ -68,11 +73,16 @@ def sampled(logits: Tensor, keys: Tensor, temperature: float, top_p: float = 1.0
 
 
 class _Race(NamedTuple):
-    """Logits in blocks, and `bounds`: logs of the best probability of each block relative to its row's best."""
+    """Logits in blocks, with the highest of each (`tops`) and of each row (`best`).
+
+    `cuts` are the logits above which a token is heavy, `most` the log of the relative probability of such a logit.
+    """
 
     blocks: Tensor  # (rows, blocks, BLOCK)
+    tops: Tensor
     best: Tensor
-    bounds: Tensor
+    cuts: Tensor
+    most: Tensor
     temperature: float
 
     @classmethod
@@ -81,7 +91,9 @@ class _Race(NamedTuple):
         blocks = _in_blocks(logits)
         tops = blocks.amax(dim=-1)
         best = tops.amax(dim=-1).double()
-        return cls(blocks, best, (tops.double() - best[:, None]) / temperature, temperature)
+        cuts = (best + LIGHT * temperature).to(logits.dtype)  # compared where the logits are
+        most = (cuts.double() - best) / temperature
+        return cls(blocks, tops, best, cuts, most, temperature)
 
     def scaled(self, rows: Tensor, places: Tensor) -> Tensor:
         """Return logs of the probabilities of blocks relative to the best of their rows."""
@@ -89,17 +101,18 @@ class _Race(NamedTuple):
 
     def heavy(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return (rows, tokens, logs of relative probabilities) of the heavy tokens, row by row."""
-        rows, places = (self.bounds > LIGHT).nonzero(as_tuple=True)
-        values = self.scaled(rows, places)
-        block, offset = (values > LIGHT).nonzero(as_tuple=True)
-        return rows[block], places[block] * BLOCK + offset, values[block, offset]
+        rows, places = (self.tops > self.cuts[:, None]).nonzero(as_tuple=True)
+        found = self.blocks.flatten(0, 1).index_select(0, rows * self.blocks.shape[1] + places)
+        block, offset = (found > self.cuts[rows, None]).nonzero(as_tuple=True)
+        rows, places, logits = rows[block], places[block], found[block, offset]
+        return rows, places * BLOCK + offset, (logits.double() - self.best[rows]) / self.temperature
 
     def narrowed(
         self, rows: Tensor, values: Tensor, top_p: float
     ) -> tuple[Tensor, dict[int, Tensor]]:
         """Return which heavy tokens are in the nucleus, and the nuclei that have light tokens too, by row.
 
-        The bounds of the other rows go down to nothing.
+        The tops of the other rows go down to nothing.
         """
         mass = torch.stack(
             [
@@ -109,38 +122,60 @@ class _Race(NamedTuple):
         )
         weights = values.exp() / mass[rows]
         reaches = torch.zeros_like(mass).index_add_(0, rows, weights) >= top_p
-        self.bounds[reaches] = -torch.inf
+        self.tops[reaches] = -torch.inf
         wider = (~reaches).nonzero()[:, 0].tolist()
         nuclei = {row: self._nucleus(row, mass[row], top_p) for row in wider}
         return ~reaches[rows] | (_mass_before(weights, rows) < top_p), nuclei
 
     def _nucleus(self, row: int, mass: Tensor, top_p: float) -> Tensor:
-        """Return which tokens of a row are in the nucleus, as (blocks, BLOCK): the whole row is sorted."""
+        """Return which tokens of a row are in the nucleus, as (blocks, BLOCK).
+
+        Probabilities are summed by levels of LEVELS a nat; only the level that reaches `top_p` is sorted.
+        """
         logs = (self.blocks[row].flatten().double() - self.best[row]) / self.temperature
-        values, order = torch.sort(logs.exp() / mass, descending=True, stable=True)
-        kept = values.cumsum(0) - values < top_p
-        return torch.zeros_like(kept).index_copy_(0, order, kept).view_as(self.blocks[row])
+        weights = logs.exp() / mass
+        levels = (logs * -LEVELS).clamp_max(DEEPEST).long()
+        sums = torch.bincount(levels, weights=weights)
+        before = sums.cumsum(0) - sums
+        last = (before < top_p).sum() - 1
+        kept = levels < last
+        places = (levels == last).nonzero()[:, 0]
+        values, order = torch.sort(weights[places], descending=True, stable=True)
+        kept[places[order]] = before[last] + values.cumsum(0) - values < top_p
+        return kept.view_as(self.blocks[row])
 
     def light_winners(
         self, highest: Tensor, keys: Tensor, nuclei: Mapping[int, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Return (rows, tokens) where a light token is above the highest heavy one, with its noise."""
-        places = torch.arange(self.blocks.shape[1], device=keys.device)
-        noise = gumbel(keys[:, None], -1 - places)
-        possible = self.bounds.clamp_max(LIGHT) + noise + math.log(BLOCK)
-        rows, places = (possible > highest[:, None]).nonzero(as_tuple=True)
+        rows, places, noise = self._possible(highest, keys)
         light = self.scaled(rows, places)
-        light[light > LIGHT] = -torch.inf
+        light[self.blocks[rows, places] > self.cuts[rows, None]] = -torch.inf
         for row, nucleus in nuclei.items():
             own = rows == row
             light[own] = light[own].masked_fill(~nucleus[places[own]], -torch.inf)
-        noisy = light.logsumexp(dim=1) + noise[rows, places]
+        noisy = light.logsumexp(dim=1) + noise
         higher = highest.scatter_reduce(0, rows, noisy, "amax")
         won = (noisy == higher[rows]) & (noisy > highest[rows])
         rows, places, light = rows[won], places[won], light[won]
         tokens = places[:, None] * BLOCK + torch.arange(BLOCK, device=keys.device)
         within = (light + gumbel(keys[rows, None], tokens)).argmax(dim=1, keepdim=True)
         return rows, tokens.gather(1, within)[:, 0]
+
+    def _possible(self, highest: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (rows, blocks, noise) of the blocks whose light tokens could be above the highest heavy one.
+
+        Most blocks are left out by their uniform numbers alone, before a logarithm is taken.
+        """
+        places = torch.arange(self.blocks.shape[1], device=keys.device)
+        numbers = uniform(keys[:, None], -1 - places)
+        enough = (self.most + math.log(BLOCK) - highest).exp().neg_().exp_() - ROUNDING
+        rows, places = (numbers > enough[:, None]).nonzero(as_tuple=True)
+        noise = _gumbel_of(numbers[rows, places])
+        tops = self.tops[rows, places].minimum(self.cuts[rows]).double()
+        bounds = (tops - self.best[rows]) / self.temperature
+        could = bounds + noise + math.log(BLOCK) > highest[rows]
+        return rows[could], places[could], noise[could]
 
 
 def _in_blocks(logits: Tensor) -> Tensor:
@@ -170,12 +205,22 @@ def _mass_before(weights: Tensor, rows: Tensor) -> Tensor:
 
 def gumbel(keys: Tensor, places: Tensor) -> Tensor:
     """Return standard Gumbel numbers, each a function of its key and place."""
-    return -(-uniform(keys, places).log()).log()
+    return _gumbel_of(uniform(keys, places))
+
+
+def _gumbel_of(numbers: Tensor) -> Tensor:
+    return -(-numbers.log()).log()
 
 
 def uniform(keys: Tensor, places: Tensor) -> Tensor:
-    """Return numbers of (0, 1) in steps of 2^-53, each a function of its key and place."""
-    return ((mixed(keys + places * _GOLDEN) >> 11 & (1 << 53) - 1) + 0.5) * 2.0**-53
+    """Return numbers of (0, 1) in steps of 2^-52, each a function of its key and place.
+
+    They are float64: in float32 one of 2^25 would be 1, whose noise is infinite.
+    """
+    numbers = mixed(keys + places * _GOLDEN)
+    numbers >>= 12  # the half below makes 53 bits, all that a float64 has
+    numbers &= (1 << 52) - 1
+    return numbers.double().add_(0.5).mul_(2.0**-52)
 
 
 def mixed(numbers: Tensor) -> Tensor:
@@ -184,11 +229,13 @@ def mixed(numbers: Tensor) -> Tensor:
     >>> mixed(torch.tensor([0x9E3779B97F4A7C15 - (1 << 64)])).item() == 0xE220A8397B1DCDAF - (1 << 64)
     True
     """
-    numbers = (numbers ^ _shifted(numbers, 30)) * _FIRST
-    numbers = (numbers ^ _shifted(numbers, 27)) * _SECOND
-    return numbers ^ _shifted(numbers, 31)
+    numbers = _xor_shifted(numbers, 30).mul_(_FIRST)
+    numbers = _xor_shifted(numbers, 27).mul_(_SECOND)
+    return _xor_shifted(numbers, 31)
 
 
-def _shifted(numbers: Tensor, places: int) -> Tensor:
-    """Return an unsigned shift to the right; that of torch keeps the sign."""
-    return numbers >> places & (1 << 64 - places) - 1
+def _xor_shifted(numbers: Tensor, places: int) -> Tensor:
+    """Return the numbers with their own, shifted to the right, added by xor; torch's shift keeps the sign."""
+    shifted = numbers >> places
+    shifted &= (1 << 64 - places) - 1
+    return shifted.bitwise_xor_(numbers)

@@ -32,6 +32,7 @@ KEY = "CUSP_EVALUATION_KEY"
 AT_ONCE = 128  # requests; `vllm serve` runs at most 256 at once by default (--max-num-seqs)
 TIMEOUT = httpx.Timeout(10.0, read=3600.0, pool=None)  # a completion of 32k tokens takes minutes
 TRIES, WAIT_S = 6, 0.5  # of a request that a restart or a busy server refuses: 15 s in all
+RESTARTS = 3  # of the server that one request outlasts; more is a fault that repeats
 START = "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 vllm serve MODEL --enable-lora --max-lora-rank {rank}"
 _NUMBERS = itertools.count(1)
 
@@ -46,7 +47,7 @@ class OpenAIServer:
         headers = bearer(self._url, KEY)
         self._http = httpx.Client(headers=headers, timeout=TIMEOUT)
         self._adapter: tuple[Path, str] | None = None
-        self._restored: set[str] = set()  # names of adapters that were loaded a second time
+        self._loads = 0  # how often an adapter was loaded
         self._restoring = threading.Lock()
         try:
             self._check()
@@ -105,20 +106,22 @@ class OpenAIServer:
     def _load(self, adapter: Path, name: str, rank: int) -> None:
         content = {"lora_name": name, "lora_path": str(adapter.resolve())}
         answer = self._sent("POST", "load_lora_adapter", content)
+        self._loads += 1
         if answer.is_error:
             raise EngineError(
                 f"the server at {self._url} did not load the adapter {adapter} ({server_words(answer)}); it must"
                 f" see that folder under the same path, and be started with `{START.format(rank=rank)}`"
             )
 
-    def _restore(self) -> None:
-        """Load the adapter once more, under its name: a server that was restarted has lost it."""
+    def _restore(self, loads: int) -> None:
+        """Load the adapter once more, under its name, unless another request has since there were so many `loads`.
+
+        A server that was restarted has lost it.
+        """
         with self._restoring:
-            if self._adapter is None or self._adapter[1] in self._restored:
-                return
-            adapter, name = self._adapter
-            self._load(adapter, name, self._base.check(adapter, merged=False))
-            self._restored.add(name)
+            if self._adapter is not None and self._loads == loads:
+                adapter, name = self._adapter
+                self._load(adapter, name, self._base.check(adapter, merged=False))
 
     def _forget(self) -> None:
         if self._adapter is not None:
@@ -140,11 +143,7 @@ class OpenAIServer:
             "stop_token_ids": sorted(self._base.ends),
             "return_token_ids": True,
         }
-        answer = self._sent("POST", "completions", content)
-        if answer.status_code == 404 and model != self._model:
-            self._restore()
-            answer = self._sent("POST", "completions", content)
-        answer = self._accepted(answer, "completions")
+        answer = self._accepted(self._completed(content), "completions")
         try:
             found = self._read(answer)
             choice = found["choices"][0]
@@ -155,6 +154,16 @@ class OpenAIServer:
             return Completion(choice["text"], tokens, "length" if reason == "length" else "stop")
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise self._unreadable(answer) from error
+
+    def _completed(self, content: dict[str, Any]) -> httpx.Response:
+        """Return the answer to a request; a server that was restarted gets the adapter again, RESTARTS times."""
+        for left in reversed(range(RESTARTS + 1)):
+            loads = self._loads
+            answer = self._sent("POST", "completions", content)
+            if answer.status_code != 404 or content["model"] == self._model or not left:
+                break
+            self._restore(loads)
+        return answer
 
     def _accepted(self, answer: httpx.Response, what: str) -> httpx.Response:
         """Return the answer; EngineError for a refusal."""

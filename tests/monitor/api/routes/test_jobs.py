@@ -102,6 +102,9 @@ def test_a_result_is_stored_once_and_moves_best(api: TestClient) -> None:
     best = job["payload"]["candidates"][2]
     body = {"token": job["token"], "evaluation": scored(20, best["checkpoint_id"], 0.75)}
     path = f"/api/v1/jobs/{job['id']}"
+    twice = {**body["evaluation"], "rows": [["p1", 0, 1, 12, "stop", 7]] * 2}
+    refused = api.post(f"{path}/evaluations", json={**body, "evaluation": twice})
+    assert (refused.status_code, "sample 0 of problem 'p1'" in refused.text) == (422, True)
     assert api.post(f"{path}/evaluations", json=body).json() == {"stored": True}
     assert api.post(f"{path}/evaluations", json=body).json() == {"stored": False}
     comparison = {

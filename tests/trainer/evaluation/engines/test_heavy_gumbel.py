@@ -5,9 +5,10 @@ import torch
 from scipy.stats import chisquare
 from transformers import TopPLogitsWarper
 
-from trainer.evaluation.engines.heavy_gumbel import BLOCK, HeavyGumbel, mixed, sampled
+from trainer.evaluation.engines.heavy_gumbel import BLOCK, HeavyGumbel, gumbel, mixed, sampled
 
 DRAWS = 40_000
+KEY, PLACE = 0, 1_869_154
 
 
 def drawn(logits: torch.Tensor, temperature: float = 1.0, top_p: float = 1.0) -> torch.Tensor:
@@ -44,6 +45,13 @@ def test_tokens_are_drawn_from_the_models_distribution(
     classes = [torch.cat([each[often], each[~often].sum()[None]]) for each in (found, expected)]
     classes = [each[classes[1] > 0] for each in classes]
     assert chisquare(*classes).pvalue > 1e-4
+
+
+def test_no_noise_is_infinite() -> None:
+    """At this place the number is so near to 1 that float32 has none between: its noise would beat any token's."""
+    noise = gumbel(torch.tensor([KEY]), torch.tensor([PLACE]))
+    assert noise.dtype == torch.float64
+    assert 17 < float(noise) < 40
 
 
 def test_steps_and_seeds_are_independent() -> None:

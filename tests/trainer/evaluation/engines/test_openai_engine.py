@@ -29,7 +29,8 @@ SAMPLING = Sampling(
 class Protocol:
     """Answers `models`, `completions` and adapters; `statuses` are given first, `asked` is what came.
 
-    `text` is answered in place of completions, each after `pause_s`. `loaded` is lost by a restart.
+    `text` is answered in place of completions, each after `pause_s`. `loaded` is lost by a restart,
+    or never kept where it `forgets`.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class Protocol:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.keys: set[str | None] = set()
         self.loaded: set[str] = set()
+        self.forgets = False
         self.text: str | None = None
         self.pause_s = 0.0
         protocol = self
@@ -49,7 +51,7 @@ class Protocol:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 protocol.asked.append((self.path, body))
                 if name := body.get("lora_name"):
-                    protocol.loaded.add(name)
+                    protocol.loaded |= set() if protocol.forgets else {name}
                     return self.answer({})
                 time.sleep(protocol.pause_s)
                 known = body["model"] in protocol.loaded | {"base"}
@@ -142,20 +144,21 @@ def test_an_adapter_that_does_not_fit_is_refused_before_the_server_is_told(
     assert protocol.asked == []
 
 
-def test_a_restarted_server_is_given_its_adapter_once_more(
+def test_a_server_is_given_its_adapter_after_every_restart(
     base: BaseModel, protocol: Protocol, tmp_path: Path
 ) -> None:
     model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.name))
     get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(tmp_path)
     server = engine(base, protocol.url)
     requests = [Request("1", number) for number in range(8)]
-    for _ in range(2):
+    for _ in range(4):
         done = [one for each in server.completions(tmp_path, requests, SAMPLING) for one in each]
         assert len(done) == 8
         protocol.loaded.clear()
     loads = [body for path, body in protocol.asked if path.endswith("/load_lora_adapter")]
-    assert len(loads) == 2
-    assert loads[0] == loads[1]
+    assert len(loads) == 4
+    assert all(load == loads[0] for load in loads)
+    protocol.forgets = True
     with pytest.raises(EngineError, match=r"refused completions with 404 \(as told\)$"):
         list(server.completions(tmp_path, requests[:1], SAMPLING))
     server.close()

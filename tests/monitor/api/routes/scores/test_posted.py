@@ -66,6 +66,20 @@ def test_rows_of_a_checkpoint_are_summarised_and_shown(api: TestClient) -> None:
     assert "aime24" in page
 
 
+def test_answers_that_are_told_are_counted(api: TestClient) -> None:
+    trainer, every = trained(api), rows(12, samples=3)
+    untold = post(api, trainer, step=10, rows=every)["evaluation"]
+    assert untold["maj_at_k"] is None
+    for row in every:
+        right = row["score"] and row["sample"] < 2
+        row |= {"score": float(right), "answer": "4" if right else f"{row['sample']}"}
+    every[-1]["answer"] = None  # none was found
+    found = post(api, trainer, step=20, rows=every)["evaluation"]
+    assert found["pass_at_1"] == pytest.approx(0.2)
+    assert found["maj_at_k"] == pytest.approx(0.3)
+    assert found["maj_low"] < 0.3 < found["maj_high"]
+
+
 def test_an_aggregate_has_the_interval_of_its_number_of_problems(api: TestClient) -> None:
     trainer = trained(api)
     found = post(api, trainer, step=0, pass_at_1=0.5, n_problems=30)["evaluation"]
