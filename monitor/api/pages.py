@@ -64,6 +64,7 @@ def _read(run_id: str, service: Service) -> tuple[dict[str, Any], dict[str, Any]
     """Return the run as its page shows it, and the keyword arguments of `pages.run_page`."""
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
+        data.read_told()
         counts = {one.name: length(one) for one in data.series}
         series = series_schema.drawn(data.drawn, data.numbers, counts)
         shown = service.detailed_of(data, _PARTS_SHOWN)
