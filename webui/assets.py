@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -17,6 +18,8 @@ PLOTLY = f"plotly-{version('plotly')}.js"
 _SWAGGER_VERSION = version("fastapi-offline")  # of the package that carries Swagger UI's two files
 SWAGGER = f"swagger-ui-{_SWAGGER_VERSION}.js"
 SWAGGER_STYLE = f"swagger-ui-{_SWAGGER_VERSION}.css"
+
+_IMPORTED = re.compile(r'''\b(?:from|import)\s*\(?\s*"(\.{1,2}/[^"]+)"''')
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -75,6 +78,22 @@ def _below(folder: Traversable, prefix: str = "") -> Iterator[str]:
             yield from _below(entry, f"{prefix}{entry.name}/")
         else:
             yield prefix + entry.name
+
+
+@cache
+def modules(name: str) -> tuple[str, ...]:
+    """Return the names of all modules that a module of ours imports, at once or later, and those import."""
+    found: dict[str, None] = {}
+    waiting = [name]
+    while waiting:
+        one = waiting.pop(0)
+        text = _OURS.joinpath(*one.split("/")).read_text(encoding="utf-8")
+        for path in _IMPORTED.findall(text):
+            imported = posixpath.normpath(posixpath.join(posixpath.dirname(one), path))
+            if imported not in found:
+                found[imported] = None
+                waiting.append(imported)
+    return tuple(found)
 
 
 @cache

@@ -54,6 +54,11 @@ class UnknownSection(KeyError):
     """A run page has no section of this name."""
 
 
+def run_beginning() -> str:
+    """Return the first bytes of every `run_page`: its scripts, which take longer than the rest."""
+    return render("pages/run_beginning.html")
+
+
 def run_page(
     run: Record,
     *,

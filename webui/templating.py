@@ -72,6 +72,7 @@ def environment() -> Environment:
     made.globals.update(
         asset_url=asset_url,
         map_style_ids=assets.map_style_ids,
+        modules_of=assets.modules,
         at=at,
         has_session=has_session,
         plotly_path=f"/static/{assets.PLOTLY}",

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from cusp.protocol.fields import Id
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
+from monitor.api.html.early_page import begun_early
 from monitor.api.permissions import needs
 from monitor.errors import NotFound
 from monitor.runs import x_axes
@@ -45,10 +46,14 @@ _TOLD: Mapping[str, Callable[[RunData, float], Any]] = {
 
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])
-def run_page(run_id: Id, service: ServiceDep) -> str:
+async def run_page(run_id: Id, service: ServiceDep) -> Response:
     """One run."""
-    shown, given = _read(run_id, service)
-    return pages.run_page(shown, **given)
+
+    def made(sure: Callable[[], object]) -> str:
+        shown, given = _read(run_id, service, sure)
+        return pages.run_page(shown, **given)
+
+    return await begun_early(pages.run_beginning(), made)
 
 
 @router.get("/runs/{run_id}/report.html", response_class=HTMLResponse, dependencies=[needs("read")])
@@ -60,10 +65,17 @@ def run_report(run_id: Id, service: ServiceDep) -> HTMLResponse:
     return HTMLResponse(report.report_page(shown, **kept), headers=headers)
 
 
-def _read(run_id: str, service: Service) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the run as its page shows it, and the keyword arguments of `pages.run_page`."""
+def _read(
+    run_id: str, service: Service, sure: Callable[[], object] = lambda: None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the run as its page shows it, and the keyword arguments of `pages.run_page`.
+
+    `sure` is called once the run is found, before all else is read.
+    """
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
+        sure()
+        data.read_told()
         counts = {one.name: length(one) for one in data.series}
         series = series_schema.drawn(data.drawn, data.numbers, counts)
         shown = service.detailed_of(data, _PARTS_SHOWN)

@@ -6,6 +6,7 @@ checked out for too long is shut down, and the waiting thread gets an Operationa
 """
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -17,6 +18,8 @@ from sqlalchemy.exc import InvalidatePoolError
 
 TRANSACTION_S = 60.0  # above statement_timeout, which normally ends a statement first
 PING_S = 5.0
+QUIET_S = 1.0  # a connection that was used a moment ago is not asked whether its server is there
+_LEFT_AT = "left at"  # in a connection record's info: when the connection was returned
 LOOK_EVERY_S = 0.25
 
 
@@ -58,11 +61,15 @@ def keep(engine: Engine, transaction_s: float = TRANSACTION_S, ping_s: float = P
     """Install deadlines of `transaction_s` s for every transaction, and of `ping_s` s for a check-out ping.
 
     The ping replaces a pooled connection whose server is gone, so the engine needs no `pool_pre_ping`,
-    whose ping would have no deadline.
+    whose ping would have no deadline. It is a tenth of what a batch costs, so a busy connection is not pinged: a
+    request whose server went away less than `QUIET_S` before is refused as one during which it goes away.
     """
     deadlines = Deadlines()
 
-    def checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+    def checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get(_LEFT_AT, -math.inf) < QUIET_S:
+            deadlines.watch(connection, transaction_s)
+            return
         deadlines.watch(connection, ping_s)
         try:
             _ping(connection)
@@ -71,12 +78,13 @@ def keep(engine: Engine, transaction_s: float = TRANSACTION_S, ping_s: float = P
             raise InvalidatePoolError(str(error)) from error
         deadlines.watch(connection, transaction_s)
 
-    def checkin(connection: Any, _record: Any) -> None:
+    def checkin(connection: Any, record: Any) -> None:
+        record.info[_LEFT_AT] = time.monotonic()
         deadlines.release(connection)
 
     event.listen(engine, "checkout", checkout)
     event.listen(engine, "checkin", checkin)
-    event.listen(engine, "close", checkin)
+    event.listen(engine, "close", lambda connection, _record: deadlines.release(connection))
 
 
 def _ping(connection: Any) -> None:

@@ -58,11 +58,18 @@ class Database:
         level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reading = self.engine.execution_options(**level)
         self._writing = self.engine.execution_options(writes=True)
+        self._looking = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the database."""
         with self._reading.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """Give a connection for one reading statement; on PostgreSQL without the round trips of a transaction."""
+        with self.read() if self.is_sqlite else self._looking.connect() as connection:
             yield connection
 
     @contextmanager

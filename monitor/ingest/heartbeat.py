@@ -34,7 +34,7 @@ def answered(tx: Transaction, run_id: str, batch: Batch, now: float) -> Reply | 
     verdict = from_json(newest.verdict) if newest.verdict else None
     return Reply(
         next_seq=newest.next_seq,
-        commands=pending(tx, run_id),
+        commands=pending(tx, run_id) if newest.pending else [],
         suspected_since=suspected_since(verdict),
     )
 

@@ -27,7 +27,7 @@ from monitor.ingest.attempts import changed_from, last_step, reach
 from monitor.ingest.early import decided_early, may_look, verdict_of
 from monitor.ingest.messages import NEVER, BatchEffects, SeriesIds, store_all
 from monitor.ingest.portions import SplitHere, endings
-from monitor.ingest.telling import Told, fresh_steps
+from monitor.ingest.telling import Told, fresh_steps, new_steps
 from monitor.live.fresh import Fresh, LiveReadings, changed
 from monitor.runs import durations, left_out
 from monitor.store import changes, commands, points, runs
@@ -111,7 +111,7 @@ class Ingest:
         """
         started = time.perf_counter()
         if not batch.messages:
-            with self._database.read() as tx:
+            with self._database.look() as tx:
                 reply = heartbeat.answered(tx, run_id, batch, self._clock())
             if reply is not None:
                 self._took(0, 0, time.perf_counter() - started)
@@ -193,7 +193,7 @@ class Ingest:
     ) -> BatchResult:
         now, touched = self._clock(), BatchEffects()
         run = runs.lock(tx, run_id)
-        attempts = runs.attempts_of(tx, run_id)
+        attempts, pending = runs.attempts_with_pending(tx, run_id)
         attempt = next((one for one in attempts if one.id == batch.attempt_id), None)
         if run is None or attempt is None or run.deleted_at is not None:
             refuse_purged(tx, run_id)
@@ -204,7 +204,8 @@ class Ingest:
         skip = expected - batch.first_seq
         new = list(zip(batch.messages, messages, strict=True))[skip:] if skip >= 0 else []
         is_newest = attempt is attempts[-1]
-        numbers = SeriesIds(tx, run, self._series_limit)
+        known = self.folds.names(run_id, run.cursor)
+        numbers = SeriesIds(tx, run, self._series_limit, known)
         skipped = store_all(
             tx, run, attempt, expected, new, wrong, numbers, touched, now, is_newest=is_newest
         )
@@ -222,24 +223,28 @@ class Ingest:
         stamp |= blocks.still_packed(attempt, touched.first_step)
         runs.change_attempt(tx, attempt.id, stamp)
         after = [changed(one, stamp) if one is attempt else one for one in attempts]
+        steps = new_steps(run, attempt, said, touched, is_newest=is_newest)
         followed = (
-            self._record(tx, run, attempt, after, numbers.known, touched, heard.run)
+            self._record(tx, run, attempt, after, numbers.known, touched, heard.run, steps)
             if new
             else None
         )
         fresh = None
         if self._known and said:
-            batch_told = Told(run, attempt, after, said, numbers, touched, heard.run, followed)
+            batch_told = Told(run, after, steps, numbers, touched, heard.run, followed)
             fresh = fresh_steps(self._known, batch_told)
         if fresh is not None:
             untouch(tx, run_id)  # its viewers are handed it after the commit
         verdict = followed.verdict if followed else verdict_of(run)
+        # New steps alone, of which nothing follows, bring no command.
+        pending |= bool(new) and (steps is None or bool(verdict and verdict.transition))
         if new:
             look = may_look(tx, run, followed, touched)
             if early := decided_early(
                 tx, run, attempt, new, followed, touched, numbers, now, look=look
             ):
                 raise SplitHere(skip + early)
+            pending |= look
             if touched.end is not None:
                 liveness.tell_ended(tx, run_id, attempt, touched.end, now)
             decisions.carry_out(tx, run_id, verdict, now, ended=touched.ended, look=look)
@@ -247,7 +252,7 @@ class Ingest:
             changes.add_all(tx, run_id, [], heard.run)
         if now - run.last_contact_at > SILENT_S:
             touch(tx, run_id)
-        reply = liveness.reply(tx, attempts, attempt, next_seq, verdict)
+        reply = liveness.reply(tx, attempts, attempt, next_seq, verdict, pending=pending)
         state = followed.state if followed else None
         parts = tuple(part for _, part in touched.refused)
         return BatchResult(reply, len(new), state, touched.quarantined, parts, fresh)
@@ -261,11 +266,12 @@ class Ingest:
         numbers: Mapping[str, int],
         touched: BatchEffects,
         values: dict[str, Any],
+        steps: Mapping[int, Mapping[str, float]] | None,
     ) -> Followed | None:
         """Bring the verdicts and the run's row up to date, tell the viewers; return what was found.
 
         `attempt` is its row before the batch, `attempts` are all rows after it. `values` are the columns of the run
-        that have changed anyhow; what changes here is added to them.
+        that have changed anyhow; what changes here is added to them. `steps` are those of `new_steps`.
         """
         news: list[News] = []
         if touched.refused or touched.unknown:
@@ -280,7 +286,16 @@ class Ingest:
             first = changed_from(attempt, attempts, cuts, touched)
             if first < NEVER:
                 same = not touched.answered and touched.boundary_from == NEVER
-                followed = follow(tx, run, self.folds, cuts, numbers, first, same_past=same)
+                followed = follow(
+                    tx,
+                    run,
+                    self.folds,
+                    cuts,
+                    numbers,
+                    first,
+                    same_past=same,
+                    new_steps=steps,
+                )
                 news += followed.news
                 values |= followed.values
         news += [("changed", {"section": section}) for section in sorted(touched.sections)]

@@ -59,14 +59,20 @@ def heard(
 
 
 def reply(
-    tx: Transaction, attempts: Sequence[Any], attempt: Any, next_seq: int, verdict: Verdict | None
+    tx: Transaction,
+    attempts: Sequence[Any],
+    attempt: Any,
+    next_seq: int,
+    verdict: Verdict | None,
+    *,
+    pending: bool,
 ) -> Reply:
     """Return the answer to a batch: commands for the latest attempt, a word to one that it superseded.
 
-    A stop reaches whatever still trains.
+    A stop reaches whatever still trains. `pending`: there may be commands that it has not finished.
     """
     if attempt is attempts[-1]:
-        commands = heartbeat.pending(tx, attempt.run_id)
+        commands = heartbeat.pending(tx, attempt.run_id) if pending else []
         since = suspected_since(verdict)
         return Reply(next_seq=next_seq, commands=commands, suspected_since=since)
     if attempt.superseded_at is None:

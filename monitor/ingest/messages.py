@@ -66,9 +66,12 @@ class BatchEffects:
 class SeriesIds:
     """Series ids of one run during one batch."""
 
-    def __init__(self, tx: Transaction, run: Any, limit: int) -> None:
+    def __init__(
+        self, tx: Transaction, run: Any, limit: int, known: Mapping[str, int] | None
+    ) -> None:
+        """`known` are the ids by name where they are known already."""
         self._tx, self._run, self._limit = tx, run, limit
-        self._known = points.names(tx, run.id)
+        self._known = points.names(tx, run.id) if known is None else known
         self.roles = self._before = role_series(self._known, run.metadata)
 
     @property

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from monitor.database.engine import Transaction
+from monitor.database.together import Together
 from monitor.roles.stored_series import as_shown
 from monitor.runs.sample_choice import transition_step
 from monitor.schemas import readings
@@ -30,6 +31,16 @@ SAMPLES_SHOWN = 3  # on either side of the transition
 # The series of the large charts; all others are drawn a few hundred pixels wide.
 MAIN = ("format_reward", "completion_length", "accuracy_reward", "reward", "clipped_ratio")
 
+_TOLD = Together(
+    {
+        "audit": audit.OF_RUN,
+        "change_points": verdicts.CHANGE_POINTS,
+        "commands": commands.OF_RUN,
+        "decisions": verdicts.DECISIONS,
+    },
+    {"audit": "-at id", "change_points": "step seen_at_step", "commands": "id", "decisions": "id"},
+)
+
 
 class RunData:
     """A run's row and, read in its transaction when first asked for, the rows that belong to it.
@@ -40,6 +51,10 @@ class RunData:
     def __init__(self, tx: Transaction, run: Any) -> None:
         self._tx = tx
         self.run = run
+
+    def read_told(self) -> None:
+        """Read `audit`, `change_points`, `commands` and `decisions` now, by one statement, for who shows them all."""
+        vars(self).update(_TOLD.read(self._tx, {"run": self.run.id}))
 
     @cached_property
     def _attempts(self) -> Attempts:
@@ -67,7 +82,7 @@ class RunData:
 
     @cached_property
     def _stored(self) -> list[points.Series]:
-        return points.read(self._tx, self.run.id, runs.cuts(self.attempts))
+        return self._points()
 
     @cached_property
     def series(self) -> list[points.Series]:
@@ -98,8 +113,11 @@ class RunData:
         """Return the series stored under these names, by name."""
         if "_stored" in vars(self):
             return {one.name: one for one in self._stored if one.name in names}
+        return {one.name: one for one in self._points(names)}
+
+    def _points(self, only: Sequence[str] | None = None) -> list[points.Series]:
         cuts = runs.cuts(self.attempts)
-        return {one.name: one for one in points.read(self._tx, self.run.id, cuts, only=names)}
+        return points.read(self._tx, self.run.id, cuts, only=only, attempt_rows=self.attempts)
 
     @cached_property
     def _ids(self) -> Mapping[str, int]:
@@ -158,6 +176,9 @@ class RunData:
         self, most: int, since: int = 0, until: int = verdicts.NO_END
     ) -> Sequence[Any]:
         """Return about `most` of the verdicts from one step to another, by step."""
+        reached = (self.run.verdict or {}).get("step", -1)
+        if min(until, reached) - since < most:  # there is one a step at most
+            return verdicts.verdicts_of(self._tx, self.run.id, since, until)
         rows = verdicts.scores_of(self._tx, self.run.id, since, until)
         kept = judged_steps(rows, most, self.marked_steps)
         if len(kept) == len(rows):

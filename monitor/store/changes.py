@@ -5,7 +5,21 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Connection,
+    Row,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from monitor.database.engine import touch
 from monitor.database.schema import changes, runs
@@ -14,12 +28,6 @@ NO_END = 2**62  # beyond every cursor
 News = tuple[str, dict[str, Any]]  # the kind of a change, and what it refers to
 
 _APPEND = insert(changes)
-# One statement for all rows, as in `monitor.store.verdicts`.
-_APPEND_POSTGRESQL = (
-    "INSERT INTO changes (run_id, cursor, kind, ref)"
-    " SELECT %s, %s + number - 1, kind, ref"
-    " FROM unnest(%s::text[], %s::json[]) WITH ORDINALITY AS new(kind, ref, number)"
-)
 _AFTER = (
     select(changes.c.cursor, changes.c.kind, changes.c.ref)
     .where(
@@ -44,26 +52,27 @@ def add_all(
     The run's row is locked by this; with news its viewers are woken after the commit.
     """
     given = {f"new_{name}": value for name, value in (values or {}).items()}
-    statement = _setting(tuple(values or ()))
-    found = connection.execute(statement, {"run": run_id, "by": len(news), **given})
-    last = int(found.scalar_one())
-    if news:
-        first = last - len(news) + 1
-        if connection.dialect.name == "postgresql":
-            kinds, refs = [kind for kind, _ in news], [json.dumps(ref) for _, ref in news]
-            connection.exec_driver_sql(_APPEND_POSTGRESQL, (run_id, first, kinds, refs))
-        else:
-            rows = [
-                {"run_id": run_id, "cursor": cursor, "kind": kind, "ref": ref}
-                for cursor, (kind, ref) in enumerate(news, first)
-            ]
+    given |= {"run": run_id, "by": len(news)}
+    names = tuple(values or ())
+    if news and connection.dialect.name == "postgresql":
+        given["kinds"] = [kind for kind, _ in news]
+        given["refs"] = [json.dumps(ref) for _, ref in news]
+        last = max(connection.execute(_setting_and_appending(names), given).scalars())
+    else:
+        last = int(connection.execute(_setting(names), given).scalar_one())
+        rows = [
+            {"run_id": run_id, "cursor": cursor, "kind": kind, "ref": ref}
+            for cursor, (kind, ref) in enumerate(news, last - len(news) + 1)
+        ]
+        if rows:
             connection.execute(_APPEND, rows)
+    if news:
         touch(connection, run_id)
     return last
 
 
 @lru_cache(maxsize=64)
-def _setting(names: tuple[str, ...]) -> Update:
+def _setting(names: tuple[str, ...]) -> ReturningUpdate[int]:
     """Return the statement that moves the cursor and sets these columns; it takes long to build."""
     values = {name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in names}
     return (
@@ -71,6 +80,26 @@ def _setting(names: tuple[str, ...]) -> Update:
         .where(runs.c.id == bindparam("run"))
         .values(cursor=runs.c.cursor + bindparam("by", type_=runs.c.cursor.type), **values)
         .returning(runs.c.cursor)
+    )
+
+
+@lru_cache(maxsize=64)
+def _setting_and_appending(names: tuple[str, ...]) -> ReturningInsert[int]:
+    """Return the statement of PostgreSQL that also appends the changes, numbered up to the new cursor."""
+    moved = _setting(names).cte("moved")
+    kinds, refs = (bindparam(name, type_=ARRAY(Text)) for name in ("kinds", "refs"))
+    news = func.unnest(kinds, refs).table_valued("kind", "ref", with_ordinality="number")
+    new = news.render_derived(name="new")
+    numbered = select(
+        bindparam("run", type_=runs.c.id.type),
+        moved.c.cursor - bindparam("by", type_=runs.c.cursor.type) + new.c.number,
+        new.c.kind,
+        cast(new.c.ref, JSON),
+    ).select_from(moved.join(new, true()))
+    return (
+        insert(changes)
+        .from_select(["run_id", "cursor", "kind", "ref"], numbered)
+        .returning(changes.c.cursor)
     )
 
 

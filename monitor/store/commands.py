@@ -33,6 +33,7 @@ _PENDING = (
     .where(commands.c.run_id == bindparam("run"), commands.c.state.in_(PENDING))
     .order_by(commands.c.id)
 )
+OF_RUN = select(commands).where(commands.c.run_id == bindparam("run")).order_by(commands.c.id)
 _STOPPING = select(commands.c.run_id).where(
     commands.c.run_id.in_(bindparam("runs", expanding=True)),
     commands.c.state.in_(PENDING),
@@ -76,9 +77,7 @@ def get(connection: Connection, command_id: str) -> Row[Any] | None:
 
 def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     """Return the run's commands, oldest first."""
-    return connection.execute(
-        select(commands).where(commands.c.run_id == run_id).order_by(commands.c.id)
-    ).all()
+    return connection.execute(OF_RUN, {"run": run_id}).all()
 
 
 def pending(connection: Connection, run_id: str, kind: str | None = None) -> Sequence[Row[Any]]:

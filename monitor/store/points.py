@@ -131,15 +131,16 @@ def read(
     only: Sequence[str] | None = None,
     since: int = 0,
     until: int = NO_END,
+    attempt_rows: Sequence[Any] | None = None,
 ) -> list[Series]:
-    """Return the run's series by name, or those named; steps from `since` to `until`, both included."""
-    asked = names(connection, run_id)
-    if only is not None:
-        asked = {name: number for name, number in asked.items() if name in only}
-    found = columns_of(connection, run_id, since, until, None if only is None else list(asked))
+    """Return the run's series by name, or those named; steps from `since` to `until`, both included.
+
+    `attempt_rows` are the run's attempts, where they were read in this transaction before.
+    """
+    found = columns_of(connection, run_id, since, until, only, attempt_rows)
     return [
-        _sorted_out(name, within(found.get(asked[name], NOTHING), since, until), cuts)
-        for name in sorted(asked)
+        _sorted_out(name, within(columns, since, until), cuts)
+        for name, columns in sorted(found.items())
     ]
 
 

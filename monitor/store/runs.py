@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
 
 from cusp.protocol.run import RunStart
-from monitor.database.schema import attempts, installation, runs
+from monitor.database.schema import attempts, commands, installation, runs
 from monitor.database.upsert import insert_or_ignore
 from monitor.store import run_list
 from monitor.store.attempt_order import in_order
+from monitor.store.commands import PENDING
 
 AttemptRow = Row[Any]
 RunRow = Row[Any]
@@ -24,6 +25,18 @@ _ATTEMPTS_OF_ALL = (
     .where(attempts.c.run_id.in_(bindparam("runs", expanding=True)))
     .order_by(attempts.c.place)
 )
+# Whether there are commands that the trainer has not finished: of most runs there are none to read.
+_PENDING = (
+    select(commands.c.id)
+    .where(commands.c.run_id == bindparam("run"), commands.c.state.in_(PENDING))
+    .exists()
+    .label("pending")
+)
+_ATTEMPTS_WITH_PENDING = (
+    select(attempts, _PENDING)
+    .where(attempts.c.run_id == bindparam("run"))
+    .order_by(attempts.c.place)
+)
 # SQLite knows no FOR UPDATE and needs none: it has one writer.
 _LOCKED = select(runs).where(runs.c.id == bindparam("run")).with_for_update()
 _NEWEST = (
@@ -35,6 +48,7 @@ _NEWEST = (
         runs.c.deleted_at,
         runs.c.status,
         runs.c.verdict,
+        _PENDING,
     )
     .join_from(attempts, runs, attempts.c.run_id == runs.c.id)
     .where(attempts.c.run_id == bindparam("run"))
@@ -178,6 +192,12 @@ def attempt(connection: Connection, attempt_id: str) -> AttemptRow | None:
 def attempts_of(connection: Connection, run_id: str) -> Sequence[AttemptRow]:
     """Return the attempts of a run in the order of their lives."""
     return connection.execute(_ATTEMPTS, {"run": run_id}).all()
+
+
+def attempts_with_pending(connection: Connection, run_id: str) -> tuple[Sequence[AttemptRow], bool]:
+    """Return `attempts_of`, and whether the run has commands that its trainer has not finished."""
+    found = connection.execute(_ATTEMPTS_WITH_PENDING, {"run": run_id}).all()
+    return found, bool(found and found[0].pending)
 
 
 def attempts_by_run(

@@ -37,6 +37,13 @@ _AT = (
     .order_by(verdicts.c.step)
 )
 
+CHANGE_POINTS = (
+    select(change_points)
+    .where(change_points.c.run_id == bindparam("run"))
+    .order_by(change_points.c.step, change_points.c.seen_at_step)
+)
+DECISIONS = select(decisions).where(decisions.c.run_id == bindparam("run")).order_by(decisions.c.id)
+
 
 def add_verdicts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Store verdict rows; those of the same steps were forgotten before."""
@@ -81,11 +88,7 @@ def verdicts_at(connection: Connection, run_id: str, steps: Sequence[int]) -> Se
 
 def change_points_of(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     """Return the change points by step."""
-    return connection.execute(
-        select(change_points)
-        .where(change_points.c.run_id == run_id)
-        .order_by(change_points.c.step, change_points.c.seen_at_step)
-    ).all()
+    return connection.execute(CHANGE_POINTS, {"run": run_id}).all()
 
 
 def set_change_points(connection: Connection, run_id: str, found: Sequence[dict[str, Any]]) -> bool:
@@ -134,9 +137,7 @@ def review(
 
 def decisions_of(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     """Return the decisions, oldest first."""
-    return connection.execute(
-        select(decisions).where(decisions.c.run_id == run_id).order_by(decisions.c.id)
-    ).all()
+    return connection.execute(DECISIONS, {"run": run_id}).all()
 
 
 def add_decision(

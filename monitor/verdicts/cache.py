@@ -32,6 +32,7 @@ class KnownPast(NamedTuple):
     boundaries: Sequence[int]
     refuted: Sequence[int]
     worse: bool
+    names: Mapping[str, int]  # series ids by name: a new one comes with points, so with a change
 
 
 @dataclass
@@ -95,6 +96,13 @@ class DetectorCache:
             state = self._states.get(run_id)
         known = state.known if state else None
         return known if known and known.cursor == cursor and known.cuts == cuts else None
+
+    def names(self, run_id: str, cursor: int) -> Mapping[str, int] | None:
+        """Return the run's series ids by name at this cursor, None where they may be others."""
+        with self._guard:
+            state = self._states.get(run_id)
+        known = state.known if state else None
+        return known.names if known and known.cursor == cursor else None
 
     def put(self, run_id: str, state: DetectorState) -> None:
         """Store a state."""

@@ -40,12 +40,14 @@ def follow(
     changed_from: int,
     *,
     same_past: bool = False,
+    new_steps: Mapping[int, Mapping[str, float]] | None = None,
 ) -> Followed:
     """Process the new points and store the verdicts from `changed_from` on.
 
     `run` is the run's locked row before the change, `numbers` its series ids by name and `changed_from` the
     first step at which the effective watched series, a boundary or a refutation changed. Verdicts before that step are
     stored already, and stay. `same_past`: this transaction stored no boundary and no outcome of a verification.
+    `new_steps` are all points beyond the steps known before, as they were logged: they need not be read.
     """
     reached = run.verdict["step"] if run.verdict else -1
     late = changed_from <= reached
@@ -53,8 +55,8 @@ def follow(
     if known_past is None:
         outcomes = verifications.outcomes(tx, run.id, cuts)
         steps = points.boundary_steps(tx, run.id, cuts)
-        known_past = KnownPast(run.cursor, dict(cuts), steps, *outcomes)
-    _, _, boundaries, refuted, worse = known_past
+        known_past = KnownPast(run.cursor, dict(cuts), steps, *outcomes, numbers)
+    _, _, boundaries, refuted, worse, _ = known_past
     roles = role_series(numbers, run.metadata)
     state = folds.take(run.id, run.folds, cuts, boundaries, changed_from, refuted)
     if state is None or (state.roles is not roles and state.shape != _shape(run, roles)):
@@ -64,7 +66,11 @@ def follow(
     state.keeps_last |= changed_from == reached
     state.folds = run.folds + 1 if late else run.folds
     known = not late and state.last_step == reached
-    series = points.effective(tx, roles.labels(numbers), cuts, since=state.last_step + 1)
+    labels = roles.labels(numbers)
+    if known and new_steps is not None:
+        series = _labelled(new_steps, numbers, labels)
+    else:
+        series = points.effective(tx, labels, cuts, since=state.last_step + 1)
     series = roles.complete(series)
     new = fold(state, series, boundaries, cuts, refuted)
     found = [verdict for verdict in new if verdict.step >= changed_from]
@@ -77,9 +83,24 @@ def follow(
     shown = as_json(state.verdict) if state.verdict else None
     if shown and shown["transition"]:
         shown = told(shown, verdicts.change_points_of(tx, run.id))
-    state.known = known_past
+    state.known = known_past._replace(names=numbers)
     values = {"verdict": shown, "folds": state.folds}
     return Followed(state, found, news, values, worse=worse)
+
+
+def _labelled(
+    steps: Mapping[int, Mapping[str, float]], numbers: Mapping[str, int], labels: Mapping[int, str]
+) -> dict[int, dict[str, float]]:
+    """Return what `points.effective` would read of logged points, by rising step."""
+    found = {
+        step: {
+            labels[numbers[name]]: value
+            for name, value in logged.items()
+            if numbers[name] in labels
+        }
+        for step, logged in sorted(steps.items())
+    }
+    return {step: metrics for step, metrics in found.items() if metrics}
 
 
 def _fresh(run: Any, roles: RoleSeries) -> DetectorState:

@@ -1,12 +1,15 @@
 """ASGI middleware: gzip for answers that are read, in whole, and are worth it.
 
-Only whole answers to GET, never a stream: events would wait in the compressor. Never an answer that
+Only answers to GET, and of streams only a page that comes in pieces, each flushed: events would wait in the
+compressor. Never an answer that
 makes a secret (those are POSTs), and none that a page of another site asked for: who can choose part of
 a compressed answer and measure its length could guess the rest (BREACH). Such a page gets no cookie
 either (SameSite=Strict), so there would be nothing but the log-in to measure.
 """
 
 import gzip
+import zlib
+from typing import Any
 
 from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LEAST_BYTES = 1_000  # below this the head weighs more than what is saved
 BESIDE_BYTES = 64 << 10  # from here on in a thread, so that others are answered meanwhile
 LEVEL = 4  # of a run's page and of series nearly what 9 saves, in a third of the time
+_GZIP = 31  # zlib's `wbits` for a gzip stream
 _TYPES = ("text/", "application/json", "image/svg+xml")
 
 
@@ -31,14 +35,24 @@ class CompressionMiddleware:
             return
         wanted = _is_wanted(scope)
         head: Message | None = None
+        packer: Any = None
 
         async def packing(message: Message) -> None:
-            nonlocal head
+            nonlocal head, packer
             if message["type"] == "http.response.start" and _is_packable(message) and wanted:
                 head = message
                 return
+            if head is not None and message.get("more_body") and _is_page(head):
+                packer = zlib.compressobj(LEVEL, wbits=_GZIP)
+                MutableHeaders(scope=head)["Content-Encoding"] = "gzip"
+            if packer is not None:
+                message = await _packed_piece(packer, message)
             if head is not None:
-                if not message.get("more_body") and len(message.get("body", b"")) >= LEAST_BYTES:
+                if (
+                    packer is None
+                    and not message.get("more_body")
+                    and len(message.get("body", b"")) >= LEAST_BYTES
+                ):
                     message = await _packed(head, message)
                 await send(head)
                 head = None
@@ -76,6 +90,23 @@ def _is_packable(start: Message) -> bool:
         return False
     headers.add_vary_header("Accept-Encoding")
     return True
+
+
+def _is_page(start: Message) -> bool:
+    return Headers(scope=start).get("content-type", "").startswith("text/html")
+
+
+async def _packed_piece(packer: Any, piece: Message) -> Message:
+    """Return a piece of a page packed, so that it can be read before the next one comes."""
+    plain, ends = piece.get("body", b""), not piece.get("more_body")
+
+    def pack() -> bytes:
+        flush = zlib.Z_FINISH if ends else zlib.Z_SYNC_FLUSH
+        packed: bytes = packer.compress(plain) + packer.flush(flush)
+        return packed
+
+    packed = pack() if len(plain) < BESIDE_BYTES else await to_thread.run_sync(pack)
+    return {**piece, "body": packed}
 
 
 async def _packed(start: Message, body: Message) -> Message:

@@ -4,15 +4,23 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from cusp.ids import new_id
 from monitor.database.schema import audit
 
 REQUEST = "request"
+MOST_SHOWN = 200
 _POLICY = "policy"  # decides in the middle of a trainer's request, but nobody asked for it
 # The client's address as uvicorn knows it; set by the guard, carried into the threads that answer.
 ADDRESS: ContextVar[str] = ContextVar("address", default="")
+
+OF_RUN = (
+    select(audit)
+    .where(audit.c.run_id == bindparam("run"))
+    .order_by(audit.c.at.desc(), audit.c.id.desc())
+    .limit(MOST_SHOWN)
+)
 
 
 def add(
@@ -40,14 +48,9 @@ def add(
     )
 
 
-def of_run(connection: Connection, run_id: str, most: int = 200) -> Sequence[Row[Any]]:
+def of_run(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
     """Return the newest acts first."""
-    return connection.execute(
-        select(audit)
-        .where(audit.c.run_id == run_id)
-        .order_by(audit.c.at.desc(), audit.c.id.desc())
-        .limit(most)
-    ).all()
+    return connection.execute(OF_RUN, {"run": run_id}).all()
 
 
 def newest(

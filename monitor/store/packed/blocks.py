@@ -6,19 +6,46 @@ there and right: a point that comes late sets it back, and what is from there on
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    CompoundSelect,
+    Connection,
+    Double,
+    Select,
+    SmallInteger,
+    bindparam,
+    cast,
+    func,
+    null,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from monitor.database.schema import attempts, blocks, points, series
 from monitor.database.upsert import insert_or_update
-from monitor.store.packed.columns import Block, Columns, block_of, joined, of_block, of_rows
+from monitor.store.packed.columns import (
+    NOTHING,
+    Block,
+    Columns,
+    block_of,
+    joined,
+    of_block,
+    of_rows,
+)
 
 BLOCK_STEPS = 256  # so many rows are read as rows at most; a block of 2 KB is read in 3 us
 MOST_POINTS = 40_000  # that one transaction packs: some 60 ms, while other writers may wait
 SPARSEST = 32  # steps from one message to the next; beyond, a block would hold too little
+MOST_SPANS = (
+    50  # in one statement; SQLite takes 500 parts of a UNION, a run rarely has more than a few
+)
 
 _NAMED = series.c.name.in_(bindparam("names", expanding=True))
 _IDS = select(series.c.id).where(series.c.run_id == bindparam("run"))
@@ -34,13 +61,32 @@ _ATTEMPTS = select(
 ).where(attempts.c.run_id == bindparam("run"))
 
 
-def _rows_of(ids: Select[tuple[int]]) -> Select[Any]:
-    """Return the statement for the points of one attempt."""
-    return select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
-        points.c.series_id.in_(ids),
-        points.c.step.between(bindparam("low"), bindparam("high")),
-        points.c.attempt_key == bindparam("key"),
-    )
+class _Span(NamedTuple):
+    """Steps of one attempt to read as rows, both included."""
+
+    low: int
+    high: int
+    key: int
+
+
+@lru_cache(maxsize=64)
+def _names_and_rows(ids: Select[tuple[int]], spans: int) -> CompoundSelect[Any] | Select[Any]:
+    """Return the statement for the series of `ids` and, behind them, their points in so many spans.
+
+    Of a series the last column is its name, of a point it is NULL.
+    """
+    nothing = (cast(null(), kind) for kind in (BigInteger, SmallInteger, Double))
+    names = select(series.c.id, *nothing, series.c.name).where(series.c.id.in_(ids))
+    columns = (points.c.series_id, points.c.step, points.c.attempt_key, points.c.value, null())
+    rows = [
+        select(*columns).where(
+            points.c.series_id.in_(ids),
+            points.c.step.between(bindparam(f"low_{n}"), bindparam(f"high_{n}")),
+            points.c.attempt_key == bindparam(f"key_{n}"),
+        )
+        for n in range(spans)
+    ]
+    return union_all(names, *rows) if rows else names
 
 
 def _blocks_of(ids: Select[tuple[int]]) -> Select[Any]:
@@ -51,8 +97,8 @@ def _blocks_of(ids: Select[tuple[int]]) -> Select[Any]:
     )
 
 
-_ROWS, _SOME_ROWS = _rows_of(_IDS), _rows_of(_IDS.where(_NAMED))
-_BLOCKS, _SOME_BLOCKS = _blocks_of(_IDS), _blocks_of(_IDS.where(_NAMED))
+_SOME_IDS = _IDS.where(_NAMED)
+_BLOCKS, _SOME_BLOCKS = _blocks_of(_IDS), _blocks_of(_SOME_IDS)
 _UNPACKED = (
     select(points.c.series_id, points.c.step, points.c.value)
     .where(
@@ -85,43 +131,55 @@ def columns_of(
     since: int,
     until: int,
     only: Sequence[str] | None = None,
-) -> dict[int, Columns]:
-    """Return the points of all attempts by series id, from one step to another, both included.
+    attempt_rows: Sequence[Any] | None = None,
+) -> dict[str, Columns]:
+    """Return the points of all attempts by series name, from one step to another, both included.
 
-    `only` names the series to read. Where blocks are, only these are read.
+    `only` names the series to read; `attempt_rows` are the run's attempts, where they were read before. Where
+    blocks are, only these are read: of those at either end steps beyond the asked ones come along.
     """
     given: dict[str, Any] = {"run": run_id}
-    asked_rows, asked_blocks = _ROWS, _BLOCKS
+    ids, asked_blocks = _IDS, _BLOCKS
     if only is not None:
         given["names"] = list(only)
-        asked_rows, asked_blocks = _SOME_ROWS, _SOME_BLOCKS
-    found = _attempts(connection, run_id)
-    parts: dict[int, list[Columns]] = defaultdict(list)
+        ids, asked_blocks = _SOME_IDS, _SOME_BLOCKS
+    found = _attempts(connection, run_id) if attempt_rows is None else attempt_rows
+    names, rows = _read_rows(connection, ids, given, _unpacked_spans(found, since, until))
+    parts: dict[int, list[Columns]] = {number: [] for number in names}
     packed = {row.key: row.packed_to // BLOCK_STEPS for row in found if row.packed_to > since}
     if packed:
         ends = {"low": since // BLOCK_STEPS, "high": until // BLOCK_STEPS}
         for number, key, place, *block in driver_rows(connection, asked_blocks, given | ends):
             if place < packed.get(key, 0):
                 parts[number].append(of_block(Block(*block), key))
-    rows: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
-    for low, high, key in _unpacked_spans(found, since, until):
-        span = {"low": low, "high": high, "key": key}
-        for number, *row in driver_rows(connection, asked_rows, given | span):
-            rows[number].append(row)
     for number, some in rows.items():
         parts[number].append(of_rows(some))
-    return {number: joined(one) for number, one in parts.items()}
+    return {names[number]: joined(one) if one else NOTHING for number, one in parts.items()}
 
 
-def _unpacked_spans(found: Iterable[Any], since: int, until: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (first step, last step, attempt key) of what has to be read as rows."""
-    for row in found:
-        low, high = (
-            max(since, row.packed_to),
-            min(until, -1 if row.last_step is None else row.last_step),
-        )
-        if low <= high:
-            yield low, high, row.key
+def _read_rows(
+    connection: Connection, ids: Select[tuple[int]], given: Mapping[str, Any], spans: list[_Span]
+) -> tuple[dict[int, str], dict[int, list[tuple[int, int, float]]]]:
+    """Return the names of the series by id, and (step, attempt key, value) of their points in the spans."""
+    names: dict[int, str] = {}
+    rows: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
+    for first in range(0, max(1, len(spans)), MOST_SPANS):
+        some = spans[first : first + MOST_SPANS]
+        bounds = {f"{k}_{n}": v for n, one in enumerate(some) for k, v in one._asdict().items()}
+        asked = _names_and_rows(ids, len(some))
+        for number, step, key, value, name in driver_rows(connection, asked, {**given, **bounds}):
+            if name is None:
+                rows[number].append((step, key, value))
+            else:
+                names[number] = name
+    return names, rows
+
+
+def _unpacked_spans(found: Iterable[Any], since: int, until: int) -> list[_Span]:
+    """Return what has to be read as rows."""
+    ends = ((row, -1 if row.last_step is None else min(until, row.last_step)) for row in found)
+    spans = (_Span(max(since, row.packed_to), high, row.key) for row, high in ends)
+    return [one for one in spans if one.low <= one.high]
 
 
 def driver_rows(connection: Connection, statement: Any, given: Mapping[str, Any]) -> list[Any]:

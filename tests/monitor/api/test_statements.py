@@ -6,6 +6,8 @@ from fastapi.testclient import TestClient
 
 from cusp.ids import new_id
 from cusp.protocol.run import RunStart
+from monitor.background.packing import Packing
+from monitor.database.engine import Database
 from monitor.store import runs
 from tests.conftest import Clock
 from tests.messages import Trainer, checkpoint, point, status, transition
@@ -13,10 +15,9 @@ from tests.monitor.api.routes.test_jobs import claim, scored
 from tests.statements import statements_of
 from webui.pages import SECTIONS
 
-MOST = 13
-# Series are read as blocks and, of each of the two attempts, as the newest rows: their names, attempts and rows
-# are four statements instead of one, which for a long run read a million rows; verdicts are scores first.
-OF_PAGE = MOST + 4
+MOST = 12
+# Of a long run also the blocks, and the verdicts first without their evidence.
+OF_PAGE = MOST - 2
 OF_SECTION = {
     "row": 7,
     "header": 5,
@@ -24,7 +25,7 @@ OF_SECTION = {
     "transition": 6,
     "checkpoints": 5,
     "evaluations": 6,
-    "cost": 10,  # names, attempts, and the rows of two: as above
+    "cost": 7,
     "decisions": 4,
     "commands": 2,
     "verifications": 3,
@@ -96,6 +97,17 @@ def _read(api: TestClient, path: str, into: list[str]) -> None:
     into.append(api.get(path).raise_for_status().text)
 
 
+def test_the_page_of_a_long_run_takes_as_few(api: TestClient, clock: Clock) -> None:
+    trainer = rich_run(api, clock)
+    trainer.send(*(point(step, format_reward=0.5, other=step) for step in range(100, 3_000, 10)))
+    database: Database = api.app.state.service.database  # type: ignore[attr-defined]
+    Packing(database).turn()
+    told = statements_of(api, partial(_read, api, f"/runs/{trainer.run_id}", []))
+    assert sum("FROM blocks" in one for one in told) == 1
+    assert sum("FROM verdicts" in one for one in told) == 2
+    assert len(told) == MOST, told
+
+
 def test_a_list_of_500_runs_takes_as_many_statements_as_one_of_5(
     api: TestClient, clock: Clock
 ) -> None:
@@ -114,5 +126,5 @@ def test_a_list_of_500_runs_takes_as_many_statements_as_one_of_5(
         limit: statements_of(api, partial(_read, api, f"/api/v1/runs?limit={limit}", []))
         for limit in (5, 500)
     }
-    assert len(asked[500]) == len(asked[5]) <= MOST - 3, asked
+    assert len(asked[500]) == len(asked[5]) <= 10, asked
     assert api.get("/api/v1/runs", params={"limit": 500}).json()["total"] == 500

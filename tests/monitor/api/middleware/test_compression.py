@@ -9,11 +9,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from cusp.ids import new_id
 from monitor.api.middleware.compression import LEAST_BYTES
 from monitor.app import create_app
 from monitor.settings import MonitorConfig
 from tests.messages import Trainer, point
 from tests.serving import Served, serving
+from webui.pages import run_beginning
 
 KEY = "the-bootstrap-token-of-a-test"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -64,6 +66,21 @@ def test_a_long_answer_is_packed_beside_the_others(client: TestClient, run: Trai
     content = gzip.decompress(raw)
     assert len(content) > 64 << 10
     assert len(json.loads(content)["series"]) >= 2
+
+
+def test_the_page_of_a_run_comes_packed_in_pieces(client: TestClient, run: Trainer) -> None:
+    path = f"/runs/{run.run_id}"
+    with client.stream("GET", path, headers=PACKED) as answer:
+        packed = b"".join(answer.iter_raw())
+    assert answer.headers["content-encoding"] == "gzip"
+    page = gzip.decompress(packed).decode()
+    assert page == client.get(path, headers=PLAIN).text
+    assert len(packed) < 0.3 * len(page)
+    assert page.startswith(run_beginning())
+    assert page.endswith("</html>")
+    assert page.count("<head>") == page.count('id="plotly-script"') == 1
+    missing = client.get(f"/runs/{new_id()}", headers=PACKED)
+    assert missing.status_code == 404
 
 
 @pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.0", "*", "x-gzipped"])

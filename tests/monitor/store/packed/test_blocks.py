@@ -91,6 +91,19 @@ def test_attempts_that_supersede_each_other_read_the_same(
     assert len(found["a"]["superseded"]["steps"]) == 2 * BLOCK_STEPS + 3 * BLOCK_STEPS - 50
 
 
+def test_more_attempts_than_one_statement_reads_are_all_read(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(api)
+    trainer.send(*numbers(range(10)))
+    for first in (9, 8, 7, 6):
+        Trainer(api, trainer.run_id).send(*numbers(range(first, 12)))
+    before = whole(trainer)
+    monkeypatch.setattr("monitor.store.packed.blocks.MOST_SPANS", 2)
+    assert whole(trainer) == before
+    assert before[0]["superseded"]["attempts"].count(4) == 12 - 7
+
+
 def test_a_sparse_run_is_left_as_rows(
     api: TestClient, database: Database, unchanged: Callable[[Trainer], None]
 ) -> None:

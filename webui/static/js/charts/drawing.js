@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { controls } from "./controls.js";
 import { hoverTogether } from "./hover.js";
 import { Others } from "./others.js";
+import { plotly } from "./plotly.js";
 import { View } from "./view.js";
 
 const parsed = (name) => JSON.parse(document.getElementById(name).textContent);
@@ -14,7 +15,8 @@ const THINNED = 500; // a series of more points may have been thinned (webui/cha
 const FULL = 3_000;
 
 // `fault` is called with later errors, `begun` when the first point has brought the charts.
-export function drawing(id, { fault, begun }) {
+export async function drawing(id, { fault, begun }) {
+  await plotly();
   const path = `/api/v1/runs/${encodeURIComponent(id)}`;
   const view = new View();
   const axes = new Axes(parsed("x-axes"));
