@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from cusp.protocol.run import By, RunStart
 from cusp.run_config import text_of
 from cusp.transport import neighbours, score_messages
 from cusp.transport.attempt import Attempt, load_leftover
+from cusp.transport.deferred import Deferred
 from cusp.transport.sanitize import Mender
 from cusp.transport.sender import Sender
 from cusp.transport.spool import Spool
@@ -77,6 +78,7 @@ class Run:
         self._live: Attempt | None = None
         self._spool: Spool | None = None
         self._sender: Sender | None = None
+        self._deferred = Deferred()
         if config.mode != "disabled":
             self._spool, self._sender = self._open(start)
             excepthook.watch()
@@ -102,6 +104,7 @@ class Run:
         """
         if self._is_foreign():
             return
+        self._deferred.settle()
         known = self._last_step + 1 if step is None else _whole(step)
         named = _named(_as_mapping(metrics, self._mender), self._mender)
         values, skipped = finite_only(named)
@@ -134,6 +137,7 @@ class Run:
         """Record one completion of a step, cut to 32,768 characters."""
         if self._is_foreign():
             return
+        self._deferred.settle()
         values, _ = finite_only(_named(_as_mapping(rewards, self._mender), self._mender))
         text = {"prompt": text_of(prompt), "completion": text_of(completion)}
         if (whole := _whole(step)) is not None:
@@ -177,7 +181,21 @@ class Run:
         """Mark a change of the data at this step; the detector restarts its scan there."""
         whole = None if self._is_foreign() else _whole(step)
         if whole is not None:
+            self._deferred.settle()
             self._send({"kind": "boundary", "step": whole, "reason": text_of(reason)})
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Call `work`, which logs to this run, in a thread of its own; what is logged here afterwards waits for it.
+
+        Called at once before the first point, whose step shows which old checkpoints precede it, and once the
+        run has ended. A `kill -9` loses what is not done yet: less than a step's.
+        """
+        if self._is_foreign():
+            return
+        if self._spool is None or self._finished or self._last_step < 0:
+            work()
+        else:
+            self._deferred.submit(work)
 
     def checkpoint(self, path: str | os.PathLike[str], step: int) -> None:
         """Register a saved checkpoint directory, which is hashed in the background.
@@ -323,6 +341,7 @@ class Run:
         """
         if self._finished or self._spool is None or self._is_foreign():
             return True
+        self._deferred.close()
         self._finished = True
         if status not in get_args(FinalStatus):
             known = ", ".join(get_args(FinalStatus))

@@ -258,13 +258,13 @@ def step_table(found: Json) -> tuple[str, float]:
     pairs, steps = found["pairs"], found["steps"]
     step = median([s for pair in pairs for s in pair["without"]["seconds"]])
     inside = sum(pair["with"]["callback_s"] for pair in pairs) / (steps * len(pairs))
-    sender = sum(pair["with"]["sender_s"] for pair in pairs) / (steps * len(pairs))
+    threads = sum(pair["with"]["threads_s"] for pair in pairs) / (steps * len(pairs))
     found_differences = differences(pairs)
     low, high = interval(found_differences)
     lines = [
         ["a step without the callback, median", f"{1e3 * step:.0f} ms", "–"],
         ["in the callback: the training's thread waits", *shares(inside, step)],
-        ["the sender's thread, CPU (beside the training)", *shares(sender, step)],
+        ["Cusp's threads, CPU (beside the training)", *shares(threads, step)],
         [
             f"with less without, median of {len(found_differences)} pairs of steps [95 %]",
             f"{1e3 * step * median(found_differences):+.1f} ms",

@@ -4,7 +4,8 @@ Hashing is done in the background. Another training that saves into the same fol
 its weights recorded as this one's, so size and mtime of the files are noted at registration.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cusp.checkpoints import manifest, rotation
@@ -14,16 +15,28 @@ Saved = Mapping[str, tuple[int, int]]
 
 
 def stamps(path: Path) -> Saved:
-    """Return size and mtime of the weights by file name, without the state files that other ranks write."""
+    """Return size and mtime of the weights by file name, without the state files that other ranks write.
+
+    The files are those of `manifest.files_of`. The training waits for this at each save, so only the weights are
+    looked at, each once.
+    """
     try:
-        found = {str(file.relative_to(path)): file.stat() for file in manifest.files_of(path)}
+        return dict(_stamps(path, ""))
     except OSError:
         return {}
-    return {
-        name: (each.st_size, each.st_mtime_ns)
-        for name, each in found.items()
-        if rotation.is_weights(name)
-    }
+
+
+def _stamps(folder: Path | str, before: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = before + entry.name
+            if not rotation.is_weights(name) or name == manifest.MANIFEST:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _stamps(entry.path, f"{name}/")
+            elif entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
+                found = entry.stat(follow_symlinks=False)
+                yield name, (found.st_size, found.st_mtime_ns)
 
 
 def check(path: Path, saved: Saved) -> None:

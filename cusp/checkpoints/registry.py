@@ -77,7 +77,7 @@ class CheckpointRegistry:
         self._weights_missed = False
         self._making_room = False
         self._asked: set[int] = set()  # steps that this attempt itself asked to keep
-        self._keeper = BackgroundThread()
+        self._keeper = BackgroundThread("cusp-keeper")
         self._kept_in_order: dict[
             int, Path
         ] = {}  # by step, without those pinned for a verification

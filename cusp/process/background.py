@@ -1,4 +1,4 @@
-"""One background thread for slow disk work (hashing, pinning), first in, first out; some of it can wait.
+"""A background thread for work that the training must not wait for, first in, first out; some of it can wait.
 
 A daemon thread with a queue rather than an executor: executors refuse work while the interpreter runs its
 exit handlers.
@@ -14,14 +14,14 @@ log = logging.getLogger("cusp")
 
 
 class BackgroundThread:
-    """Runs submitted callables one after another; exceptions are logged."""
+    """Runs submitted callables one after another in a thread of this name; exceptions are logged."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         self._process = os.getpid()  # a forked child has the queue without the thread
         self._work: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._later: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()  # as many as there is work
-        self._thread = threading.Thread(target=self._run, name="cusp-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[], object], *, later: bool = False) -> None:
@@ -30,9 +30,16 @@ class BackgroundThread:
             (self._later if later else self._work).put(work)
             self._turns.put(None)
 
+    def waiting(self) -> int:
+        """Return how much work is not begun."""
+        return self._turns.qsize()
+
     def settle(self, timeout_s: float) -> bool:
-        """Wait for everything submitted so far; return whether it was done within the time."""
-        if os.getpid() != self._process:
+        """Wait for everything submitted so far; return whether it was done within the time.
+
+        True at once in a forked child, and in the thread itself, whose own work goes before.
+        """
+        if os.getpid() != self._process or threading.current_thread() is self._thread:
             return True
         done = threading.Event()
         self.submit(done.set, later=True)
@@ -51,7 +58,7 @@ class BackgroundThread:
             try:
                 work()
             except Exception:  # later work must still be done, and the training is not affected
-                log.exception("Cusp failed at a checkpoint; please report this")
+                log.exception("Cusp failed in %s; please report this", self._thread.name)
 
     def _next(self) -> Callable[[], object] | None:
         self._turns.get()

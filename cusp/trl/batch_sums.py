@@ -5,26 +5,24 @@ metrics under `cusp/`, which no rule takes for a role (docs/reference/roles.md).
 """
 
 import math
-import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import islice
 
 from cusp.metrics import canonical_name
 from cusp.trl.prompt_effects import PromptEffects
-from cusp.trl.samples import text_of
+from cusp.trl.samples import Generation, text_of
 
 MOST_FUNCTIONS = 4
 LENGTH = "completion_length"
 
 
 class BatchSums:
-    """The sums of one trainer, with what is remembered of its prompts."""
+    """The sums of one training, with what is remembered of its prompts."""
 
-    def __init__(self, trainer: Any) -> None:
-        self._trainer = weakref.ref(trainer)  # a notebook deletes its trainer to free memory
+    def __init__(self) -> None:
         self._effects: dict[str, PromptEffects] = {}
 
-    def of_step(self, logs: Mapping[str, object]) -> dict[str, float]:
+    def of_step(self, logs: Mapping[str, object], generation: Generation) -> dict[str, float]:
         """Return the sums of the generation that `logs` are of; none if there was no generation.
 
         The length is the mean of the logarithm of the characters, so a difference of .1 is one of 10 %.
@@ -32,8 +30,8 @@ class BatchSums:
         if LENGTH not in {canonical_name(name) for name in logs}:
             return {}
         found: dict[str, float] = {}
-        prompts, quantities = kept_by(self._trainer())
-        for name, values in quantities.items():
+        prompts = [hash(text_of(prompt)) for prompt in generation.prompts]
+        for name, values in quantities(generation).items():
             groups: dict[int, list[float]] = {}
             for prompt, value in zip(prompts, values, strict=True):
                 if value is not None and math.isfinite(value):
@@ -46,19 +44,10 @@ class BatchSums:
         return found
 
 
-def kept_by(trainer: Any) -> tuple[list[int], dict[str, Sequence[float | None]]]:
-    """Return the hash of the prompt of each completion of the last generation, and its quantities by name."""
-    logs = getattr(trainer, "_logs", None) or getattr(trainer, "_textual_logs", None)
-    if not isinstance(logs, Mapping) or not logs.get("completion"):
-        return [], {}
-    prompts = [hash(text_of(prompt)) for prompt in logs.get("prompt") or ()]
-    texts = [text_of(completion) for completion in logs["completion"]]
-    if len(prompts) != len(texts):
-        return [], {}
-    quantities: dict[str, Sequence[float | None]] = {
-        LENGTH: [math.log(max(1, len(text))) for text in texts]
-    }
-    for name, values in list(dict(logs.get("rewards") or {}).items())[:MOST_FUNCTIONS]:
-        if len(values) == len(texts):
-            quantities[f"rewards/{name}"] = list(values)
-    return prompts, quantities
+def quantities(generation: Generation) -> dict[str, Sequence[float | None]]:
+    """Return the values of each completion by quantity: the logarithm of its length, and its rewards."""
+    if not generation.completions or len(generation.completions) != len(generation.prompts):
+        return {}
+    lengths = [math.log(max(1, len(text_of(one)))) for one in generation.completions]
+    rewards = islice(generation.rewards.items(), MOST_FUNCTIONS)
+    return {LENGTH: lengths, **{f"rewards/{name}": values for name, values in rewards}}

@@ -7,6 +7,7 @@ broadcasts its orders as one small integer (`orders.py`), and all ranks act in t
 import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from cusp.trl import orders, train_call
 from cusp.trl.arguments import described, warnings_on
 from cusp.trl.attendance import Attendance, distributed
 from cusp.trl.orders import Orders
+from cusp.trl.samples import Generation
 from cusp.trl.saving.extra_saves import ExtraSaves
 from cusp.trl.saving.no_room import LeftOut
 from cusp.trl.scores import Evaluate
@@ -33,6 +35,9 @@ from cusp.trl.trainer_reading import TrainerReading
 from cusp.trl.verifying.verifier import CommandVerifier
 
 log = logging.getLogger("cusp")
+
+Logs = Mapping[str, object]
+_UNCHANGING = (float, int, str, type(None))
 
 
 class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
@@ -148,11 +153,23 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         logs: Mapping[str, object] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Stream the metrics of this step, but not the summary at the end of a training."""
+        """Stream the metrics of this step, but not the summary at the end of a training.
+
+        The training goes on meanwhile: what is sent is made and written in another thread, from copies.
+        """
         if self._idle or self.run is None or not logs or "train_runtime" in logs:
             return
-        self.run.log({**logs, **self.reading.sums(logs)}, state.global_step)
-        self.reading.point(self.run, logs, state.global_step)
+        taken, generation = dict(logs), self.reading.generation()
+        work = partial(self._logged, self.run, taken, state.global_step, generation)
+        if all(isinstance(value, _UNCHANGING) for value in taken.values()):
+            self.run.later(work)
+        else:  # a tensor may be another value by then
+            work()
+
+    @harmless(None)
+    def _logged(self, run: Run, logs: Logs, step: int, generation: Generation) -> None:
+        run.log({**logs, **self.reading.sums(logs, generation)}, step)
+        self.reading.point(run, logs, step, generation)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -11,10 +11,11 @@ from cusp.protocol.run import RunMetadata
 from cusp.run import Run
 from cusp.trl.batch_sums import BatchSums
 from cusp.trl.reward_functions import rewards_read
-from cusp.trl.samples import Sampler
+from cusp.trl.samples import Generation, Sampler, generation_of
 from cusp.trl.scores import Evaluate, scores
 
 _NO_SUMS: Mapping[str, float] = {}
+_NO_GENERATION = Generation()
 
 
 class TrainerReading:
@@ -24,6 +25,7 @@ class TrainerReading:
         self.scores: dict[int, list[float]] = {}
         self._metadata = metadata.model_copy(update={"roles": dict(roles)}) if roles else metadata
         self._trainer: Callable[[], Any] = lambda: None
+        self._generating: Callable[[], Any] = lambda: None
         self._sampler: Sampler | None = None
         self._sums: BatchSums | None = None
         self.evaluate: Evaluate | None = None
@@ -43,13 +45,14 @@ class TrainerReading:
         )  # a weak reference: a notebook deletes its trainer to free memory
         known = metadata or self._metadata
         self._metadata = known.model_copy(update={"roles": dict(roles)}) if roles else known
-        self._sampler = Sampler(trainer, samples)
+        self._sampler = Sampler(samples)
         self.batches_of(trainer)
         self.evaluate = evaluate or self.evaluate
 
     def batches_of(self, trainer: Any) -> None:
         """Read the sums of each step off this trainer from now on (`batch_sums.py`)."""
-        self._sums = BatchSums(trainer)
+        self._generating = weakref.ref(trainer)
+        self._sums = BatchSums()
 
     def known(self) -> RunMetadata:
         """Return the metadata known before the training begins: the user's, and the trainer's."""
@@ -60,15 +63,22 @@ class TrainerReading:
         """Reset for another training, of the same trainer or another."""
         self._roles_said = False
 
+    @harmless(_NO_GENERATION)
+    def generation(self) -> Generation:
+        """Return what the trainer keeps of its last generation, for `sums` and `point` in another thread."""
+        return generation_of(self._generating())
+
     @harmless(_NO_SUMS)
-    def sums(self, logs: Mapping[str, object]) -> Mapping[str, float]:
+    def sums(self, logs: Mapping[str, object], generation: Generation) -> Mapping[str, float]:
         """Return what else is known of the step: standard errors, and means without effects of the prompts."""
         if self._sums is None or any(name.startswith("eval_") for name in logs):
             return {}
-        return self._sums.of_step(logs)
+        return self._sums.of_step(logs, generation)
 
     @harmless(None)
-    def point(self, run: Run, logs: Mapping[str, object], step: int) -> None:
+    def point(
+        self, run: Run, logs: Mapping[str, object], step: int, generation: Generation
+    ) -> None:
         """Print the roles of the logged keys once; send a few completions of the step."""
         if any(name.startswith("eval_") for name in logs):
             return
@@ -76,7 +86,7 @@ class TrainerReading:
             self._roles_said = True
             terminal.roles_seen(logs, self.known())
         if self._sampler is not None:
-            self._sampler.send(run, step)
+            self._sampler.send(run, step, generation)
 
     @harmless(None)
     def end(self, run: Run, stop: Command | None, state: Any, world_size: int, sent: bool) -> None:

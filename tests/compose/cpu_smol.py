@@ -73,6 +73,12 @@ def test_a_real_model_is_trained_stopped_scored_promoted_and_exported(client: Cl
 
     wait_until(lambda: (job(training)["progress"] or {}).get("done", 0) >= 6, 1_200)
     said("six steps are trained")
+    second = compose(
+        *("run", "--rm", "-T", "--no-deps", "cpu-worker", "cusp", "train", "tiny"), check=False
+    )
+    assert second.returncode == 2, second.stdout + second.stderr
+    assert f"trains run {run_id}" in second.stdout + second.stderr
+    said("a second training on the box is refused")
     client.post(f"{run}/stop", {"reason": "far enough"})
     wait_until(lambda: job(training)["state"] == "done", 300)
     stopped = client.get(run)

@@ -120,7 +120,7 @@ SECRETS = [
     Mutant("a recipe from the network is no path", "trainer/jobs/asked_recipe.py", "if name not in recipe_names():", "if False:", (f"{WORKER}::test_a_recipe_from_the_network_is_a_name_and_never_a_path", FROM_NETWORK)),
     Mutant("an override from the network names no file", "trainer/jobs/asked_recipe.py", "if (key, value) not in shipped and _is_of_this_box(key, value):", "if False:", (FROM_NETWORK,)),
     Mutant("a hub's name from the network is no folder", "trainer/jobs/asked_recipe.py", " and not Path(name).exists()", "", (FROM_NETWORK,)),
-    Mutant("a base model from the network is a hub's name", "trainer/jobs/asked_evaluation.py", "if asked.base is not None and not is_hub_name(asked.base):", "if False:", ("tests/trainer/jobs/test_asked_evaluation.py::test_a_base_that_is_no_name_of_the_hub_is_not_taken_over_the_network",)),
+    Mutant("a base model from the network is a hub's name", "trainer/jobs/asked_evaluation.py", "if not is_hub_name(name):", "if False:", ("tests/trainer/jobs/test_asked_evaluation.py::test_a_base_that_is_no_name_of_the_hub_is_not_taken_over_the_network",)),
     Mutant("an override from the network is no option", "trainer/jobs/asked_recipe.py", 'if "=" not in text or text.startswith("-")', "if False", (f"{WORKER}::test_overrides_that_the_recipe_refuses_fail_the_training_in_its_sentence",)),
     Mutant("waiting trainings are bounded", "monitor/actions/boxes/submit.py", "if jobs.unfinished_trainings(tx) >= MOST_WAITING:", "if False:", ("tests/monitor/api/routes/test_trainings.py::test_there_is_a_most_that_may_wait[sqlite]",)),
     Mutant("a worker's token follows no redirect", "cusp/connection.py", "trust_env=False,", "trust_env=False, follow_redirects=True,", (f"{REDIRECT}[by_worker]",)),

@@ -89,11 +89,8 @@ def asked_for(root: Path, asked: AskedEvaluation, checkpoints: list[str]) -> Rec
     """
     if asked == AskedEvaluation():
         return local_recipe(root)
-    if asked.base is not None and not is_hub_name(asked.base):
-        raise RecipeError(
-            f"the base model {asked.base!r:.80} is no name of the Hugging Face hub, such as OWNER/NAME; a folder"
-            " of this box is named with `cusp evaluate --base FOLDER` on the box"
-        )
+    if asked.base is not None:
+        check_base(asked.base)
     given = _given(root, asked.given_here) if asked.given_here else None
     own = None
     if (asked.suite is None and given is None) or (root / RECIPE_FILE).is_file():
@@ -128,6 +125,15 @@ def combined(
         sampling = sampling.model_copy(update={"max_new_tokens": asked.max_new_tokens})
     section = section.model_copy(update={"engine": engine, "sampling": sampling})
     return _with(own, model, section)
+
+
+def check_base(name: str) -> None:
+    """Raise RecipeError for a base model that is no name of the hub."""
+    if not is_hub_name(name):
+        raise RecipeError(
+            f"the base model {name!r:.80} is no name of the Hugging Face hub, such as OWNER/NAME; a folder"
+            " of this box is named with `cusp evaluate --base FOLDER` on the box"
+        )
 
 
 def names_its_base(run_id: str) -> str:

@@ -48,10 +48,13 @@ class Recipe(Section):
                 "grpo.gradient_accumulation_steps = null is derived from run.prompts_per_step; give one of"
                 " the two"
             )
-        batch = grpo.per_device_train_batch_size * grpo.gradient_accumulation_steps
+        # A group may lie on several processes: what counts is the batch of the number that it is written for.
+        across = run.processes or 1
+        batch = across * grpo.per_device_train_batch_size * grpo.gradient_accumulation_steps
         if batch % grpo.num_generations:
+            where = f"on {across} processes" if across > 1 else "per device"
             raise ValueError(
-                f"{batch} completions per device and step cannot be cut into groups of"
+                f"{batch} completions a step {where} cannot be cut into groups of"
                 f" {grpo.num_generations}; change grpo.per_device_train_batch_size"
             )
         return self

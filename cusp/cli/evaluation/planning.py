@@ -10,6 +10,7 @@ from cusp.cli.support.requirements import need
 from cusp.client import Client
 
 MOST_CANDIDATES = 8  # monitor/policy/candidates.py
+UNKNOWN = "unknown"  # base model of a run without a recipe: a worker reads it from the adapter
 LATEST = 20  # steps whose completion lengths are averaged
 
 
@@ -35,7 +36,8 @@ def tell_plan(
             markup=False,
         )
     known = "" if plan["seconds"] else "; no evaluation of the run has measured a speed yet"
-    words = f"{plan['candidates']} candidates: {plan['words']}; lengths of {plan['lengths_of']}"
+    of = f" of {plan['base']}" if plan["base"] else ""
+    words = f"{plan['candidates']} candidates{of}: {plan['words']}; lengths of {plan['lengths_of']}"
     console().print(f"{words}{known}", markup=False)
 
 
@@ -50,7 +52,9 @@ def _planned(
     from trainer.evaluation.forecast import Lengths, forecast
     from trainer.evaluation.tasks import tasks_of
 
-    sets = tasks_of(_recipe(run, asked), samples)
+    recipe = _recipe(run, asked)
+    base = getattr(recipe.model, "id", recipe.model.kind)
+    sets = tasks_of(recipe, samples)
     tasks = [sets.selection, *sets.report]
     scored = _measured(client.get(f"/runs/{run['id']}/evaluations")["evaluations"])
     means = {each["task"]: float(each["mean_tokens"]) for each in scored}
@@ -63,6 +67,7 @@ def _planned(
     speed = _speed(client, run, scored)
     found = forecast(tasks, candidates, lengths, price, tokens_per_s=speed)
     return {
+        "base": None if base == UNKNOWN else base,
         "candidates": candidates,
         "completions": found.completions,
         "tokens": round(found.tokens),
@@ -101,10 +106,19 @@ def _candidates(client: Client, run: dict[str, Any], steps: Sequence[int] | None
 
 
 def _recipe(run: dict[str, Any], asked: Asked) -> Any:
-    """Return the recipe to evaluate by: the run's own as the monitor has it, with what is asked for."""
+    """Return the recipe to evaluate by: the run's own as the monitor has it, with what is asked for.
+
+    Raises UnusableRecipe where the evaluation itself would be refused for its base model.
+    """
     from pathlib import Path
 
-    from trainer.jobs.asked_evaluation import AskedEvaluation, combined, pretrained
+    from trainer.jobs.asked_evaluation import (
+        AskedEvaluation,
+        check_base,
+        combined,
+        names_its_base,
+        pretrained,
+    )
     from trainer.recipe_loader import RecipeError, parse
 
     try:
@@ -115,8 +129,14 @@ def _recipe(run: dict[str, Any], asked: Asked) -> Any:
         raise UnusableRecipe(
             f"run {run['id']} has no recipe; name what to score it on with --suite"
         )
+    if own is not None and asked.base is not None:
+        raise UnusableRecipe(names_its_base(run["id"]))
     wanted = AskedEvaluation(suite=asked.suite, max_new_tokens=asked.max_new_tokens)
-    return combined(own, own.model if own else pretrained("unknown"), wanted)
+    if own is not None:
+        return combined(own, own.model, wanted)
+    if asked.base is not None and not asked.of_this_box:
+        check_base(asked.base)
+    return combined(None, pretrained(asked.base_here or UNKNOWN), wanted)
 
 
 def _trained_length(client: Client, run: dict[str, Any]) -> float:

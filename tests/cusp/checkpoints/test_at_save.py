@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import cusp
-from cusp.checkpoints import copies, location, rotation
+from cusp.checkpoints import at_save, copies, location, rotation
 from cusp.checkpoints import manifest as manifest_checkpoints
 
 
@@ -330,3 +330,20 @@ def test_two_notebooks_that_save_one_step_into_one_folder_keep_no_weights_of_eac
     assert "was saved over" in caplog.text
     assert (second.kept_steps[10] / "adapter_model.safetensors").read_text() == "other 10"
     assert states(second) == [(10, "pinned")]
+
+
+def test_the_files_looked_at_are_the_weights_of_the_manifest(tmp_path: Path) -> None:
+    names = ("adapter_model.safetensors", "a/config.json", "a/.hidden", ".part", "optimizer.pt")
+    for name in (*names, "global_step3/weights.bin", "manifest.json", "a/optimizer.pt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to(tmp_path / "adapter_model.safetensors")
+    (tmp_path / "other").symlink_to(tmp_path / "a")
+    found = {
+        str(file.relative_to(tmp_path)): (file.stat().st_size, file.stat().st_mtime_ns)
+        for file in manifest_checkpoints.files_of(tmp_path)
+    }
+    weights = {name: value for name, value in found.items() if rotation.is_weights(name)}
+    assert at_save.stamps(tmp_path) == weights
+    assert set(weights) == {"adapter_model.safetensors", "a/config.json", "a/optimizer.pt"}
+    assert at_save.stamps(tmp_path / "none") == {}

@@ -53,8 +53,13 @@ def test_a_plan_is_told_from_the_lengths_of_the_training(run: cusp.Run) -> None:
         "2 candidates: 240 completions of about 48,000 tokens; lengths of the training's" in words
     )
     assert "no evaluation of the run has measured a speed yet" in words
+    assert told["base"] is None
+    named = evaluate(run, *SHORT, "--plan", "--base", "Qwen/Qwen3-0.6B")
+    assert "2 candidates of Qwen/Qwen3-0.6B: 240 completions" in named
     with pytest.raises(CuspError, match="has no recipe; name what to score it on with --suite"):
         evaluate(run, "--plan")
+    with pytest.raises(CuspError, match="'/models/none' is no name of the Hugging Face hub"):
+        evaluate(run, *SHORT, "--plan", "--base", "/models/none")
 
 
 def test_a_run_without_a_recipe_is_queued_with_what_is_asked_for(run: cusp.Run) -> None:
@@ -65,3 +70,18 @@ def test_a_run_without_a_recipe_is_queued_with_what_is_asked_for(run: cusp.Run) 
         evaluate(run, *SHORT, "--plan")
     job = json.loads(evaluate(run, *SHORT, "--base", "Qwen/Qwen3-0.6B", "--json"))
     assert (job["kind"], job["state"]) == ("evaluate", "queued")
+
+
+def test_the_plan_of_a_run_with_a_recipe_refuses_another_base_as_the_evaluation_does(
+    run: cusp.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.recipe_loader import load_recipe
+
+    assert run.finish()
+    monkeypatch.delenv("CUSP_RUN_ID", raising=False)
+    trained = cusp.init("p", "trained", config=load_recipe("tiny").model_dump(mode="json"))
+    trained.log({"completion_length": 20.0}, step=1)
+    assert trained.finish()
+    assert json.loads(evaluate(trained, "--plan", "--json"))["base"] == "tiny"
+    with pytest.raises(CuspError, match="has a recipe, which names its base model"):
+        evaluate(trained, "--plan", "--base", "Qwen/Qwen3-0.6B")

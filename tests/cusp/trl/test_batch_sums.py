@@ -10,8 +10,9 @@ import pytest
 
 import cusp
 from cusp.roles.assign import assign
-from cusp.trl.batch_sums import BatchSums, kept_by
+from cusp.trl.batch_sums import BatchSums, quantities
 from cusp.trl.prompt_effects import PromptEffects
+from cusp.trl.samples import generation_of, text_of
 from tests.e2e.plain_trl import Bench
 
 
@@ -90,21 +91,21 @@ def test_a_watched_training_sends_them_with_its_points_and_no_rule_takes_them_fo
         } <= ours
         assert "cusp/rewards/format_reward/sem" in ours
         assert set(assign(sorted(ours)).members) == set()
-    prompts, quantities = kept_by(trainer)
-    assert (len(prompts), len(set(prompts))) == (12, 2)
-    assert all(len(values) == 12 for values in quantities.values())
+    kept = generation_of(trainer)
+    assert (len(kept.prompts), len(set(map(text_of, kept.prompts)))) == (12, 2)
+    assert all(len(values) == 12 for values in quantities(kept).values())
 
 
 @pytest.mark.parametrize(
     "logs", [None, {}, {"completion": ["a"]}, {"completion": ["a"], "prompt": []}]
 )
 def test_a_trainer_that_keeps_no_texts_has_none(logs: object) -> None:
-    trainer = Kept(logs)
-    assert BatchSums(trainer).of_step({"completions/mean_length": 3.0}) == {}
+    generation = generation_of(Kept(logs))
+    assert BatchSums().of_step({"completions/mean_length": 3.0}, generation) == {}
 
 
 def test_a_step_without_a_generation_has_none() -> None:
-    trainer = Kept({"completion": ["a", "bb"], "prompt": ["x", "y"], "rewards": {}})
-    sums = BatchSums(trainer)
-    assert sums.of_step({"loss": 0.1}) == {}
-    assert "cusp/completion_length/sem" in sums.of_step({"completions/mean_length": 1.5})
+    kept = generation_of(Kept({"completion": ["a", "bb"], "prompt": ["x", "y"], "rewards": {}}))
+    sums = BatchSums()
+    assert sums.of_step({"loss": 0.1}, kept) == {}
+    assert "cusp/completion_length/sem" in sums.of_step({"completions/mean_length": 1.5}, kept)

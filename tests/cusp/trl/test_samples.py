@@ -4,7 +4,18 @@ import time
 from collections import defaultdict, deque
 from typing import Any
 
-from cusp.trl.samples import ALL_OF_FIRST_POINTS, HEAD, TAIL, Sampler, kept_by, shortened
+from cusp.protocol.run import RunMetadata
+from cusp.trl.samples import (
+    ALL_OF_FIRST_POINTS,
+    HEAD,
+    TAIL,
+    Generation,
+    Sampler,
+    generation_of,
+    sampled,
+    shortened,
+)
+from cusp.trl.trainer_reading import TrainerReading
 
 
 class Kept:
@@ -29,15 +40,24 @@ class Taken:
 
 
 def test_samples_are_spread_over_the_prompts_of_the_generation() -> None:
-    found = kept_by(Kept(48), 2)
+    found = sampled(generation_of(Kept(48)), 2)
     assert [prompt for prompt, _, _ in found] == ["0?", "24?"]
     assert found[0][2] == {"format": 0.5, "none": None}
-    assert len(kept_by(Kept(1), 8)) == 1
+    assert len(sampled(generation_of(Kept(1)), 8)) == 1
 
 
 def test_a_trainer_that_keeps_nothing_has_no_samples() -> None:
     for trainer in (None, object(), Kept(0)):
-        assert kept_by(trainer, 2) == []
+        assert sampled(generation_of(trainer), 2) == []
+
+
+def test_a_generation_stays_what_it_was_when_the_trainer_goes_on() -> None:
+    trainer = Kept(4)
+    taken = generation_of(trainer)
+    trainer._logs["completion"].append("the next one")
+    trainer._logs["rewards"]["format"].clear()
+    assert len(taken.completions) == 4
+    assert taken.rewards["format"] == [0.5] * 4
 
 
 def test_a_long_text_keeps_its_beginning_and_its_answer() -> None:
@@ -53,22 +73,22 @@ def test_sampling_costs_less_than_a_millisecond() -> None:
     taken: list[float] = []
     for _ in range(50):
         began = time.perf_counter()
-        kept_by(trainer, 2)
+        sampled(generation_of(trainer), 2)
         taken.append(time.perf_counter() - began)
     assert sorted(taken)[len(taken) // 2] < 0.001
 
 
 def test_a_long_run_has_a_bounded_number_of_samples() -> None:
-    trainer, run = Kept(8), Taken()
-    sampler = Sampler(trainer, 2)
+    generation, run = generation_of(Kept(8)), Taken()
+    sampler = Sampler(2)
     for step in range(ALL_OF_FIRST_POINTS + 1_000):
-        sampler.send(run, step)  # type: ignore[arg-type]
+        sampler.send(run, step, generation)  # type: ignore[arg-type]
     assert len(run.steps) == 2 * (ALL_OF_FIRST_POINTS + 100)
 
 
 def test_a_trainer_that_was_deleted_is_not_held() -> None:
-    trainer, run = Kept(8), Taken()
-    sampler = Sampler(trainer, 2)
+    trainer, reading = Kept(8), TrainerReading(RunMetadata(), {})
+    reading.of(trainer, None, {}, 2, None)
+    assert len(reading.generation().completions) == 8
     del trainer
-    sampler.send(run, 1)  # type: ignore[arg-type]
-    assert run.steps == []
+    assert reading.generation() == Generation()

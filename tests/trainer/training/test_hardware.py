@@ -150,3 +150,20 @@ def test_more_processes_than_gpus_are_refused_and_a_resumed_run_keeps_its_number
     (tmp_path / "runs" / run_id).mkdir(parents=True)
     write_recipe(load_recipe("tiny"), tmp_path / "runs" / run_id / "recipe.yaml")
     assert check(["--resume", "--run-id", run_id], None, 2) == 1
+
+
+@pytest.mark.parametrize("name", ["smol", "tiny", "tina_open_rs2"])
+def test_the_recipe_of_a_training_on_several_processes_can_be_read_again(
+    name: str, tmp_path: Path
+) -> None:
+    """Its resume and its evaluation read it; a group may lie on more than one process."""
+    for recipe in (load_recipe(name), load_recipe(name, ["grpo.per_device_train_batch_size=6"])):
+        for processes in (1, 2, 3, 6):
+            shared = divided(recipe, processes)
+            write_recipe(shared, tmp_path / "recipe.yaml")
+            assert load_recipe(tmp_path / "recipe.yaml") == shared
+    with pytest.raises(RecipeError, match="9 completions a step on 3 processes cannot be cut"):
+        load_recipe(
+            "smol",
+            ["run.processes=3", "grpo.per_device_train_batch_size=3", "grpo.num_generations=6"],
+        )
