@@ -110,6 +110,11 @@ def usd(value: Any) -> str:
     return f"${value:,.2f}" if is_number(value) else UNKNOWN
 
 
+def hours(value: Any) -> str:
+    """Return hours; below 0.001 only that they are fewer."""
+    return "< 0.001" if is_number(value) and 0 < value < 0.001 else number(value)
+
+
 def flops(value: Any) -> str:
     """Return a number of floating-point operations: 1.8e18 -> `1.80 EFLOP`."""
     if not is_number(value):
@@ -139,6 +144,16 @@ def when(value: str | None) -> str:
     """Return an ISO 8601 time like `2026-11-21 09:03:11 UTC`."""
     parsed = moment(value)
     return f"{parsed:%Y-%m-%d %H:%M:%S} UTC" if parsed else UNKNOWN
+
+
+def when_after(value: str | None, earlier: str | None) -> str:
+    """Return the time of the day where it is that of `earlier`, else the whole time.
+
+    >>> when_after("2026-11-21T09:04:12Z", "2026-11-21T09:03:11Z")
+    '09:04:12'
+    """
+    one, other = moment(value), moment(earlier)
+    return f"{one:%H:%M:%S}" if one and other and one.date() == other.date() else when(value)
 
 
 def ago(value: str | None, now: float) -> str:

@@ -11,7 +11,7 @@ from webui import assets, descriptions, format, svg
 from webui.address import at, has_session
 from webui.completions import completion_text
 from webui.evaluated import forest, published_row
-from webui.told import verdict_words
+from webui.told import timeline, verdict_words
 
 PALETTE_SIZE = 8
 
@@ -34,6 +34,9 @@ FILTERS = {
     "flops": format.flops,
     "size": format.size,
     "when": format.when,
+    "when_after": format.when_after,
+    "hours": format.hours,
+    "asked_for": timeline.asked_for,
     "duration": format.duration,
     "phase_description": format.phase,
     "metric_words": format.metric,

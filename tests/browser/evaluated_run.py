@@ -7,6 +7,7 @@ python -m tests.browser.evaluated_run http://127.0.0.1:8787   sends it to a moni
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -122,7 +123,13 @@ def _evaluation(client: Any, trainer: Trainer) -> None:
     client.post(f"/api/v1/jobs/{job['id']}/finish", json=body).raise_for_status()
 
 
-def scored(step: int, checkpoint_id: str | None, task: str, found: Scores) -> Json:
+def scored(
+    step: int,
+    checkpoint_id: str | None,
+    task: str,
+    found: Scores,
+    roles: Sequence[str] | None = None,
+) -> Json:
     """Return the evaluation of one candidate on one task as a worker posts it."""
     estimate = pass_at_1(found)
     problems, samples = found.shape
@@ -133,7 +140,7 @@ def scored(step: int, checkpoint_id: str | None, task: str, found: Scores) -> Js
     ]
     return {
         "checkpoint_id": checkpoint_id,
-        "roles": ROLES[step],
+        "roles": ROLES[step] if roles is None else roles,
         "step": step,
         "task": task,
         "split": "report",

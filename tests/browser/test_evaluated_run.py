@@ -141,7 +141,7 @@ def test_differing_problems_are_chosen_and_paged(page: Page, evaluated: Evaluate
     expect(page.locator("article.problem")).to_have_count(10)
     expect(page.locator("article.problem ins").first).to_be_visible()
     first = page.locator("article.problem h2").first.inner_text()
-    page.get_by_role("link", name="on →").first.click()
+    page.get_by_role("link", name="next →").first.click()
     expect(page.locator("article.problem h2").first).not_to_have_text(first)
     expect(page.get_by_label("Mark what differs")).to_be_checked()
 

@@ -1,6 +1,6 @@
 """The timeline of a run: decisions, commands and acts as one list, each reason told once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from webui import format
@@ -9,6 +9,7 @@ from webui.told.verdict_words import sentences
 Record = Mapping[str, Any]
 
 TIMES = (("open", "created_at"), ("delivered", "delivered_at"), ("agreed", "agreed_at"))
+_OF = {"stop": ", keeping", "verify": " against", "propose": " to stop, keeping"}
 _DECIDED = ("keep", "stop")  # acts of the policy that stand as decisions already
 
 
@@ -31,21 +32,32 @@ def timeline(run: Record, audit: Iterable[Record]) -> list[dict[str, Any]]:
     return ordered
 
 
+def asked_for(kind: str, steps: Sequence[int]) -> str:
+    """Return what a decision or a command asks for, of the checkpoints of these steps.
+
+    >>> asked_for("stop", [30]), asked_for("verify", [10, 20]), asked_for("keep", [40])
+    ('stop, keeping checkpoint 30', 'verify against checkpoints 10, 20', 'keep checkpoint 40')
+    """
+    if not steps or kind == "evaluate":  # of an evaluation the reason names the candidates
+        return kind
+    named = f"checkpoint{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"
+    return f"{kind}{_OF.get(kind, '')} {named}"
+
+
 def _is_decision(act: Record) -> bool:
     return act.get("actor") == "policy" and act.get("action") in _DECIDED
 
 
 def _decision(one: Record) -> dict[str, Any]:
     step = one.get("checkpoint_step")
-    what = one["kind"] if step is None else f"{one['kind']} checkpoint {step}"
+    what = asked_for(one["kind"], [] if step is None else [step])
     return _entry(
         "decision", what, one["created_at"], one.get("author"), one.get("step"), one.get("reason")
     )
 
 
 def _command(one: Record) -> dict[str, Any]:
-    steps = ", ".join(str(step) for step in one.get("steps") or ())
-    what = f"{one['kind']} checkpoint {steps}" if steps else one["kind"]
+    what = asked_for(one["kind"], one.get("steps") or ())
     reached = [{"name": name, "at": one[key]} for name, key in TIMES if one.get(key)]
     if one["state"] in ("done", "refused", "expired"):
         reached.append({"name": one["state"], "at": one.get("done_at")})
@@ -57,7 +69,10 @@ def _command(one: Record) -> dict[str, Any]:
 
 def _act(one: Record) -> dict[str, Any]:
     detail = {k: v for k, v in (one.get("detail") or {}).items() if v is not None}
-    reason, before = detail.pop("reason", None), detail.pop("before", None)
+    reason, before = (
+        detail.pop("reason", None) or detail.pop("words", None),
+        detail.pop("before", None),
+    )
     found = _entry("act", one.get("action"), one.get("at"), one.get("actor"), None, reason)
     details = list(detail.items())
     if isinstance(before, Mapping):

@@ -14,7 +14,10 @@ export const headline = (run) => sentences(run.words || run.phase_description)[0
 
 export function patchRun(root, run) {
   const put = (field, ...parts) =>
-    root.querySelectorAll(`[data-f="${field}"]`).forEach((el) => el.replaceChildren(...parts));
+    root.querySelectorAll(`[data-f="${field}"]`).forEach((el) => {
+      el.replaceChildren(...parts);
+      if (el.matches("td")) el.toggleAttribute("data-none", parts[0] === UNKNOWN); // a phone leaves it out
+    });
   const pill = (field, kind, value) =>
     root.querySelectorAll(`[data-f="${field}"]`).forEach((el) => {
       el.className = kind;

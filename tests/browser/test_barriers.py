@@ -1,0 +1,71 @@
+"""Every page and state against WCAG 2.2 AA by axe-core: light and dark, and as narrow as a phone's.
+
+Nothing is left out: Swagger UI on /docs is held to the same, with our colours and names. One server, one log-in, one
+page that goes from address to address. The forms of one template share what axe-core looks at in the dark and on a
+phone, where only the rules can differ that look at colours or places.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import as_a_person
+from tests.browser.screenshots import AFTER, BEFORE, DRAWN
+from tests.browser.states import world
+from tests.browser.states.world import World
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+OF_COLOUR = ["color-contrast", "link-in-text-block"]
+OF_PLACE = ["target-size", "scrollable-region-focusable"]
+OPEN = "() => document.querySelectorAll('main details').forEach((one) => { one.open = true })"
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 800}
+
+
+class Looked:
+    """A page that is looked at; `found` has the barriers by state and view."""
+
+    def __init__(self, page: Page, made: World) -> None:
+        self.page, self.made = page, made
+        self.found: dict[str, list[Any]] = {}
+
+    def look(self, states: Mapping[str, str]) -> None:
+        """Look at each state in each view."""
+        for state, path in states.items():
+            self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # a TypedDict
+            self.page.emulate_media(color_scheme="light")
+            self.page.goto(self.made.address(path))
+            self.page.wait_for_function(DRAWN)
+            self.page.evaluate(OPEN)
+            self.barriers(f"{state}, light", TAGS)
+            self.page.emulate_media(color_scheme="dark")
+            self.barriers(f"{state}, dark", OF_COLOUR)
+            self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]  # a TypedDict
+            self.barriers(f"{state}, narrow", OF_PLACE)
+
+    def barriers(self, view: str, rules: list[str]) -> None:
+        """Note what axe-core finds: the rule, and where."""
+        options = {"runOnly": rules, "resultTypes": ["violations"]}
+        for one in Axe().run(self.page, options=options).response["violations"]:
+            self.found.setdefault(view, []).append(
+                (one["id"], [node["html"][:200] for node in one["nodes"][:3]])
+            )
+
+
+@pytest.fixture
+def looked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looked]:
+    with world.opened(tmp_path_factory.mktemp("barriers")) as made:
+        context = browser.new_context(reduced_motion="reduce")
+        yield Looked(as_a_person(context.new_page()), made)
+        context.close()
+
+
+def test_axe_finds_no_barrier_on_any_page_in_any_state(looked: Looked) -> None:
+    looked.page.goto(f"{looked.made.served.url}/login")
+    looked.barriers("login", TAGS)
+    looked.look(BEFORE)
+    world.fill(looked.made)
+    looked.look(looked.made.paths | AFTER)
+    assert looked.found == {}
