@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from monitor.database.engine import Transaction
-from monitor.database.together import Together
+from monitor.database.union_select import UnionSelect
 from monitor.roles.stored_series import as_shown
 from monitor.runs.sample_choice import transition_step
 from monitor.schemas import readings
@@ -31,7 +31,7 @@ SAMPLES_SHOWN = 3  # on either side of the transition
 # The series of the large charts; all others are drawn a few hundred pixels wide.
 MAIN = ("format_reward", "completion_length", "accuracy_reward", "reward", "clipped_ratio")
 
-_TOLD = Together(
+_TOLD = UnionSelect(
     {
         "audit": audit.OF_RUN,
         "change_points": verdicts.CHANGE_POINTS,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, cast, literal, null, select, union_all
 
 
-class Together:
+class UnionSelect:
     """SELECTs of the same parameters, each with the columns and types that it has alone.
 
     They are the parts of a UNION ALL, padded with NULL; so their own order is lost, and `by` says how the rows of
