@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from tests.vllm.servers import KEY, Server, random_adapters, serving
 from trainer.box import Box
 from trainer.evaluation.adapters import AdapterError
+from trainer.evaluation.engines import Request
+from trainer.evaluation.engines.of_section import engine_of
 from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.selection_set import selection_set
 from trainer.jobs.bench import Accelerator, Bench
@@ -87,6 +90,30 @@ def test_greedy_rows_of_smol_are_equal_token_for_token(
 ) -> None:
     recipe = load_recipe("smol", [*SMOL, "evaluation.sampling.temperature=0"])
     compared(recipe, smol, tiny_folder.parent, tmp_path, 0.1)
+
+
+def test_seeded_prompts_that_fill_more_than_a_step_are_answered(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    """4,096 tokens are vLLM's step: a prompt at its end was cut, and the engine died."""
+    recipe, sampling = load_recipe("tiny"), load_recipe("smol").evaluation.sampling  # type: ignore[union-attr]
+    section = load_recipe("tiny", [f"evaluation.engine={json.dumps(VLLM)}"]).evaluation
+    assert section is not None
+    asked = [Request(f"<|user|>{number:02}" + "1" * 200, number) for number in range(30)]
+    short = sampling.model_copy(update={"max_new_tokens": 3})
+    with closing(
+        engine_of(recipe, section.engine, tiny_folder.parent, place=lambda _: "cpu", say=print)
+    ) as engine:
+        first, again = (
+            sorted(
+                (one for each in engine.completions(None, asked, short) for one in each),
+                key=lambda one: one[0],
+            )
+            for _ in range(2)
+        )
+    assert [place for place, _ in first] == list(range(30))
+    assert first == again
+    assert len({one.token_ids for _, one in first}) > 1
 
 
 def test_vllm_says_why_it_cannot_start_or_generate(tiny_folder: Path, tmp_path: Path) -> None:

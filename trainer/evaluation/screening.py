@@ -52,7 +52,6 @@ def plan_line(report: Sequence[TaskSpec], rows: int, planned: float) -> str:
         for task in report
     )
     return (
-        f"{sets}, {rows}"
-        f" candidates against the reference: a true difference of about {100 * planned:.1f} points of the"
-        " one that ranks highest would be found 4 times of 5"
+        f"{sets}, {rows} candidate{'' if rows == 1 else 's'} against the reference: a true difference of about"
+        f" {100 * planned:.1f} points of the one that ranks highest would be found 4 times of 5"
     )

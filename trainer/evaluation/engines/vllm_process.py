@@ -76,7 +76,9 @@ def _engine(options: dict[str, Any]) -> Any:
     platform.quiet()
     if platform.runs_on_cpu():
         platform.prepare_cpu()
-        options = {**options, "enforce_eager": True}  # compiling needs a C++ compiler and a minute
+        # Compiling needs a C++ compiler and a minute. A prompt cut in two would have its random state set back, which
+        # vLLM's runner cannot do on a CPU ("CPU Generator does not use offset").
+        options = {**options, "enforce_eager": True, "enable_chunked_prefill": False}
     from vllm import LLM
 
     return LLM(**options)
