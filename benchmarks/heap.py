@@ -3,8 +3,8 @@
 python -m benchmarks.heap [--quick] [--points N] [--json FILE]
 
 A monitor, a run of 20 metrics whose page is open in a real Chromium with all charts drawn, and batches of 250 steps as
-fast as the page takes them. Every tenth part of the way it waits until the page has drawn the last step and asks for the
-heap after a garbage collection (CDP: HeapProfiler.collectGarbage, Performance.getMetrics), the nodes and the listeners.
+fast as the page takes them. Every tenth part of the way it waits until the page has drawn the last step and asks for
+the heap after a garbage collection (CDP: HeapProfiler.collectGarbage, Performance.getMetrics), nodes and listeners.
 """
 
 import time
