@@ -99,7 +99,7 @@ def _threads(service: Service) -> list[PeriodicThread]:
         ),
         PeriodicThread(
             "cusp-summaries",
-            service.values.turn,
+            service.values.paced_turn,
             SUMMARISE_EVERY_S,
             without="the columns of the runs table stay as they are",
             closing=service.values.closing,

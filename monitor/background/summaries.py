@@ -6,6 +6,7 @@ that are new are read, again from `AGAIN` steps before the last: points may come
 
 import json
 import threading
+import time
 import zlib
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
@@ -21,6 +22,10 @@ SUMMARISE_EVERY_S = 2.0
 LOOK_EVERY = 30  # turns between two looks for runs that another monitor's death left behind
 MOST_A_TURN = 500
 AGAIN = 200
+# What one run's values take is followed by so many times as long without any: 50 live runs, each of which has changed
+# after two seconds, cost as much as storing their steps. So their columns are some seconds behind, and all of a turn's
+# at most `ROUND_S`.
+REST, ROUND_S = 20.0, 30.0
 
 
 class Summaries:
@@ -38,8 +43,15 @@ class Summaries:
         with self._lock:
             self._waiting |= run_ids
 
-    def turn(self) -> int:
-        """Bring the values of the runs that changed up to date; return how many runs were looked at."""
+    def paced_turn(self) -> int:
+        """Do a turn at leisure: the thread's way."""
+        return self.turn(rest=REST)
+
+    def turn(self, rest: float = 0.0) -> int:
+        """Bring the values of the runs that changed up to date; return how many runs were looked at.
+
+        After each it rests `rest` times as long as that took.
+        """
         if self._turns % LOOK_EVERY == 0:
             with self._database.read() as tx:
                 self.note(set(run_values.stale(tx, MOST_A_TURN)))
@@ -52,7 +64,10 @@ class Summaries:
         for run_id in now:
             if self.closing.is_set():
                 break
+            began = time.monotonic()
             summarise(self._database, run_id)
+            took = time.monotonic() - began
+            self.closing.wait(min(rest * took, ROUND_S / len(now)))
         return len(now)
 
 

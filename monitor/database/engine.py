@@ -239,6 +239,7 @@ def _postgresql(url: str) -> Engine:
     engine = create_engine(
         url,
         pool_size=10,
+        pool_use_lifo=True,  # the connection used last knows its statements, and need not be pinged
         max_overflow=20,
         pool_timeout=10,
         connect_args={

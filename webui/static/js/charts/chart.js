@@ -1,10 +1,12 @@
 // Draws a figure of figures.py, extends it point by point, and redraws it for data and theme.
 // The spec (with colour tokens) is the source of truth; Plotly gets resolved copies of changed parts.
+import { leave, MOST, MOST_SMALL, places } from "./bounded.js";
 import { themed } from "./colors.js";
 import { Average } from "./smooth.js";
 
 const MIN_GAP_MS = 80; // at most ~12 redraws a second, and a third of the time at most,
 const REST = 2; // however long a redraw of a long run takes
+const QUEUED = 10_000; // values that wait to be drawn; more than a redraw costs
 const TOUCH = matchMedia("(pointer: coarse)");
 
 export class Chart {
@@ -13,6 +15,8 @@ export class Chart {
     Object.assign(this, { div, spec, view, axes, fault, queue: [], scheduled: false, stale: false, drawnAt: 0, took: 0, sums: new Map() });
     this.traces = new Map(spec.data.map((trace, index) => [keyOf(trace), index]));
     this.x = axes.of(view.x);
+    this.fine = 0; // points of the stretch that was read at full resolution: they come on top
+    this.most = div.classList.contains("small-chart") ? MOST_SMALL : MOST;
     if (view.smooth !== null) this.averageAll();
     addEventListener("cusp:theme", () => this.redraw());
     view.on((changed) => this.follow(changed));
@@ -40,6 +44,7 @@ export class Chart {
   draw() {
     const data = this.spec.data.map((t) => ({ ...themed({ ...t, x: null, y: null }), ...this.look(t), x: t.x.map(this.x.to), y: [...t.y] }));
     this.drawnAt = performance.now();
+    this.queue = []; // all of it is drawn now
     return Plotly.react(this.div, data, this.layout(), this.spec.config);
   }
 
@@ -102,7 +107,10 @@ export class Chart {
       if (trace.x.length && step <= trace.x.at(-1)) { insert(trace, step, value); this.stale = true; continue; }
       trace.x.push(step);
       trace.y.push(value);
-      this.queue.push([this.traces.get(keyOf(trace)), step, value]);
+      // A chart that was not seen yet is drawn whole; so is one of a tab in the background, where nothing is drawn.
+      if (this.queue.length > QUEUED) Object.assign(this, { queue: [], stale: true });
+      if (this.div.data && !this.stale) this.queue.push([this.traces.get(keyOf(trace)), step, value]);
+      if (role !== "values" && role !== "average") this.bound(trace);
     }
     this.schedule();
   }
@@ -121,6 +129,15 @@ export class Chart {
       ?? Average.resumed(this.weight, this.spec.cusp.stride, average.y.at(-1), average.y.length, average.x.at(-1) ?? null);
     this.sums.set(metric, sum);
     this.add([["values", metric, step, value], ["average", metric, step, sum.next(step, value)]]);
+    this.bound(values, average);
+  }
+
+  // Leaves fewer points of a trace that has become too long, and of those that go with it the same.
+  bound(trace, ...others) {
+    if (trace.x.length <= this.most + this.fine) return;
+    const kept = places(trace.y, this.most);
+    for (const one of [trace, ...others]) leave(one, kept);
+    this.stale = true;
   }
 
   averageAll() {
@@ -141,6 +158,7 @@ export class Chart {
     for (const { name, steps, values } of series) {
       const trace = this.trace("values", name);
       if (!trace || !steps.length) continue;
+      this.fine = Math.max(this.fine, steps.length);
       const before = trace.x.findIndex((x) => x >= from);
       const [start, end] = [before < 0 ? trace.x.length : before, trace.x.findIndex((x) => x > to)];
       const rest = end < 0 ? trace.x.length : end;
