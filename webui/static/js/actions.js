@@ -1,5 +1,6 @@
 // Buttons of a run (stop, verify, resume, promote, pin, evaluate, export, delete): confirm, post, show the result.
 import { at } from "./address.js";
+import { openDialog } from "./focus.js";
 import { getJson, patch, post, remove, say } from "./api.js";
 import { toldRoles } from "./roles.js";
 
@@ -172,11 +173,7 @@ export function listen({ refresh, savePicture }) {
   });
 }
 
-function open(id) {
-  const dialog = document.getElementById(id);
-  dialog.showModal();
-  return dialog;
-}
+const open = (id) => openDialog(document.getElementById(id));
 
 // What was put aside is not there when the dialog is opened again; what the monitor refused is.
 function dismiss(dialog) {
