@@ -4,7 +4,7 @@ python -m tests.browser.screenshots [FOLDER] [--only live,stopped] [--width 390]
 
 The runs are played to a real monitor (`tests/browser/states/`): curves and held-out scores of the zoo, verified,
 proposed, stopped and scored over the protocol. FOLDER (default: screenshots) gets STATE-WIDTH-SCHEME.png, the whole
-page. `--images` writes the few first screens that the README shows to docs/images/ instead, with 128 colours each.
+page. `--images` writes the few first screens that the README shows to docs/images/ instead, with 256 colours each.
 """
 
 import argparse
@@ -28,7 +28,7 @@ SCHEMES = ("light", "dark")
 BEFORE = {"empty": "/", "projects-empty": "/projects", "jobs-empty": "/jobs"}
 AFTER = {
     "table": "/",
-    "table-grouped": "/?group=grpo.beta&column=max%3Aaccuracy_reward",
+    "table-grouped": "/?group=seed&column=max%3Aaccuracy_reward",
     "projects": "/projects",
     "jobs": "/jobs",
     "settings": "/settings",
@@ -51,7 +51,8 @@ IMAGES = {
 READY = "() => [...document.querySelectorAll('#charts, .compare-chart')].every((chart) => chart.hidden || chart.data)"
 DRAWN = f"() => ({READY})() && !document.querySelector('#swagger:not(:has(.opblock))')"
 SETTLED = """() => !document.querySelector('article#run[data-cursor], #runs[data-cursor]')
-    || (document.querySelector('#live')?.dataset.state ?? 'on') === 'on'"""
+    || (document.querySelector('#live')?.dataset.state ?? 'on') === 'on'
+    && ![...document.querySelectorAll('[data-f=last_contact]')].some((one) => one.textContent.includes('UTC'))"""
 
 
 class View(NamedTuple):
@@ -91,7 +92,6 @@ def taken(view: View, made: World, path: str, file: Path, *, whole: bool = True)
     view.page.goto(made.address(path))
     view.page.wait_for_function(DRAWN)
     view.page.wait_for_function(SETTLED)
-    view.page.wait_for_timeout(300)  # ages are told once the monitor's clock is known
     view.page.screenshot(path=file, full_page=whole, animations="disabled")
 
 
@@ -152,7 +152,7 @@ def images(browser: Browser, made: World) -> None:
         file = DOCS_IMAGES / name
         taken(view, made, pages[state], file, whole=False)
         with Image.open(file) as picture:
-            few = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+            few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
         few.save(file, optimize=True)
         print(f"{file}: {file.stat().st_size / 1e3:.0f} kB", flush=True)
 
