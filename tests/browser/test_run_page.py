@@ -1,15 +1,17 @@
 """The first screen of a run's page: state, one sentence, the acts, the charts; and what a proposal asks."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from cusp.cli import show
+from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
-from tests.messages import Trainer, point, transition
+from tests.messages import Trainer, checkpoint, point, transition
 
 NO_VERIFICATION = {"verify": "off"}
 DRAWN = "() => document.querySelector('.js-plotly-plot')?.data?.length > 0"
@@ -107,6 +109,32 @@ def test_keep_and_promote_stand_in_the_header_and_name_the_checkpoint(
         page.locator("#promote-dialog").get_by_role("button", name="Promote").click()
         expect(page.locator("#said")).to_contain_text("Promoted to production")
         assert "production" in trainer.get()["checkpoints"]
+
+
+def test_a_race_on_promote_is_told_and_changes_nothing(
+    browser: Browser, monitor_process: MonitorProcess
+) -> None:
+    """Two people promote: who opened the dialog first and confirmed it last is told what happened meanwhile."""
+    monitor_process.start()
+    context = browser.new_context()  # the 409 is an error of the console, but none of the page
+    page = as_a_person(context.new_page())
+    with monitor_process.client() as client:
+        trainer = Trainer(client, name="raced")  # type: ignore[arg-type]  # asks alike
+        trainer.send(point(1, format_reward=0.4), checkpoint(1), checkpoint(2))
+        held = {one["step"]: one["id"] for one in trainer.get("/checkpoints")["checkpoints"]}
+        page.goto(f"{monitor_process.url}/runs/{trainer.run_id}")
+        page.get_by_role("button", name="Promote checkpoint 1 to production").click()
+        body = {"alias": "production", "expected_current": None}
+        client.post(f"/api/v1/checkpoints/{held[2]}/promote", json=body).raise_for_status()
+        expect(page.locator("#section-checkpoints .a-production")).to_be_visible()
+        with page.expect_response(lambda answer: answer.url.endswith("/promote")) as answered:
+            page.locator("#promote-dialog").get_by_role("button", name="Promote").click()
+        assert answered.value.status == 409
+        said = page.locator("#said")
+        expect(said).to_have_class(re.compile("bad"))
+        expect(said).to_contain_text("production")
+        assert trainer.get()["checkpoints"]["production"]["step"] == 2
+    context.close()
 
 
 def seen(page: Page, metric: str) -> None:
