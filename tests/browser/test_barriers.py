@@ -51,12 +51,13 @@ class Looked:
             self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # a TypedDict
             self.page.emulate_media(color_scheme="light")
             self.page.goto(self.made.address(path))
-            self.page.wait_for_function(DRAWN)
+            again = SHARED if state in AGAIN else None
+            if again is None:
+                self.page.wait_for_function(DRAWN)
             # The small charts are drawn once they are opened: for one run.
             self.page.evaluate(
                 OPEN, "main details" + ("" if state == "stopped" else ":not(#others)")
             )
-            again = SHARED if state in AGAIN else None
             self.barriers(f"{state}, light", TAGS, again)
             self.page.emulate_media(color_scheme="dark")
             self.barriers(f"{state}, dark", OF_COLOUR, again)
@@ -91,6 +92,7 @@ class Looked:
 def looked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looked]:
     with world.opened(tmp_path_factory.mktemp("barriers")) as made:
         context = browser.new_context(reduced_motion="reduce")
+        context.set_default_timeout(120_000)  # what is waited for is not how long it takes
         yield Looked(as_a_person(context.new_page()), made)
         context.close()
 
