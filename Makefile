@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz test-vllm bench-evaluation bench-trainer
+.PHONY: help screenshots env smol setup demo serve test test-lower soak check bench bench-detector bench-detectors-env bench-peers-env bench-ingest bench-read bench-loop bench-live up down clean browser fuzz test-vllm bench-evaluation bench-trainer
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,6 +55,9 @@ soak: setup  ## 200 kills of monitor, trainers, worker on each database, many pr
 
 fuzz: setup  ## schemathesis over the whole REST document, both databases, 20,000 requests (12 minutes)
 	$(BIN)/python -m tests.contract.fuzzing $(ARGS)
+
+screenshots: setup browser  ## A picture of every page and state, wide and narrow, light and dark (ARGS="FOLDER --only live")
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 mutants: setup browser  ## Remove every guard in turn; a test must notice (20 minutes; ARGS="--only cookie")
 	$(BIN)/python -m tests.security.mutants $(ARGS)

@@ -2,7 +2,7 @@
 
 python -m tests.browser.screenshot http://127.0.0.1:8787/runs/01J... run.png [--width 390] [--scheme dark]
 
-docs/images/run.png is the page of a run that `make demo` stopped (seed 0), at 1440 x 1340.
+tests/browser/screenshots.py takes those of all states.
 """
 
 import argparse

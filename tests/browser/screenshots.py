@@ -1,10 +1,10 @@
 """Takes a picture of every page and state, 1440 and 390 pixels wide, light and dark, to be looked at one by one.
 
-python -m tests.browser.screenshots [FOLDER] [--only live,stopped] [--width 390] [--scheme dark] [--first-screen]
+python -m tests.browser.screenshots [FOLDER] [--only live,stopped] [--width 390] [--scheme dark] [--images]
 
 The runs are played to a real monitor (`tests/browser/states/`): curves and held-out scores of the zoo, verified,
 proposed, stopped and scored over the protocol. FOLDER (default: screenshots) gets STATE-WIDTH-SCHEME.png, the whole
-page. docs/images/ holds first screens: `--images` writes those that the README and the docs show.
+page. `--images` writes the few first screens that the README shows to docs/images/ instead, with 256 colours each.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.conftest import FLAGS, as_a_person
@@ -21,12 +22,13 @@ from tests.browser.install import browser as installed_browser
 from tests.browser.states import world
 from tests.browser.states.world import World
 
+DOCS_IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WIDTHS = {1440: 900, 390: 844}  # width: height of the first screen
 SCHEMES = ("light", "dark")
 BEFORE = {"empty": "/", "projects-empty": "/projects", "jobs-empty": "/jobs"}
 AFTER = {
     "table": "/",
-    "table-grouped": "/?group=grpo.beta&column=max%3Aaccuracy_reward",
+    "table-grouped": "/?group=seed&column=max%3Aaccuracy_reward",
     "projects": "/projects",
     "jobs": "/jobs",
     "settings": "/settings",
@@ -40,9 +42,17 @@ LARGE = {
     "table-500": "/?project=sweep",
     "table-500-by-rate": "/?project=sweep&group=grpo.learning_rate",
 }
+IMAGES = {
+    "run.png": ("stopped", 1440, "light"),
+    "table.png": ("table", 1440, "light"),
+    "proposed.png": ("proposed", 1440, "dark"),
+    "phone.png": ("stopped", 390, "light"),
+}  # in docs/images: state, width, scheme
 READY = "() => [...document.querySelectorAll('#charts, .compare-chart')].every((chart) => chart.hidden || chart.data)"
 DRAWN = f"() => ({READY})() && !document.querySelector('#swagger:not(:has(.opblock))')"
-SETTLED = "() => document.querySelector('#live')?.dataset.state !== 'connecting'"
+SETTLED = """() => !document.querySelector('article#run[data-cursor], #runs[data-cursor]')
+    || (document.querySelector('#live')?.dataset.state ?? 'on') === 'on'
+    && ![...document.querySelectorAll('[data-f=last_contact]')].some((one) => one.textContent.includes('UTC'))"""
 
 
 class View(NamedTuple):
@@ -76,12 +86,11 @@ def states(made: World) -> Iterator[tuple[str, Mapping[str, str]]]:
     yield "500 runs", LARGE
 
 
-def taken(view: View, made: World, path: str, file: Path, *, whole: bool) -> None:
+def taken(view: View, made: World, path: str, file: Path, *, whole: bool = True) -> None:
     """Take the picture of one page."""
     made.heard()
     view.page.goto(made.address(path))
     view.page.wait_for_function(DRAWN)
-    view.page.wait_for_timeout(300)
     view.page.wait_for_function(SETTLED)
     view.page.screenshot(path=file, full_page=whole, animations="disabled")
 
@@ -103,30 +112,49 @@ def main() -> None:
     parser.add_argument("--only", help="states, by comma")
     parser.add_argument("--width", type=int, action="append", help="default: 1440 and 390")
     parser.add_argument("--scheme", choices=SCHEMES, action="append", help="default: both")
-    parser.add_argument("--first-screen", action="store_true", help="not the whole page")
+    parser.add_argument("--images", action="store_true", help="those of docs/images, nothing else")
     given = parser.parse_args()
-    only = set(given.only.split(",")) if given.only else None
-    given.folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as place,
         world.opened(Path(place)) as made,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=installed_browser(), args=FLAGS)
-        windows = views(browser, given.width or list(WIDTHS), given.scheme or list(SCHEMES))
-        for told, pages in states(made):
-            print(f"told of: {told}", flush=True)
-            for state, path in pages.items():
-                if only is not None and state not in only:
-                    continue
-                for view in windows:
-                    file = given.folder / f"{state}-{view.width}-{view.scheme}.png"
-                    taken(view, made, path, file, whole=not given.first_screen)
-                    print(file, flush=True)
-        for view in windows:
-            if only is None or "login" in only:
-                login(view, made, given.folder / f"login-{view.width}-{view.scheme}.png")
+        if given.images:
+            images(browser, made)
+        else:
+            only = set(given.only.split(",")) if given.only else None
+            windows = views(browser, given.width or list(WIDTHS), given.scheme or list(SCHEMES))
+            pictures(windows, made, given.folder, only)
         browser.close()
+
+
+def pictures(windows: list[View], made: World, folder: Path, only: set[str] | None) -> None:
+    """Take the pictures of the states asked for, all if `only` is None."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for told, pages in states(made):
+        print(f"told of: {told}", flush=True)
+        for state, path in pages.items():
+            for view in windows if only is None or state in only else []:
+                file = folder / f"{state}-{view.width}-{view.scheme}.png"
+                taken(view, made, path, file)
+                print(file, flush=True)
+    for view in windows if only is None or "login" in only else []:
+        login(view, made, folder / f"login-{view.width}-{view.scheme}.png")
+
+
+def images(browser: Browser, made: World) -> None:
+    """Write the first screens that the README shows, with few colours: they are looked at over a network."""
+    world.fill(made)
+    pages = made.paths | AFTER
+    for name, (state, width, scheme) in IMAGES.items():
+        (view,) = views(browser, [width], [scheme])
+        file = DOCS_IMAGES / name
+        taken(view, made, pages[state], file, whole=False)
+        with Image.open(file) as picture:
+            few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        few.save(file, optimize=True)
+        print(f"{file}: {file.stat().st_size / 1e3:.0f} kB", flush=True)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,13 @@ def test_groups_have_a_mean_and_a_band_and_the_file_draws_the_same_without_a_mon
     (low, high), mean = kl[2:4], kl[-1]  # all bands lie below the means
     assert mean["y"][0] == pytest.approx(10 + 1.5)
     assert high["y"][0] - low["y"][0] == pytest.approx(2 * 0.5**0.5, rel=1e-4)
+    for name, begins in (
+        ("lines (CSV)", "metric,run,x,value\nkl,0.25 (1),100,10"),
+        ("charts (SVG)", "<svg"),
+    ):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=name).click()
+        assert saved.value.path().read_text().startswith(begins)
     with page.expect_download() as loading:
         page.get_by_role("link", name="Download as one HTML file").click()
     file = tmp_path / "report.html"

@@ -1,7 +1,8 @@
 """A recorded run of the zoo, played to a monitor as its training would send it.
 
-Curves and held-out scores are those of the recording (`benchmarks/zoo/storage.py`); the completions of samples are made
-up in the form of the tiny task. Verifications are answered with the recorded scores, stage by stage.
+Curves and held-out scores are those of the recording (`benchmarks/zoo/storage.py`); the completions of samples are
+made up in the form of the tiny task, and so are price and configuration. Verifications are answered with the recorded
+scores, stage by stage.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from cusp.verification.sequential import sequential_test
 from tests.messages import Json, Trainer, checkpoint, point, status
 
 SAVE_EVERY = 10
-ADAPTER_BYTES = 73_911_112
+ADAPTER_BYTES = 412_684
 SHAPE: Json = {
     "max_steps": 200,
     "completions_per_point": 48,
@@ -28,10 +29,10 @@ SHAPE: Json = {
     "verifies": "training",
 }
 CONFIG: Json = {
-    "model": {"name": "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "dtype": "bfloat16"},
+    "model": {"name": "tiny", "dtype": "float32"},
     "lora": {"r": 32, "alpha": 128, "dropout": 0.05, "target_modules": "all-linear"},
-    "grpo": {"learning_rate": 1e-6, "num_generations": 6, "beta": 0.04, "loss_type": "grpo"},
-    "data": {"name": "open-rs", "hard_share": 0.6},
+    "grpo": {"learning_rate": 3e-4, "num_generations": 6, "beta": 0.0, "loss_type": "grpo"},
+    "data": {"name": "tiny-arithmetic", "hard_share": 0.6},
 }
 
 
@@ -66,7 +67,7 @@ class Recorded:
         )
         self._known: dict[int, int] = {}  # problems scored of an earlier checkpoint
         told = CONFIG | {"seed": 0} | dict(config or {})
-        start = {"project": "tina", "config": told, "metadata": SHAPE, "host": "l40s-1", **start}
+        start = {"project": "tiny", "config": told, "metadata": SHAPE, "host": "l40s-1", **start}
         tick(0)
         self.trainer = Trainer(client, name=name, **start)
 

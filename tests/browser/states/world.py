@@ -19,7 +19,7 @@ from tests.messages import Json
 from tests.receivers import Receiver
 from tests.serving import Served, serving
 
-STEP_S = 42.0  # seconds a step: of a model of 1.5 B parameters on two L40S
+STEP_S = 42.0  # seconds a step; made up, as of a model of 1.5 B parameters on two L40S
 UNVERIFIED = {**SHAPE, "verifies": None}
 
 
@@ -106,18 +106,18 @@ def fill(world: World) -> None:
 
 
 def _ended(world: World) -> None:
-    stopped = world.play("stopped", "tiny_s0", "open-rs2 · seed 0", ago_h=3)
+    stopped = world.play("stopped", "tiny_s0", "tiny · seed 0", ago_h=3)
     world.evaluate(stopped, ago_h=3)
-    other = world.play("stopped-2", "tiny_s1", "open-rs2 · seed 1", ago_h=9, config={"seed": 1})
+    other = world.play("stopped-2", "tiny_s1", "tiny · seed 1", ago_h=9, config={"seed": 1})
     world.evaluate(other, ago_h=9)
     plain = {"seed": 2, "rewards": {"cosine": "plain"}}
-    world.play("healthy", "healthy_s0", "open-rs2 · plain cosine", ago_h=20, config=plain).end()
+    world.play("healthy", "healthy_s0", "healthy · seed 0", ago_h=20, config=plain).end()
     collapsed = world.play(
-        "collapsed", "kl_s0", "open-rs2 · beta 0.04", ago_h=6, last=110, changed=_collapse,
+        "collapsed", "kl_s0", "beta 0.04, cut off", ago_h=6, last=110, changed=_collapse,
         metadata=UNVERIFIED,
     )  # fmt: skip
     collapsed.end("stopped")
-    failed = world.play("failed", "rank4_s0", "open-rs2 · rank 4", ago_h=30, last=25)
+    failed = world.play("failed", "rank4_s0", "rank 4", ago_h=30, last=25)
     reason = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.32 GiB"
     failed.end("failed", reason=reason)
     world.paths["evaluated"] = f"/runs/{send_evaluated(world.client).run_id}"
@@ -135,11 +135,11 @@ def _acting(world: World) -> None:
     """Play what waits for somebody: for the trainer, or for a person."""
     policy = {"action": "propose"}
     alive = [
-        world.play("suspected", "hard90_s0", "open-rs3 · hard", last=68, answers=False),
-        world.play("verified", "soft_cosine_s0", "open-rs3 · soft cosine", last=100),
-        world.play("proposed", "tiny_s0", "deepscaler · 40k", last=80, policy=policy),
+        world.play("suspected", "hard90_s0", "hard 90 %", last=68, answers=False),
+        world.play("verified", "soft_cosine_s0", "soft cosine", last=100),
+        world.play("proposed", "tiny_s0", "tiny · proposes", last=80, policy=policy),
         world.play(
-            "stopping", "tina_cosine_s0", "deepscaler · cosine", last=78, answers=False,
+            "stopping", "tina_cosine_s0", "tina cosine", last=78, answers=False,
             metadata=UNVERIFIED,
         ),
     ]  # fmt: skip
@@ -147,9 +147,9 @@ def _acting(world: World) -> None:
 
 
 def _training(world: World) -> None:
-    world.alive.append(world.play("live", "healthy_s1", "still-3 · seed 1", last=90))
-    world.alive.append(world.play("warming-up", "easy_s0", "still-3 · seed 2", last=4))
-    world.play("lost", "hard40_s0", "still-3 · seed 3", last=40, ago_h=0.2)
+    world.alive.append(world.play("live", "healthy_s1", "healthy · seed 1", last=90))
+    world.alive.append(world.play("warming-up", "easy_s0", "easy", last=4))
+    world.play("lost", "hard40_s0", "hard 40 %", last=40, ago_h=0.2)
     deleted = world.play("deleted", "lr1e-4_s0", "a first try", last=20, ago_h=50).end()
     world.client.delete(f"/api/v1{deleted.path}").raise_for_status()
 
@@ -165,7 +165,7 @@ def _surroundings(world: World) -> None:
     world.heard()
     post("/trainings", {"recipe": "tiny", "overrides": ["seed=4"]})
     post("/tokens", {"name": "a trainer", "scopes": ["ingest"]})
-    post("/tokens", {"name": "the group", "scopes": ["read", "control"], "project": "tina"})
+    post("/tokens", {"name": "the group", "scopes": ["read", "control"], "project": "tiny"})
     post("/webhooks", {"url": world.webhook_url})
 
 

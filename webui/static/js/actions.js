@@ -1,5 +1,7 @@
 // Buttons of a run (stop, verify, resume, promote, pin, evaluate, export, delete): confirm, post, show the result.
 import { at } from "./address.js";
+import { saveCsv } from "./csv.js";
+import { openDialog } from "./focus.js";
 import { getJson, patch, post, remove, say } from "./api.js";
 import { toldRoles } from "./roles.js";
 
@@ -172,11 +174,7 @@ export function listen({ refresh, savePicture }) {
   });
 }
 
-function open(id) {
-  const dialog = document.getElementById(id);
-  dialog.showModal();
-  return dialog;
-}
+const open = (id) => openDialog(document.getElementById(id));
 
 // What was put aside is not there when the dialog is opened again; what the monitor refused is.
 function dismiss(dialog) {
@@ -206,12 +204,8 @@ async function downloadCsv(id) {
   const { series } = await getJson(`/api/v1/runs/${id}/series`);
   const steps = [...new Set(series.flatMap((s) => s.steps))].sort((a, b) => a - b);
   const columns = series.map((s) => new Map(s.steps.map((step, i) => [step, s.values[i]])));
-  const quoted = (name) => (/[",\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
-  const lines = [["step", ...series.map((s) => quoted(s.name))].join(",")];
-  for (const step of steps) lines.push([step, ...columns.map((c) => c.get(step) ?? "")].join(","));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
-  link.download = `${id}-series.csv`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  saveCsv(`${id}-series.csv`, [
+    ["step", ...series.map((s) => s.name)],
+    ...steps.map((step) => [step, ...columns.map((c) => c.get(step))]),
+  ]);
 }

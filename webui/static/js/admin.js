@@ -1,6 +1,7 @@
 // Pages of tokens, webhooks, jobs: forms, acts with a confirmation that names what, the list renewed after each.
 import { at } from "./address.js";
 import { getPage, post, remove, say } from "./api.js";
+import { keeping } from "./focus.js";
 import { follow } from "./live/live.js";
 import { tickRelativeTimes } from "./patch.js";
 
@@ -17,14 +18,15 @@ const sure = document.getElementById("sure");
 let asked = null;
 let last = null; // what the list was made of
 
-async function renew() {
+// `atOnce`: after an act of this page; else not under somebody's hands.
+async function renew(atOnce = false) {
   const page = await getPage(location.pathname.slice(at("").length) + location.search);
   const fresh = page.getElementById("renewed");
   const here = document.getElementById("renewed");
-  if (here.contains(document.activeElement) || here.querySelector("details[open]")) return; // not under somebody's hands
+  if (!atOnce && (here.contains(document.activeElement) || here.querySelector("details[open]"))) return;
   if (fresh.innerHTML === last) return;
   last = fresh.innerHTML;
-  here.replaceChildren(...fresh.childNodes);
+  keeping(here, () => here.replaceChildren(...fresh.childNodes));
   tickRelativeTimes(here);
 }
 
@@ -40,8 +42,7 @@ async function act(button) {
   const { send, done } = ACTS[button.dataset.act];
   await send(button.dataset.path);
   say(done);
-  button.blur();
-  await renew();
+  await renew(true);
 }
 
 document.addEventListener("click", (event) => {

@@ -1,5 +1,7 @@
 // The comparison: draws the figures of the page, one zoom for all metrics; choices are applied by the server.
 import { themed } from "./charts/colors.js";
+import { picture } from "./charts/export.js";
+import { saveCsv } from "./csv.js";
 
 const specs = JSON.parse(document.getElementById("figures").textContent);
 const charts = [...document.querySelectorAll(".compare-chart")];
@@ -43,4 +45,24 @@ form?.addEventListener("formdata", ({ formData }) => {
   formData.delete("metric");
   for (const name of metrics) formData.append("metric", name);
   if (!formData.get("group")) formData.delete("group");
+});
+
+// Every line as it is drawn: what the axis aligns, thinned, and of groups the mean.
+// The figures have names as Plotly reads them, with entities.
+const plain = (name) => new DOMParser().parseFromString(name, "text/html").documentElement.textContent;
+
+function table() {
+  const rows = [["metric", "run", "x", "value"]];
+  charts.forEach((div, place) => {
+    for (const { name, x, y, mode } of specs[place].name === "cost" ? [] : div.data) {
+      if (mode === "lines" && name) x.forEach((at, i) => rows.push([specs[place].name, plain(name), at, y[i]]));
+    }
+  });
+  return rows;
+}
+
+document.querySelector("[data-save]")?.addEventListener("click", async (event) => {
+  const { format } = event.target.dataset;
+  if (format === "csv") saveCsv("cusp-comparison.csv", table());
+  else if (format) for (const [place, div] of charts.entries()) await picture(div, `cusp-comparison-${specs[place].name.replaceAll("/", "-")}`, format);
 });

@@ -1,6 +1,7 @@
 // Sections of a run's page, fetched as HTML when they change.
 import { getFragment, say } from "./api.js";
 import { sayCommands } from "./actions.js";
+import { replace } from "./focus.js";
 import { tickRelativeTimes } from "./patch.js";
 
 // Maps a change to the sections of the page that it affects.
@@ -47,7 +48,7 @@ export function sections(id, marked) {
       const fresh = await getFragment(`/runs/${encodeURIComponent(id)}/sections/${name}`);
       const old = document.getElementById(`section-${name}`);
       keepOpen(old, fresh);
-      old.replaceWith(fresh);
+      replace(old, fresh);
       if (name === "header") document.title = `${fresh.querySelector("h1").textContent.trim()} · Cusp`;
       if (name === "marks") marked(fresh.textContent);
       if (name === "commands") sayCommands(fresh);
@@ -66,17 +67,11 @@ export function sections(id, marked) {
   return { refresh, retry };
 }
 
-// What a person opened, scrolled or focused stays so.
+// What a person opened or scrolled stays so; the focus: focus.js.
 function keepOpen(old, fresh) {
   const named = (el) => el.querySelector("summary").textContent.replace(/\d+\s*$/, "");
   const before = new Map([...old.querySelectorAll("details")].map((el) => [named(el), el.open]));
   fresh.querySelectorAll("details").forEach((el) => { el.open = before.get(named(el)) ?? el.open; });
   const boxes = [...old.querySelectorAll(".scroll")].map((el) => el.scrollTop);
   requestAnimationFrame(() => fresh.querySelectorAll(".scroll").forEach((el, i) => { el.scrollTop = boxes[i] || 0; }));
-  const focused = old.contains(document.activeElement) && document.activeElement.dataset;
-  if (focused?.action) {
-    const one = focused.checkpoint ? `[data-checkpoint="${focused.checkpoint}"]` : "";
-    const again = `[data-action="${focused.action}"]${one}`;
-    requestAnimationFrame(() => fresh.querySelector(again)?.focus({ preventScroll: true }));
-  }
 }
