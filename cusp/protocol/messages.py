@@ -109,8 +109,9 @@ class VerificationMessage(Wire):
     """Held-out scores that a `verify` command asked for, of the weights after `step` and of earlier checkpoints.
 
     `scores` are by step (as text), `step` itself among them: one number in [0, 1] for each problem, in the same
-    order for all, None where it was not decided. `completions` counts those generated now, not those known from
-    an earlier verification. `by` says who scored: the training itself, or a function of the user's.
+    order for all, None where it was not decided; those of an earlier checkpoint may end sooner. `completions` counts
+    those generated now, not those known from an earlier verification. `by` says who scored: the training itself, or
+    a function of the user's.
     """
 
     kind: Literal["verification"] = "verification"

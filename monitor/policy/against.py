@@ -9,7 +9,6 @@ from monitor.policy.candidates import accuracy_peak
 from monitor.policy.decide import Saved, before
 
 EARLIER = 3  # a fourth gained nothing on the zoo
-SCHEDULED = 2
 
 
 def earlier(
@@ -34,21 +33,6 @@ def earlier(
     wanted = [anchor, accuracy_peak(steps, accuracy), _best_known(newest, known or {})]
     wanted += [*_halves(steps, anchor), *reversed(steps)]
     chosen = list(dict.fromkeys(step for step in wanted if step is not None))[:most]
-    return [newest[step] for step in sorted(chosen)]
-
-
-def for_schedule(
-    saved: Sequence[Saved], accuracy: Mapping[int, float], known: Mapping[int, Scores], now: int
-) -> list[Saved]:
-    """Return those of a look without a suspicion: the first, accuracy peak, best known score, half of now; two of them.
-
-    The first: on the zoo it finds 3 of 70 losing runs more than half of now, runs that fall before either look.
-    """
-    newest = {one.step: one for one in saved}
-    steps = sorted(newest)
-    wanted = [*steps[:1], accuracy_peak(steps, accuracy), _best_known(newest, known)]
-    wanted += _halves(steps, now) if steps else ()
-    chosen = list(dict.fromkeys(step for step in wanted if step is not None))[:SCHEDULED]
     return [newest[step] for step in sorted(chosen)]
 
 

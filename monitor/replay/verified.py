@@ -162,13 +162,18 @@ def is_stop(verdict: Verdict) -> bool:
 def answered(
     due: verify.Look, now: int, scores: Mapping[int, Scores], known: Mapping[int, Scores]
 ) -> tuple[ReplayedLook, verify.PastLook]:
-    """Return the look, scored in growing stages until it is decided, and what later ones know of it."""
+    """Return the look, scored in growing stages until it is decided, and what later ones know of it.
+
+    As in a training (`cusp.trl.verifying.rounds`) a further stage scores the checkpoints that are better than now.
+    """
     steps, problems = [one.step for one in due.candidates], len(scores[now])
+    earlier, left = dict[int, Scores](), steps
     for stage in due.stages:
-        earlier = {step: scores[step][:stage] for step in steps}
+        earlier |= {step: scores[step][:stage] for step in left}
         result = sequential_test(scores[now][:stage], earlier, alpha=due.alpha)
-        if result.ended or stage >= problems:
+        if result.outcome != "undecided" or stage >= problems:
             break
+        left = [step for step in steps if step in result.better]
     new = [scores[now][:stage], *(earlier[step][len(known.get(step, ())) :] for step in steps)]
     completions = sum(score is not None for part in new for score in part)
     refutes = due.suspected and result.outcome == "not_worse"

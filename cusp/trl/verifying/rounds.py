@@ -37,33 +37,35 @@ def stages(asked: Sequence[int], problems: int) -> list[int]:
 def rounds(
     step: int, earlier: Sequence[Earlier], order: VerifyOrder, problems: int, known: Known
 ) -> Rounds:
-    """Yield what to score until the test decides or is futile, the problems end or the budget is spent.
+    """Yield what to score until the test decides, the problems end or the budget is spent.
 
-    `known` are scores of earlier checkpoints by hash, from the first problem on; new ones are added, so that a
-    later verification scores only the weights of now. CannotVerify if the budget has no room for a stage.
+    From the second stage on only the checkpoints that are better than now so far are scored further. `known` are scores
+    of earlier checkpoints by hash, from the first problem on; new ones are added, so that a later verification scores
+    only the weights of now. CannotVerify if the budget has no room for a stage.
     """
     now: list[Score] = []
     completions = 0
+    left, found = list(earlier), dict[int, list[Score]]()
     for end in stages(order.stages, problems):
-        missing = sum(max(0, end - len(known.get(each.sha256, ()))) for each in earlier)
+        missing = sum(max(0, end - len(known.get(each.sha256, ()))) for each in left)
         cost = end - len(now) + missing
         if completions + cost > order.budget:
             if not now:
                 raise CannotVerify(
                     f"a budget of {order.budget} completions has no room for {cost}: {end} problems with"
-                    f" the weights of now and those of {len(earlier)} checkpoints; raise"
+                    f" the weights of now and those of {len(left)} checkpoints; raise"
                     " policy.verify_budget"
                 )
             break
         now += yield Round(None, len(now), end)
-        for each in earlier:
+        for each in left:
             have = known.setdefault(each.sha256, [])
             if len(have) < end:
                 have += yield Round(each.path, len(have), end)
+            found[each.step] = have[:end]
         completions += cost
-        compared = {each.step: known[each.sha256][:end] for each in earlier}
-        test = sequential_test(now, compared, alpha=order.alpha)
-        if test.ended:
+        test = sequential_test(now, found, alpha=order.alpha)
+        if test.outcome != "undecided":
             break
-    found = {each.step: known[each.sha256][: len(now)] for each in earlier}
+        left = [each for each in left if each.step in test.better]
     return Scored({**found, step: now}, completions)

@@ -79,8 +79,25 @@ def test_the_budget_ends_it_with_what_is_scored() -> None:
 
 
 def test_it_ends_where_more_problems_would_hardly_find_a_loss() -> None:
-    problems = Problems(lambda weights, place: place % 3 == 0)
-    assert run(problems, order(alpha=1e-12)).completions == 96
+    gained = Problems(lambda weights, place: weights is None or place % 3 == 0)
+    assert run(gained, order(alpha=1e-12)).completions == 96
+    equal = Problems(lambda weights, place: place % 3 == 0)
+    assert run(equal, order(alpha=1e-12)).completions == 2 * 96
+
+
+def test_a_checkpoint_that_is_worse_than_now_is_scored_no_further() -> None:
+    def right(weights: Path | None, place: int) -> bool:
+        return place % {None: 4, Path("40"): 2, Path("60"): 8}[weights] == 0
+
+    problems = Problems(right)
+    found = run(problems, order(alpha=1e-12))
+    assert [one for one in problems.asked if one[0] == "60"] == [("60", 0, 32)]
+    assert {step: len(scores) for step, scores in found.scores.items()} == {
+        40: 128,
+        60: 32,
+        87: 128,
+    }
+    assert found.completions == 128 + 128 + 32
 
 
 def test_a_budget_without_room_for_the_first_stage_is_a_sentence() -> None:

@@ -88,7 +88,7 @@ def test_a_suspicion_asks_the_trainer_before_anything_is_stopped(api: TestClient
     trainer = verifying(api)
     command = suspected(trainer)
     assert command["verify"]["stages"] == [32, 64, 128]
-    assert command["verify"]["alpha"] == pytest.approx(0.01)
+    assert command["verify"]["alpha"] == pytest.approx(0.005)
     assert len(command["steps"]) == 3
     assert max(command["steps"]) <= command["step"]
     run = trainer.get()
@@ -316,7 +316,7 @@ def test_undecided_looks_again_and_holds_meanwhile(api: TestClient) -> None:
     assert verifications(trainer)[0]["state"] == "undecided"
     told = train(trainer, command["step"] + 1, command["step"] + 30)
     assert [one["kind"] for one in told] == ["verify"]
-    assert told[0]["verify"]["alpha"] == pytest.approx(0.01)
+    assert told[0]["verify"]["alpha"] == pytest.approx(0.005)
     assert told[0]["verify"]["budget"] == 1500 - 256
 
 
