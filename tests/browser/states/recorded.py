@@ -149,7 +149,10 @@ class Recorded:
         stages = [min(stage, len(scores[self.step])) for stage in order["stages"]]
         for stage in stages:
             earlier = {step: scores[step][:stage] for step in command["steps"]}
-            if sequential_test(scores[self.step][:stage], earlier, alpha=order["alpha"]).ended:
+            if (
+                sequential_test(scores[self.step][:stage], earlier, alpha=order["alpha"]).outcome
+                != "undecided"
+            ):
                 break
         new = stage + sum(max(0, stage - self._known.get(step, 0)) for step in earlier)
         self._known |= {step: max(stage, self._known.get(step, 0)) for step in earlier}
