@@ -35,6 +35,7 @@ class Summaries:
         self._database = database
         self._waiting: set[str] = set()
         self._lock = threading.Lock()
+        self._working = threading.Lock()
         self._turns = 0
         self.closing = threading.Event()
 
@@ -58,17 +59,25 @@ class Summaries:
         self._turns += 1
         with self._lock:
             now = sorted(self._waiting)[:MOST_A_TURN]
-            self._waiting -= set(now)
         if len(now) == MOST_A_TURN:
             self._turns = 0  # there may be more: look at the next turn
         for run_id in now:
             if self.closing.is_set():
                 break
             began = time.monotonic()
-            summarise(self._database, run_id)
+            self._summarise_waiting(run_id)
             took = time.monotonic() - began
             self.closing.wait(min(rest * took, ROUND_S / len(now)))
         return len(now)
+
+    def _summarise_waiting(self, run_id: str) -> None:
+        """Bring a run up to date that still waits; return once nobody is at it any more."""
+        with self._working:
+            with self._lock:
+                if run_id not in self._waiting:
+                    return
+                self._waiting.discard(run_id)
+            summarise(self._database, run_id)
 
 
 def summarise(database: Database, run_id: str) -> None:
