@@ -129,24 +129,3 @@ def test_no_page_scrolls_sideways(
             "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert overflow <= 0, path
-
-
-def test_a_long_line_is_thinned_in_the_tab_and_keeps_its_extremes(
-    page: Page, monitor: MonitorProcess
-) -> None:
-    page.goto(monitor.url)
-    found = page.evaluate(
-        """async () => {
-            const { leave, places } = await import('/static/js/charts/bounded.js');
-            const y = Array.from({ length: 5001 }, (_, i) => (i >= 100 && i < 200 ? null : Math.sin(i)));
-            [y[1234], y[4321]] = [9, -9];
-            const trace = { x: y.map((_, i) => i), y };
-            leave(trace, places(y, 4000));
-            return trace;
-        }"""
-    )
-    kept = dict(zip(found["x"], found["y"], strict=True))
-    assert (kept[1234], kept[4321], found["x"][0], found["x"][-1]) == (9, -9, 0, 5000)
-    assert None in kept.values()
-    assert 1_200 < len(kept) < 2_500
-    assert found["x"] == sorted(kept)

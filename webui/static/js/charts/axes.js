@@ -1,6 +1,6 @@
 // The x axes: steps, or what had been reached by a step: hours, tokens, epochs. Charts hold steps; a step is
 // placed between the points that are known, and beyond the last one by the pace of the last few.
-import { MOST } from "./bounded.js";
+import { MOST, places } from "./bounded.js";
 
 const SHOWN = {
   step: { title: "step", hover: "step %{x}", tickformat: ",d" },
@@ -34,7 +34,9 @@ export class Axes {
       if (!one || typeof value !== "number" || step <= one.steps.at(-1) || value < one.values.at(-1)) continue;
       one.steps.push(step);
       one.values.push(value);
-      if (one.steps.length > MOST) for (const name of ["steps", "values"]) one[name] = one[name].filter((_, i) => i % 2 === 0);
+      if (one.steps.length <= MOST) continue;
+      const kept = places(one.steps, one.values, MOST);
+      Object.assign(one, { steps: kept.map((i) => one.steps[i]), values: kept.map((i) => one.values[i]) });
     }
   }
 }

@@ -15,7 +15,6 @@ export class Chart {
     Object.assign(this, { div, spec, view, axes, fault, queue: [], scheduled: false, stale: false, drawnAt: 0, took: 0, sums: new Map() });
     this.traces = new Map(spec.data.map((trace, index) => [keyOf(trace), index]));
     this.x = axes.of(view.x);
-    this.fine = 0; // points of the stretch that was read at full resolution: they come on top
     this.most = div.classList.contains("small-chart") ? MOST_SMALL : MOST;
     if (view.smooth !== null) this.averageAll();
     addEventListener("cusp:theme", () => this.redraw());
@@ -132,10 +131,12 @@ export class Chart {
     this.bound(values, average);
   }
 
-  // Leaves fewer points of a trace that has become too long, and of those that go with it the same.
+  // Leaves fewer points of a trace that has become too long, and of those that go with it the same. What is zoomed
+  // into was read in full and stays so.
   bound(trace, ...others) {
-    if (trace.x.length <= this.most + this.fine) return;
-    const kept = places(trace.y, this.most);
+    const { zoom } = this.view;
+    if (trace.x.length <= this.most + (zoom ? MOST : 0)) return;
+    const kept = places(trace.x, trace.y, this.most, zoom);
     for (const one of [trace, ...others]) leave(one, kept);
     this.stale = true;
   }
@@ -153,17 +154,18 @@ export class Chart {
     this.redraw();
   }
 
-  // A stretch that was read at full resolution takes the place of the thinned one.
+  // A stretch that was read at full resolution takes the place of the thinned one. It ends with what was read, as
+  // later points came while the answer was on its way.
   refine(series, from, to) {
     for (const { name, steps, values } of series) {
       const trace = this.trace("values", name);
       if (!trace || !steps.length) continue;
-      this.fine = Math.max(this.fine, steps.length);
       const before = trace.x.findIndex((x) => x >= from);
-      const [start, end] = [before < 0 ? trace.x.length : before, trace.x.findIndex((x) => x > to)];
+      const [start, end] = [before < 0 ? trace.x.length : before, trace.x.findIndex((x) => x > Math.min(to, steps.at(-1)))];
       const rest = end < 0 ? trace.x.length : end;
       trace.x = [...trace.x.slice(0, start), ...steps, ...trace.x.slice(rest)];
       trace.y = [...trace.y.slice(0, start), ...values, ...trace.y.slice(rest)];
+      this.bound(trace);
       this.average(name);
     }
   }
