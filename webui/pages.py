@@ -216,6 +216,6 @@ def login_page(error: str | None = None, *, wanted: str = "/") -> str:
     return render("pages/login.html", wanted=wanted, error=error)
 
 
-def error_page(status: int, title: str, detail: str) -> str:
-    """Return an error page: what happened and the way out."""
-    return render("pages/error.html", status=status, title=title, detail=detail)
+def error_page(status: int, title: str, detail: str, *, begun: bool = False) -> str:
+    """Return an error page: what happened and the way out; with `begun` it starts with `run_beginning`."""
+    return render("pages/error.html", status=status, title=title, detail=detail, begun=begun)

@@ -53,7 +53,7 @@ async def run_page(run_id: Id, service: ServiceDep) -> Response:
         shown, given = _read(run_id, service, sure)
         return pages.run_page(shown, **given)
 
-    return await begun_early(pages.run_beginning(), made)
+    return await begun_early(made)
 
 
 @router.get("/runs/{run_id}/report.html", response_class=HTMLResponse, dependencies=[needs("read")])

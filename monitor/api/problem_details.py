@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: a sentence with the value and the way out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -28,6 +29,23 @@ from webui import pages
 
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
+_KNOWN: Mapping[type[Exception], tuple[int, str]] = {
+    NotFound: (404, "Not found"),
+    Forbidden: (403, "Not allowed"),
+    UnknownRun: (404, "Unknown run"),
+    AliasMoved: (409, "Alias moved"),
+    AttemptTaken: (409, "Attempt taken"),
+    LeaseLost: (409, "Lease lost"),
+    Conflict: (409, "Conflict"),
+    RoleError: (422, "Invalid roles"),
+    QuotaExceeded: (409, "Full"),
+    Undeletable: (409, "Conflict"),
+    Deleted: (409, "Deleted"),
+    Purged: (410, "Purged"),
+    AddressRefused: (409, "Address refused"),
+}
+"""Status and title of each error of ours; its sentence is its first argument."""
+
 
 def problem(status: int, title: str, detail: str, **more: Any) -> JSONResponse:
     """Return the answer for an error."""
@@ -38,30 +56,31 @@ def problem(status: int, title: str, detail: str, **more: Any) -> JSONResponse:
 def install(app: FastAPI) -> None:
     """Make every error of ours, and FastAPI's own, a problem document."""
 
-    def known(kind: type[Exception], status: int, title: str) -> None:
-        def answer(request: Request, error: Exception) -> Response:
-            return _answer(request, status, title, str(error.args[0]) if error.args else title)
-
-        app.add_exception_handler(kind, answer)
-
-    known(NotFound, 404, "Not found")
-    known(Forbidden, 403, "Not allowed")
-    known(UnknownRun, 404, "Unknown run")
-    known(AliasMoved, 409, "Alias moved")
-    known(AttemptTaken, 409, "Attempt taken")
-    known(LeaseLost, 409, "Lease lost")
-    known(Conflict, 409, "Conflict")
-    known(RoleError, 422, "Invalid roles")
-    known(QuotaExceeded, 409, "Full")
-    known(Undeletable, 409, "Conflict")
-    known(Deleted, 409, "Deleted")
-    known(Purged, 410, "Purged")
-    known(AddressRefused, 409, "Address refused")
-    for unavailable in Unavailable:
-        app.add_exception_handler(unavailable, _not_ready)
+    for kind in (*_KNOWN, *Unavailable, Exception):
+        app.add_exception_handler(kind, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
-    app.add_exception_handler(Exception, _defect)
+
+
+def told(error: Exception) -> tuple[int, str, str]:
+    """Return status, title and sentence of an error, FastAPI's own apart.
+
+    Of a defect of ours the sentence says nothing: what happened is in the log, not in the answer.
+    """
+    for kind in type(error).__mro__:
+        if kind in _KNOWN:
+            status, title = _KNOWN[kind]
+            return status, title, str(error.args[0]) if error.args else title
+    if isinstance(error, Unavailable):
+        return 503, "Not ready", "the database does not answer; try again"
+    return 500, "Defect", "the monitor failed on this; its log says how"
+
+
+def _told(request: Request, error: Exception) -> Response:
+    answer = _answer(request, *told(error))
+    if answer.status_code == 503:
+        answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def _answer(request: Request, status: int, title: str, detail: str) -> Response:
@@ -74,12 +93,6 @@ def _answer(request: Request, status: int, title: str, detail: str) -> Response:
 def _wants_a_page(request: Request) -> bool:
     page = "text/html" in request.headers.get("accept", "")
     return page and not request.scope["path"].startswith("/api/")
-
-
-def _not_ready(request: Request, error: Exception) -> Response:
-    answer = _answer(request, 503, "Not ready", "the database does not answer; try again")
-    answer.headers["Retry-After"] = "1"
-    return answer
 
 
 def _invalid(request: Request, error: Exception) -> Response:
@@ -116,8 +129,3 @@ def _methods(request: Request) -> list[str]:
             for route in request.app.routes
         )
     ]
-
-
-def _defect(request: Request, error: Exception) -> Response:
-    """Answer for a defect of ours; what happened is in the log, not in the answer."""
-    return _answer(request, 500, "Defect", "the monitor failed on this; its log says how")
