@@ -24,8 +24,9 @@ MOST_A_TURN = 500
 AGAIN = 200
 # What one run's values take is followed by so many times as long without any: 50 live runs, each of which has changed
 # after two seconds, cost as much as storing their steps. So their columns are some seconds behind, and all of a turn's
-# at most `ROUND_S`.
-REST, ROUND_S = 20.0, 30.0
+# at most `ROUND_S`. One long run, read whole as it ended, keeps the others waiting for `LONGEST_REST_S`, not for all
+# of a round.
+REST, ROUND_S, LONGEST_REST_S = 20.0, 30.0, 2.0
 
 
 class Summaries:
@@ -51,7 +52,7 @@ class Summaries:
     def turn(self, rest: float = 0.0) -> int:
         """Bring the values of the runs that changed up to date; return how many runs were looked at.
 
-        After each it rests `rest` times as long as that took.
+        After each it rests `rest` times as long as that took, `LONGEST_REST_S` seconds at most.
         """
         if self._turns % LOOK_EVERY == 0:
             with self._database.read() as tx:
@@ -67,7 +68,7 @@ class Summaries:
             began = time.monotonic()
             self._summarise_waiting(run_id)
             took = time.monotonic() - began
-            self.closing.wait(min(rest * took, ROUND_S / len(now)))
+            self.closing.wait(min(rest * took, ROUND_S / len(now), LONGEST_REST_S))
         return len(now)
 
     def _summarise_waiting(self, run_id: str) -> None:
