@@ -115,7 +115,10 @@ def test_groups_have_a_mean_and_a_band_and_the_file_draws_the_same_without_a_mon
 def test_the_lines_are_saved_with_the_runs_ids_also_where_no_chart_can_be_drawn(
     page: Page, compared: Compared
 ) -> None:
-    twins = [Trainer(compared.client, name="tw&in", project="twins") for _ in range(2)]
+    twins = [
+        Trainer(compared.client, name="tw&in", project="twins")  # type: ignore[arg-type]
+        for _ in range(2)
+    ]
     for number, twin in enumerate(twins):
         twin.send(*(point(step, kl=float(number)) for step in range(1, 4)))
     page.route("**/plotly*.js", lambda route: route.abort())
