@@ -188,7 +188,8 @@ class Run:
         """Call `work`, which logs to this run, in a thread of its own; what is logged here afterwards waits for it.
 
         Called at once before the first point, whose step shows which old checkpoints precede it, and once the
-        run has ended. A `kill -9` loses what is not done yet: less than a step's.
+        run has ended. `kill -9`, or SIGTERM without a handler, loses what is not done yet: two works at most, the
+        caller waits before a third (10 s at most, for a disk that stands still).
         """
         if self._is_foreign():
             return

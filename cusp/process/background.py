@@ -30,10 +30,6 @@ class BackgroundThread:
             (self._later if later else self._work).put(work)
             self._turns.put(None)
 
-    def waiting(self) -> int:
-        """Return how much work is not begun."""
-        return self._turns.qsize()
-
     def settle(self, timeout_s: float) -> bool:
         """Wait for everything submitted so far; return whether it was done within the time.
 

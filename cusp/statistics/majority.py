@@ -25,7 +25,12 @@ def majority_at_k(problems: Sequence[Sequence[Vote]]) -> Estimate:
     """
     if not any(score is not None for votes in problems for _, score in votes):
         raise NotComparable("not a single sample was decided; look at the verifier")
-    return pass_at_1(np.array([[_vote(votes)] for votes in problems], dtype=float).reshape(-1, 1))
+    return pass_at_1(np.array(voted(problems), dtype=float).reshape(-1, 1))
+
+
+def voted(problems: Sequence[Sequence[Vote]]) -> list[float]:
+    """Return for each problem whether its most frequent answer is right: 1, 0, or the expected value of a draw."""
+    return [_vote(votes) for votes in problems]
 
 
 _RIGHT = ""  # stands for the answer that is right; no answer is empty

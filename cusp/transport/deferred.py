@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from cusp.process.background import BackgroundThread
 
-MOST = 64  # works not begun; beyond it, as on a disk that stands still, the training waits
-LONGEST_S = 10.0
+# Works not done, which a kill loses; before another one the training waits. One is written while the next step is
+# made, so it seldom does.
+MOST = 2
+LONGEST_S = 10.0  # a disk that stands still longer does not end the training
 
 
 class Deferred:
@@ -19,7 +21,7 @@ class Deferred:
         """Have `work` done in the thread."""
         if self._thread is None:
             self._thread = BackgroundThread("cusp-writer")
-        elif self._thread.waiting() >= MOST:
+        elif self._given - self._done >= MOST:
             self.settle()
         self._given += 1
         number = self._given

@@ -37,7 +37,7 @@ from cusp.trl.verifying.verifier import CommandVerifier
 log = logging.getLogger("cusp")
 
 Logs = Mapping[str, object]
-_UNCHANGING = (float, int, str, type(None))
+_UNCHANGING = (float, int, str, bytes, type(None))
 
 
 class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for it
@@ -159,12 +159,9 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
         """
         if self._idle or self.run is None or not logs or "train_runtime" in logs:
             return
-        taken, generation = dict(logs), self.reading.generation()
-        work = partial(self._logged, self.run, taken, state.global_step, generation)
-        if all(isinstance(value, _UNCHANGING) for value in taken.values()):
-            self.run.later(work)
-        else:  # a tensor may be another value by then
-            work()
+        taken = {name: _copied(value) for name, value in logs.items()}
+        generation = self.reading.generation()
+        self.run.later(partial(self._logged, self.run, taken, state.global_step, generation))
 
     @harmless(None)
     def _logged(self, run: Run, logs: Logs, step: int, generation: Generation) -> None:
@@ -322,6 +319,16 @@ class CuspCallback(TrainerCallback):  # type: ignore[misc]  # transformers ships
             self._orders.refuse(self.run)
             return 0
         return self._orders.shared(proposed, args.device)
+
+
+def _copied(value: object) -> object:
+    """Return a tensor or a NumPy scalar as the number it is now; what is no number is left out later, with its type."""
+    if isinstance(value, _UNCHANGING):
+        return value
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except Exception:  # a user's object may raise anything
+        return value
 
 
 def _another_watches(callback: CuspCallback, state: TrainerState) -> bool:

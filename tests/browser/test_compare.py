@@ -1,5 +1,6 @@
 """Comparing runs in a real browser: from the table, over each axis, by group, as a file; and the API page."""
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_groups_have_a_mean_and_a_band_and_the_file_draws_the_same_without_a_mon
     assert mean["y"][0] == pytest.approx(10 + 1.5)
     assert high["y"][0] - low["y"][0] == pytest.approx(2 * 0.5**0.5, rel=1e-4)
     for name, begins in (
-        ("lines (CSV)", "metric,run,x,value\nkl,0.25 (1),100,10"),
+        ("lines (CSV)", "metric,run,run_id,x,value\nkl,0.25 (1),,100,10"),
         ("charts (SVG)", "<svg"),
     ):
         with page.expect_download() as saved:
@@ -109,6 +110,31 @@ def test_groups_have_a_mean_and_a_band_and_the_file_draws_the_same_without_a_mon
     assert drawn(page) == [kl]
     assert page.locator(".compared a").count() == 0
     assert page.locator("img").count() == 0
+
+
+def test_the_lines_are_saved_with_the_runs_ids_also_where_no_chart_can_be_drawn(
+    page: Page, compared: Compared
+) -> None:
+    twins = [
+        Trainer(compared.client, name="tw&in", project="twins")  # type: ignore[arg-type]
+        for _ in range(2)
+    ]
+    for number, twin in enumerate(twins):
+        twin.send(*(point(step, kl=float(number)) for step in range(1, 4)))
+    page.route("**/plotly*.js", lambda route: route.abort())
+    page.goto(f"{compared.url}/compare?runs={','.join(one.run_id for one in twins)}&metric=kl")
+    expect(page.locator("#chart-fault")).to_contain_text("The charts cannot be drawn")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="lines (CSV)").click()
+    lines = list(csv.reader(saved.value.path().read_text().splitlines()))
+    assert lines[1:] == [
+        ["kl", "tw&in", twin.run_id, str(step), str(number)]
+        for number, twin in enumerate(twins)
+        for step in range(1, 4)
+    ]
+    page.evaluate("document.getElementById('chart-fault').hidden = true")
+    page.get_by_role("button", name="charts (PNG)").click()
+    expect(page.locator("#chart-fault")).to_contain_text("The charts cannot be drawn")
 
 
 def test_what_cannot_be_compared_is_said(page: Page, compared: Compared) -> None:

@@ -40,13 +40,17 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What an evaluation will take; `error` is the relative error of `tokens` (95 %), None: not known."""
+    """What an evaluation will take; `error` is the relative error of `tokens` (95 %), None: not known.
+
+    `before`: how many of the completions were made before; time and dollars are those of the others.
+    """
 
     completions: int
     tokens: float
     error: float | None
     seconds: float | None
     usd: float | None
+    before: int = 0
 
     @property
     def words(self) -> str:
@@ -57,6 +61,8 @@ class Forecast:
         """
         sure = f" (to {100 * self.error:.0f} %)" if self.error is not None else ""
         parts = [f"{self.completions:,} completions of about {_amount(self.tokens)} tokens{sure}"]
+        if self.before:
+            parts.append(f"{self.before:,} of them made before")
         if self.seconds is not None:
             parts.append(f"about {_time(self.seconds)}")
         if self.usd is not None:

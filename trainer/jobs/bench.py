@@ -104,6 +104,12 @@ class Bench:
         new = [row.tokens for row in rows if (row.problem_id, 0) not in known]
         return Measured([row.tokens for row in rows], new)
 
+    def stored(self, sha256: str | None, task: TaskSpec) -> int:
+        """Return how many completions of a task are kept, which `score` does not make again."""
+        names, samples = {one.id for one in task.problems}, task.sampling.samples_per_problem
+        rows = self._kept(sha256, task).rows
+        return sum(name in names and sample < samples for name, sample in rows)
+
     def _kept(self, sha256: str | None, task: TaskSpec) -> RowFile:
         return RowFile(self._cache / "evaluations" / f"{self._key(sha256, task)}.jsonl")
 

@@ -146,8 +146,11 @@ class Stages:
                 lambda _: self._heartbeat.report(0, self.total, words),
             )
 
+        def stored(task: TaskSpec) -> list[int]:
+            return [self._bench.stored(one.sha256, task) for one in self._order.candidates]
+
         try:
-            told = piloted(self._bench.tasks, len(self._order.candidates), recipe, measure)
+            told = piloted(self._bench.tasks, len(self._order.candidates), recipe, measure, stored)
         except (manifest.CheckpointError, AdapterError):
             return  # told when it is scored
         if told is not None:

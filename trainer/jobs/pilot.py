@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ class Measured(NamedTuple):
 
 Measure = Callable[[TaskSpec, range], Measured]
 """Makes one completion for each of these problems of a task with the first candidate; its rows are kept."""
+Stored = Callable[[TaskSpec], Sequence[int]]
+"""How many completions of a task are made of each candidate, now or by an evaluation before."""
 
 
 def piloted(
@@ -32,13 +35,14 @@ def piloted(
     candidates: int,
     recipe: Recipe,
     measure: Measure,
+    stored: Stored,
     clock: Callable[[], float] = time.monotonic,
 ) -> Forecast | None:
     """Return what an evaluation will take, after its pilot; None of one too short for it.
 
     One completion is made before the time is taken, as it waits for the model to be loaded, then one alone and the
-    others together, which tells the pace. The time is that of what is not made yet. Where an interrupted evaluation
-    goes on, the rows that it has are read and only the new ones tell the pace.
+    others together, which tells the pace. The time is that of what is not made yet of any candidate. Where an
+    interrupted evaluation goes on, the rows that it has are read and only the new ones tell the pace.
     """
     lanes = lanes_of(recipe)
     sizes = pilot_sizes(tasks, candidates)
@@ -46,32 +50,35 @@ def piloted(
         str, list[int]
     ] = {}  # a task may be chosen on and reported on: its lengths are alike
     measured: list[tuple[int, Decoding, float]] = []  # place of the task
+    new = 0
     for place, (task, size) in enumerate(zip(tasks, sizes, strict=True)):
         if size == 0:
             continue
         loading = [] if made else [range(1)]
-        lengths = [each for part in loading for each in measure(task, part).lengths]
+        loaded = [measure(task, part) for part in loading]
+        lengths = [each for found in loaded for each in found.lengths]
+        new += sum(len(found.new) for found in loaded)
         for part in (range(1, min(2, size)), range(2, size)) if loading else (range(size),):
             begun = clock()
             found = measure(task, part) if part else Measured([], [])
             if found.new:
                 measured.append((place, lanes.work(found.new), clock() - begun))
             lengths += found.lengths
+            new += len(found.new)
         made.setdefault(task.name, []).extend(lengths)
     if not made:
         return None
     known = {name: Lengths.of(each) for name, each in made.items()}
+    there = [stored(task) for task in tasks]
     seconds = None
     if measured:
-        wanted = [_wanted(each, candidates, size) for each, size in zip(tasks, sizes, strict=True)]
+        wanted = [
+            [completions_of(task) - number for number in numbers]
+            for task, numbers in zip(tasks, there, strict=True)
+        ]
         seconds = _seconds(tasks, wanted, made, measured, lanes)
-    return forecast(tasks, candidates, known, price_of(recipe), seconds=seconds)
-
-
-def _wanted(task: TaskSpec, candidates: int, pilot: int) -> list[int]:
-    """Return how many completions of a task each candidate is still to make."""
-    whole = completions_of(task)
-    return [whole - pilot] + [whole] * (candidates - 1)
+    told = forecast(tasks, candidates, known, price_of(recipe), seconds=seconds)
+    return replace(told, before=sum(map(sum, there)) - new)
 
 
 def _seconds(

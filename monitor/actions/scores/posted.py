@@ -54,16 +54,16 @@ def take(
     found = _known(tx, run_id, posted.evaluation_id, head)
     if found is None:
         _add(tx, run_id, {"id": posted.evaluation_id, "author": author, **head}, now)
-    stored, left_out = _store_rows(tx, posted, found)
+    new, left_out = _store_rows(tx, posted, found)
     store_problems(tx, run_id, posted.task, [one.model_dump() for one in posted.problems])
-    if stored or found is None:
-        scores = {"roles": ["base"] if step == 0 else [], **_numbers(tx, posted)}
+    if new or found is None:
+        scores = {"roles": ["base"] if step == 0 else [], **_numbers(tx, posted, found, new)}
         scores |= posted.model_dump(include={"preset", "engine"})
         evaluations.change(tx, posted.evaluation_id, scores=scores)
         name = "evaluation.stored" if found else "evaluation.posted"
         detail = {name: head[name] for name in ("task", "step", "source")}
         record(tx, name, run_id, now, by=author, target=posted.evaluation_id, detail=detail)
-    return Taken(evaluations.get(tx, posted.evaluation_id), stored, left_out)
+    return Taken(evaluations.get(tx, posted.evaluation_id), len(new), left_out)
 
 
 def _add(tx: Transaction, run_id: str, head: Json, now: float) -> None:
@@ -87,7 +87,8 @@ def _known(tx: Transaction, run_id: str, evaluation_id: str, head: Json) -> Any:
     return found
 
 
-def _store_rows(tx: Transaction, posted: Posted, found: Any) -> tuple[int, int]:
+def _store_rows(tx: Transaction, posted: Posted, found: Any) -> tuple[list[Json], int]:
+    """Store the rows that are not there; return them as they are stored, and how many texts found no room."""
     known = (found.scores.get("n_samples") or 0) if found else 0
     names = {row.problem_id for row in posted.rows} if known else set()
     there = scored_rows.keys(tx, posted.evaluation_id, names) if names else set()
@@ -101,15 +102,36 @@ def _store_rows(tx: Transaction, posted: Posted, found: Any) -> tuple[int, int]:
     scored_rows.add(tx, posted.evaluation_id, kept)
     if kept:
         evaluations.grow(tx, posted.evaluation_id, chars(kept))
-    return len(kept), left_out
+    return kept, left_out
 
 
-def _numbers(tx: Transaction, posted: Posted) -> Json:
+def _numbers(tx: Transaction, posted: Posted, found: Any, new: Sequence[Json]) -> Json:
     if rows := scored_rows.totals(tx, posted.evaluation_id):
-        votes = scored_rows.answered(tx, posted.evaluation_id)
-        return {**summary.of_totals(rows), **summary.of_answers(votes)}
+        told = summary.of_totals(rows)
+        before = found.scores if found else {}
+        if before.get("samples_per_problem") == told["samples_per_problem"]:  # all new problems
+            answers = [
+                summary.Answer(one["problem_id"], one["answer"], one["score"]) for one in new
+            ]
+            return {**told, **_with_more(tx, posted.evaluation_id, before, answers)}
+        return {**told, **summary.of_answers(scored_rows.answered(tx, posted.evaluation_id))}
     told = summary.of_aggregate(posted.pass_at_1 or 0.0, posted.n_problems or 1)
     return {**told, "mean_tokens": posted.mean_tokens}
+
+
+def _with_more(
+    tx: Transaction, evaluation_id: str, before: Json, new: Sequence[summary.Answer]
+) -> Mapping[str, float | None]:
+    """Return maj@k with the answers of new problems; all answers are read for the first that are told only.
+
+    A posting of 200,000 rows comes in a hundred portions, each in a transaction that others wait for.
+    """
+    if before.get("maj_at_k") is not None:
+        return summary.with_more(before, new)
+    told = before["samples_per_problem"] > 1 and any(one.answer is not None for one in new)
+    if not told or not summary.are_votes(new) or scored_rows.has_no_votes(tx, evaluation_id):
+        return summary.no_majority()
+    return summary.of_answers(scored_rows.answered(tx, evaluation_id))
 
 
 def _checkpoint(

@@ -5,12 +5,24 @@ NumPy and SciPy are imported with the first posted scores, not at the monitor's 
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.errors import Conflict
 
 if TYPE_CHECKING:
     from cusp.statistics import Scores
+    from cusp.statistics.majority import Vote
+
+_MAJORITY = ("maj_at_k", "maj_low", "maj_high")
+
+
+class Answer(NamedTuple):
+    """What so many samples of a problem answered, None where no answer was told, and their score."""
+
+    problem_id: str
+    answer: str | None
+    score: float | None
+    samples: int = 1
 
 
 def prepare() -> None:
@@ -55,19 +67,51 @@ def of_answers(rows: Sequence[Any]) -> dict[str, float | None]:
     None for one sample a problem, for scores between right and wrong, and where a right sample has no answer: then
     answers were not told.
     """
-    from cusp.statistics.majority import Vote, majority_at_k
+    from cusp.statistics.majority import majority_at_k
 
-    names = ("maj_at_k", "maj_low", "maj_high")
+    votes = _votes(rows)
+    alone = max(map(len, votes.values()), default=0) < 2
+    if alone or not are_votes(rows) or not any(row.answer is not None for row in rows):
+        return no_majority()
+    found = majority_at_k(list(votes.values()))
+    return _told(found.value, found.low, found.high)
+
+
+def with_more(before: Mapping[str, Any], rows: Sequence[Answer]) -> dict[str, float | None]:
+    """Return maj@k of an evaluation whose numbers were `before`, which has one, with the answers of further problems.
+
+    Its interval needs no more than its value and the number of problems: one vote is a problem's only sample.
+    """
+    from cusp.statistics.majority import voted
+    from cusp.statistics.proportion import mid_p
+
+    if not are_votes(rows):
+        return no_majority()
+    known, votes = before["n_problems"], voted(list(_votes(rows).values()))
+    share = min(1.0, (before["maj_at_k"] * known + sum(votes)) / (known + len(votes)))
+    return _told(share, *mid_p(share, known + len(votes)))
+
+
+def no_majority() -> dict[str, float | None]:
+    """Return the numbers of an evaluation without maj@k."""
+    return dict.fromkeys(_MAJORITY)
+
+
+def are_votes(rows: Sequence[Any]) -> bool:
+    """Return whether each score is right or wrong, and each right sample has an answer."""
+    graded = any(row.score not in (None, 0, 1) for row in rows)
+    return not graded and not any(row.score and row.answer is None for row in rows)
+
+
+def _votes(rows: Sequence[Any]) -> "dict[str, list[Vote]]":
     votes: dict[str, list[Vote]] = {}
     for row in rows:
         votes.setdefault(row.problem_id, []).extend([(row.answer, row.score)] * row.samples)
-    alone = max(map(len, votes.values()), default=0) < 2
-    graded = any(row.score not in (None, 0, 1) for row in rows)
-    untold = any(row.score and row.answer is None for row in rows)
-    if alone or graded or untold or not any(row.answer is not None for row in rows):
-        return dict.fromkeys(names)
-    found = majority_at_k(list(votes.values()))
-    return dict(zip(names, (found.value, found.low, found.high), strict=True))
+    return votes
+
+
+def _told(value: float, low: float, high: float) -> dict[str, float | None]:
+    return dict(zip(_MAJORITY, (value, low, high), strict=True))
 
 
 def of_aggregate(share: float, problems: int) -> dict[str, Any]:

@@ -135,6 +135,16 @@ def answered(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
     ).all()
 
 
+def has_no_votes(connection: Connection, evaluation_id: str) -> bool:
+    """Return whether a score lies between wrong and right, or a right sample has no answer."""
+    score = evaluation_rows.c.score
+    untold = and_(score != 0, evaluation_rows.c.answer.is_(None))
+    statement = select(evaluation_rows.c.sample).where(
+        evaluation_rows.c.evaluation_id == evaluation_id, or_(score.not_in((0.0, 1.0)), untold)
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def scores(connection: Connection, evaluation_id: str) -> Sequence[Row[Any]]:
     """Return (problem_id, sample, score, tokens, finish_reason, seed) of all rows in order."""
     return connection.execute(

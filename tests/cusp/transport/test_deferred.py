@@ -1,6 +1,10 @@
 """Work that the training does not wait for: in order, waited for by what comes after it, bounded."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +15,10 @@ from cusp.transport.deferred import MOST, Deferred
 
 
 def points(run: cusp.Run) -> list[int]:
-    folder = run.home / "attempts" / run.attempt_id
+    return points_in(run.home / "attempts" / run.attempt_id)
+
+
+def points_in(folder: Path) -> list[int]:
     files = sorted(folder.glob("spool-*"))
     lines = [line for file in files for line in file.read_text().splitlines()]
     return [one["step"] for one in map(json.loads, lines) if one["kind"] == "point"]
@@ -66,10 +73,38 @@ def test_a_failure_is_logged_and_the_next_work_is_done(caplog: pytest.LogCapture
 def test_the_training_waits_where_nothing_is_written() -> None:
     deferred, go_on, done = Deferred(), threading.Event(), list[int]()
     deferred.submit(lambda: done.append(int(go_on.wait(10))))
-    for _ in range(MOST):
+    for _ in range(MOST - 1):
         deferred.submit(lambda: done.append(1))
+    assert done == []
     threading.Timer(0.2, go_on.set).start()
     deferred.submit(lambda: done.append(1))
-    assert len(done) >= MOST + 1
+    assert len(done) >= MOST
     deferred.close()
-    assert len(done) == MOST + 2
+    assert len(done) == MOST + 1
+
+
+KILLED = """
+import os, signal, sys, time
+import cusp
+run = cusp.init("p", "killed")
+def work(step):
+    time.sleep(0.005)  # slower than the steps
+    run.log({"reward": float(step)}, step)
+for step in range(1, 101):
+    run.later(lambda step=step: work(step))
+print(run.home / "attempts" / run.attempt_id, flush=True)
+os.kill(os.getpid(), int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_training_that_is_killed_loses_two_logged_steps_at_most(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    environment = {**os.environ, "CUSP_MODE": "offline", "CUSP_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", KILLED, str(int(how))]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == -how, ended.stderr
+    steps = points_in(Path(ended.stdout.strip()))
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) >= 98

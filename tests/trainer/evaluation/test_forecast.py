@@ -67,13 +67,17 @@ def lengths_of(
 
 
 @pytest.mark.parametrize(
+    "made_before", [(0.0,) * 7, (1.0,) * 6 + (0.5,)], ids=["the first", "one that goes on"]
+)
+@pytest.mark.parametrize(
     ("engine", "step_s", "token_s"),
     [("vllm", 0.02, 0.00001), ("vllm", 0.03, 0.009), ("hf", 0.02, 0.00001), ("hf", 0.05, 0.005)],
     ids=["vLLM on a GPU", "vLLM on a CPU", "transformers on a GPU", "transformers on a CPU"],
 )
-def test_the_time_is_told_within_a_quarter(
+def test_the_time_of_what_is_not_made_yet_is_told_within_a_quarter(
     tasks: list[TaskSpec],
     small: Callable[..., Recipe],
+    made_before: tuple[float, ...],
     engine: str,
     step_s: float,
     token_s: float,
@@ -99,16 +103,25 @@ def test_the_time_is_told_within_a_quarter(
         return Measured(made, made)
 
     named = [task.__class__(**{**vars(task), "name": task.split}) for task in tasks]
-    told = piloted(named, 8, recipe, measure, lambda: now)
+    sizes = dict(zip([task.name for task in named], pilot_sizes(named, 8), strict=True))
+
+    def stored(task: TaskSpec) -> list[int]:
+        """The pilot's of the first candidate, and what an evaluation before made of the others."""
+        whole = len(task.problems) * task.sampling.samples_per_problem
+        return [sizes[task.name], *(int(share * whole) for share in made_before)]
+
+    told = piloted(named, 8, recipe, measure, stored, lambda: now)
     assert told is not None
     assert told.seconds is not None
-    begun, sizes = now, pilot_sizes(named, 8)
+    begun, completions, before = now, 0, 0
     for candidate in range(8):
-        for task, size in zip(named, sizes, strict=True):
-            whole = len(task.problems) * task.sampling.samples_per_problem
-            generated(task, whole - size * (candidate == 0))
+        for task in named:
+            whole, number = len(task.problems) * task.sampling.samples_per_problem, stored(task)
+            generated(task, whole - number[candidate])
+            completions, before = completions + whole, before + number[candidate]
     assert told.seconds == pytest.approx(now - begun, rel=0.25)
     assert told.usd == pytest.approx(told.seconds * 7.2 / 3600)
+    assert (told.completions, told.before) == (completions, before - sum(sizes.values()))
 
 
 def test_a_task_that_was_not_measured_has_the_others_length(tasks: list[TaskSpec]) -> None:

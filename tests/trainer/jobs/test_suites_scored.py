@@ -90,6 +90,25 @@ def test_the_tokens_that_are_told_beforehand_are_those_that_it_takes(
     )  # the pilot repeats no row
 
 
+def test_what_an_evaluation_before_has_made_is_told_as_made(
+    monitor: Monitor, run: tuple[str, Path], cusp_dir: Path, small: Callable[..., Recipe]
+) -> None:
+    shorter = ("selection_problems=60", "report_problems=60", "sampling.max_new_tokens=4")
+    write_recipe(small(*(f"evaluation.{each}" for each in shorter)), run[1] / RECIPE_FILE)
+    lines: list[list[str]] = []
+    for steps in ((0, 4), (0, 2, 4)):
+        said: list[str] = []
+        monitor.jobs.append(job(*run, steps=steps))
+        assert worker(monitor, cusp_dir, said).work(exit_when_idle=True) == 1
+        (line,) = [each for each in said if each.startswith("to generate: ")]
+        lines.append(line.removeprefix("to generate: ").split(", "))
+    (first, second) = lines
+    assert first[0].startswith("480 completions")
+    assert first[1].startswith("about ")
+    assert second[0].startswith("720 completions")
+    assert second[1] == "480 of them made before"
+
+
 def test_a_task_that_is_not_on_the_box_fails_the_job_with_what_to_do(
     monitor: Monitor, run: tuple[str, Path], cusp_dir: Path
 ) -> None:

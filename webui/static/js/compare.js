@@ -13,11 +13,17 @@ async function draw() {
       const { data, layout, config } = themed(specs[place]);
       return Plotly.react(div, data, { ...layout, autosize: true }, config);
     }));
+    return true;
   } catch (error) {
-    const line = document.getElementById("chart-fault");
-    line.textContent = `The charts cannot be drawn (${error?.message || error}). The tables of this page are whole.`;
-    line.hidden = false;
+    fault(error);
+    return false;
   }
+}
+
+function fault(error) {
+  const line = document.getElementById("chart-fault");
+  line.textContent = `The charts cannot be drawn (${error?.message || error}). The tables and the CSV file of this page are whole.`;
+  line.hidden = false;
 }
 
 // The metrics share the x axis; the last chart may be cost, which does not.
@@ -35,7 +41,7 @@ function zoomTogether() {
   }
 }
 
-if (charts.length) draw().then(zoomTogether);
+if (charts.length) draw().then((drawn) => drawn && zoomTogether());
 addEventListener("cusp:theme", draw);
 const form = document.getElementById("choose");
 form?.addEventListener("change", () => form.requestSubmit());
@@ -47,22 +53,28 @@ form?.addEventListener("formdata", ({ formData }) => {
   if (!formData.get("group")) formData.delete("group");
 });
 
-// Every line as it is drawn: what the axis aligns, thinned, and of groups the mean.
+// Every line as it is drawn: what the axis aligns, thinned, and of groups the mean, which has no run_id.
 // The figures have names as Plotly reads them, with entities.
 const plain = (name) => new DOMParser().parseFromString(name, "text/html").documentElement.textContent;
 
 function table() {
-  const rows = [["metric", "run", "x", "value"]];
-  charts.forEach((div, place) => {
-    for (const { name, x, y, mode } of specs[place].name === "cost" ? [] : div.data) {
-      if (mode === "lines" && name) x.forEach((at, i) => rows.push([specs[place].name, plain(name), at, y[i]]));
+  const rows = [["metric", "run", "run_id", "x", "value"]];
+  for (const { name: metric, data } of specs.filter((one) => one.name !== "cost")) {
+    for (const { name, meta, x, y, mode } of data) {
+      if (mode === "lines" && name) x.forEach((at, i) => rows.push([metric, plain(name), meta, at, y[i]]));
     }
-  });
+  }
   return rows;
 }
 
 document.querySelector("[data-save]")?.addEventListener("click", async (event) => {
   const { format } = event.target.dataset;
   if (format === "csv") saveCsv("cusp-comparison.csv", table());
-  else if (format) for (const [place, div] of charts.entries()) await picture(div, `cusp-comparison-${specs[place].name.replaceAll("/", "-")}`, format);
+  else if (format) {
+    try {
+      for (const [place, div] of charts.entries()) await picture(div, `cusp-comparison-${specs[place].name.replaceAll("/", "-")}`, format);
+    } catch (error) {
+      fault(error);
+    }
+  }
 });

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from cusp.ids import new_id
 from cusp.statistics import pass_at_1
 from tests.messages import Json, Trainer, checkpoint, point, status
+from tests.statements import statements_of
 
 
 def trained(api: TestClient) -> Trainer:
@@ -127,6 +128,60 @@ def test_the_numbers_of_portions_are_those_of_all_rows(api: TestClient) -> None:
     assert found["pass_at_1"] == pytest.approx(wanted.value)
     assert (found["n_problems"], found["n_samples"], found["errors"]) == (30, 120, 1)
     assert (found["mean_tokens"], found["truncated_share"]) == (60, pytest.approx(1 / 3))
+
+
+def answered(of: int, *, seed: int) -> list[Json]:
+    """Rows of three samples a problem, whose answers are 4, which is right, or one of three others, or none."""
+    drawn = np.random.default_rng(seed).choice(["4", "4", "5", "6", "7", ""], (of, 3))
+    return [
+        {"problem_id": f"p{number:02}", "sample": sample, "score": float(answer == "4")}
+        | ({"answer": answer} if answer else {})
+        for number, answers in enumerate(drawn.tolist())
+        for sample, answer in enumerate(answers)
+    ]
+
+
+def majority(posted: Json) -> list[float | None]:
+    return [posted["evaluation"][name] for name in ("maj_at_k", "maj_low", "maj_high")]
+
+
+def test_answers_are_counted_in_portions_as_in_one_and_are_read_again_for_none(
+    api: TestClient,
+) -> None:
+    trainer, every, name = trained(api), answered(40, seed=1), new_id()
+    for row in every[:12]:
+        row["score"] = 0.0  # all wrong and none told: the first portions cannot vote
+        row.pop("answer", None)
+    whole = majority(post(api, trainer, step=20, rows=every))
+    assert None not in whole
+    told: Json = {}
+    for start in range(0, 120, 6):
+        part = every[start : start + 6]
+
+        def send(part: list[Json] = part) -> None:
+            told.update(post(api, trainer, evaluation_id=name, step=10, rows=part))
+
+        reads = [one for one in statements_of(api, send) if "GROUP BY" in one and "answer" in one]
+        assert len(reads) == (start in (0, 12)), "the first portion, and the first with an answer"
+        assert (majority(told)[0] is None) == (start < 12)
+    assert majority(told) == pytest.approx(whole)
+    untold = {"problem_id": "later", "sample": 0, "score": 1.0}
+    more = [{**untold, "sample": sample} for sample in range(3)]
+    assert majority(post(api, trainer, evaluation_id=name, step=10, rows=more)) == [None] * 3
+    again = [{**row, "problem_id": f"q{row['problem_id']}"} for row in every]
+    assert majority(post(api, trainer, evaluation_id=name, step=10, rows=again)) == [None] * 3
+
+
+def test_answers_of_further_samples_of_known_problems_are_counted_with_the_former(
+    api: TestClient,
+) -> None:
+    trainer, every, name = trained(api), answered(30, seed=2), new_id()
+    whole = majority(post(api, trainer, step=20, rows=every))
+    for sample in range(3):
+        part = [row for row in every if row["sample"] == sample]
+        told = majority(post(api, trainer, evaluation_id=name, step=10, rows=part))
+        assert (told[0] is None) == (sample == 0)
+    assert told == pytest.approx(whole)
 
 
 @pytest.mark.parametrize(
