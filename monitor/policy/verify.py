@@ -214,12 +214,20 @@ def scored(looks: Iterable[PastLook]) -> dict[int, Scores]:
     return {step: scores for look in looks for step, scores in look.known.items()}
 
 
-def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
+def holds(
+    verdict: Verdict,
+    looks: Sequence[PastLook],
+    saved: Sequence[Saved],
+    policy: Policy,
+    *,
+    now: int | None = None,
+) -> bool:
     """Return whether a confirmed transition is not acted on, as held-out scores decide.
 
-    As long as they can be had: one that cannot be verified (refused, expired, no budget or look left, `sure`: by the
-    training's own evaluations, which come when they come) is decided by the signals alone, if no look has seen it; a
-    collapse always is.
+    As long as they can be had, by a look at the weights of step `now` (the verdict's own) against the checkpoints
+    `saved`, () where nobody scores any. One that cannot be verified (refused, expired, no checkpoint, budget or look
+    left, `sure`: by the training's own evaluations, which come when they come) is decided by the signals alone, if no
+    look has seen it; a collapse always is.
     """
     if policy.verify == "off" or verdict.phase == "collapsed" or not looks:
         return False
@@ -228,7 +236,11 @@ def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
         return True
     if last.state not in ("undecided", "not_worse"):
         return False
-    return (not last.sure and _more(looks, policy)) or _refutes(last, verdict)
+    if _refutes(last, verdict):
+        return True
+    at = verdict.step if now is None else now
+    another = asked(verdict, verdict.transition, looks, saved, {}, policy, at, "another")
+    return another is not None and not last.sure
 
 
 def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[PastLook]:
@@ -330,8 +342,3 @@ def _next_look(looks: Sequence[PastLook]) -> int:
 def _spent(looks: Iterable[PastLook]) -> int:
     """Return the completions that the policy's own looks have cost."""
     return sum(look.completions for look in looks if not look.by_person)
-
-
-def _more(looks: Sequence[PastLook], policy: Policy) -> bool:
-    """Return whether error and completions are left for another look."""
-    return counted_looks(looks) < MOST_LOOKS and policy.verify_budget - _spent(looks) >= STAGES[0]

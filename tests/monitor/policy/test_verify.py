@@ -154,9 +154,11 @@ def test_all_looks_of_a_run_share_one_error_and_there_is_none_after_the_last() -
         looks.append(look("undecided", at=1000 * number, completions=0))
     assert round(spent, 9) == ALPHA
     assert due(replace(TURNING, step=99_000), *looks, policy=rich) is None
-    assert verify.holds(CONFIRMED, looks, rich), "it was looked at and not found worse"
+    assert verify.holds(CONFIRMED, looks, SAVED, rich), "it was looked at and not found worse"
     later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=99_000))
-    assert not verify.holds(later, looks, rich), "the signals decide on what was never looked at"
+    assert not verify.holds(later, looks, SAVED, rich), (
+        "the signals decide on what was never looked at"
+    )
 
 
 def test_a_second_look_after_worse_is_not_counted() -> None:
@@ -173,20 +175,37 @@ def test_a_second_look_after_worse_is_not_counted() -> None:
 
 def test_a_confirmed_transition_is_held_while_a_look_is_out_or_refuted_it() -> None:
     policy = Policy()
-    assert verify.holds(CONFIRMED, [look("pending", measured=None)], policy)
-    assert verify.holds(CONFIRMED, [look("not_worse")], policy)
-    assert verify.holds(CONFIRMED, [look("undecided")], policy)
+    assert verify.holds(CONFIRMED, [look("pending", measured=None)], SAVED, policy)
+    assert verify.holds(CONFIRMED, [look("not_worse")], SAVED, policy)
+    assert verify.holds(CONFIRMED, [look("undecided")], SAVED, policy)
 
 
 def test_signals_alone_decide_where_nothing_can_verify() -> None:
     policy = Policy()
-    assert not verify.holds(CONFIRMED, [], policy)
-    assert not verify.holds(CONFIRMED, [look("unavailable")], policy)
-    assert not verify.holds(CONFIRMED, [look("pending")], Policy(verify="off"))
+    assert not verify.holds(CONFIRMED, [], SAVED, policy)
+    assert not verify.holds(CONFIRMED, [look("unavailable")], SAVED, policy)
+    assert not verify.holds(CONFIRMED, [look("pending")], SAVED, Policy(verify="off"))
     later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=90))
-    assert not verify.holds(later, [look("undecided", completions=1500)], policy)
-    assert not verify.holds(later, [look("not_worse", completions=1500)], policy)
-    assert not verify.holds(later, [look("superseded")], policy)
+    assert not verify.holds(later, [look("undecided", completions=1500)], SAVED, policy)
+    assert not verify.holds(later, [look("not_worse", completions=1500)], SAVED, policy)
+    assert not verify.holds(later, [look("superseded")], SAVED, policy)
+
+
+def test_the_signals_decide_once_no_look_can_come_any_more() -> None:
+    policy = Policy()
+    seen = look("undecided", at=60, completions=policy.verify_budget - 40, known={10: [1.0] * 32})
+    assert verify.holds(CONFIRMED, [seen], SAVED, policy), (
+        "40 completions pay one against known ones"
+    )
+    gone = SAVED[1:]
+    for step in (75, 200, 2000):
+        verdict = replace(CONFIRMED, step=step)
+        assert due(verdict, seen, saved=gone) is None
+        assert not verify.holds(verdict, [seen], gone, policy), "none that is left has known scores"
+        early = replace(seen, completions=100)
+        assert not verify.holds(verdict, [early], [], policy), "no checkpoint, or nobody who scores"
+        assert not verify.holds(verdict, [early], SAVED[-1:], policy, now=80), "the worker's newest"
+        assert verify.holds(verdict, [early], gone, policy)
 
 
 def test_the_signals_decide_nothing_while_held_out_scores_can_be_had() -> None:
@@ -194,15 +213,17 @@ def test_the_signals_decide_nothing_while_held_out_scores_can_be_had() -> None:
         CONFIRMED, step=500, transition=replace(FOUND, state="confirmed", seen_at_step=495)
     )
     for state in ("undecided", "not_worse"):
-        assert verify.holds(later, [look(state, measured=70)], Policy())
+        assert verify.holds(later, [look(state, measured=70)], SAVED, Policy())
     own = look("not_worse", measured=70, sure=True)
-    assert not verify.holds(later, [own], Policy()), "the training's own evaluations may be far off"
+    assert not verify.holds(later, [own], SAVED, Policy()), (
+        "the training's own evaluations may be far off"
+    )
 
 
 def test_a_look_without_a_suspicion_refutes_none_that_came_before_its_answer() -> None:
     asked = look("not_worse", at=60, measured=72, suspected=False, completions=1490)
     seen = replace(TURNING, transition=replace(FOUND, seen_at_step=66))
-    assert not verify.holds(replace(seen, phase="past"), [asked], Policy())
+    assert not verify.holds(replace(seen, phase="past"), [asked], SAVED, Policy())
     paid = replace(asked, completions=0)
     assert due(seen, paid) is not None
     assert due(seen, replace(paid, suspected=True)) is None
@@ -227,7 +248,7 @@ def test_a_checkpoint_without_scores_is_not_the_best() -> None:
 
 def test_a_collapse_is_never_held() -> None:
     collapsed = replace(CONFIRMED, phase="collapsed")
-    assert not verify.holds(collapsed, [look("pending")], Policy())
+    assert not verify.holds(collapsed, [look("pending")], SAVED, Policy())
 
 
 def test_the_best_checkpoint_is_that_of_the_greatest_mean_on_common_problems() -> None:
