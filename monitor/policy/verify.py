@@ -21,8 +21,9 @@ from cusp.verification.sequential import (
 )
 from monitor.detector import Transition, Verdict
 from monitor.policy import schedule
-from monitor.policy.against import earlier, mean
+from monitor.policy.against import earlier
 from monitor.policy.decide import Saved
+from monitor.policy.known_scores import count_scored
 
 ALPHA = 0.05  # of a false `worse` in a run, shared alike by its looks; two of them act, or one and the signals
 ONCE_MORE_ALPHA = 0.2  # of the second look after `worse`: the first has the error, this asks whether a dip has healed
@@ -210,8 +211,16 @@ def answered(
 
 
 def scored(looks: Iterable[PastLook]) -> dict[int, Scores]:
-    """Return the newest scores of each earlier checkpoint by step."""
-    return {step: scores for look in looks for step, scores in look.known.items()}
+    """Return the scores of each earlier checkpoint by step: of the most problems, of equally many the newest.
+
+    Those of a `superseded` look count where no other has any: a resumed attempt may have saved the step anew.
+    """
+    found: dict[int, tuple[bool, int, Scores]] = {}
+    for look in looks:
+        for step, scores in look.known.items():
+            new = (look.state != "superseded", count_scored(scores), scores)
+            found[step] = max(new, found.get(step, new), key=lambda one: one[:2])
+    return {step: scores for step, (_, _, scores) in found.items()}
 
 
 def holds(
@@ -257,22 +266,6 @@ def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[Pas
             return answered[: number + 1]
     sure = verdict is not None and _confirmed(verdict)
     return answered if answered and answered[-1].state == "worse" and sure else ()
-
-
-def best(earlier: Mapping[int, Scores]) -> int:
-    """Return the step of the checkpoint with the greatest mean score on the problems that all have; ties: the later.
-
-    >>> best({10: [1, 0, None], 20: [0, 1, 1, 1]})
-    20
-    """
-    means = {step: mean(scores) for step, scores in common(earlier).items()}
-    return max(means, key=lambda step: (means[step], step))
-
-
-def common(scores: Mapping[int, Scores]) -> dict[int, list[float]]:
-    """Return the scores on the problems that all were scored on, in the same order."""
-    rows = [row for row in zip(*scores.values(), strict=False) if None not in row]
-    return {step: [row[at] or 0.0 for row in rows] for at, step in enumerate(scores)}
 
 
 def said(compared: Comparison) -> str:

@@ -251,9 +251,30 @@ def test_a_collapse_is_never_held() -> None:
     assert not verify.holds(collapsed, [look("pending")], SAVED, Policy())
 
 
-def test_the_best_checkpoint_is_that_of_the_greatest_mean_on_common_problems() -> None:
-    assert verify.best({10: [1.0, 0.0, 1.0], 20: [1.0, None, 0.0]}) == 10
-    assert verify.best({10: [1.0, 0.0], 20: [0.0, 1.0]}) == 20
+def test_a_checkpoint_that_fell_out_of_a_look_does_not_shorten_the_comparison_of_the_others() -> (
+    None
+):
+    known = {
+        10: [0.0] * 32,
+        20: [1.0] * 16 + [0.0] * 112,
+        30: [1.0] * 15 + [0.0] * 17 + [1.0] * 96,
+    }
+    looks = [look("undecided", known=known)]
+    assert keep_best.best_scored(looks, SAVED) == SAVED[2], "on 128 problems, not the first 32"
+    kept = keep_best.keeping_best(decide(CONFIRMED, SAVED, Policy(), "01J"), looks, SAVED)
+    assert "on 128 held-out problems (step 20: 0.12, step 30: 0.87)" in kept[0].reason
+    assert 30 in steps(due(replace(TURNING, step=90), *looks)), "and it stays a candidate"
+
+
+def test_a_look_with_fewer_problems_does_not_take_known_scores_away() -> None:
+    long, short = [1.0] * 128, [0.0] * 32
+    first, second = look("undecided", known={30: long}), look("undecided", 90, known={30: short})
+    assert verify.scored([first, second]) == verify.scored([second, first]) == {30: long}
+    again = look("undecided", 95, known={30: [0.5] * 128})
+    assert verify.scored([first, again]) == {30: [0.5] * 128}, "the newest of as many"
+    left_behind = replace(first, state="superseded")
+    assert verify.scored([left_behind, second]) == {30: short}, "the step may be saved anew"
+    assert verify.scored([left_behind]) == {30: long}
 
 
 def test_signals_keep_the_best_scored_checkpoint_of_all_looks() -> None:
