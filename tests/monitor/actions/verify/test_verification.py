@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from cusp.ids import new_id
+from cusp.verification.sequential import MOST_LOOKS
 from monitor.app import create_app
 from monitor.background.expiry import expire_overdue
 from monitor.settings import MonitorConfig
@@ -310,6 +311,8 @@ def test_a_released_checkpoint_is_what_the_trainer_says_it_is(api: TestClient) -
 def test_undecided_looks_again_and_holds_meanwhile(api: TestClient) -> None:
     trainer = verifying(api)
     command = undecided(trainer)
+    page = api.get(f"/runs/{trainer.run_id}").text
+    assert f"Look 1 of at most {MOST_LOOKS}: called worse by chance" in page
     told = train(trainer, command["step"] + 1, command["step"] + 30)
     assert [one["kind"] for one in told] == ["verify"]
     assert told[0]["verify"]["alpha"] == pytest.approx(0.005)
