@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from cusp import __version__
+from cusp.verification.sequential import MOST_LOOKS
 from webui import assets, descriptions, format, svg
 from webui.address import at, has_session
 from webui.completions import completion_text
@@ -91,6 +92,7 @@ def environment() -> Environment:
         comparison_head=descriptions.comparison_head,
         comparison_words=descriptions.comparison,
         no_evaluation_words=descriptions.evaluation_blocked,
+        most_looks=MOST_LOOKS,
         version=__version__,
     )
     return made

@@ -93,7 +93,7 @@ def replayed(case: Case, preset: str = "default", samples: int = 1) -> Verified:
                 continue
         by = "held-out scores" if (worse := verify.decisive(looks, verdict)) else None
         t = verdict.transition
-        if is_stop(verdict) and not verify.holds(verdict, looks, policy):
+        if is_stop(verdict) and not verify.holds(verdict, looks, saved, policy):
             by = by or "signals"
         if by is not None:
             chosen = keep_best.best_scored(worse or looks, saved) or (

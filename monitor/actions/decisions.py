@@ -113,6 +113,7 @@ class Standing:
 
     def __init__(self, tx: Transaction, run: Any, now: float) -> None:
         self._tx, self._run, self._policy = tx, run, Policy.model_validate(run.policy)
+        self._by = availability.verifier(run.metadata)
         self._attempts = runs.attempts_of(tx, run.id)
         decided = verdicts_table.decisions_of(tx, run.id)
         self._known = {(row.finding, row.kind) for row in decided}
@@ -141,18 +142,16 @@ class Standing:
     ) -> Look | None:
         """Return the look to ask for, None if none is due or nobody can verify."""
         newest, run = self._attempts[-1], self._run
-        by = availability.verifier(run.metadata)
         reached = newest.first_step is not None and verdict.step >= newest.first_step
-        if by is None or run.status != "running" or self._stopping or not reached:
+        if self._by is None or run.status != "running" or self._stopping or not reached:
             return None
-        at = max((one.step for one in saved), default=0) if by == "worker" else None
         return verify.due(
             verdict,
             self._looks,
             saved,
             accuracy,
             self._policy,
-            now=at,
+            now=self._weights(saved),
             attempt=newest.id,
             max_steps=run.metadata.get("max_steps"),
         )
@@ -175,11 +174,17 @@ class Standing:
             return found
         if worse and not self._later(verdict, verdict.transition, worse):
             return found
-        if not worse and verify.holds(verdict, self._looks, self._policy):
+        there = saved if self._by else ()
+        at = self._weights(saved)
+        if not worse and verify.holds(verdict, self._looks, there, self._policy, now=at):
             return []
         seen_by = runs.owner(self._attempts, verdict.transition.seen_at_step)
         signals = decide.decide(verdict, saved, self._policy, seen_by)
         return [*found, *keep_best.keeping_best(signals, self._looks, saved)]
+
+    def _weights(self, saved: Sequence[Saved]) -> int | None:
+        """Return the step of the weights that a look scores; None: the training's own, of the verdict's step."""
+        return max((one.step for one in saved), default=0) if self._by == "worker" else None
 
     def _later(self, verdict: Verdict, transition: Transition, worse: Sequence[PastLook]) -> bool:
         """Return whether the run has changed or collapsed since what the decided look found.

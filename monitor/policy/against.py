@@ -1,12 +1,12 @@
 """Selects the earlier checkpoints that a verification compares the weights of now with. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean
 
 from cusp.verification.sequential import Scores
 from monitor.detector import Transition
 from monitor.policy.candidates import accuracy_peak
 from monitor.policy.decide import Saved, before
+from monitor.policy.known_scores import best, enough
 
 EARLIER = 3  # a fourth gained nothing on the zoo
 
@@ -36,15 +36,9 @@ def earlier(
     return [newest[step] for step in sorted(chosen)]
 
 
-def mean(scores: Scores) -> float:
-    """Return the mean score of the problems that were decided, 0 without one."""
-    found = [score for score in scores if score is not None]
-    return fmean(found) if found else 0.0
-
-
 def _best_known(newest: Mapping[int, Saved], known: Mapping[int, Scores]) -> int | None:
-    means = {step: mean(scores) for step, scores in known.items() if step in newest}
-    return max(means, key=lambda step: (means[step], step)) if means else None
+    scores = enough({step: each for step, each in known.items() if step in newest})
+    return best(scores) if scores else None
 
 
 def _halves(steps: Sequence[int], step: int) -> Iterator[int]:

@@ -5,11 +5,9 @@ from dataclasses import replace
 
 from cusp.protocol.run import Policy
 from cusp.verification.sequential import Comparison, Scores
-from monitor.policy.against import mean
 from monitor.policy.decide import Decision, Saved
-from monitor.policy.verify import PastLook, best, common, said, scored
-
-LEAST_PROBLEMS = 16  # half of the first stage; means over fewer say little beside those over 128
+from monitor.policy.known_scores import best, common, enough, mean
+from monitor.policy.verify import PastLook, said, scored
 
 
 def decided(looks: Sequence[PastLook], saved: Sequence[Saved], policy: Policy) -> list[Decision]:
@@ -82,7 +80,4 @@ def _scored_best(looks: Sequence[PastLook], saved: Sequence[Saved], chosen: Save
 
 def _all_scores(looks: Sequence[PastLook]) -> dict[int, Scores]:
     """Return the scores of all looks whose weights are not left behind, but for those of too few problems."""
-    found = scored(look for look in looks if look.state != "superseded")
-    decided = {step: sum(one is not None for one in scores) for step, scores in found.items()}
-    least = max(1, min(LEAST_PROBLEMS, max(decided.values(), default=0)))
-    return {step: scores for step, scores in found.items() if decided[step] >= least}
+    return enough(scored(look for look in looks if look.state != "superseded"))

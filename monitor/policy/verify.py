@@ -21,8 +21,9 @@ from cusp.verification.sequential import (
 )
 from monitor.detector import Transition, Verdict
 from monitor.policy import schedule
-from monitor.policy.against import earlier, mean
+from monitor.policy.against import earlier
 from monitor.policy.decide import Saved
+from monitor.policy.known_scores import count_scored
 
 ALPHA = 0.05  # of a false `worse` in a run, shared alike by its looks; two of them act, or one and the signals
 ONCE_MORE_ALPHA = 0.2  # of the second look after `worse`: the first has the error, this asks whether a dip has healed
@@ -210,16 +211,32 @@ def answered(
 
 
 def scored(looks: Iterable[PastLook]) -> dict[int, Scores]:
-    """Return the newest scores of each earlier checkpoint by step."""
-    return {step: scores for look in looks for step, scores in look.known.items()}
+    """Return the scores of each earlier checkpoint by step: of the most problems, of equally many the newest.
+
+    Those of a `superseded` look count where no other has any: a resumed attempt may have saved the step anew.
+    """
+    found: dict[int, tuple[bool, int, Scores]] = {}
+    for look in looks:
+        for step, scores in look.known.items():
+            new = (look.state != "superseded", count_scored(scores), scores)
+            found[step] = max(new, found.get(step, new), key=lambda one: one[:2])
+    return {step: scores for step, (_, _, scores) in found.items()}
 
 
-def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
+def holds(
+    verdict: Verdict,
+    looks: Sequence[PastLook],
+    saved: Sequence[Saved],
+    policy: Policy,
+    *,
+    now: int | None = None,
+) -> bool:
     """Return whether a confirmed transition is not acted on, as held-out scores decide.
 
-    As long as they can be had: one that cannot be verified (refused, expired, no budget or look left, `sure`: by the
-    training's own evaluations, which come when they come) is decided by the signals alone, if no look has seen it; a
-    collapse always is.
+    As long as they can be had, by a look at the weights of step `now` (the verdict's own) against the checkpoints
+    `saved`, () where nobody scores any. One that cannot be verified (refused, expired, no checkpoint, budget or look
+    left, `sure`: by the training's own evaluations, which come when they come) is decided by the signals alone, if no
+    look has seen it; a collapse always is.
     """
     if policy.verify == "off" or verdict.phase == "collapsed" or not looks:
         return False
@@ -228,7 +245,11 @@ def holds(verdict: Verdict, looks: Sequence[PastLook], policy: Policy) -> bool:
         return True
     if last.state not in ("undecided", "not_worse"):
         return False
-    return (not last.sure and _more(looks, policy)) or _refutes(last, verdict)
+    if _refutes(last, verdict):
+        return True
+    at = verdict.step if now is None else now
+    another = asked(verdict, verdict.transition, looks, saved, {}, policy, at, "another")
+    return another is not None and not last.sure
 
 
 def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[PastLook]:
@@ -245,22 +266,6 @@ def decisive(looks: Sequence[PastLook], verdict: Verdict | None) -> Sequence[Pas
             return answered[: number + 1]
     sure = verdict is not None and _confirmed(verdict)
     return answered if answered and answered[-1].state == "worse" and sure else ()
-
-
-def best(earlier: Mapping[int, Scores]) -> int:
-    """Return the step of the checkpoint with the greatest mean score on the problems that all have; ties: the later.
-
-    >>> best({10: [1, 0, None], 20: [0, 1, 1, 1]})
-    20
-    """
-    means = {step: mean(scores) for step, scores in common(earlier).items()}
-    return max(means, key=lambda step: (means[step], step))
-
-
-def common(scores: Mapping[int, Scores]) -> dict[int, list[float]]:
-    """Return the scores on the problems that all were scored on, in the same order."""
-    rows = [row for row in zip(*scores.values(), strict=False) if None not in row]
-    return {step: [row[at] or 0.0 for row in rows] for at, step in enumerate(scores)}
 
 
 def said(compared: Comparison) -> str:
@@ -330,8 +335,3 @@ def _next_look(looks: Sequence[PastLook]) -> int:
 def _spent(looks: Iterable[PastLook]) -> int:
     """Return the completions that the policy's own looks have cost."""
     return sum(look.completions for look in looks if not look.by_person)
-
-
-def _more(looks: Sequence[PastLook], policy: Policy) -> bool:
-    """Return whether error and completions are left for another look."""
-    return counted_looks(looks) < MOST_LOOKS and policy.verify_budget - _spent(looks) >= STAGES[0]

@@ -127,19 +127,30 @@ class Follower:
         looks, told = self._found.looks, self._held_out
         if now is None or (looks and looks[-1].measured == now):
             return None
-        steps = told.scores if told else self._saved(verdict.step)
-        saved = [Saved(str(step), step, "", "") for step in steps if step <= verdict.step]
+        saved = self._checkpoints(verdict)
         limit = self._max_steps if told else None  # without scores a scheduled look tells nothing
         return verify.due(
             verdict, self._past, saved, self._accuracy, self._policy, now=now, max_steps=limit
         )
+
+    def _checkpoints(self, verdict: Verdict) -> list[Saved]:
+        """Return the checkpoints that there are at the verdict's step; of those with scores, where some have."""
+        steps = self._held_out.scores if self._held_out else self._saved(verdict.step)
+        return [Saved(str(step), step, "", "") for step in steps if step <= verdict.step]
+
+    def _holds(self, verdict: Verdict) -> bool:
+        """Return whether held-out scores decide: none do once the last checkpoint with scores was looked at."""
+        measured = max((look.measured for look in self._found.looks), default=0)
+        left = self._held_out and max(self._held_out.scores) > measured
+        there = self._checkpoints(verdict) if left else ()
+        return verify.holds(verdict, self._past, there, self._policy)
 
     def _stop(self, verdict: Verdict) -> None:
         """Stop by held-out scores, or by the signals where none are pending or spoke against it."""
         worse, found = verify.decisive(self._past, verdict), self._found
         if worse:
             found.worse = found.looks[len(worse) - 1]
-        elif not is_stop(verdict) or verify.holds(verdict, self._past, self._policy):
+        elif not is_stop(verdict) or self._holds(verdict):
             return
         found.stop_step = verdict.step
         looks = worse or self._past

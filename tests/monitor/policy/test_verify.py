@@ -154,9 +154,11 @@ def test_all_looks_of_a_run_share_one_error_and_there_is_none_after_the_last() -
         looks.append(look("undecided", at=1000 * number, completions=0))
     assert round(spent, 9) == ALPHA
     assert due(replace(TURNING, step=99_000), *looks, policy=rich) is None
-    assert verify.holds(CONFIRMED, looks, rich), "it was looked at and not found worse"
+    assert verify.holds(CONFIRMED, looks, SAVED, rich), "it was looked at and not found worse"
     later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=99_000))
-    assert not verify.holds(later, looks, rich), "the signals decide on what was never looked at"
+    assert not verify.holds(later, looks, SAVED, rich), (
+        "the signals decide on what was never looked at"
+    )
 
 
 def test_a_second_look_after_worse_is_not_counted() -> None:
@@ -173,20 +175,37 @@ def test_a_second_look_after_worse_is_not_counted() -> None:
 
 def test_a_confirmed_transition_is_held_while_a_look_is_out_or_refuted_it() -> None:
     policy = Policy()
-    assert verify.holds(CONFIRMED, [look("pending", measured=None)], policy)
-    assert verify.holds(CONFIRMED, [look("not_worse")], policy)
-    assert verify.holds(CONFIRMED, [look("undecided")], policy)
+    assert verify.holds(CONFIRMED, [look("pending", measured=None)], SAVED, policy)
+    assert verify.holds(CONFIRMED, [look("not_worse")], SAVED, policy)
+    assert verify.holds(CONFIRMED, [look("undecided")], SAVED, policy)
 
 
 def test_signals_alone_decide_where_nothing_can_verify() -> None:
     policy = Policy()
-    assert not verify.holds(CONFIRMED, [], policy)
-    assert not verify.holds(CONFIRMED, [look("unavailable")], policy)
-    assert not verify.holds(CONFIRMED, [look("pending")], Policy(verify="off"))
+    assert not verify.holds(CONFIRMED, [], SAVED, policy)
+    assert not verify.holds(CONFIRMED, [look("unavailable")], SAVED, policy)
+    assert not verify.holds(CONFIRMED, [look("pending")], SAVED, Policy(verify="off"))
     later = replace(CONFIRMED, transition=replace(FOUND, state="confirmed", seen_at_step=90))
-    assert not verify.holds(later, [look("undecided", completions=1500)], policy)
-    assert not verify.holds(later, [look("not_worse", completions=1500)], policy)
-    assert not verify.holds(later, [look("superseded")], policy)
+    assert not verify.holds(later, [look("undecided", completions=1500)], SAVED, policy)
+    assert not verify.holds(later, [look("not_worse", completions=1500)], SAVED, policy)
+    assert not verify.holds(later, [look("superseded")], SAVED, policy)
+
+
+def test_the_signals_decide_once_no_look_can_come_any_more() -> None:
+    policy = Policy()
+    seen = look("undecided", at=60, completions=policy.verify_budget - 40, known={10: [1.0] * 32})
+    assert verify.holds(CONFIRMED, [seen], SAVED, policy), (
+        "40 completions pay one against known ones"
+    )
+    gone = SAVED[1:]
+    for step in (75, 200, 2000):
+        verdict = replace(CONFIRMED, step=step)
+        assert due(verdict, seen, saved=gone) is None
+        assert not verify.holds(verdict, [seen], gone, policy), "none that is left has known scores"
+        early = replace(seen, completions=100)
+        assert not verify.holds(verdict, [early], [], policy), "no checkpoint, or nobody who scores"
+        assert not verify.holds(verdict, [early], SAVED[-1:], policy, now=80), "the worker's newest"
+        assert verify.holds(verdict, [early], gone, policy)
 
 
 def test_the_signals_decide_nothing_while_held_out_scores_can_be_had() -> None:
@@ -194,15 +213,17 @@ def test_the_signals_decide_nothing_while_held_out_scores_can_be_had() -> None:
         CONFIRMED, step=500, transition=replace(FOUND, state="confirmed", seen_at_step=495)
     )
     for state in ("undecided", "not_worse"):
-        assert verify.holds(later, [look(state, measured=70)], Policy())
+        assert verify.holds(later, [look(state, measured=70)], SAVED, Policy())
     own = look("not_worse", measured=70, sure=True)
-    assert not verify.holds(later, [own], Policy()), "the training's own evaluations may be far off"
+    assert not verify.holds(later, [own], SAVED, Policy()), (
+        "the training's own evaluations may be far off"
+    )
 
 
 def test_a_look_without_a_suspicion_refutes_none_that_came_before_its_answer() -> None:
     asked = look("not_worse", at=60, measured=72, suspected=False, completions=1490)
     seen = replace(TURNING, transition=replace(FOUND, seen_at_step=66))
-    assert not verify.holds(replace(seen, phase="past"), [asked], Policy())
+    assert not verify.holds(replace(seen, phase="past"), [asked], SAVED, Policy())
     paid = replace(asked, completions=0)
     assert due(seen, paid) is not None
     assert due(seen, replace(paid, suspected=True)) is None
@@ -227,12 +248,33 @@ def test_a_checkpoint_without_scores_is_not_the_best() -> None:
 
 def test_a_collapse_is_never_held() -> None:
     collapsed = replace(CONFIRMED, phase="collapsed")
-    assert not verify.holds(collapsed, [look("pending")], Policy())
+    assert not verify.holds(collapsed, [look("pending")], SAVED, Policy())
 
 
-def test_the_best_checkpoint_is_that_of_the_greatest_mean_on_common_problems() -> None:
-    assert verify.best({10: [1.0, 0.0, 1.0], 20: [1.0, None, 0.0]}) == 10
-    assert verify.best({10: [1.0, 0.0], 20: [0.0, 1.0]}) == 20
+def test_a_checkpoint_that_fell_out_of_a_look_does_not_shorten_the_comparison_of_the_others() -> (
+    None
+):
+    known = {
+        10: [0.0] * 32,
+        20: [1.0] * 16 + [0.0] * 112,
+        30: [1.0] * 15 + [0.0] * 17 + [1.0] * 96,
+    }
+    looks = [look("undecided", known=known)]
+    assert keep_best.best_scored(looks, SAVED) == SAVED[2], "on 128 problems, not the first 32"
+    kept = keep_best.keeping_best(decide(CONFIRMED, SAVED, Policy(), "01J"), looks, SAVED)
+    assert "on 128 held-out problems (step 20: 0.12, step 30: 0.87)" in kept[0].reason
+    assert 30 in steps(due(replace(TURNING, step=90), *looks)), "and it stays a candidate"
+
+
+def test_a_look_with_fewer_problems_does_not_take_known_scores_away() -> None:
+    long, short = [1.0] * 128, [0.0] * 32
+    first, second = look("undecided", known={30: long}), look("undecided", 90, known={30: short})
+    assert verify.scored([first, second]) == verify.scored([second, first]) == {30: long}
+    again = look("undecided", 95, known={30: [0.5] * 128})
+    assert verify.scored([first, again]) == {30: [0.5] * 128}, "the newest of as many"
+    left_behind = replace(first, state="superseded")
+    assert verify.scored([left_behind, second]) == {30: short}, "the step may be saved anew"
+    assert verify.scored([left_behind]) == {30: long}
 
 
 def test_signals_keep_the_best_scored_checkpoint_of_all_looks() -> None:

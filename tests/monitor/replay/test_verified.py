@@ -105,6 +105,16 @@ def test_undecided_scores_are_looked_at_again_and_the_budget_is_kept() -> None:
     assert measured == sorted(set(measured))  # never the same weights twice in a row
 
 
+def test_the_signals_decide_once_the_scores_end(signals: Replay) -> None:
+    few = scores(falling(TRANSITION, 0.6, 0.55), problems=16)
+    first = replay(turning_run(), held_out=few).looks[0]
+    assert first.outcome == "undecided"
+    ends = {step: row for step, row in few.scores.items() if step <= first.measured}
+    found = replay(turning_run(), held_out=CheckpointScores(few.problems, ends))
+    assert [look.measured for look in found.looks] == [first.measured]
+    assert found.stop_step == signals.stop_step
+
+
 def test_a_healthy_run_costs_nothing() -> None:
     found = replay(healthy_run(), held_out=HARMLESS)
     assert (found.looks, found.verify_step, found.stop_step) == ((), None, None)

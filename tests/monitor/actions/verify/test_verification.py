@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from cusp.ids import new_id
+from cusp.verification.sequential import MOST_LOOKS
 from monitor.app import create_app
 from monitor.background.expiry import expire_overdue
 from monitor.settings import MonitorConfig
@@ -309,15 +310,39 @@ def test_a_released_checkpoint_is_what_the_trainer_says_it_is(api: TestClient) -
 
 def test_undecided_looks_again_and_holds_meanwhile(api: TestClient) -> None:
     trainer = verifying(api)
-    command = suspected(trainer)
-    now, earlier = [0.0, 0.0, 1.0, *[1.0] * 13] * 4, [1.0, 1.0, 0.0, *[1.0] * 13] * 4
-    trainer.send(scores(command, now, earlier))
-    trainer.ack({"command_id": command["command_id"]}, "done")
-    assert verifications(trainer)[0]["state"] == "undecided"
+    command = undecided(trainer)
+    page = api.get(f"/runs/{trainer.run_id}").text
+    assert f"Look 1 of at most {MOST_LOOKS}: called worse by chance" in page
     told = train(trainer, command["step"] + 1, command["step"] + 30)
     assert [one["kind"] for one in told] == ["verify"]
     assert told[0]["verify"]["alpha"] == pytest.approx(0.005)
     assert told[0]["verify"]["budget"] == 1500 - 256
+
+
+def undecided(trainer: Trainer) -> Json:
+    """Train until a look is asked for, answer it with scores that tell nothing apart, and return it."""
+    command = suspected(trainer)
+    now, earlier = [0.0, 0.0, 1.0, *[1.0] * 13] * 4, [1.0, 1.0, 0.0, *[1.0] * 13] * 4
+    verified(trainer, command, now, earlier)
+    assert verifications(trainer)[0]["state"] == "undecided"
+    return command
+
+
+def test_a_look_that_can_no_longer_be_paid_holds_nothing_up(api: TestClient) -> None:
+    trainer = verifying(api, policy={"verify_budget": 256 + 40})
+    command = undecided(trainer)
+    ids = {row["step"]: row["id"] for row in trainer.get("/checkpoints")["checkpoints"]}
+    for step in command["steps"]:  # the ones with known scores, which cost nothing
+        trainer.send(checkpoint(step, ids[step], "missing"))
+    assert {one["kind"] for one in train(trainer, command["step"] + 1, 90)} == {"keep", "stop"}
+
+
+def test_a_resumed_attempt_that_cannot_verify_holds_nothing_up(api: TestClient) -> None:
+    trainer = verifying(api)
+    command = undecided(trainer)
+    resumed = verifying(api, run_id=trainer.run_id, metadata={"max_steps": 400})
+    told = train(resumed, command["step"] + 1, 90)
+    assert {one["kind"] for one in told} == {"keep", "stop"}
 
 
 def test_where_the_trainer_refuses_the_signals_decide(api: TestClient) -> None:
