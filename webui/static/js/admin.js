@@ -18,12 +18,12 @@ const sure = document.getElementById("sure");
 let asked = null;
 let last = null; // what the list was made of
 
-// `atOnce`: after an act of this page; else not under somebody's hands.
+// `atOnce`: after an act of this page; else not while somebody fills something in. A focused button keeps its focus.
 async function renew(atOnce = false) {
   const page = await getPage(location.pathname.slice(at("").length) + location.search);
   const fresh = page.getElementById("renewed");
   const here = document.getElementById("renewed");
-  if (!atOnce && (here.contains(document.activeElement) || here.querySelector("details[open]"))) return;
+  if (!atOnce && here.querySelector("input:focus, select:focus, textarea:focus, details[open]")) return;
   if (fresh.innerHTML === last) return;
   last = fresh.innerHTML;
   keeping(here, () => here.replaceChildren(...fresh.childNodes));
