@@ -57,6 +57,7 @@ class Demo:
                 continue
             if parent == str(self.process.pid) and "cusp" in words:
                 found[words[words.index("cusp") + 1]] = int(place.name)
+        found.pop("demo", None)  # a part that was forked, but has not begun yet
         return found
 
 
