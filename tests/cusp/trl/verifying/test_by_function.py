@@ -3,6 +3,7 @@
 import logging
 import random
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,7 @@ def test_what_is_verified_outlives_rotation_until_it_is_released(
 
     class Look(TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            time.sleep(0.05)  # as a real step, it takes longer than to pin a checkpoint
             if state.global_step == 13:
                 pinned.append(sorted(each.name[:12] for each in folder().iterdir()))
 
