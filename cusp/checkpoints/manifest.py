@@ -5,10 +5,11 @@ the sha256 of every other file (safetensors loads a flipped bit silently, a hash
 it belongs to, as several runs may be trained into one folder.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def write_manifest(
     manifest. CheckpointError when there is no file to hash, or when a file changes meanwhile.
     """
     known = known or {}
-    names = sorted(str(file.relative_to(path)) for file in files_of(path))
+    names = sorted(name for name, _ in entries_of(path)) if path.is_dir() else []
     if not names:
         raise CheckpointError(f"{path} holds no files; a checkpoint must be saved first")
     before = _stamp(path, names)
@@ -189,12 +190,27 @@ def is_complete(path: Path) -> bool:
 
 def files_of(path: Path) -> list[Path]:
     """Return the files of a checkpoint, without manifest, hidden files and symbolic links."""
-    return [
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not file.is_symlink() and not file.name.startswith(".")
-        if file != path / MANIFEST
-    ]
+    return [path / name for name, _ in entries_of(path)] if path.is_dir() else []
+
+
+def entries_of(
+    folder: Path | str, wanted: Callable[[str], bool] = lambda name: True, before: str = ""
+) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Yield (name below the checkpoint, entry) of those of the files whose name is `wanted`, and its folder's.
+
+    A folder that may not be read is left out. OSError when there is none.
+    """
+    found: list[os.DirEntry[str]] = []
+    with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        name = before + entry.name
+        if name == MANIFEST or not wanted(name):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from entries_of(entry.path, wanted, f"{name}/")
+        elif entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
+            yield name, entry
 
 
 def _below(name: str) -> str:

@@ -253,7 +253,7 @@ class CheckpointRegistry:
             self.room.saved(path)
         if self._holds and (manifest is not None or part is not None):
             self._hold(path, step, part, manifest, saved)
-        if manifest is not None and at_save.is_saved_over(path, saved):
+        if manifest is not None and at_save.saved_over(path, saved):
             # While it was hashed: its record's stamp is that of the other training's file.
             self._lost(manifest, path)
         self._make_room()

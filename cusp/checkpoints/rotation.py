@@ -190,8 +190,7 @@ def _set_apart(part: Path) -> dict[str, str]:
 
 def _weights(path: Path) -> list[str]:
     """Return the weight files of a checkpoint; FileNotFoundError when there are none."""
-    names = [str(file.relative_to(path)) for file in manifest_checkpoints.files_of(path)]
-    found = [name for name in names if is_weights(name)]
+    found = [name for name, _ in manifest_checkpoints.entries_of(path, is_weights)]
     if not found:
         raise FileNotFoundError(f"{path} holds no weights")
     return found

@@ -54,14 +54,13 @@ def piloted(
     for place, (task, size) in enumerate(zip(tasks, sizes, strict=True)):
         if size == 0:
             continue
-        loading = [] if made else [range(1)]
-        loaded = [measure(task, part) for part in loading]
-        lengths = [each for found in loaded for each in found.lengths]
-        new += sum(len(found.new) for found in loaded)
-        for part in (range(1, min(2, size)), range(2, size)) if loading else (range(size),):
+        loading = None if made else range(1)
+        parts = [loading, range(1, min(2, size)), range(2, size)] if loading else [range(size)]
+        lengths: list[int] = []
+        for part in filter(None, parts):
             begun = clock()
-            found = measure(task, part) if part else Measured([], [])
-            if found.new:
+            found = measure(task, part)
+            if found.new and part is not loading:
                 measured.append((place, lanes.work(found.new), clock() - begun))
             lengths += found.lengths
             new += len(found.new)

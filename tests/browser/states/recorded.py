@@ -7,11 +7,15 @@ scores, stage by stage.
 
 import hashlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks.zoo import storage
 from benchmarks.zoo.storage import ZOO
-from cusp.verification.sequential import sequential_test
+from cusp.protocol.messages import VerifyOrder
+from cusp.trl.verifying.held_out import Earlier, Score
+from cusp.trl.verifying.rounds import Known, rounds
+from cusp.trl.verifying.together import score
 from tests.messages import Json, Trainer, checkpoint, point, status
 
 SAVE_EVERY = 10
@@ -34,6 +38,22 @@ CONFIG: Json = {
     "grpo": {"learning_rate": 3e-4, "num_generations": 6, "beta": 0.0, "loss_type": "grpo"},
     "data": {"name": "tiny-arithmetic", "hard_share": 0.6},
 }
+
+
+class RecordedScores:
+    """The recorded scores as held-out problems; those of now are of this step."""
+
+    def __init__(self, scores: Mapping[int, list[float]], now: int) -> None:
+        self._scores, self._now = scores, now
+        self.problems = len(scores[now])
+
+    def scores(self, checkpoint: Path | None, places: range) -> list[Score]:
+        """Return the scores of these problems."""
+        step = self._now if checkpoint is None else int(checkpoint.name)
+        return [self._scores[step][place] for place in places]
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class Recorded:
@@ -65,7 +85,7 @@ class Recorded:
         self._waiting: Json | None = (
             None  # the verify command, until weights with known scores are there
         )
-        self._known: dict[int, int] = {}  # problems scored of an earlier checkpoint
+        self._known: Known = {}
         told = CONFIG | {"seed": 0} | dict(config or {})
         start = {"project": "tiny", "config": told, "metadata": SHAPE, "host": "l40s-1", **start}
         tick(0)
@@ -144,27 +164,20 @@ class Recorded:
     def _verified(self) -> bool:
         """Answer the verification that waits, as far as it takes, and heed what follows from it."""
         command, self._waiting = self._waiting or {}, None
-        scores, order = self._scores(), command["verify"]
+        order = VerifyOrder.model_validate(command["verify"])
         self.trainer.ack(command, "agreed", step=self.step)
-        stages = [min(stage, len(scores[self.step])) for stage in order["stages"]]
-        for stage in stages:
-            earlier = {step: scores[step][:stage] for step in command["steps"]}
-            if (
-                sequential_test(scores[self.step][:stage], earlier, alpha=order["alpha"]).outcome
-                != "undecided"
-            ):
-                break
-        new = stage + sum(max(0, stage - self._known.get(step, 0)) for step in earlier)
-        self._known |= {step: max(stage, self._known.get(step, 0)) for step in earlier}
-        told = {step: list(known) for step, known in earlier.items()}
-        told[self.step] = scores[self.step][:stage]
+        earlier = [Earlier(step, Path(str(step)), str(step)) for step in command["steps"]]
+        held_out = RecordedScores(self._scores(), self.step)
+        plan = rounds(self.step, earlier, order, held_out.problems, self._known)
+        found = score(held_out, plan, lambda: False)
+        assert found is not None
         answer = {
             "kind": "verification",
             "command_id": command["command_id"],
             "step": self.step,
-            "scores": {str(step): values for step, values in told.items()},
-            "completions": new,
-            "seconds": 0.4 * new,
+            "scores": {str(step): values for step, values in found.scores.items()},
+            "completions": found.completions,
+            "seconds": 0.4 * found.completions,
         }
         self.trainer.send(answer)
         self.trainer.ack(command, "done", step=self.step)
