@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="cusp-tests-"))
 for name in [name for name in os.environ if name.startswith("CUSP_")]:
     if not name.startswith("CUSP_TEST_"):
         del os.environ[name]  # a developer's own settings must not reach the tests
+# A suite begun in the background inherits an ignored SIGINT, and with it each process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = count(1)
 
