@@ -40,8 +40,9 @@ def begun(run: Run, out: TextIO | None = None) -> None:
 
 def roles_seen(logs: Mapping[str, object], metadata: RunMetadata) -> None:
     """Print the role of each logged key, and the missing roles."""
-    numbers = [name for name, value in logs.items() if isinstance(value, int | float)]
-    say(*describe(assign(numbers, metadata.roles, metadata.reward_weights)))
+    # None: a reward function that gave none in this step, as TRL logs it; it has its role once it does.
+    keys = [name for name, value in logs.items() if value is None or isinstance(value, int | float)]
+    say(*describe(assign(keys, metadata.roles, metadata.reward_weights)))
 
 
 def stopped(run: Run, command: Command, step: int, max_steps: int) -> None:

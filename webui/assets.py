@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from cusp.process.installed import pip_install
+
 _OURS = files("webui").joinpath("static")
 PLOTLY = f"plotly-{version('plotly')}.js"
 _SWAGGER_VERSION = version("fastapi-offline")  # of the package that carries Swagger UI's two files
@@ -112,9 +114,7 @@ def _swagger(name: str) -> bytes:
     """Return a file of Swagger UI, without importing the package that carries it."""
     found = find_spec("fastapi_offline")
     if found is None or not found.submodule_search_locations:
-        raise UnknownAsset(
-            "fastapi-offline is not installed; `pip install 'cusp-rl[monitor]'` does it"
-        )
+        raise UnknownAsset(f"fastapi-offline is not installed; `{pip_install('monitor')}` does it")
     return Path(found.submodule_search_locations[0], "static", name).read_bytes()
 
 

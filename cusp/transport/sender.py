@@ -93,6 +93,7 @@ class Sender:
         self._retry_s = self._backoff_s = 0.0
         self._gap_s = GAP_S
         self._silent_for = 0
+        self._complained: set[str] = set()  # kinds of failure said since the last success
         self._refused_seq, self._refusals = -1, 0
         self.failures = 0
         self.refused = False  # the last failure was a refusal of this run, not a network error
@@ -314,6 +315,7 @@ class Sender:
             log.warning("Cusp reached the monitor at %s again; nothing was lost", self._url)
         self._retry_s = self._backoff_s = 0.0
         self._silent_for = 0
+        self._complained.clear()
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
@@ -322,38 +324,31 @@ class Sender:
         # Jitter: many trainers were given the same Retry-After. Later, never sooner.
         self._retry_s = max(self._backoff_s, _asked_wait_s(error) * random.uniform(1.0, 1.1))
         self.refused = isinstance(error, MonitorRefusal) and error.status in (409, 410)
-        if (
-            self._silent_for == 0
-            and isinstance(error, MonitorRefusal)
-            and error.status in (401, 403)
-        ):
-            log.warning(
-                "The monitor at %s refuses the token (%s); set CUSP_TOKEN to one it knows. The training"
-                " goes on, its points wait on disk.",
-                self._url,
-                error.status,
-            )
-        elif self._silent_for == 0 and self.refused:
-            log.warning(
-                "The monitor at %s does not take this run: %s. The training goes on, its points wait"
-                " on disk.",
-                self._url,
-                error,
-            )
-        elif self._silent_for == 0 and isinstance(error, OSError):
-            log.warning(
-                "Cusp cannot read what it has to send (%s). The training goes on and is not recorded"
-                " until that folder is there again.",
-                error,
-            )
-        elif self._silent_for == 0:
-            log.warning(
-                "Cusp cannot reach the monitor at %s (%s). The training goes on, its points wait on"
-                " disk; start it with `cusp serve` or set CUSP_URL.",
-                self._url,
-                tls.complaint(error, self._url) or error,
-            )
+        kind, words = self._complaint(error)
+        if kind not in self._complained:  # once each: a monitor that comes up may refuse the token
+            self._complained.add(kind)
+            log.warning("%s", words)
         self._silent_for += 1
+
+    def _complaint(self, error: Exception) -> tuple[str, str]:
+        """Return the kind of a failure, and the sentence that says it and the way out."""
+        goes_on = "The training goes on, its points wait on disk"
+        if isinstance(error, MonitorRefusal) and error.status in (401, 403):
+            return "token", (
+                f"The monitor at {self._url} refuses the token ({error.status}); set CUSP_TOKEN to one it"
+                f" knows. {goes_on}."
+            )
+        if self.refused:
+            return "run", f"The monitor at {self._url} does not take this run: {error}. {goes_on}."
+        if isinstance(error, OSError):
+            return "disk", (
+                f"Cusp cannot read what it has to send ({error}). The training goes on and is not recorded"
+                " until that folder is there again."
+            )
+        return "silence", (
+            f"Cusp cannot reach the monitor at {self._url} ({tls.complaint(error, self._url) or error})."
+            f" {goes_on}; start it with `cusp serve` or set CUSP_URL."
+        )
 
 
 def _trusted(url: str) -> ssl.SSLContext:

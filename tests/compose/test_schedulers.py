@@ -81,7 +81,8 @@ def test_a_job_that_is_queued_again_goes_on_with_its_run(tmp_path: Path) -> None
 
 def test_skypilot_can_read_its_task() -> None:
     task = YAML(typ="safe").load(TASK)
-    assert set(task) == {"name", "resources", "envs", "secrets", "file_mounts", "setup", "run"}
+    keys = {"name", "workdir", "resources", "envs", "secrets", "file_mounts", "setup", "run"}
+    assert set(task) == keys
     assert task["resources"]["accelerators"] == "L40S:2"
     assert all(isinstance(value, str) for value in task["envs"].values())
     for part in ("setup", "run"):

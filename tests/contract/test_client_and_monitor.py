@@ -59,6 +59,24 @@ def test_a_monitor_that_is_down_at_the_start_gets_everything_once_it_is_up(
     assert stored(monitor_process, run) == list(range(200))
 
 
+def test_a_monitor_that_comes_up_with_another_token_is_said_once_after_its_silence(
+    monitor_process: MonitorProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("CUSP_TOKEN", "the-token-of-last-week")
+    monitor_process.token = "the-token-of-this-week"
+    with caplog.at_level(logging.WARNING):
+        run = cusp.init("p", "n")
+        run.log({"reward": 1.0}, 0)
+        wait_until(lambda: "cannot reach the monitor" in caplog.text, 20)
+        monitor_process.start()
+        wait_until(lambda: "refuses the token (401); set CUSP_TOKEN" in caplog.text, 30)
+        assert not run.finish(drain_s=0.5)
+    assert caplog.text.count("cannot reach the monitor") == 1
+    assert caplog.text.count("refuses the token") == 1
+
+
 def test_a_monitor_that_dies_in_the_middle_loses_and_doubles_nothing(
     monitor_process: MonitorProcess,
 ) -> None:

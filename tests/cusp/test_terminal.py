@@ -54,3 +54,14 @@ def test_a_secret_that_cannot_be_read_any_more_ends_no_loop(
     monkeypatch.setenv("CUSP_SILENT", "1")
     terminal.say("not this")
     assert capsys.readouterr().out == "cusp: still here\ncusp: here, too\n"
+
+
+def test_a_reward_that_was_not_given_in_the_first_step_has_its_role_all_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # What TRL logs of a function that returned None for every completion, as it may.
+    first = {"rewards/format_reward/mean": None, "rewards/format_reward/std": None, "loss": 0.1}
+    terminal.roles_seen(first, cusp.RunMetadata())
+    said = capsys.readouterr().out
+    assert "Format reward: rewards/format_reward/mean (by name)" in said
+    assert "none found" not in said.partition("Accuracy reward")[0]

@@ -76,7 +76,7 @@ def test_the_wheel_holds_recipes_and_the_weights_they_start_from(wheel: Path) ->
     ],
 )
 def test_a_command_without_its_packages_says_what_to_install(
-    without_extras: Path, tmp_path: Path, arguments: list[str], extras: str
+    without_extras: Path, wheel: Path, tmp_path: Path, arguments: list[str], extras: str
 ) -> None:
     done = subprocess.run(
         [str(without_extras), *arguments],
@@ -89,7 +89,7 @@ def test_a_command_without_its_packages_says_what_to_install(
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert f"pip install 'cusp-rl[{extras}]'" in done.stderr
+    assert f"pip install 'cusp-rl[{extras}] @ {wheel.as_uri()}'" in done.stderr
     assert done.stdout == ""
 
 

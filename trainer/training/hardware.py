@@ -7,6 +7,7 @@ from typing import Any
 
 from cusp.errors import CuspError
 from cusp.process import file_lock
+from cusp.process.installed import pip_install
 from trainer.box import Box
 from trainer.recipe import PretrainedModel, Recipe
 from trainer.recipe_loader import RecipeError
@@ -41,7 +42,7 @@ def adapted_to_hardware(recipe: Recipe, *, has_gpu: bool) -> tuple[Recipe, list[
     if grpo.use_vllm and not platform.installed():
         raise RecipeError(
             "the recipe generates with vLLM, which is not installed; install it with"
-            " pip install 'cusp-rl[trainer,vllm]', or give grpo.use_vllm=false (slower)"
+            f" {pip_install('trainer', 'vllm')}, or give grpo.use_vllm=false (slower)"
         )
     if isinstance(model, PretrainedModel) and (attention := usable_attention(model)) != (
         model.attn_implementation

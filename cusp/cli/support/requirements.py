@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 
 from cusp.errors import CuspError
+from cusp.process.installed import pip_install
 
 # Modules imported from each extra of pyproject.toml; a test compares the two.
 IMPORTED: Mapping[str, tuple[str, ...]] = {
@@ -53,7 +54,7 @@ def need(command: str, *extras: str) -> None:
     more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
     raise MissingPackages(
         f"`cusp {command}` needs packages that are not installed ({missing[0]}{more} missing);"
-        f" install them with pip install 'cusp-rl[{','.join(lacking)}]'"
+        f" install them with {pip_install(*lacking)}"
     )
 
 

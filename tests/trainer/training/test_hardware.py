@@ -1,5 +1,6 @@
 """A recipe on this box: shared by its processes, with what is installed."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from cusp.ids import new_id
 from cusp.process import interpreter
+from cusp.process.installed import pip_install
 from trainer import launch
 from trainer.recipe_loader import RecipeError, load_recipe, write_recipe
 from trainer.train import check, grpo_arguments
@@ -93,7 +95,7 @@ def test_attention_that_is_not_installed_is_replaced_and_said() -> None:
 
 def test_vllm_that_is_not_installed_is_a_sentence_before_anything_is_loaded() -> None:
     assert find_spec("vllm") is None  # not in the extras that the suite runs with
-    with pytest.raises(RecipeError, match=r"pip install 'cusp-rl\[trainer,vllm\]'"):
+    with pytest.raises(RecipeError, match=re.escape(pip_install("trainer", "vllm"))):
         adapted_to_hardware(load_recipe("tina_open_rs2"), has_gpu=True)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cusp.process import interpreter, parent
+from cusp.process.installed import pip_install
 from trainer.evaluation.engines.base_model import BaseModel
 from trainer.evaluation.engines.completion import (
     EngineError,
@@ -28,7 +29,7 @@ from trainer.rollouts import platform
 
 NOT_INSTALLED = (
     "the recipe's evaluation generates with vLLM, which is not installed; install it with"
-    " pip install 'cusp-rl[trainer,vllm]', or give evaluation.engine={kind: hf} (slower)"
+    f" {pip_install('trainer', 'vllm')}, or give evaluation.engine={{kind: hf}} (slower)"
 )
 END_S = 30.0
 LOG_END = 2_000  # characters of a log that may hold the reason

@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from cusp.process.installed import pip_install
 from trainer.evaluation.tasks.task_copies import CopiedProblem
 from trainer.training.data import DataError
 
@@ -21,7 +22,7 @@ def champ_problems() -> tuple[CopiedProblem, ...]:
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders:
         raise DataError(
-            "champ needs the package champ-dataset; install it with pip install 'cusp-rl[trainer,champ]'"
+            f"champ needs the package champ-dataset; install it with {pip_install('trainer', 'champ')}"
         )
     found = json.loads((Path(folders[0]) / _FILE).read_text(encoding="utf-8"))["problems"]
     return tuple(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from importlib.util import find_spec
 
+from cusp.process.installed import pip_install
 from trainer.evaluation.tasks.suites import GYM
 
 # By what a task's name begins with: the package, and the extra that installs it (pyproject.toml).
@@ -21,8 +22,7 @@ def not_installed(names: Iterable[str]) -> str | None:
     told = " and ".join(f"{package} (for {', '.join(of)})" for (package, _), of in missing.items())
     words, what = ("package", "is") if len(missing) == 1 else ("packages", "are")
     it = "it" if len(missing) == 1 else "them"
-    extras = ",".join(("trainer", *(extra for _, extra in missing)))
     return (
         f"the {words} {told} {what} not installed; install {it} with"
-        f" pip install 'cusp-rl[{extras}]'"
+        f" {pip_install('trainer', *(extra for _, extra in missing))}"
     )
