@@ -19,13 +19,21 @@ PACKAGES = ("cusp", "monitor", "trainer", "webui", "migrations")
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the sources."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources in a folder `cusp`, as git calls it."""
+    source = tmp_path_factory.mktemp("work") / "cusp"
+    source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from them."""
+    source, out = clone, tmp_path_factory.mktemp("wheel")
     run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(out), str(source)])
     (found,) = out.glob("cusp_rl-*.whl")
     return found
@@ -147,3 +155,20 @@ def test_every_package_of_an_extra_is_looked_for() -> None:
     for extra, imported in IMPORTED.items():
         named = {re.split(r"[\[>=<;]", one)[0].replace("-", "_") for one in extras[extra]}
         assert named - optional == set(imported), extra
+
+
+def test_a_script_beside_the_clone_imports_the_package_and_not_the_folder(
+    clone: Path, tmp_path: Path
+) -> None:
+    """`git clone` makes a folder `cusp`, and `make setup` an editable install; the script lies beside that folder."""
+    place, script = tmp_path / "environment", clone.parent / "my_training.py"
+    script.write_text("import cusp\ncusp.init(name='beside').finish()\nprint(cusp.__file__)\n")
+    run([sys.executable, "-m", "venv", "--without-pip", str(place)])
+    python = str(place / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps"]
+    run([*pip, "--editable", str(clone)])
+    (site,) = place.glob("lib/python*/site-packages")
+    beside = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "zz_beside.pth").write_text("\n".join(beside))  # the dependencies of this environment
+    for folder, argument in ((clone.parent, script.name), (tmp_path, str(script))):
+        run([python, argument], cwd=folder, CUSP_MODE="offline", CUSP_DIR=str(tmp_path / "data"))
