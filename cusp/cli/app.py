@@ -26,17 +26,19 @@ from cusp.cli.demo import demo
 from cusp.cli.evaluation import tasks
 from cusp.cli.replay import replay_logs
 from cusp.cli.scores import evaluations
+from cusp.cli.support.command_list import CommandList
 from cusp.errors import DEBUG, CuspError, disk_full, print_error
 
 app = typer.Typer(
     name="cusp",
+    cls=CommandList,
     help="Watch GRPO-LoRA training, recognise the format phase transition, keep the checkpoint before it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-database = typer.Typer(no_args_is_help=True, help="Look after the database.")
+database = typer.Typer(cls=CommandList, no_args_is_help=True, help="Look after the database.")
 app.add_typer(database, name="db")
 app.add_typer(tokens.app, name="token")
 app.add_typer(webhooks.app, name="webhook")

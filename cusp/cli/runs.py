@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from cusp.cli import show
+from cusp.cli.support.command_list import CommandList
 from cusp.cli.support.output import AsJson, console, dash, print_json, print_table
 from cusp.cli.support.run_lookup import find, find_deleted
 from cusp.client import Client
 
-app = typer.Typer()
+app = typer.Typer(cls=CommandList)
 PromotedToo = Annotated[
     bool, typer.Option("--promoted-too", help="Although an alias points at a checkpoint of it.")
 ]

@@ -14,6 +14,7 @@ from cusp.cli.support.requirements import need
 from cusp.process import parent
 from cusp.process.machine import absolute
 
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listened on, but no address to go to
 Dir = Annotated[
     Path | None,
     typer.Option("--dir", help="Data folder (CUSP_DIR)."),
@@ -53,14 +54,29 @@ def serve(
     config = from_environment(environment)
     listener = bound(config.host, config.port)
     config = dataclasses.replace(config, port=listener.getsockname()[1])
-    shown = f"[{config.host}]" if ":" in config.host else config.host
-    here = f"http://{shown}:{config.port}{config.root_path}"
-    address = settings.public_url(environment) or here
+    address = settings.public_url(environment) or listening_at(
+        config.host, config.port, config.root_path
+    )
 
     def ready() -> None:
         console().print(f"Cusp {_version()} at {address} (Ctrl-C ends it)")
 
     serve_until_told(config, listener, ready)
+
+
+def listening_at(host: str, port: int, path: str = "") -> str:
+    """Return the address to print, one that a browser can open whatever the monitor listens on.
+
+    >>> listening_at("::1", 8787, "/cusp")
+    'http://[::1]:8787/cusp'
+    >>> listening_at("0.0.0.0", 8787)
+    'http://127.0.0.1:8787 and every other address of this machine'
+    """
+    loopback = _EVERYWHERE.get(host)
+    shown = loopback or host
+    shown = f"[{shown}]" if ":" in shown else shown
+    more = " and every other address of this machine" if loopback else ""
+    return f"http://{shown}:{port}{path}{more}"
 
 
 def db_upgrade(

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from cusp.cli.support.command_list import CommandList
 from cusp.cli.support.output import AsJson, console, dash, print_json, print_table
 from cusp.client import Client
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke tokens.")
+app = typer.Typer(cls=CommandList, no_args_is_help=True, help="Make, list and revoke tokens.")
 
 
 @app.command("create")

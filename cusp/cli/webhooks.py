@@ -5,10 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
+from cusp.cli.support.command_list import CommandList
 from cusp.cli.support.output import AsJson, console, dash, print_json, print_table
 from cusp.client import Client, ClientError
 
-app = typer.Typer(no_args_is_help=True, help="Tell other programs of transitions, stops and ends.")
+app = typer.Typer(
+    cls=CommandList,
+    no_args_is_help=True,
+    help="Tell other programs of transitions, stops and ends.",
+)
 WebhookArgument = Annotated[str, typer.Argument(help="Id, as `cusp webhook list` shows it.")]
 WAIT_S = 20.0
 

@@ -6,13 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from cusp import settings
+from cusp.cli.support.command_list import CommandList
 from cusp.cli.support.output import AsJson, console, dash, print_json, print_table
 from cusp.cli.support.requirements import need
 from cusp.errors import CuspError
 from cusp.process.secret_files import give_to_libraries
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, show and fetch the tasks that checkpoints are scored on."
+    cls=CommandList,
+    no_args_is_help=True,
+    help="List, show and fetch the tasks that checkpoints are scored on.",
 )
 
 Names = Annotated[
