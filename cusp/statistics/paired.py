@@ -27,7 +27,7 @@ class Difference:
     """First minus second, in pass@1, with two 95 % intervals and the two-sided p-value of "no difference".
 
     `low`, `high`, `error` (standard error) and `p_value` are for problems like these, `fixed_low` and `fixed_high` for
-    this fixed set (`proportion.py`).
+    this fixed set (`proportion.py`); with `fixed_bound` the latter is no interval of 95 %, but at most that wide.
     """
 
     value: float
@@ -38,6 +38,7 @@ class Difference:
     p_value: float
     error: float
     problems: int
+    fixed_bound: bool = False
 
     def verdict(self, adjusted: float, alpha: float = 0.05) -> Verdict:
         """Return what a p-value, adjusted for the number of comparisons, lets one say."""
@@ -69,9 +70,9 @@ def paired_difference(
     like these: Student's t with Satterthwaite's degrees of freedom (1946), but McNemar's exact test (1947)
     where each problem has one sample, right or wrong; a share, as imports have, is more than its sign. This
     fixed set: the spread of the paired samples of a problem, which have the same seed; where there is one
-    sample only it is not known, and the interval for problems like these serves as a bound. With `greedy`
-    decoding there is no error of sampling. Identical scores give exactly 0. Raises NotComparable when the two
-    hold different tasks or problems, or one of them has no decided score at all.
+    sample only it is not known, and the interval for problems like these serves as a bound (`fixed_bound`). With
+    `greedy` decoding there is no error of sampling. Identical scores give exactly 0. Raises NotComparable when the
+    two hold different tasks or problems, or one of them has no decided score at all.
     """
     tasks = sorted(first.keys() | second.keys())
     strata = [_paired(first, second, task) for task in tasks]
@@ -95,7 +96,8 @@ def paired_difference(
         fixed = max(value - within, -1.0), min(value + within, 1.0)
     counts = single and all(np.isin(each, (0, 1)).all() for pair in strata for each in pair)
     p_value = mcnemar(every) if counts else _p_value(every, value, error, freedom)
-    return Difference(value, low, high, *fixed, p_value, error, count)
+    bound = not greedy and any(min(a.shape[1], b.shape[1]) == 1 for a, b in strata if len(a))
+    return Difference(value, low, high, *fixed, p_value, error, count, bound)
 
 
 def mcnemar(differences: Means) -> float:
