@@ -28,15 +28,14 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import betainc
-from scipy.stats import norm, t
+from scipy.special import betainc, ndtri, stdtrit
 
 from cusp.errors import CuspError
 
 Scores = npt.NDArray[np.float64]
 Means = npt.NDArray[np.float64]
 
-Z95 = float(norm.ppf(0.975))  # two-sided 95 %
+Z95 = float(ndtri(0.975))  # two-sided 95 %
 
 
 class NotComparable(CuspError, ValueError):
@@ -134,7 +133,7 @@ def _size_between(means: Means, samples: int) -> float:
     size = float(n)
     if spread > 0.0:
         size = min(max(value * (1 - value) / spread, n), n * samples)
-    return size * float(Z95 / t.ppf(0.975, n - 1)) ** 2
+    return size * float(Z95 / stdtrit(n - 1, 0.975)) ** 2
 
 
 def _size_within(means: Means, samples: int) -> float:
