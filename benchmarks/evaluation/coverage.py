@@ -1,6 +1,6 @@
 """How often the 95 % intervals cover the truth, for both questions; how often equal checkpoints are called different.
 
-python -m benchmarks.evaluation.coverage [--repeats 1000] [--seed 1] [--quick]
+python -m benchmarks.evaluation.coverage [--repeats 1000] [--seed 1] [--quick] [--only scores|pairs]
 
 Chances of problems are Beta with a + b of .5, 1 and 4 and means of .15, .3, .5 and .85. The truth for problems like
 these is the Beta's mean, for this fixed set the mean of the chances drawn. Of two checkpoints either the chances are
@@ -123,12 +123,13 @@ KINDS = ("problems like these", "this fixed set", "called better", "called worse
 
 def main() -> int:
     """Print both tables, and what lay outside of its bar; return 1 if something still does."""
-    given = arguments(str(__doc__), 1000, 150)
+    given = arguments(str(__doc__), 1000, 150, ("scores", "pairs"))
     rng, rows, pairs = np.random.default_rng(given.seed), [], []
     seen: list[Seen] = []
     shares = 0
     named = {setting: "mean {:g}, a + b = {:g}".format(*setting) for setting in SETTINGS}
-    for n, k in itertools.product(PROBLEMS, SAMPLES):
+    sizes = list(itertools.product(PROBLEMS, SAMPLES))
+    for n, k in sizes if given.only != "pairs" else ():
         ways = {named[each]: partial(proportion, n, k, *each) for each in SETTINGS}
         cells, outside = table(f"pass@1, n = {n}, k = {k}", ways, bars(n, k), rng, given.repeats)
         rows.append([str(n), str(k), *cells])
@@ -138,15 +139,17 @@ def main() -> int:
         f"{len(SETTINGS)} settings, {given.repeats} draws each (standard error of a setting {most:.1%}), seed"
         f" {given.seed}.\n"
     )
-    print(markdown(("n", "k", *KINDS[:2]), rows) + "\n", flush=True)
-    for n, k, own in itertools.product(PROBLEMS, SAMPLES, (False, True)):
+    if rows:
+        print(markdown(("n", "k", *KINDS[:2]), rows) + "\n", flush=True)
+    for (n, k), own in itertools.product(sizes if given.only != "scores" else (), (False, True)):
         words = "alike over all problems" if own else "equal"
         both = {named[each]: partial(difference, n, k, own, *each) for each in SETTINGS}
         asked = (*bars(n, k), CALLED, CALLED)
         cells, outside = table(f"{words}, n = {n}, k = {k}", both, asked, rng, given.repeats)
         pairs.append([str(n), str(k), words, *cells])
         seen, shares = seen + outside, shares + len(asked) * len(SETTINGS)
-    print(markdown(("n", "k", "two checkpoints", *KINDS), pairs))
+    if pairs:
+        print(markdown(("n", "k", "two checkpoints", *KINDS), pairs))
     print("\n" + told(seen, shares))
     return int(any(each.fault for each in seen))
 

@@ -1,6 +1,6 @@
 """The choice among simulated candidates: equal ones, one that is better, all later ones worse, a transition.
 
-python -m benchmarks.evaluation.equal [--repeats 1000] [--seed 1] [--quick]
+python -m benchmarks.evaluation.equal [--repeats 1000] [--seed 1] [--quick] [--only bars]
 
 The sets: `tiny` 200 problems to select and 300 to report, 2 samples; `six` the six benchmarks of Tina's tables, in
 halves to select and to report, with 1 sample or those of the suite `sober`. Eight candidates, the reference the third.
@@ -149,7 +149,7 @@ def claims(rng: np.random.Generator, m: int, sober: bool, repeats: int) -> list[
 
 def main() -> int:
     """Print both tables and what became of the bars; return 1 if one is missed."""
-    given = arguments(str(__doc__), 1000, 100)
+    given = arguments(str(__doc__), 1000, 100, ("bars",))
     print(f"seed {given.seed}.\n")
     head = ("candidates", "rule", "leaves the reference", "some better", "some worse",
             "claimed less true", "regret", "samples")  # fmt: skip
@@ -159,6 +159,8 @@ def main() -> int:
         rows = []
         for (words, drops), rule in itertools.product(WORLDS.items(), RULES):
             asked = (words, rule) == ("equal", "now")
+            if given.only and not asked:
+                continue
             repeats = given.repeats if asked else few
             found = outcomes(parts, drops, rule, np.random.default_rng(given.seed), repeats)
             rows.append(cells(words, rule, found))
@@ -167,6 +169,8 @@ def main() -> int:
                 missed |= not met
         print(f"{name}, {few} draws, {given.repeats} of the first row\n\n{markdown(head, rows)}\n")
         print(f"{line}\n", flush=True)
+    if given.only:
+        return int(missed)
     rng = np.random.default_rng(given.seed)
     rows = [claims(rng, m, sober, given.repeats) for sober in (False, True) for m in (3, 8, 17, 30)]
     head_claims = ("checkpoints", "suite", "samples", "claimed less true", "95 % are below")

@@ -140,7 +140,10 @@ def test_one_sample_a_problem_gives_a_bound_for_this_fixed_set(
         assert told["fixed_bound"] is (samples == 1)
     (row,) = compare(api, trainer, steps=[10, 20], reference_step=10)["comparison"]["rows"]
     assert row["fixed_bound"] is (samples == 1)
-    assert post(api, trainer, step=30, pass_at_1=0.5, n_problems=40)["evaluation"]["fixed_bound"] is None
+    assert (
+        post(api, trainer, step=30, pass_at_1=0.5, n_problems=40)["evaluation"]["fixed_bound"]
+        is None
+    )
 
 
 def answered(of: int, *, seed: int) -> list[Json]:
