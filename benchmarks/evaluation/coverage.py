@@ -14,7 +14,7 @@ each. A share outside is drawn anew (`bars.py`), and exit status 1 tells of one 
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -92,7 +92,7 @@ def bars(n: int, k: int) -> tuple[Bar, Bar]:
 
 def table(
     words: str,
-    ways: dict[str, Shares],
+    ways: Mapping[str, Shares],
     asked: tuple[Bar, ...],
     rng: np.random.Generator,
     repeats: int,

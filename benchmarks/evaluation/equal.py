@@ -18,6 +18,7 @@ benchmarks, as in published tables (m = 17), beside Cusp's eight candidates.
 import itertools
 import sys
 from collections.abc import Mapping
+from functools import partial
 from math import sqrt
 from typing import NamedTuple
 
@@ -119,7 +120,7 @@ def held(name: str, parts: Parts, seed: int, repeats: int, found: Outcome) -> tu
             bar,
             float(getattr(found, which).mean()),
             repeats,
-            lambda more, which=which: again(which, more),
+            partial(again, which),
         )
     ]
     spread = 2 * float(found.curse.std(ddof=1)) / sqrt(repeats)
