@@ -84,6 +84,7 @@ bench-detector: setup  ## The detector's benchmarks and figures (an hour; ARGS=-
 
 bench-evaluation: setup  ## Statistics and choice of a checkpoint (half an hour; ARGS=--quick: minutes)
 	$(BIN)/python -m benchmarks.evaluation.coverage $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation.one_sample $(ARGS)
 	$(BIN)/python -m benchmarks.evaluation.power $(ARGS)
 	$(BIN)/python -m benchmarks.evaluation.equal $(ARGS)
 	$(BIN)/python -m benchmarks.evaluation.zoo_choice $(ARGS)

@@ -167,6 +167,9 @@ def evaluation_blocked(run: Record) -> str:
     )
 
 
+BOUND = "At most: one sample a problem does not tell the error of sampling from the spread between problems; two would."
+
+
 def comparison_head(compared: Record) -> str:
     """Return what the rows of a comparison are, and what it was to find."""
     reference = compared["reference"]

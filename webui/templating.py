@@ -89,6 +89,7 @@ def environment() -> Environment:
         evidence_bar=svg.evidence_bar,
         is_best=forest.chosen,
         published_interval=published_row.interval,
+        bound_words=descriptions.BOUND,
         comparison_head=descriptions.comparison_head,
         comparison_words=descriptions.comparison,
         no_evaluation_words=descriptions.evaluation_blocked,

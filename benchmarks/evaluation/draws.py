@@ -1,6 +1,7 @@
 """Simulated checkpoints: chances of problems, samples, the six benchmarks of Tina's tables."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,12 +56,13 @@ def samples(rng: np.random.Generator, given: Scores, count: int) -> Scores:
     return (rng.random((len(given), count)) < given[:, None]).astype(float)
 
 
-def arguments(text: str, repeats: int, quick: int) -> argparse.Namespace:
-    """Return the command line of a simulation."""
+def arguments(text: str, repeats: int, quick: int, parts: Sequence[str] = ()) -> argparse.Namespace:
+    """Return the command line of a simulation; `only` is one of its `parts`, None for all."""
     parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="fewer repeats: minutes")
+    parser.add_argument("--only", choices=parts)
     given = parser.parse_args()
     given.repeats = given.repeats or (quick if given.quick else repeats)
     return given

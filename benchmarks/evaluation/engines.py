@@ -1,11 +1,12 @@
-"""Tokens a second of the engines hf, vllm and openai, side by side on one box with the model `smol`.
+"""Tokens a second of the engines hf, vllm and openai, side by side on one box.
 
-.venv-vllm/bin/python -m benchmarks.evaluation.engines [--quick] [--rounds N] [--problems N] [--tokens N] [--json FILE]
+.venv-vllm/bin/python -m benchmarks.evaluation.engines [--recipe smol|tiny] [--engines vllm,openai] [--quick]
+    [--rounds N] [--problems N] [--tokens N] [--json FILE]
 
-All three have the same base model and adapter, and make the same greedy completions (which is checked) of the same
+All have the same base model and adapter, and make the same greedy completions (which is checked) of the same
 problems, in turn: a load of the box meets all. Loading is not counted. CPU seconds are those of the engine's processes,
-`vllm serve` included. The ratio is the median over rounds of tokens a second to those of `hf` in that round. Needs the
-environment of `make test-vllm`.
+`vllm serve` included. On a box that has no room for two vLLMs `--engines` takes one at a time beside hf. The ratio is
+the median over rounds of tokens a second to those of `hf` in that round. Needs the environment of `make test-vllm`.
 """
 
 import argparse
@@ -72,31 +73,38 @@ def generated(
 
 
 @contextmanager
-def engines(recipe: Recipe, folder: Path) -> Iterator[dict[str, Engine]]:
-    """Yield the three engines of a recipe's base model, each where a server answers."""
+def engines(recipe: Recipe, folder: Path, kinds: Sequence[str]) -> Iterator[dict[str, Engine]]:
+    """Yield hf and these engines of a recipe's base model, each where a server answers."""
     cache = folder / "cache"
     name = located(recipe, cache, print).name
     os.environ["CUSP_EVALUATION_KEY"] = KEY
     with ExitStack() as stack:
-        server = stack.enter_context(serving(Path(name), folder / "log", LENGTH))
+
+        def served() -> OpenAIEngine:
+            server = stack.enter_context(serving(Path(name), folder / "log", LENGTH))
+            return OpenAIEngine(kind="openai", base_url=f"{server.wait()}/v1", model=name)
+
         ways: dict[str, Callable[[], HfEngine | VllmEngine | OpenAIEngine]] = {
             "hf": lambda: HfEngine(kind="hf"),
             "vllm": lambda: VllmEngine(
                 kind="vllm", gpu_memory_utilization=0.3, max_model_len=LENGTH
             ),
-            "openai": lambda: OpenAIEngine(kind="openai", base_url=server.wait(), model=name),
+            "openai": served,
         }
         made: dict[str, Engine] = {}
-        for kind, options in ways.items():
-            made[kind] = engine_of(recipe, options(), cache, place=lambda _: "cpu", say=print)
+        for kind in ("hf", *kinds):
+            options = ways[kind]()
+            made[kind] = engine_of(recipe, options, cache, place=lambda _: "cpu", say=print)
             stack.callback(made[kind].close)
         yield made
 
 
 def measured(options: argparse.Namespace, folder: Path) -> dict[str, list[Spent]]:
     """Return what each engine took in each round."""
-    changes = (f"evaluation.selection_problems={options.problems}", "model.warm_start=null")
-    recipe = load_recipe("smol", changes)
+    changes = [f"evaluation.selection_problems={options.problems}"]
+    if options.recipe == "smol":
+        changes.append("model.warm_start=null")
+    recipe = load_recipe(options.recipe, changes)
     task = tasks_of(recipe).selection
     sampling = Sampling(
         samples_per_problem=1,
@@ -117,12 +125,13 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, list[Spent]
         for one in task.problems
     ]
     found: dict[str, list[Spent]] = {}
-    with engines(recipe, folder) as made:
+    with engines(recipe, folder, options.engines) as made:
         for kind, engine in made.items():  # loads the model and the adapter
             generated(engine, adapter, requests[:2], sampling)
             found[kind] = []
         for number in range(options.rounds):
-            turned = list(made)[number % 3 :] + list(made)[: number % 3]
+            first = number % len(made)
+            turned = list(made)[first:] + list(made)[:first]
             for kind in turned:
                 found[kind].append(generated(made[kind], adapter, requests, sampling))
     return found
@@ -131,6 +140,8 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, list[Spent]
 def main() -> None:
     """Print a row an engine."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", choices=("smol", "tiny"), default="smol")
+    parser.add_argument("--engines", type=lambda text: text.split(","), default=["vllm", "openai"])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--problems", type=int, default=64)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from cusp.statistics import Scores, paired_difference, spending
 from cusp.statistics.comparison import ALPHA, ScoredCandidate, compare
-from trainer.evaluation.evaluate import Evaluation
-from trainer.evaluation.sample_row import SampleRow
 from trainer.evaluation.screening import dropped
 
 
@@ -28,26 +26,29 @@ def candidate(
     step: int, selection: Sets, report: Sets, roles: Sequence[str] = ()
 ) -> ScoredCandidate:
     """Return a candidate with these scores."""
-    return ScoredCandidate(
-        tuple(roles), step, _evaluations("selection", selection), _evaluations("report", report)
-    )
+    return ScoredCandidate(tuple(roles), step, _evaluations(selection), _evaluations(report))
 
 
-def _evaluations(split: str, sets: Sets) -> tuple[Evaluation, ...]:
-    return tuple(_evaluation(split, task, scores) for task, scores in sets.items())
+@dataclass(frozen=True)
+class Simulated:
+    """Simulated scores of one checkpoint on one set: a `ScoredSet` without rows."""
+
+    task: str
+    scores: Scores
+
+    @property
+    def pass_at_1(self) -> float:
+        """The mean of all samples."""
+        return float(self.scores.mean())
+
+    @property
+    def n_problems(self) -> int:
+        """How many problems were scored."""
+        return len(self.scores)
 
 
-def _evaluation(split: str, task: str, scores: Scores) -> Evaluation:
-    rows = tuple(
-        SampleRow(str(problem), sample, float(value), 1, "stop", 0)
-        for problem, line in enumerate(scores)
-        for sample, value in enumerate(line)
-    )
-    n, k = scores.shape
-    value = float(scores.mean())
-    return Evaluation(
-        task, split, k, value, value, value, value, value, n, n * k, 0, 1.0, 0.0, rows
-    )  # fmt: skip
+def _evaluations(sets: Sets) -> tuple[Simulated, ...]:
+    return tuple(Simulated(task, scores) for task, scores in sets.items())
 
 
 def count(candidates: Sequence[ScoredCandidate]) -> int:

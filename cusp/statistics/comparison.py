@@ -231,5 +231,6 @@ def _numbers(difference: Difference) -> dict[str, Any]:
         "high": difference.high,
         "fixed_low": difference.fixed_low,
         "fixed_high": difference.fixed_high,
+        "fixed_bound": difference.fixed_bound,
         "p_value": difference.p_value,
     }

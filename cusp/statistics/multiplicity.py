@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import sqrt
 
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
@@ -39,6 +39,6 @@ def spending(alpha: float, shares: Sequence[float]) -> list[float]:
     >>> [round(stage, 4) for stage in spending(0.05, (0.4, 1.0))]
     [0.0019, 0.0481]
     """
-    z = float(norm.ppf(1 - alpha / 2))
-    spent = [2 * float(norm.sf(z / sqrt(share))) for share in shares]
+    z = -float(ndtri(alpha / 2))
+    spent = [2 * float(ndtr(-z / sqrt(share))) for share in shares]
     return [now - before for now, before in zip(spent, [0.0, *spent[:-1]], strict=True)]

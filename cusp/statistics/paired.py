@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, norm, t
+from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
 from cusp.statistics.proportion import (
     Z95,
@@ -19,7 +19,7 @@ from cusp.statistics.proportion import (
 
 Verdict = Literal["better", "worse", "not distinguishable"]
 
-_Z80 = float(norm.ppf(0.8))  # power 80 %
+_Z80 = float(ndtri(0.8))  # power 80 %
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Difference:
     """First minus second, in pass@1, with two 95 % intervals and the two-sided p-value of "no difference".
 
     `low`, `high`, `error` (standard error) and `p_value` are for problems like these, `fixed_low` and `fixed_high` for
-    this fixed set (`proportion.py`).
+    this fixed set (`proportion.py`); with `fixed_bound` the latter is no interval of 95 %, but at most that wide.
     """
 
     value: float
@@ -38,6 +38,7 @@ class Difference:
     p_value: float
     error: float
     problems: int
+    fixed_bound: bool = False
 
     def verdict(self, adjusted: float, alpha: float = 0.05) -> Verdict:
         """Return what a p-value, adjusted for the number of comparisons, lets one say."""
@@ -57,7 +58,7 @@ class Difference:
 
     def detectable(self, alpha: float = 0.05, rows: float = 1) -> float:
         """Return the true difference found 4 times of 5 with this standard error, at Holm's first step."""
-        return (float(norm.ppf(1 - alpha / (2 * rows))) + _Z80) * self.error
+        return (_Z80 - float(ndtri(alpha / (2 * rows)))) * self.error
 
 
 def paired_difference(
@@ -69,9 +70,9 @@ def paired_difference(
     like these: Student's t with Satterthwaite's degrees of freedom (1946), but McNemar's exact test (1947)
     where each problem has one sample, right or wrong; a share, as imports have, is more than its sign. This
     fixed set: the spread of the paired samples of a problem, which have the same seed; where there is one
-    sample only it is not known, and the interval for problems like these serves as a bound. With `greedy`
-    decoding there is no error of sampling. Identical scores give exactly 0. Raises NotComparable when the two
-    hold different tasks or problems, or one of them has no decided score at all.
+    sample only it is not known, and the interval for problems like these serves as a bound (`fixed_bound`). With
+    `greedy` decoding there is no error of sampling. Identical scores give exactly 0. Raises NotComparable when the
+    two hold different tasks or problems, or one of them has no decided score at all.
     """
     tasks = sorted(first.keys() | second.keys())
     strata = [_paired(first, second, task) for task in tasks]
@@ -86,7 +87,7 @@ def paired_difference(
         return Difference(0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, count)
     value = float(every.sum()) / count
     error, freedom = _error_between([each for each in differences if len(each)])
-    half = float(t.ppf(0.975, freedom)) * error if freedom else 1.0
+    half = float(stdtrit(freedom, 0.975)) * error if freedom else 1.0
     low, high = max(value - half, -1.0), min(value + half, 1.0)
     single = all(a.shape[1] == b.shape[1] == 1 for a, b in strata)
     fixed = (value, value) if greedy else (low, high)
@@ -95,7 +96,8 @@ def paired_difference(
         fixed = max(value - within, -1.0), min(value + within, 1.0)
     counts = single and all(np.isin(each, (0, 1)).all() for pair in strata for each in pair)
     p_value = mcnemar(every) if counts else _p_value(every, value, error, freedom)
-    return Difference(value, low, high, *fixed, p_value, error, count)
+    bound = not greedy and any(min(a.shape[1], b.shape[1]) == 1 for a, b in strata if len(a))
+    return Difference(value, low, high, *fixed, p_value, error, count, bound)
 
 
 def mcnemar(differences: Means) -> float:
@@ -109,7 +111,8 @@ def mcnemar(differences: Means) -> float:
     """
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
     least, differ = min(better, worse), better + worse
-    return float(min(1.0, 2 * binom.cdf(least, differ, 0.5) - binom.pmf(least, differ, 0.5)))
+    fewer = bdtr(least - 1, differ, 0.5) if least else 0.0
+    return float(min(1.0, bdtr(least, differ, 0.5) + fewer))
 
 
 def _paired(
@@ -175,4 +178,4 @@ def _p_value(differences: Means, value: float, error: float, freedom: float) -> 
     least = 2.0 ** (1 - int((differences != 0).sum()))
     if not error:
         return min(1.0, least)
-    return float(max(2 * t.sf(abs(value) / error, freedom), min(1.0, least)))
+    return float(max(2 * stdtr(freedom, -abs(value) / error), min(1.0, least)))

@@ -2,7 +2,7 @@
 
 from math import sqrt
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 # Guesses. Share of a sample's variance that lies between problems (intraclass correlation): 1 / (a + b + 1) for
 # chances that are Beta(a, b), a + b = 1; correlation of two checkpoints' chances. The zoo's runs have .1 and .15, and
@@ -32,5 +32,5 @@ def detectable_difference(
     """
     variance = (1 - correlation) * shared + (1 - shared) / samples
     variance *= 2 * pass_at_1 * (1 - pass_at_1)
-    z = float(norm.ppf(1 - alpha / (2 * rows)) + norm.ppf(power))
+    z = float(ndtri(power) - ndtri(alpha / (2 * rows)))
     return z * sqrt(variance / problems)

@@ -9,6 +9,13 @@ samples of one problem are correlated (Miller 2024, arXiv 2411.00640).
 *This fixed set*: the mean that ever more samples of exactly these problems would give, so the only error is
 that of sampling. It shrinks with k, that of the first question does not below the spread between problems.
 
+With one sample a problem no interval for this fixed set covers 95 %, whatever other checkpoints were scored on the same
+problems, with however many samples. Let every chance of this checkpoint be replaced by 0 or 1, drawn with that
+chance: what is seen of all checkpoints has the same distribution, but this one has no error of sampling left. So an
+interval that contains its own estimate covers always there, and one that is shorter than the binomial's covers less
+than 95 % where the chances are all alike. What is given is the binomial's, at most this wide: `fixed_bound`. Two
+samples a problem tell the two apart (benchmarks/evaluation/one_sample.py).
+
 >>> import numpy as np
 >>> found = pass_at_1(np.array([[1, 1]] * 20 + [[0, 0]] * 20, dtype=float))
 >>> round(found.low, 2), round(found.high, 2), round(found.fixed_low, 2), round(found.fixed_high, 2)
@@ -21,15 +28,14 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import betainc
-from scipy.stats import norm, t
+from scipy.special import betainc, ndtri, stdtrit
 
 from cusp.errors import CuspError
 
 Scores = npt.NDArray[np.float64]
 Means = npt.NDArray[np.float64]
 
-Z95 = float(norm.ppf(0.975))  # two-sided 95 %
+Z95 = float(ndtri(0.975))  # two-sided 95 %
 
 
 class NotComparable(CuspError, ValueError):
@@ -40,7 +46,8 @@ class NotComparable(CuspError, ValueError):
 class Estimate:
     """A proportion with two 95 % intervals; `errors` counts the undecided among the `samples`.
 
-    `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set.
+    `low` and `high` are for problems like these, `fixed_low` and `fixed_high` for this fixed set; with `fixed_bound`
+    the latter is no interval of 95 %, but at most that wide.
     """
 
     value: float
@@ -51,6 +58,7 @@ class Estimate:
     problems: int
     samples: int
     errors: int
+    fixed_bound: bool
 
 
 def pass_at_1(scores: Scores, *, greedy: bool = False) -> Estimate:
@@ -59,7 +67,7 @@ def pass_at_1(scores: Scores, *, greedy: bool = False) -> Estimate:
     Both are mid-P intervals of a binomial proportion (Lancaster 1961) with an effective sample size: for problems
     like these from the spread between problems (Korn and Graubard 1998), for this fixed set from the
     spread within them. One sample a problem does not show the latter; it is bounded by the binomial's then (Hoeffding
-    1956), so the interval is at least as wide as it must be. `greedy` decoding has no error of sampling.
+    1956; `fixed_bound`). `greedy` decoding has no error of sampling.
     Raises NotComparable when no sample was decided.
     """
     errors = int(np.isnan(scores).sum())
@@ -75,7 +83,8 @@ def of_means(means: Means, samples: int, errors: int, *, greedy: bool = False) -
     fixed = (value, value)
     if not greedy:
         fixed = mid_p(value, _size_within(means, samples))
-    return Estimate(value, low, high, *fixed, len(means), len(means) * samples, errors)
+    bound = samples == 1 and not greedy
+    return Estimate(value, low, high, *fixed, len(means), len(means) * samples, errors, bound)
 
 
 def problem_means(scores: Scores) -> Means:
@@ -124,7 +133,7 @@ def _size_between(means: Means, samples: int) -> float:
     size = float(n)
     if spread > 0.0:
         size = min(max(value * (1 - value) / spread, n), n * samples)
-    return size * float(Z95 / t.ppf(0.975, n - 1)) ** 2
+    return size * float(Z95 / stdtrit(n - 1, 0.975)) ** 2
 
 
 def _size_within(means: Means, samples: int) -> float:

@@ -28,6 +28,7 @@ class RunEvaluation(Shape):
     high: float
     fixed_low: float | None
     fixed_high: float | None
+    fixed_bound: bool | None
     n_problems: int
     n_samples: int | None
     errors: int | None
@@ -54,13 +55,14 @@ class ComparedTo(Shape):
 
 
 class PairedDifference(Shape):
-    """In pass@1: 95 % for problems like these, and `fixed_` for this fixed set."""
+    """In pass@1: 95 % for problems like these, and `fixed_` for this fixed set, at most that wide if it is a bound."""
 
     difference: Finite
     low: Finite | None
     high: Finite | None
     fixed_low: Finite | None = None
     fixed_high: Finite | None = None
+    fixed_bound: bool | None = None
     p_value: Finite | None = None
     p_adjusted: Finite | None = None
     verdict: Literal["better", "worse", "not distinguishable"]
@@ -213,7 +215,19 @@ def evaluation(row: Any, aliases: Mapping[str, str]) -> dict[str, Any]:
         ("fixed_low", "fixed_high", "maj_at_k", "maj_low", "maj_high", "preset", "engine")
     )
     told = {**row.scores, "roles": roles_of(row, aliases)}
-    return {**own, **unknown, **told, "created_at": when(row.created_at)}
+    bound = _is_bound(row.scores)
+    return {**own, **unknown, **told, "fixed_bound": bound, "created_at": when(row.created_at)}
+
+
+def _is_bound(told: Mapping[str, Any]) -> bool | None:
+    """Return `Estimate.fixed_bound` of the numbers that are stored, None where they tell of no fixed set.
+
+    Greedy decoding has no error of sampling: its interval has no width.
+    """
+    low, high = told.get("fixed_low"), told.get("fixed_high")
+    if low is None or high is None:
+        return None
+    return bool(told["samples_per_problem"] == 1 and low < high)
 
 
 def scores(data: RunData) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.webui import shapes
 from tests.webui.markup import Element, Page
-from webui import compare, pages, svg, table
+from webui import compare, descriptions, pages, svg, table
 from webui.format import UNKNOWN
 from webui.told import verdict_words
 
@@ -223,6 +223,18 @@ def test_both_questions_stand_beside_each_difference_and_score() -> None:
     assert "this set 69.8–73.8" in text
     assert "after Holm's correction for all rows, at 5 % in all" in text
     assert "Before scoring, a difference of about 6.8 points was to be found 4 times of 5." in text
+
+
+def test_a_bound_for_this_fixed_set_is_told_as_one() -> None:
+    compared = shapes.comparison()
+    compared["rows"][0]["fixed_bound"] = True
+    scored = [shapes.evaluation(step, 0.718, fixed_bound=step == 20) for step in (20, 30)]
+    page = Page(pages.section("evaluations", shapes.run(), comparison=compared, evaluations=scored))
+    assert "this set at most +59.0 to +65.0" in page.text
+    assert "this set -2.0 to +4.0" in page.text.replace("−", "-")
+    assert page.text.count("this set at most 69.8–73.8") == 1
+    assert "thick: for this fixed set, at most;" in page.text
+    assert descriptions.BOUND in page.text
 
 
 def test_a_comparison_stored_before_there_were_two_questions_is_shown_without_the_second() -> None:

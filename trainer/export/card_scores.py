@@ -39,7 +39,8 @@ def _line(scored: Record) -> tuple[str, ...]:
         str(scored["split"]),
         f"{scored['pass_at_1']:.3f}",
         _span(scored.get("low"), scored.get("high")),
-        _span(scored.get("fixed_low"), scored.get("fixed_high")),
+        "at most " * bool(scored.get("fixed_bound"))
+        + _span(scored.get("fixed_low"), scored.get("fixed_high")),
         f"{scored['n_problems']} x {scored.get('samples_per_problem') or NOT_TOLD}",
         str(scored.get("preset") or NOT_TOLD),
         _share(scored.get("truncated_share")),
@@ -65,6 +66,11 @@ def _reading(own: Sequence[Record]) -> str:
         " this fixed set (that of sampling only). n problems, k samples each; what the judge could not decide"
         " counts as wrong."
     )
+    if any(each.get("fixed_bound") for each in own):
+        said += (
+            " With one sample a problem the latter is a bound, at most this wide: it takes two to tell the error of"
+            " sampling from the spread between problems."
+        )
     errors = sum(each.get("errors") or 0 for each in own)
     undecided = (
         f" Undecided: {errors} of {sum(each.get('n_samples') or 0 for each in own)} samples."

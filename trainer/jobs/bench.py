@@ -94,11 +94,15 @@ class Bench:
         places: range,
         progress: Progress,
     ) -> Measured:
-        """Return the lengths of one completion for each of these problems; `score` does not make them again."""
-        problems = tuple(task.problems[place] for place in places)
+        """Return the lengths of one completion for each of these problems; `score` does not make them again.
+
+        Problems that have none yet come first: only what is new tells the pace.
+        """
+        kept = self._kept(sha256, task)
+        ordered = sorted(task.problems, key=lambda problem: (problem.id, 0) in kept.rows)
+        problems = tuple(ordered[place] for place in places)
         one = task.sampling.model_copy(update={"samples_per_problem": 1})
         part = dataclasses.replace(task, problems=problems, sampling=one)
-        kept = self._kept(sha256, task)
         known = {(problem.id, 0) for problem in problems} & set(kept.rows)
         rows = self._rows(path, part, kept, progress)
         new = [row.tokens for row in rows if (row.problem_id, 0) not in known]

@@ -55,6 +55,7 @@ class Forest(NamedTuple):
     scale: Markup
     margin: float | None
     several: bool
+    bounded: bool
 
 
 def forest(comparison: Record | None) -> Forest | None:
@@ -69,7 +70,8 @@ def forest(comparison: Record | None) -> Forest | None:
     shown = ForestRow(reference, None, {}, bar({}, axis, margin), is_reference=True)
     ordered = sorted([*made, shown], key=lambda line: line.candidate["step"])
     several = any(row.get("tasks") for row in rows)
-    return Forest(ordered, _scale(axis), margin, several)
+    bounded = any(line.found.get("fixed_bound") for line in made)
+    return Forest(ordered, _scale(axis), margin, several, bounded)
 
 
 def axis_of(found: Iterable[Record], margin: float | None) -> Axis:

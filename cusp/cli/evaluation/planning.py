@@ -62,7 +62,13 @@ def _planned(
     if not means:
         means = {"": _trained_length(client, run)}
         source = f"the training's last {LATEST} steps"
-    lengths = {name: Lengths(mean, float("nan")) for name, mean in means.items()}
+    usual = sum(means.values()) / len(means)
+    lengths = {  # what was measured may have been cut later than this evaluation cuts
+        task.name: Lengths(
+            min(means.get(task.name, usual), float(task.sampling.max_new_tokens)), float("nan")
+        )
+        for task in tasks
+    }
     price, candidates = run["metadata"].get("gpu_hourly_usd"), _candidates(client, run, steps)
     speed = _speed(client, run, scored)
     found = forecast(tasks, candidates, lengths, price, tokens_per_s=speed)

@@ -48,6 +48,8 @@ def test_a_plan_is_told_from_the_lengths_of_the_training(run: cusp.Run) -> None:
     assert (told["candidates"], told["completions"]) == (2, 2 * 60 * 2)
     assert told["tokens"] == 200 * told["completions"]
     assert (told["seconds"], told["usd"]) == (None, None)
+    cut = json.loads(evaluate(run, *SHORT, "--max-new-tokens", "50", "--plan", "--json"))
+    assert cut["tokens"] == 50 * cut["completions"]  # shorter than the training's
     words = evaluate(run, *SHORT, "--plan")
     assert (
         "2 candidates: 240 completions of about 48,000 tokens; lengths of the training's" in words

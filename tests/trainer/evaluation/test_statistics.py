@@ -68,6 +68,32 @@ def test_one_sample_a_problem_bounds_the_error_of_sampling_and_greedy_decoding_h
     assert (sampled.fixed_low, sampled.fixed_high) == (sampled.low, sampled.high)
     assert (greedy.fixed_low, greedy.fixed_high) == (greedy.value, greedy.value)
     assert (greedy.low, greedy.high) == (sampled.low, sampled.high)
+    assert (sampled.fixed_bound, greedy.fixed_bound) == (True, False)
+
+
+def test_two_samples_a_problem_make_an_interval_of_the_bound_for_this_fixed_set() -> None:
+    rng = np.random.default_rng(7)
+    few, two = ({"t": draw(rng, np.full(40, 0.5), k)} for k in (1, 2))
+    assert not pass_at_1(two["t"]).fixed_bound
+    other = {k: {"t": draw(rng, np.full(40, 0.5), k)} for k in (1, 2)}
+    assert paired_difference(few, other[1]).fixed_bound
+    assert paired_difference(few, two).fixed_bound  # one of the two has one sample
+    assert not paired_difference(few, other[1], greedy=True).fixed_bound
+    assert not paired_difference(two, other[2]).fixed_bound
+    assert not paired_difference(few, few).fixed_bound  # exactly nothing
+
+
+def test_chances_replaced_by_their_outcomes_look_the_same_and_have_no_error_of_sampling() -> None:
+    """Why one sample a problem makes a bound only: half right is seen in both, and one of the two is certain."""
+    rng, hits = np.random.default_rng(8), Counter[str]()
+    for _ in range(1_000):
+        drawn = (rng.random(60) < 0.5).astype(float)
+        one = pass_at_1(draw(rng, drawn, 1))  # chances 0 and 1: the same scores again
+        assert one.value == drawn.mean()
+        hits["certain"] += one.fixed_low <= drawn.mean() <= one.fixed_high
+        hits["alike"] += one.fixed_low <= 0.5 <= one.fixed_high
+    assert hits["certain"] == 1_000
+    assert 930 <= hits["alike"] <= 975
 
 
 def test_the_mid_p_interval_is_that_of_the_binomial_for_whole_sizes() -> None:

@@ -80,6 +80,14 @@ def test_what_others_brought_and_left_out_is_told() -> None:
     assert "###" not in text
 
 
+def test_a_bound_for_this_fixed_set_is_not_called_an_interval() -> None:
+    assert "at most" not in part(REFERENCE, None)
+    text = part(REFERENCE, None, fixed_bound=True)
+    own = evaluations(REFERENCE)[0]
+    assert f"| at most {own['fixed_low']:.3f} to {own['fixed_high']:.3f} |" in text
+    assert "a bound, at most this wide: it takes two" in text
+
+
 @pytest.mark.parametrize("found", [[], evaluations(0)])
 def test_a_checkpoint_without_scores_says_so(found: list[dict[str, Any]]) -> None:
     assert evaluation_part({"id": "C1"}, found, COMPARISON).endswith("was not evaluated.")

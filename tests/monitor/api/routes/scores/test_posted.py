@@ -130,6 +130,22 @@ def test_the_numbers_of_portions_are_those_of_all_rows(api: TestClient) -> None:
     assert (found["mean_tokens"], found["truncated_share"]) == (60, pytest.approx(1 / 3))
 
 
+@pytest.mark.parametrize("samples", [1, 2])
+def test_one_sample_a_problem_gives_a_bound_for_this_fixed_set(
+    api: TestClient, samples: int
+) -> None:
+    trainer = trained(api)
+    for step, right in ((10, 20), (20, 30)):
+        told = post(api, trainer, step=step, rows=rows(right, samples=samples))["evaluation"]
+        assert told["fixed_bound"] is (samples == 1)
+    (row,) = compare(api, trainer, steps=[10, 20], reference_step=10)["comparison"]["rows"]
+    assert row["fixed_bound"] is (samples == 1)
+    assert (
+        post(api, trainer, step=30, pass_at_1=0.5, n_problems=40)["evaluation"]["fixed_bound"]
+        is None
+    )
+
+
 def answered(of: int, *, seed: int) -> list[Json]:
     """Rows of three samples a problem, whose answers are 4, which is right, or one of three others, or none."""
     drawn = np.random.default_rng(seed).choice(["4", "4", "5", "6", "7", ""], (of, 3))
