@@ -70,7 +70,7 @@ export function listen({ refresh, savePicture }) {
     verify: () => open("verify-dialog"),
     "cancel-job": (button) => {
       const dialog = open("cancel-job-dialog");
-      dialog.dataset.job = button.dataset.job;
+      dialog.dataset.job = button.dataset.of;
       dialog.querySelector('[data-slot="kind"]').textContent = button.dataset.kind;
     },
     promote: (button) => {

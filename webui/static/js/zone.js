@@ -45,7 +45,7 @@ new MutationObserver((changes) => {
     if (type === "attributes") put(target);
     for (const node of addedNodes) {
       if (node.nodeName === "TIME") put(node);
-      else if (node.nodeType === Node.ELEMENT_NODE) all(node);
+      else if (node instanceof HTMLElement) all(node); // not what charts draw
     }
   }
 }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["datetime"] });
