@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import as_a_person
 from tests.conftest import MonitorProcess
-from tests.messages import Trainer, point, status
+from tests.messages import Trainer, point
 
 SHOWN = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT\+5:45$")
 UTC = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$")
@@ -35,14 +35,15 @@ def test_times_are_the_readers_with_the_zone_named_and_utc_on_hover(
     contact = page.locator("[data-f=last_contact] time").first
     expect(contact).to_have_text(re.compile("ago|just now"))
     expect(contact).to_have_attribute("title", re.compile(r"GMT\+5:45, .* UTC$"))
-    trainer.send(status("finished"))  # sections are fetched again: their times follow
-    page.get_by_role("button", name="Edit").first.click()
+    page.get_by_role(
+        "button", name="Edit"
+    ).first.click()  # parts are fetched again: their times follow
     page.fill("#describe-dialog [name=name]", "renamed")
     page.locator("#describe-dialog [data-confirm]").click()
     expect(page.locator("h1")).to_contain_text("renamed")
     for shown in page.locator("#section-decisions time:not([data-after])").all():
         expect(shown).to_have_text(SHOWN)
-    report = page.request.get(f"{monitor_process.url}/runs/{trainer.run_id}/report").text()
+    report = page.request.get(f"{monitor_process.url}/runs/{trainer.run_id}/report.html").text()
     assert " UTC" in report
     assert "GMT" not in report
     context.close()
