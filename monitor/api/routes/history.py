@@ -16,9 +16,10 @@ from monitor.api.permissions import GrantDep, needs
 from monitor.api.queries import Limit
 from monitor.api.sample_queries import SamplesAskedDep
 from monitor.roles.stored_series import shown_series
-from monitor.schemas import access, base, run, series, series_table
+from monitor.schemas import access, base, run, series
 from monitor.schemas.base import Json
 from monitor.schemas.downsample import thin
+from monitor.schemas.exported import series_table
 from monitor.schemas.run_data import RunData
 from monitor.schemas.scores import exports
 from monitor.services import Service
