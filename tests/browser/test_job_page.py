@@ -7,11 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from cusp.checkpoints import manifest
 from cusp.ids import new_id
 from tests.browser.conftest import TOKEN
+from tests.browser.test_barriers import TAGS
 from tests.conftest import MonitorProcess
 from tests.messages import Trainer, checkpoint, point, status
 from tests.small import SMALL
@@ -129,4 +131,8 @@ def test_a_log_of_anything_is_text_on_a_phone_and_follows_its_end(
         client.post(beat, json={"token": job["token"], "log": log}).raise_for_status()
         expect(tail).to_contain_text("line 199")
         assert tail.evaluate("el => el.scrollTop") == 0, "a person who reads stays where she is"
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a Literal
+            found = Axe().run(page, None, {"runOnly": TAGS, "resultTypes": ["violations"]})
+            assert [one["id"] for one in found.response["violations"]] == []
     assert page.evaluate("window.hurt") is None

@@ -9,6 +9,7 @@ const RENEW_MS = 3_000;
 const ACTS = {
   cancel: {
     ask: "Cancel",
+    go: "Cancel the job",
     words: ({ held }) => `${held ? "Its worker ends it as soon as it hears of it, within seconds unless it is loading a model. " : ""}What it brought so far stays, and it can be asked for again.`,
     send: post,
     done: ({ state }) => (state === "leased" ? "Its worker is asked to end it." : "Cancelled."),
@@ -62,12 +63,12 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
   const button = event.target.closest("[data-act]");
   if (!button) return;
-  const { ask, words } = ACTS[button.dataset.act];
+  const { ask, go, words } = ACTS[button.dataset.act];
   if (!ask) return attempt(() => act(button));
   asked = button;
   document.getElementById("sure-title").textContent = `${ask} ${button.dataset.name}?`;
   document.getElementById("sure-words").textContent = typeof words === "function" ? words({ held: button.dataset.held === "True" }) : words;
-  document.getElementById("sure-go").textContent = ask;
+  document.getElementById("sure-go").textContent = go || ask;
   sure.showModal();
 });
 sure?.querySelector("form").addEventListener("submit", () => attempt(() => act(asked)));
