@@ -132,7 +132,7 @@ def test_a_log_of_anything_is_text_on_a_phone_and_follows_its_end(
         expect(tail).to_contain_text("line 199")
         assert tail.evaluate("el => el.scrollTop") == 0, "a person who reads stays where she is"
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a Literal
+            page.emulate_media(color_scheme=scheme)
             found = Axe().run(page, None, {"runOnly": TAGS, "resultTypes": ["violations"]})
             assert [one["id"] for one in found.response["violations"]] == []
     assert page.evaluate("window.hurt") is None
