@@ -28,9 +28,17 @@ from cusp.process.machine import host_name
 from cusp.process.secret_files import give_to_libraries
 from cusp.protocol.fields import first_problem
 from trainer.box import box_name
-from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient, MonitorRefused, Waiting
+from trainer.jobs.client import (
+    Job,
+    JobCancelled,
+    JobLost,
+    MonitorClient,
+    MonitorRefused,
+    Waiting,
+)
 from trainer.jobs.evaluate import evaluate_run
 from trainer.jobs.export import export_checkpoint
+from trainer.jobs.held.beat import Heartbeat
 from trainer.jobs.presence import Presence
 from trainer.jobs.run_folder import has_folder
 from trainer.jobs.sweep import Sweep
@@ -106,38 +114,44 @@ class Worker:
         self.say(f"job {job.id}: {job.kind} run {job.run_id}")
         try:
             with Heartbeat(self.monitor, job, self.stopping) as heartbeat:
-                result, error = self._result(job, heartbeat)
-            self.monitor.finish(job, result, error)
+                result, error = self._result(job, heartbeat, heartbeat.logged(self.say))
+            if error:
+                heartbeat.lines.add(error)
+            self.monitor.finish(job, result, error, heartbeat.lines.told())
         except (JobLost, MonitorRefused) as reason:
             self.say(f"job {job.id} dropped: {reason}")
             return False
         self.say(f"job {job.id} {'failed: ' + error if error else 'done'}")
         return True
 
-    def _result(self, job: Job, heartbeat: Heartbeat) -> tuple[dict[str, Any] | None, str | None]:
-        """Return (result, None), or (None, error sentence) when the job fails."""
+    def _result(
+        self, job: Job, heartbeat: Heartbeat, say: Say
+    ) -> tuple[dict[str, Any] | None, str | None]:
+        """Return (result, None), or (None, error sentence) when the job fails or a person cancelled it."""
         try:
-            return self._done(job, heartbeat), None
+            return self._done(job, heartbeat, say), None
+        except JobCancelled as cancelled:
+            return None, str(cancelled)
         except ValidationError as error:
             return None, f"the job cannot be read: {first_problem(error)}"
         except CuspError as error:
             return None, f"{error}"[:2_000]
         except (ValueError, OSError, RuntimeError, LookupError, TypeError, AttributeError) as error:
-            self.say(traceback.format_exc().rstrip())  # a bug of ours, or of a library
+            say(traceback.format_exc().rstrip())  # a bug of ours, or of a library
             return None, f"{excepthook.sentence(error)} (the worker's log has the traceback)"
 
-    def _done(self, job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
+    def _done(self, job: Job, heartbeat: Heartbeat, say: Say) -> dict[str, Any]:
         if is_new(job) and is_id(job.run_id):
-            return new_training(self.directory, job, heartbeat, self.say)
+            return new_training(self.directory, job, heartbeat, say)
         if not has_folder(self.directory, job.run_id):  # a path below, and named by the network
             raise NotHere(f"run {job.run_id!r:.80} is not in {self.directory / 'runs'} on this box")
         if job.kind == "train":
-            return resume_training(self.directory, job, heartbeat, self.say)
+            return resume_training(self.directory, job, heartbeat, say)
         if job.kind == "verify":
-            return verify_run(self.monitor, self.directory, job, heartbeat, self.say)
+            return verify_run(self.monitor, self.directory, job, heartbeat, say)
         if job.kind == "export":
-            return export_checkpoint(self.monitor, self.directory, job, heartbeat, self.say)
-        return {"comparison": evaluate_run(self.monitor, self.directory, job, heartbeat, self.say)}
+            return export_checkpoint(self.monitor, self.directory, job, heartbeat, say)
+        return {"comparison": evaluate_run(self.monitor, self.directory, job, heartbeat, say)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,8 +16,13 @@ def projects_page(projects: Records, *, newest: int) -> str:
 
 
 def jobs_page(jobs: Records, workers: Records, *, may_act: bool) -> str:
-    """Return the page of the newest jobs and the workers; `may_act`: the asker may cancel a training."""
+    """Return the page of the newest jobs and the workers; `may_act`: the asker may cancel one."""
     return render("pages/jobs.html", jobs=jobs, workers=workers, may_act=may_act)
+
+
+def job_page(job: Record, parts: Records, *, may_act: bool) -> str:
+    """Return the page of a job with its log, `parts` a claim each; renewed while it is open."""
+    return render("pages/job.html", job=job, parts=parts, may_act=may_act)
 
 
 def settings_page(settings: Sequence[tuple[str, str, str]]) -> str:

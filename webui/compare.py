@@ -35,7 +35,7 @@ def _text(value: Any) -> str:
 
 
 def compare_page(runs: Records, asked: Record, *, known: Sequence[str], missing: int) -> str:
-    """Return the page; `asked` are the query's `runs`, `metric`, `x`, `group`.
+    """Return the page; `asked` are the query's `runs`, `metric`, `x`, `group`, `smooth`.
 
     `known` are the metrics that can be chosen, `missing` says how many of the runs asked for are not here.
     """
@@ -59,7 +59,9 @@ def _shown(runs: Records, asked: Record) -> dict[str, Any]:
         "asked": asked,
         "axes": AXES,
         "styles": [compared.style(place) for place in range(len(runs))],
-        "figures": compared.metric_figures(runs, metrics, axis, grouped=grouped),
+        "figures": compared.metric_figures(
+            runs, metrics, axis, grouped=grouped, smooth=asked["smooth"]
+        ),
         "cost": compared.cost_figure(runs),
         "left_out": compared.left_out(runs, metrics, axis),
         "differences": [

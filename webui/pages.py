@@ -150,6 +150,8 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
         case "verifications":
             found = (given["verifications"] or {}).get("verifications", ())
             return {"reach": _reach([row for one in found for row in one["comparisons"]])}
+        case "jobs":
+            return {"shown": _unanswered(given["jobs"])}
         case "samples":
             found = given["samples"] or {"samples": (), "total": 0}
             return {"groups": _sample_groups(run, found["samples"]), "total": found["total"]}
@@ -157,6 +159,19 @@ def _derived(name: str, run: Record, given: Mapping[str, Any]) -> dict[str, Any]
             return {"marks": figures.marks(run, **given)}
         case _:
             return {}
+
+
+def _unanswered(jobs: Records) -> list[Record]:
+    """Return the jobs that wait or are at work, and those that failed and were not asked for again; newest first."""
+    newest: set[str] = set()
+    shown = []
+    for job in jobs:
+        if job["state"] in ("queued", "leased") or (
+            job["state"] == "failed" and job["kind"] not in newest
+        ):
+            shown.append(job)
+        newest.add(job["kind"])
+    return shown
 
 
 def _verdict_card(

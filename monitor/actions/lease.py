@@ -1,4 +1,4 @@
-"""What a worker does with a job that it holds: claim, heartbeat, scores, end; and giving up a lost one."""
+"""What a worker does with a job that it holds: claim, heartbeat, scores, end; and ending one for it."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -36,12 +36,19 @@ def claim(
     return {**fields, "token": row.token, "attempt": row.attempts, "lease_s": jobs.LEASE_S}
 
 
-def prolong(tx: Transaction, job_id: str, token: int, now: float, progress: Json | None) -> float:
-    """Prolong the lease and return its seconds; LeaseLost when another has the job by now."""
+def prolong(
+    tx: Transaction, job_id: str, token: int, now: float, progress: Json | None, log: Json | None
+) -> Json:
+    """Prolong the lease and return its seconds and who asked that the job ends.
+
+    LeaseLost when another has the job by now.
+    """
     row = jobs.heartbeat(tx, job_id, token, now, progress)
+    if log is not None:
+        jobs.keep_log(tx, row, log["total"], log["lines"], now)
     if progress is not None:
         _tell(tx, "job.changed", row.run_id, now)
-    return jobs.LEASE_S
+    return {"lease_s": jobs.LEASE_S, "cancelled_by": row.cancelled_by}
 
 
 def store_scores(
@@ -71,6 +78,7 @@ def finish(
     error: str | None,
     result: Json | None,
     comparison: Json | None,
+    log: Json | None = None,
 ) -> Ended:
     """End the job; the best checkpoint of an evaluation's comparison gets the alias `best`.
 
@@ -79,6 +87,8 @@ def finish(
     """
     job = jobs.held(tx, job_id, token)
     runs.lock(tx, job.run_id)
+    if log is not None:
+        jobs.keep_log(tx, job, log["total"], log["lines"], now)
     refuted_from: int | None = None
     if state == "done" and job.kind == "verify":
         try:
@@ -96,9 +106,33 @@ def finish(
 
 def give_up(tx: Transaction, job: Any, now: float) -> None:
     """Fail a job whose workers were lost again and again, if it still waits for one."""
-    if jobs.give_up_one(tx, job.id, now):  # before the run's row, as workers' requests do
+    if jobs.give_up_one(tx, job, now):  # before the run's row, as workers' requests do
         _tell(tx, "job.changed", job.run_id, now)
         _tell_ended(tx, job, now, "its worker was lost again and again", None)
+
+
+def cancel(tx: Transaction, job: Any, now: float, author: str) -> Ended | None:
+    """End a job that no worker has, and return how, else ask its worker to end it.
+
+    What it brought so far stays. Conflict is raised for one that is over, and for a training whose run is there.
+    """
+    begun = runs.get(tx, job.run_id) is not None
+    named = "training" if jobs.is_new_training(job) else f"{job.kind} job"
+    if jobs.cancel(tx, job.id, now, author, held=job.kind == "train" and not begun):
+        told = "training.cancelled" if jobs.is_new_training(job) else "job.cancelled"
+        _tell(tx, told, job.run_id, now, author, job.id)
+        _tell_ended(tx, job, now, f"cancelled by {author}", None)
+        _tell(tx, "job.ended", job.run_id, now)
+        return Ended(job.run_id, "failed", answered=job.kind == "verify", refuted_from=None)
+    if job.state in ("done", "failed"):
+        raise Conflict(f"{named} {job.id} is over already: it is {job.state}")
+    if job.kind == "train":
+        raise Conflict(
+            f"{named} {job.id} is at work, by worker {job.worker}; stop its run {job.run_id} instead"
+        )
+    if jobs.ask_to_end(tx, job.id, author):
+        _tell(tx, "job.cancelled", job.run_id, now, author, job.id)
+    return None
 
 
 def end_unclaimed(tx: Transaction, job: Any, now: float) -> None:
@@ -108,10 +142,13 @@ def end_unclaimed(tx: Transaction, job: Any, now: float) -> None:
         _tell(tx, "job.ended", job.run_id, now)
 
 
-def _tell(tx: Transaction, name: str, run_id: str, now: float) -> None:
+def _tell(
+    tx: Transaction, name: str, run_id: str, now: float, by: str = "", target: str | None = None
+) -> None:
     """Record the event on the run's page; a training that begins has none until its trainer announces it."""
-    if runs.get(tx, run_id) is not None:
-        record(tx, name, run_id, now)
+    there = runs.get(tx, run_id) is not None
+    if there or by:
+        record(tx, name, run_id if there else None, now, by=by, target=target)
 
 
 def point_best(tx: Transaction, run_id: str, now: float, comparison: Json | None) -> None:

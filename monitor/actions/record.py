@@ -63,6 +63,7 @@ EVENTS = {
     "evaluation.failed": Event(webhook=True),
     "job.changed": Event(None, ("jobs",)),
     "job.ended": Event(None, ("jobs", "evaluations", "checkpoints", "cost"), run=True),
+    "job.cancelled": Event("cancel", ("jobs", "decisions")),
     "training.asked": Event("train"),
     "training.cancelled": Event("cancel training"),
     "token.created": Event("create token"),

@@ -337,7 +337,23 @@ jobs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
+    # Who asked that it ends; a worker that has it hears so at its next heartbeat.
+    Column("cancelled_by", String(200)),
     Index(None, "state", "created_at"),
+)
+
+# The last lines of what a worker wrote, a row for each claim; apart, as lists of jobs are read without them.
+job_logs = Table(
+    "job_logs",
+    metadata,
+    Column("job_id", Id, primary_key=True),
+    Column("token", Integer, primary_key=True, autoincrement=False),
+    Column("run_id", Id, nullable=False),
+    Column("worker", String(200)),
+    # How many lines it wrote in all.
+    Column("total", BigInteger, nullable=False),
+    Column("lines", Text, nullable=False),
+    Column("updated_at", Double, nullable=False),
 )
 
 workers = Table(

@@ -11,7 +11,7 @@ from monitor.schemas.base import Json, Shape, columns
 from monitor.schemas.run_data import RunData
 from monitor.store import jobs
 
-_JOB = ("id", "kind", "run_id", "state", "worker", "progress", "error", "attempts")
+_JOB = ("id", "kind", "run_id", "state", "worker", "progress", "error", "attempts", "cancelled_by")
 
 
 class RunEvaluation(Shape):
@@ -140,6 +140,7 @@ class Job(Shape):
     progress: JobProgress | None
     error: str | None
     attempts: int
+    cancelled_by: str | None
     exported: Exported | None
     created_at: str
     started_at: str | None
@@ -166,7 +167,24 @@ class ClaimedJob(Shape):
 
 
 class Lease(Shape):
+    """`cancelled_by`: who asked that the job ends; its worker is to end it as failed."""
+
     lease_s: float
+    cancelled_by: str | None
+
+
+class LogPart(Shape):
+    """The last lines of what a worker wrote since it claimed the job, of `total`."""
+
+    worker: str | None
+    total: int
+    lines: list[str]
+    updated_at: str
+
+
+class JobLog(Shape):
+    job: Job
+    parts: list[LogPart]
 
 
 class Stored(Shape):
@@ -183,6 +201,12 @@ def job(row: Any) -> dict[str, Any]:
     new = jobs.is_new_training(row)
     submitted = {name: row.payload[name] for name in Submitted.model_fields} if new else None
     return {**columns(row, _JOB), "submitted": submitted, "exported": _exported(row), **times}
+
+
+def log_part(row: Any) -> dict[str, Any]:
+    """Return a `LogPart`."""
+    own = {"worker": row.worker, "total": row.total, "updated_at": when(row.updated_at)}
+    return {**own, "lines": row.lines.split("\n") if row.lines else []}
 
 
 def _exported(row: Any) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from cusp.ids import new_id
-from monitor.database.schema import jobs
+from monitor.database.schema import job_logs, jobs
 from monitor.errors import LeaseLost
 
 LEASE_S = 60.0
@@ -101,25 +101,25 @@ def lease_lost(job: Row[Any], now: float) -> bool:
 
 
 def _free(now: float) -> ColumnElement[bool]:
-    """Queued, or leased by a worker that has not been heard of for a whole lease."""
-    return or_(jobs.c.state == "queued", and_(jobs.c.state == "leased", jobs.c.lease_until < now))
+    """Queued, or leased by a worker that has not been heard of for a whole lease and that nobody told to end it."""
+    lost = and_(jobs.c.state == "leased", jobs.c.lease_until < now, jobs.c.cancelled_by.is_(None))
+    return or_(jobs.c.state == "queued", lost)
 
 
 def overdue(connection: Connection, now: float) -> Sequence[Row[Any]]:
-    """Return the jobs whose last allowed attempt ran out of its lease."""
+    """Return the jobs that ran out of the lease of their last allowed attempt, or were cancelled in it."""
     return connection.execute(select(jobs).where(*_given_up(now))).all()
 
 
-def give_up_one(connection: Connection, job_id: str, now: float) -> bool:
-    """Fail a job whose last allowed attempt ran out of its lease; return whether it was still so."""
+def give_up_one(connection: Connection, job: Row[Any], now: float) -> bool:
+    """Fail a job that is `overdue`; return whether it was still so."""
+    error = f"the worker was lost {MOST_ATTEMPTS} times; its log says why"
+    if job.cancelled_by is not None:
+        error = f"cancelled by {job.cancelled_by}; its worker was lost before it said that it ended"
     ended = connection.execute(
         update(jobs)
-        .where(jobs.c.id == job_id, *_given_up(now))
-        .values(
-            state="failed",
-            finished_at=now,
-            error=f"the worker was lost {MOST_ATTEMPTS} times; its log says why",
-        )
+        .where(jobs.c.id == job.id, *_given_up(now))
+        .values(state="failed", finished_at=now, error=error)
     )
     return ended.rowcount == 1
 
@@ -148,7 +148,7 @@ def _unclaimed(kind: str, before: float) -> list[ColumnElement[bool]]:
 
 
 def _given_up(now: float) -> list[ColumnElement[bool]]:
-    last = jobs.c.attempts >= MOST_ATTEMPTS
+    last = or_(jobs.c.attempts >= MOST_ATTEMPTS, jobs.c.cancelled_by.is_not(None))
     return [jobs.c.state == "leased", jobs.c.lease_until < now, last]
 
 
@@ -252,12 +252,41 @@ def unfinished_trainings(connection: Connection) -> int:
     return connection.execute(statement).scalar_one()
 
 
-def cancel(connection: Connection, job_id: str, now: float, why: str, *, held: bool) -> bool:
+def cancel(connection: Connection, job_id: str, now: float, by: str, *, held: bool) -> bool:
     """Fail a job that no worker has, or with `held` also one that a worker has; return whether it was so."""
     there = jobs.c.state.in_(("queued", "leased")) if held else _free(now)
-    ended = connection.execute(
+    ended = {"state": "failed", "error": f"cancelled by {by}", "finished_at": now}
+    changed = connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id, there)
-        .values(state="failed", error=why, finished_at=now, lease_until=None)
+        .values(**ended, lease_until=None, cancelled_by=by)
     )
-    return ended.rowcount == 1
+    return changed.rowcount == 1
+
+
+def ask_to_end(connection: Connection, job_id: str, by: str) -> bool:
+    """Note that the worker of a job is to end it; return whether one has it and nobody asked before."""
+    asked = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == "leased", jobs.c.cancelled_by.is_(None))
+        .values(cancelled_by=by)
+    )
+    return asked.rowcount == 1
+
+
+def keep_log(
+    connection: Connection, job: Row[Any], total: int, lines: Sequence[str], now: float
+) -> None:
+    """Keep the last lines of what the job's worker wrote since its claim, in place of those kept before."""
+    values = {"total": total, "lines": "\n".join(lines), "updated_at": now}
+    own = (job_logs.c.job_id == job.id, job_logs.c.token == job.token)
+    # Whoever holds the job writes alone: `held` has its row locked.
+    if not connection.execute(update(job_logs).where(*own).values(**values)).rowcount:
+        key = {"job_id": job.id, "token": job.token, "run_id": job.run_id, "worker": job.worker}
+        connection.execute(insert(job_logs).values(**key, **values))
+
+
+def logs(connection: Connection, job_id: str) -> Sequence[Row[Any]]:
+    """Return what the job's workers wrote last, a row for each claim that wrote something, the first one first."""
+    statement = select(job_logs).where(job_logs.c.job_id == job_id).order_by(job_logs.c.token)
+    return connection.execute(statement).all()

@@ -70,7 +70,7 @@ def test_every_page_answers_holds_no_secret_and_lists_what_is_there(
     expect(page.locator("section").first).to_contain_text(HOSTILE)
     page.get_by_role("button", name="Cancel …").click()
     page.click("#sure-go")
-    expect(page.locator("#jobs")).to_contain_text("failed")
+    expect(page.locator("#jobs")).to_contain_text("cancelled")
     page.goto(f"{monitor_process.url}/settings")
     expect(page.locator("main")).to_contain_text("sqlite")
 

@@ -83,6 +83,12 @@ def test_runs_selected_in_the_table_are_overlaid_by_step_time_tokens_and_transit
     assert page.locator(".differ tbody th").all_inner_texts() == ["optim.lr", "seed"]
     page.reload()
     expect(page.locator("select[name=x]")).to_have_value("transition")
+    page.locator("input[name=smooth]").fill("0.9")
+    page.wait_for_url("**smooth=0.9**")
+    (smooth,) = drawn(page)
+    values, averages = smooth[:2], smooth[2:]  # pale below their averages
+    assert averages[0]["y"][0] == values[0]["y"][0]
+    assert max(averages[0]["y"]) < max(values[0]["y"])
 
 
 def test_groups_have_a_mean_and_a_band_and_the_file_draws_the_same_without_a_monitor(

@@ -57,3 +57,5 @@ def test_a_training_is_submitted_with_what_a_worker_knows_and_cancelled(
         expect(row.first).to_contain_text("at work")
         page.get_by_role("button", name="Cancel the training tiny").click()
         expect(row.first).to_contain_text("cancelled by person")
+        row.first.get_by_role("link", name="Log of the training tiny").click()
+        expect(page.locator("h1 + span .pill")).to_have_text("cancelled")

@@ -1,6 +1,7 @@
 """The worker against a monitor of a few lines: real HTTP, real checkpoints, real evaluations."""
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,8 @@ from trainer.evaluation.engines.transformers_engine import drawing, with_adapter
 from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.selection_set import selection_set
 from trainer.jobs.asked_recipe import check_order
-from trainer.jobs.client import Heartbeat, Job, JobLost, MonitorClient
+from trainer.jobs.client import Job, JobLost, MonitorClient
+from trainer.jobs.held.beat import Heartbeat
 from trainer.jobs.run_folder import verified
 from trainer.recipe import Recipe
 from trainer.recipe_loader import load_recipe, write_recipe
@@ -41,6 +43,7 @@ class Monitor:
         self.answers: dict[str, list[int]] = {}
         self.posts: list[tuple[str, dict[str, Any]]] = []
         self.tokens: set[str | None] = set()
+        self.cancelled_by: str | None = None
         monitor = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -81,7 +84,7 @@ class Monitor:
         if path == "/jobs/claim":
             fields = ("id", "kind", "run_id", "payload", "token", "attempt", "lease_s")
             return (200, _only(self.jobs.pop(0), fields)) if self.jobs else (204, None)
-        return 200, {"lease_s": 60}
+        return 200, {"lease_s": 60, "cancelled_by": self.cancelled_by}
 
     def posted(self, end: str) -> list[dict[str, Any]]:
         return [body for path, body in self.posts if path.endswith(end)]
@@ -610,14 +613,54 @@ def test_a_heartbeat_tells_progress_and_notices_a_lost_job(monitor: Monitor) -> 
     lease = Job(new_id(), "evaluate", new_id(), {}, "t", 1, lease_s=0.15)
     with Heartbeat(client, lease, stopping) as heartbeat:
         heartbeat.report(1, 4, "scoring step 10")
-        wait_until(lambda: len(monitor.posted("/heartbeat")) >= 2, 5)
-        assert monitor.posted("/heartbeat")[0]["progress"] == {
+        # The first beat may be sent before there is any progress.
+        wait_until(lambda: any("progress" in one for one in monitor.posted("/heartbeat")), 5)
+        told = next(one for one in monitor.posted("/heartbeat") if "progress" in one)
+        assert told["progress"] == {
             "done": 1, "total": 4, "text": "scoring step 10",
         }  # fmt: skip
         monitor.answers["heartbeat"] = [409]
         with pytest.raises(JobLost):
             report_for(5.0, heartbeat)
     client.close()
+
+
+def test_a_cancelled_job_ends_with_what_it_wrote(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path
+) -> None:
+    monitor.cancelled_by = "anna"
+    slow = job(*trained)
+    slow["payload"]["samples_per_problem"] = 256
+    monitor.jobs.append({**slow, "lease_s": 0.15})
+    said: list[str] = []
+    assert worker(monitor, cusp_dir, said).work(once=True) == 1
+    (end,) = monitor.posted("/finish")
+    assert (end["state"], end["error"]) == ("failed", "cancelled by anna")
+    assert end["log"]["lines"][-1] == "cancelled by anna"
+    assert end["log"]["total"] == len(end["log"]["lines"])
+    assert any("checkpoints on" in line or "problems" in line for line in end["log"]["lines"])
+    assert "failed: cancelled by anna" in said[-1]
+
+
+def test_a_log_has_the_last_lines_and_the_warnings_of_libraries(monitor: Monitor) -> None:
+    stopping = threading.Event()
+    client = MonitorClient(monitor.url, None, stopping)
+    lease = Job(new_id(), "evaluate", new_id(), {}, "t", 1, lease_s=0.15)
+    with Heartbeat(client, lease, stopping) as heartbeat:
+        said: list[str] = []
+        heartbeat.logged(said.append)("one\ntwo")
+        logging.getLogger("somebody's").warning("%s is odd", "x")
+        heartbeat.lines.add("  3 %\r 50 %\r100 %")
+        wait_until(lambda: any("log" in beat for beat in monitor.posted("/heartbeat")), 5)
+        for n in range(300):
+            heartbeat.lines.add(f"{n}\0" + "y" * 600)
+    client.close()
+    first = next(beat["log"] for beat in monitor.posted("/heartbeat") if "log" in beat)
+    assert first == {"total": 4, "lines": ["one", "two", "warning: x is odd", "100 %"]}
+    told = heartbeat.lines.told()
+    assert told is not None
+    assert (told["total"], len(told["lines"]), len(told["lines"][-1])) == (304, 200, 500)
+    assert "\0" not in told["lines"][-1]
 
 
 def test_a_monitor_in_trouble_is_asked_again(

@@ -55,3 +55,16 @@ def test_a_band_is_transparent_and_lies_under_every_mean() -> None:
     fills = {one["fillcolor"][1:].replace("_", "-") for one in bands if "fill" in one}
     css = assets.asset("css/base.css").body.decode()
     assert fills <= set(re.findall(r"--([a-z0-9-]+): rgb\([0-9 ]+/ \.2\);", css))
+
+
+def test_averages_lie_over_pale_values_and_a_group_is_of_averages() -> None:
+    lines = {"kl": {"steps": [1, 2, 3], "values": [0.0, 4.0, 4.0]}}
+    runs = [{"id": n, "name": n, "group": "g", "lines": lines} for n in "ab"]
+    (figure,) = metric_figures(runs, ["kl"], "step", grouped=False, smooth=0.5)
+    pale, averages = figure["data"][:2], figure["data"][2:]
+    assert [one["y"] for one in pale] == [[0.0, 4.0, 4.0]] * 2
+    assert [one["opacity"] for one in pale] == [0.3, 0.3]
+    assert averages[0]["y"] == pytest.approx([0.0, 8 / 3, 24 / 7], rel=1e-5)
+    assert [one["name"] for one in averages] == ["a", "b"]
+    (grouped,) = metric_figures(runs, ["kl"], "step", grouped=True, smooth=0.5)
+    assert grouped["data"][-1]["y"] == pytest.approx([0.0, 8 / 3, 24 / 7], rel=1e-5)

@@ -362,7 +362,7 @@ def _acts(name: str, run: shapes.Json) -> list[Element]:
 
 
 def test_a_comparison_names_the_deleted_runs() -> None:
-    asked = {"runs": ["a"], "metric": [], "x": "step", "group": ""}
+    asked = {"runs": ["a"], "metric": [], "x": "step", "group": "", "smooth": 0.0}
     more = {"config": {}, "lines": {}, "group": ""}
     runs = [
         shapes.run(name=name, deleted_at=at) | more

@@ -3,7 +3,6 @@
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,10 @@ PORTION_BYTES, PORTION_ROWS = 1_000_000, 2_000  # of texts in a request
 
 class JobLost(Exception):
     """The job's lease was lost to another worker, or the job has ended."""
+
+
+class JobCancelled(Exception):
+    """A person asked that the job ends; the message says who."""
 
 
 class MonitorRefused(CuspError, ValueError):
@@ -104,12 +107,18 @@ class MonitorClient:
         content = answer.json()
         return Job(**{name: content[name] for name in Job.__dataclass_fields__})
 
-    def heartbeat(self, job: Job, progress: Mapping[str, Any] | None) -> None:
-        """Renew the lease and report progress; JobLost when another worker has the job."""
-        body = (
-            {"token": job.token, "progress": dict(progress)} if progress else {"token": job.token}
-        )
-        self._post(f"/jobs/{job.id}/heartbeat", body)
+    def heartbeat(
+        self, job: Job, progress: Mapping[str, Any] | None, log: Mapping[str, Any] | None = None
+    ) -> str | None:
+        """Renew the lease, report progress and the log; return who asked that the job ends, None if nobody did.
+
+        JobLost when another worker has the job.
+        """
+        given = {"progress": progress, "log": log}
+        body = {"token": job.token, **{name: dict(what) for name, what in given.items() if what}}
+        answer = self._post(f"/jobs/{job.id}/heartbeat", body)
+        by = answer.json().get("cancelled_by") if answer is not None else None
+        return None if by is None else str(by)
 
     def post_evaluation(self, job: Job, evaluation: Mapping[str, Any]) -> None:
         """Store the evaluation of one checkpoint on one set, then the texts of its rows; idempotent.
@@ -175,13 +184,21 @@ class MonitorClient:
         """Report the result of hashing a checkpoint on this box."""
         self._post(f"/checkpoints/{checkpoint_id}/check", report)
 
-    def finish(self, job: Job, result: Mapping[str, Any] | None, error: str | None = None) -> None:
-        """End the job: as failed with an error, else as done."""
+    def finish(
+        self,
+        job: Job,
+        result: Mapping[str, Any] | None,
+        error: str | None = None,
+        log: Mapping[str, Any] | None = None,
+    ) -> None:
+        """End the job: as failed with an error, else as done; `log` is what its worker wrote last."""
         body: dict[str, Any] = {"token": job.token, "state": "failed" if error else "done"}
         if error:
             body["error"] = error
         if result is not None:
             body["result"] = dict(result)
+        if log:
+            body["log"] = dict(log)
         self._post(f"/jobs/{job.id}/finish", body)
 
     def close(self) -> None:
@@ -236,53 +253,3 @@ def _sendable(row: Sequence[Any]) -> list[Any]:
     """Return (problem, sample, text, answer) with both texts cut and cleaned for storage."""
     text, answer = (None if each is None else storable_text(str(each)) for each in row[SCORED:])
     return [*row[:2], text and cut(text), answer and cut(answer, MAX_ANSWER)]
-
-
-class Heartbeat:
-    """Renews a job's lease from its own thread while the job runs.
-
-    `report` sets the progress and raises JobLost once the job is known to be lost.
-    """
-
-    def __init__(self, monitor: MonitorClient, job: Job, stopping: threading.Event) -> None:
-        self._monitor, self._job, self._stopping = monitor, job, stopping
-        self._progress: Mapping[str, Any] | None = None
-        self._ended = threading.Event()
-        self._lost = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="cusp-heartbeat", daemon=True)
-
-    def report(self, done: int, total: int, text: str) -> None:
-        self._progress = {"done": done, "total": total, "text": text}
-        self.check()
-
-    def check(self) -> None:
-        """Raise JobLost once the job is known to be lost, or the worker is stopping."""
-        if self._lost.is_set() or self._stopping.is_set():
-            raise JobLost("the job was lost" if self._lost.is_set() else "the worker is stopping")
-
-    @property
-    def leaving(self) -> bool:
-        """Whether the worker is stopping while it still has the job."""
-        return self._stopping.is_set() and not self._lost.is_set()
-
-    def __enter__(self) -> "Heartbeat":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join(timeout=5.0)
-
-    def _beat(self) -> None:
-        interval_s = max(0.05, min(self._job.lease_s / 3, 2.0))
-        told: Mapping[str, Any] | None = None
-        last = time.monotonic()
-        while not self._ended.wait(interval_s):
-            if self._progress is told and time.monotonic() - last < self._job.lease_s / 3:
-                continue
-            told, last = self._progress, time.monotonic()
-            try:
-                self._monitor.heartbeat(self._job, told)
-            except (JobLost, MonitorRefused):
-                self._lost.set()
-                return

@@ -21,7 +21,8 @@ from trainer.evaluation.screening import dropped, errors_of_stages, plan_line, p
 from trainer.evaluation.tasks import SPLITS, TaskSpec, tasks_of
 from trainer.jobs.asked_evaluation import AskedEvaluation, asked_for
 from trainer.jobs.bench import Accelerator, Bench
-from trainer.jobs.client import Heartbeat, Job, MonitorClient
+from trainer.jobs.client import Job, MonitorClient
+from trainer.jobs.held.beat import Heartbeat
 from trainer.jobs.pilot import Measured, piloted
 from trainer.jobs.run_folder import look_at, verified
 from trainer.recipe import Recipe

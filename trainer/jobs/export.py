@@ -12,7 +12,8 @@ from cusp.protocol.fields import Id, Step
 from trainer.export import exporting
 from trainer.export.card import Facts
 from trainer.export.exporting import Wanted, export, name_of
-from trainer.jobs.client import Heartbeat, Job, MonitorClient
+from trainer.jobs.client import Job, MonitorClient
+from trainer.jobs.held.beat import Heartbeat
 
 Say = Callable[[str], None]
 EXPORTS = "exports"
@@ -34,8 +35,13 @@ def export_checkpoint(
 ) -> dict[str, Any]:
     """Write the export and return its folder, hashes and size; one that is there already is returned.
 
-    Raises CheckpointError when the checkpoint is not whole on this box.
+    Raises CheckpointError when the checkpoint is not whole on this box, JobCancelled between what it says.
     """
+
+    def say_on(line: str) -> None:
+        heartbeat.check()
+        say(line)
+
     order = ExportOrder.model_validate(job.payload)
     registered = {"id": order.checkpoint_id, **order.model_dump(exclude={"checkpoint_id"})}
     found = location.look(directory, job.run_id, registered)
@@ -46,7 +52,7 @@ def export_checkpoint(
     into = _folder(paths.run_root(directory, job.run_id), order)
     wanted = Wanted(name_of(str(facts.run.get("name", "run")), order.step), order.merged)
     cache = directory / "cache"
-    made = exporting.found_in(into) or export(found.place, into, wanted, cache, say, facts)
+    made = exporting.found_in(into) or export(found.place, into, wanted, cache, say_on, facts)
     say(f"step {order.step} is exported to {made.folder}")
     return {"export": made.as_result()}
 

@@ -19,7 +19,8 @@ from cusp.protocol.fields import Step
 from cusp.run_config import RECIPE_FILE
 from trainer import launch
 from trainer.jobs.asked_recipe import check_order
-from trainer.jobs.client import Heartbeat, Job
+from trainer.jobs.client import Job
+from trainer.jobs.held.beat import Heartbeat
 from trainer.jobs.run_folder import local_recipe, lock_of, verified
 from trainer.jobs.training_process import LOOK_EVERY_S, TrainingFailed, trained
 from trainer.train import check

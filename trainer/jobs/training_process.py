@@ -11,7 +11,8 @@ from cusp.errors import CuspError
 from cusp.process import file_lock, interpreter, parent
 from trainer import launch
 from trainer.box import LOCKED_ABOVE, Box
-from trainer.jobs.client import Heartbeat, Job
+from trainer.jobs.client import Job
+from trainer.jobs.held.beat import Heartbeat
 from trainer.jobs.run_folder import lock_of
 
 Say = Callable[[str], None]
@@ -82,6 +83,7 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, heartbeat: Heartbeat)
         while True:
             ended = process.poll() is not None
             for line in lines:
+                heartbeat.lines.add(line.rstrip("\n"))
                 if told := _STEP.match(line):
                     step = int(told[1])
                     heartbeat.report(step, int(told[2]), "training")

@@ -24,8 +24,9 @@ from cusp.trl.verifying.rounds import Known, Round, rounds
 from trainer.evaluation.selection_set import selection_set
 from trainer.evaluation.tasks import TaskSpec
 from trainer.jobs.bench import Accelerator, Bench
-from trainer.jobs.client import Heartbeat, Job, MonitorClient
+from trainer.jobs.client import Job, MonitorClient
 from trainer.jobs.evaluate import CandidateOrder, located
+from trainer.jobs.held.beat import Heartbeat
 from trainer.jobs.run_folder import local_recipe
 from trainer.judging import JUDGE_VERSION
 from trainer.recipe import Recipe

@@ -86,6 +86,11 @@ def _stop(command: Record) -> str:
     return f"A stop was asked for but {'was ' if state == 'refused' else ''}{state}."
 
 
+# States of a verification (docs/reference/rest.md): with scores, and over without.
+_OUTCOMES = ("worse", "not_worse", "undecided", "superseded")
+_UNANSWERED = {"failed": "failed", "refused": "was refused", "expired": "expired"}
+
+
 def verified(found: Record | None) -> str:
     """Return the outcome of the newest verification, or that none was made."""
     made: Sequence[Record] = (found or {}).get("verifications") or ()
@@ -94,7 +99,9 @@ def verified(found: Record | None) -> str:
     newest = made[0]
     step = newest.get("measured_step")
     step = newest.get("step") if step is None else step
-    said = f"Held-out problems, step {format.whole(step)}: {verification(newest['state'])}"
+    if (state := newest["state"]) not in _OUTCOMES:
+        return f"The verification of step {format.whole(step)} {_UNANSWERED.get(state, 'is under way')}."
+    said = f"Held-out problems, step {format.whole(step)}: {verification(state)}"
     compared = newest.get("comparisons") or ()
     if not compared:
         return f"{said}."

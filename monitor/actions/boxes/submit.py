@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from cusp.ids import new_id
+from monitor.actions import lease
 from monitor.actions.record import record
 from monitor.database.engine import Transaction
 from monitor.errors import Conflict, NotFound, QuotaExceeded
-from monitor.store import boxes, jobs, runs
+from monitor.store import boxes, jobs
 
 MOST_WAITING = 100
 
@@ -47,14 +48,7 @@ def cancel(tx: Transaction, job_id: str, now: float, author: str) -> Any:
     job = jobs.get(tx, job_id)
     if job is None or not jobs.is_new_training(job):
         raise NotFound(f"there is no training {job_id!r} here")
-    begun = runs.get(tx, job.run_id) is not None
-    if not jobs.cancel(tx, job_id, now, f"cancelled by {author}", held=not begun):
-        if job.state in ("done", "failed"):
-            raise Conflict(f"training {job_id} is over already: it is {job.state}")
-        raise Conflict(
-            f"training {job_id} is at work, by worker {job.worker}; stop its run {job.run_id} instead"
-        )
-    record(tx, "training.cancelled", None, now, by=author, target=job_id)
+    lease.cancel(tx, job, now, author)
     return jobs.get(tx, job_id)
 
 

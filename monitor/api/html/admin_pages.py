@@ -6,14 +6,16 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from cusp import __version__
+from cusp.protocol.fields import Id
 from monitor.actions import quotas
 from monitor.api.dependencies import ServiceDep
 from monitor.api.permissions import GrantDep, needs
 from monitor.clock import when
 from monitor.database import installation
+from monitor.errors import NotFound
 from monitor.schemas import access, evaluation, training
 from monitor.services import Service
-from monitor.store import boxes, jobs, run_list
+from monitor.store import boxes, jobs, run_list, runs
 from monitor.store.access import deliveries, tokens
 from monitor.store.access import webhooks as webhook_rows
 from monitor.store.run_list import Wanted
@@ -52,16 +54,37 @@ def jobs_page(service: ServiceDep, grant: GrantDep) -> str:
         rows = jobs.of_run(tx, None)[:JOBS_SHOWN]
         names = {row.id: row.name for row in run_list.some(tx, [row.run_id for row in rows])}
         workers = [training.worker(row) for row in boxes.alive(tx, now)]
-    shown = [
-        {
-            **evaluation.job(row),
-            "run": names.get(row.run_id),
-            "lease_lost": jobs.lease_lost(row, now),
-            "cancellable": jobs.is_new_training(row) and row.state in ("queued", "leased"),
-        }
-        for row in rows
-    ]
+    shown = [_job(row, names.get(row.run_id), now) for row in rows]
     return admin.jobs_page(shown, workers, may_act=grant.has("control"))
+
+
+@router.get("/jobs/{job_id}", dependencies=[needs("read")])
+def job_page(job_id: Id, service: ServiceDep, grant: GrantDep) -> str:
+    """One job with the last lines of what its workers wrote."""
+    with service.database.read() as tx:
+        row = jobs.get(tx, job_id)
+        if row is None:
+            raise NotFound(f"there is no job {job_id!r} here")
+        run = runs.get(tx, row.run_id)
+        parts = [evaluation.log_part(one) for one in jobs.logs(tx, job_id)]
+    shown = _job(row, run.name if run is not None else None, service.clock())
+    return admin.job_page(shown, parts, may_act=grant.has("control"))
+
+
+def _job(row: Any, run: str | None, now: float) -> dict[str, Any]:
+    """Return a job as the pages show it; `run` is the name of its run, None before it is announced."""
+    lost = jobs.lease_lost(row, now)
+    held = row.state == "leased" and not lost
+    open_ = row.state in ("queued", "leased") and row.cancelled_by is None
+    trains = row.kind == "train" and held and run is not None
+    return {
+        **evaluation.job(row),
+        "run": run,
+        "lease_lost": lost,
+        "held": held,
+        "cancellable": open_ and not trains,
+        "stoppable": open_ and trains,
+    }
 
 
 @router.get("/settings", dependencies=[needs("admin")])

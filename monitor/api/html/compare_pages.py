@@ -30,6 +30,7 @@ def comparison(
     metric: Annotated[list[_Name] | None, Query(max_length=MOST_METRICS)] = None,
     x: Literal["step", "transition", "time", "tokens"] = "step",
     group: _Name = "",
+    smooth: Annotated[float, Query(ge=0, le=0.99)] = 0.0,
 ) -> Json:
     """Return what is compared; RequestValidationError when the runs are no ids, or too many."""
     ids = list(dict.fromkeys(one.strip() for one in runs.split(",") if one.strip()))
@@ -45,6 +46,7 @@ def comparison(
         "metric": names,
         "x": x,
         "group": group,
+        "smooth": smooth,
     }
 
 

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from cusp.protocol.fields import Body, Id
 from monitor.actions import decisions
 from monitor.actions.require import run_or_404
 from monitor.api.dependencies import ServiceDep
-from monitor.api.openapi import answers
+from monitor.api.openapi import answers, problem
 from monitor.api.permissions import GrantDep, needs
 from monitor.api.queries import Limit
 from monitor.api.sample_queries import SamplesAskedDep
@@ -19,7 +19,9 @@ from monitor.roles.stored_series import shown_series
 from monitor.schemas import access, base, run, series
 from monitor.schemas.base import Json
 from monitor.schemas.downsample import thin
+from monitor.schemas.exported import series_table
 from monitor.schemas.run_data import RunData
+from monitor.schemas.scores import exports
 from monitor.services import Service
 from monitor.store import quarantine, runs, verdicts
 from monitor.store.access import audit
@@ -30,6 +32,13 @@ router = APIRouter(tags=["runs"])
 MEDIA_TYPE = "application/x-ndjson"
 _PAGE = 500
 _ANSWER = {"description": "one JSON object a line", "content": {MEDIA_TYPE: {}}}
+_TABLE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "columns `step`, `attempt` and the metrics",
+        "content": {exports.MEDIA_TYPES[kind].partition(";")[0]: {} for kind in ("csv", "parquet")},
+    },
+    409: problem(409),
+}
 
 Since = Annotated[int, Query(ge=0, le=2**53, description="first step to return")]
 Until = Annotated[int, Query(ge=0, le=2**53, description="last step to return")]
@@ -100,6 +109,27 @@ def get_series(
             marked = data.marked_steps
             found = [thin(one, max_points, marked) for one in found]
         return {"series": series.series(found, data.numbers)}
+
+
+@router.get(
+    "/runs/{run_id}/series/export",
+    dependencies=[needs("read")],
+    response_class=Response,
+    responses=_TABLE,
+)
+def export_series(
+    run_id: Id, service: ServiceDep, format: Literal["csv", "parquet"] = "csv"
+) -> Response:
+    """Return all series at full resolution as one table: a line a step, a column a metric; what counts alone."""
+    with service.database.read() as tx:
+        data = RunData(tx, run_or_404(tx, run_id))
+        names, columns = series_table.table(data.series, data.numbers)
+    written = {"csv": series_table.csv_of, "parquet": series_table.parquet_of}[format]
+    return Response(
+        written(names, columns),
+        media_type=exports.MEDIA_TYPES[format],
+        headers={"Content-Disposition": f'attachment; filename="{run_id}-series.{format}"'},
+    )
 
 
 @router.get(

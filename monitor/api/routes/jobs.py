@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WrapValidator
 
 from cusp.protocol.fields import NUMBER, PLAIN_OBJECT, Body, Finite, Id, Name, Object, Text
+from cusp.protocol.job_log import MOST_CHARACTERS, MOST_LINES
 from cusp.protocol.messages import Scores
 from monitor.actions import lease
 from monitor.api.dependencies import ServiceDep
@@ -14,7 +15,7 @@ from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, check_run, needs
 from monitor.database.engine import Transaction
-from monitor.errors import Forbidden
+from monitor.errors import Forbidden, NotFound
 from monitor.schemas import evaluation as evaluation_schema
 from monitor.schemas.base import Json
 from monitor.store import jobs
@@ -64,11 +65,21 @@ class Progress(Body):
     text: Annotated[Text, Field(max_length=500)] = ""
 
 
+class Log(Body):
+    """The last lines of what the worker wrote since it claimed the job, of `total`."""
+
+    total: Annotated[int, Field(ge=0, le=2**53), NUMBER]
+    lines: Annotated[
+        list[Annotated[Text, Field(max_length=MOST_CHARACTERS)]], Field(max_length=MOST_LINES)
+    ]
+
+
 class Heartbeat(Body):
     """The worker is alive."""
 
     token: Token
     progress: Progress | None = None
+    log: Log | None = None
 
 
 class Export(Body):
@@ -105,6 +116,7 @@ class Finish(Body):
     state: Literal["done", "failed"]
     error: Text | None = None
     result: Annotated[Result, WrapValidator(_plain)] | None = None
+    log: Log | None = None
 
 
 @router.get(
@@ -154,10 +166,57 @@ def claim_job(claim: Claim, service: ServiceDep, key: IdempotencyKey = None) -> 
     responses=answers(evaluation_schema.Lease, 409),
 )
 def heartbeat_job(job_id: Id, beat: Heartbeat, service: ServiceDep) -> Json:
-    """Prolong the lease."""
+    """Prolong the lease; a job that is `cancelled_by` somebody is to be ended as failed."""
     progress = beat.progress.model_dump() if beat.progress else None
+    log = beat.log.model_dump() if beat.log else None
     with service.database.write() as tx:
-        return {"lease_s": lease.prolong(tx, job_id, beat.token, service.clock(), progress)}
+        return lease.prolong(tx, job_id, beat.token, service.clock(), progress, log)
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    dependencies=[needs("control")],
+    responses=answers(evaluation_schema.Job, 409),
+)
+def cancel_job(
+    job_id: Id, service: ServiceDep, grant: GrantDep, key: IdempotencyKey = None
+) -> Json:
+    """End a job that no worker has; of one at work, ask its worker to end it, which its state then says.
+
+    What it brought so far stays. 409 for a training whose run is there: the run is stopped instead.
+    """
+    folded: list[tuple[str, DetectorState | None]] = []
+
+    def act(tx: Transaction) -> Json:
+        ended = lease.cancel(tx, _job_or_404(tx, job_id), service.clock(), grant.name)
+        if ended is not None and ended.answered:
+            folded.append((ended.run_id, service.ingest.answered(tx, ended)))
+        return evaluation_schema.job(_job_or_404(tx, job_id))
+
+    told = service.idempotent(key, ["cancel job", job_id], act)
+    for run_id, state in folded:
+        service.ingest.remember(run_id, state)
+    return told
+
+
+@router.get(
+    "/jobs/{job_id}/log",
+    dependencies=[needs("read")],
+    responses=answers(evaluation_schema.JobLog),
+)
+def get_job_log(job_id: Id, service: ServiceDep) -> Json:
+    """Return the job with the last lines of what its workers wrote, a part for each claim, the first one first."""
+    with service.database.read() as tx:
+        row = _job_or_404(tx, job_id)
+        parts = [evaluation_schema.log_part(one) for one in jobs.logs(tx, job_id)]
+        return {"job": evaluation_schema.job(row), "parts": parts}
+
+
+def _job_or_404(tx: Transaction, job_id: str) -> Any:
+    row = jobs.get(tx, job_id)
+    if row is None:
+        raise NotFound(f"there is no job {job_id!r} here")
+    return row
 
 
 @router.post(
@@ -182,6 +241,7 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: Idempotency
             error=finish.error,
             result=result,
             comparison=comparison.model_dump() if comparison else None,
+            log=finish.log.model_dump() if finish.log else None,
         )
         if ended.answered:
             folded.append((ended.run_id, service.ingest.answered(tx, ended)))

@@ -53,13 +53,18 @@ def exported(evaluation: Any, row: Any) -> dict[str, Any]:
 def writer(kind: str) -> Callable[[Portions], Iterator[bytes]]:
     """Return what writes portions of lines in this format; Conflict where Parquet needs a package."""
     if kind == "parquet":
-        try:
-            import pyarrow  # noqa: F401
-        except ImportError:
-            raise Conflict(
-                "Parquet needs pyarrow at the monitor (pip install pyarrow); csv and jsonl work without"
-            ) from None
+        need_pyarrow("csv and jsonl work without")
     return {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[kind]
+
+
+def need_pyarrow(otherwise: str) -> None:
+    """Raise Conflict where the monitor has no pyarrow, which is no requirement of it."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise Conflict(
+            f"Parquet needs pyarrow at the monitor (pip install pyarrow); {otherwise}"
+        ) from None
 
 
 def _csv(portions: Portions) -> Iterator[bytes]:
@@ -67,14 +72,15 @@ def _csv(portions: Portions) -> Iterator[bytes]:
     lines = csv.DictWriter(text, list(COLUMNS), lineterminator="\r\n")
     lines.writeheader()
     for portion in portions:
-        lines.writerows({name: _inert(value) for name, value in line.items()} for line in portion)
+        lines.writerows({name: inert(value) for name, value in line.items()} for line in portion)
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
     yield text.getvalue().encode()
 
 
-def _inert(value: Any) -> Any:
+def inert(value: Any) -> Any:
+    """Return the value of a cell, a text so that no spreadsheet takes it as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 

@@ -35,13 +35,16 @@ def evaluate(run: Recorded, job: Json) -> None:
     order = job["payload"]
     post = f"/api/v1/jobs/{job['id']}"
     candidates = [_candidate(run, each) for each in order["candidates"]]
+    lines = [f"{len(candidates)} candidates, to find a difference of 8.7 points 4 times of 5"]
     for given, candidate in zip(order["candidates"], candidates, strict=True):
         for split in ("selection", "report"):
             found = getattr(candidate, split)[0].scores
+            lines.append(_line(given, split, found))
             body = _posted(given, split, found)
             run.client.post(f"{post}/evaluations", json={"token": job["token"], "evaluation": body})
     result = {"comparison": compare(candidates, order["reference_step"])}
-    body = {"token": job["token"], "state": "done", "result": result}
+    log = {"total": len(lines), "lines": lines}
+    body = {"token": job["token"], "state": "done", "result": result, "log": log}
     run.client.post(f"{post}/finish", json=body).raise_for_status()
 
 
@@ -52,6 +55,11 @@ def _candidate(run: Recorded, given: Json) -> ScoredCandidate:
         nearest = min(by_step, key=lambda step: abs(step - given["step"]))
         sets[split] = (RecordedSet(np.asarray(by_step[nearest], dtype=float)),)
     return ScoredCandidate(tuple(given["roles"]), given["step"], sets["selection"], sets["report"])
+
+
+def _line(given: Json, split: str, found: Scores) -> str:
+    roles = ", ".join(given["roles"])
+    return f"step {given['step']} ({roles}), {split} set, {TASK}: pass@1 {found.mean():.3f}"
 
 
 def _posted(given: Json, split: str, found: Scores) -> Json:

@@ -56,6 +56,7 @@ class World:
         job = scored.claim(run, "evaluate")
         self.served.ahead_s = 1440 - ago_h * 3600
         scored.evaluate(run, job)
+        self.paths["job"] = f"/jobs/{job['id']}"
 
     def heard(self) -> None:
         """Let those that train and the workers be heard of: after a minute of silence they are lost."""

@@ -13,6 +13,7 @@ from trainer import launch
 from trainer.box import SETTING, Box
 from trainer.jobs import training_process
 from trainer.jobs.client import JobLost
+from trainer.jobs.held.last_lines import LastLines
 from trainer.jobs.run_folder import lock_of
 
 LAUNCHER = """
@@ -45,7 +46,9 @@ def test_the_box_of_a_lost_job_is_free_once_all_processes_of_its_training_have_e
         wait_until(lambda: file_lock.is_locked(lock), 20)
         raise JobLost("the job was lost")
 
-    heartbeat: Any = SimpleNamespace(report=lambda *_: None, check=check, leaving=False)
+    heartbeat: Any = SimpleNamespace(
+        report=lambda *_: None, check=check, leaving=False, lines=LastLines()
+    )
     job: Any = SimpleNamespace(id="1", run_id=run_id, attempt=1)
     with pytest.raises(JobLost):
         training_process.trained(tmp_path, job, 2, [], heartbeat, lambda _: None)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from webui.charts.series import averaged
 from webui.format import is_number
 
 AXES = {
@@ -22,6 +23,17 @@ class Line(NamedTuple):
 
     x: list[float]
     y: list[float]
+
+    def averaged(self, smooth: float) -> "Line":
+        """Return its moving average, in which what was before weighs `smooth`; 0: itself.
+
+        >>> Line([1, 2], [1.0, 3.0]).averaged(0.5).y
+        [1.0, 2.33333]
+        """
+        if not smooth:
+            return self
+        found = averaged(np.asarray(self.y), 1.0 - smooth)
+        return Line(self.x, [float(f"{v:.6g}") for v in found.tolist()])
 
 
 class Band(NamedTuple):

@@ -25,10 +25,14 @@ _ZERO: Json = {
 
 
 def metric_figures(
-    runs: Records, metrics: Sequence[str], axis: str, *, grouped: bool
+    runs: Records, metrics: Sequence[str], axis: str, *, grouped: bool, smooth: float = 0.0
 ) -> list[Json]:
-    """Return a figure for each metric; `grouped` draws mean and band of the runs of one `group`."""
-    return [_figure(runs, metric, axis, grouped=grouped) for metric in metrics]
+    """Return a figure for each metric; `grouped` draws mean and band of the runs of one `group`.
+
+    `smooth` is the weight of what was before in the moving average; 0 draws the values as they are, else they
+    stay as a pale line below their average.
+    """
+    return [_figure(runs, metric, axis, grouped=grouped, smooth=smooth) for metric in metrics]
 
 
 def left_out(runs: Records, metrics: Sequence[str], axis: str) -> list[str]:
@@ -45,13 +49,15 @@ def style(place: int) -> Json:
     return {"color": COLORS[place % 8], "dash": DASHES[place // 8 % 4]}
 
 
-def _figure(runs: Records, metric: str, axis: str, *, grouped: bool) -> Json:
+def _figure(runs: Records, metric: str, axis: str, *, grouped: bool, smooth: float) -> Json:
     found = [
         (place, run, line)
         for place, run in enumerate(runs)
         if (line := aligned(run, metric, axis)) is not None
     ]
-    data = _bands(found) if grouped else [_trace(*one) for one in found]
+    data = _averages(found, smooth) if smooth else [_trace(*one) for one in found]
+    if grouped:
+        data = _bands([(place, run, line.averaged(smooth)) for place, run, line in found])
     layout = base_layout() | {
         "height": HEIGHT,
         "margin": {"l": 52, "r": 12, "t": 30, "b": 38},
@@ -86,6 +92,19 @@ def _trace(place: int, run: Record, line: Line) -> Json:
         "line": {"width": 1.6, **style(place)},
         "hovertemplate": "%{y:.4~g}",
     }
+
+
+def _averages(found: Sequence[tuple[int, Record, Line]], smooth: float) -> list[Json]:
+    """Return the values of all runs, pale, and then their averages; a file of the lines has the values alone."""
+    pale: Json = {"opacity": 0.3, "hoverinfo": "skip", "showlegend": False}
+    values = [_trace(*one) | pale for one in found]
+    for trace in values:
+        del trace["hovertemplate"]
+    means = [
+        _trace(place, run, line.averaged(smooth)) | {"uid": f"average-{run['id']}"}
+        for place, run, line in found
+    ]
+    return [*values, *means]
 
 
 def _bands(found: Sequence[tuple[int, Record, Line]]) -> list[Json]:

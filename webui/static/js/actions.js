@@ -1,8 +1,7 @@
 // Buttons of a run (stop, verify, resume, promote, pin, evaluate, export, delete): confirm, post, show the result.
 import { at } from "./address.js";
-import { saveCsv } from "./csv.js";
 import { openDialog } from "./focus.js";
-import { getJson, patch, post, remove, say } from "./api.js";
+import { patch, post, remove, say } from "./api.js";
 import { toldRoles } from "./roles.js";
 
 const FINAL = ["done", "refused", "expired"];
@@ -69,6 +68,11 @@ export function listen({ refresh, savePicture }) {
     accept: () => stop("the proposal was accepted"),
     dismiss: (button) => { open("dismiss-dialog").dataset.points = button.dataset.points; },
     verify: () => open("verify-dialog"),
+    "cancel-job": (button) => {
+      const dialog = open("cancel-job-dialog");
+      dialog.dataset.job = button.dataset.of;
+      dialog.querySelector('[data-slot="kind"]').textContent = button.dataset.kind;
+    },
     promote: (button) => {
       const dialog = open("promote-dialog");
       const { production, productionStep } = section().dataset;
@@ -113,7 +117,6 @@ export function listen({ refresh, savePicture }) {
       Object.assign(elements.notes, { value: notes });
     },
     picture: (button) => savePicture(button.dataset.format),
-    csv: (button) => downloadCsv(button.dataset.name),
   };
   const confirmed = {
     stop: (form) => stop(form.elements.reason.value.trim()),
@@ -128,6 +131,11 @@ export function listen({ refresh, savePicture }) {
       if (asked.command_id) watched.set(asked.command_id, asked.state);
       say(`Verification: ${STATES[asked.state] || "asked of a worker"}.`);
       refresh("verifications", "commands", "jobs");
+    },
+    cancelJob: async (form, dialog) => {
+      const { state, kind } = await post(`/api/v1/jobs/${dialog.dataset.job}/cancel`);
+      say(state === "leased" ? `The worker is asked to end the ${kind} job.` : `The ${kind} job is cancelled.`);
+      refresh("jobs", "verifications", "decisions");
     },
     resume: async (form) => {
       const step = form.elements.step.value;
@@ -198,14 +206,4 @@ async function attempt(button, work) {
 async function changeRoles(roles) {
   await patch(`/api/v1/runs/${runId()}`, { roles });
   location.reload();
-}
-
-async function downloadCsv(id) {
-  const { series } = await getJson(`/api/v1/runs/${id}/series`);
-  const steps = [...new Set(series.flatMap((s) => s.steps))].sort((a, b) => a - b);
-  const columns = series.map((s) => new Map(s.steps.map((step, i) => [step, s.values[i]])));
-  saveCsv(`${id}-series.csv`, [
-    ["step", ...series.map((s) => s.name)],
-    ...steps.map((step) => [step, ...columns.map((c) => c.get(step))]),
-  ]);
 }

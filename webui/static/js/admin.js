@@ -7,7 +7,13 @@ import { tickRelativeTimes } from "./patch.js";
 
 const RENEW_MS = 3_000;
 const ACTS = {
-  cancel: { ask: "Cancel", words: "It ends before it has trained; a worker that has it drops it.", send: post, done: "Cancelled." },
+  cancel: {
+    ask: "Cancel",
+    go: "Cancel the job",
+    words: ({ held }) => `${held ? "Its worker ends it as soon as it hears of it, within seconds unless it is loading a model. " : ""}What it brought so far stays, and it can be asked for again.`,
+    send: post,
+    done: ({ state }) => (state === "leased" ? "Its worker is asked to end it." : "Cancelled."),
+  },
   revoke: { ask: "Revoke", words: "Whoever holds it is refused from now on; it cannot be undone.", send: remove, done: "Revoked." },
   remove: { ask: "Remove", words: "What still waits for it is dropped, and its secret is forgotten.", send: remove, done: "Removed." },
   test: { send: post, done: "A test is on its way; what came of it stands below in a moment." },
@@ -26,8 +32,16 @@ async function renew(atOnce = false) {
   if (!atOnce && here.querySelector("input:focus, select:focus, textarea:focus, details[open]")) return;
   if (fresh.innerHTML === last) return;
   last = fresh.innerHTML;
+  const read = [...here.querySelectorAll("pre.tail")].map((el) => (atEnd(el) ? Infinity : el.scrollTop));
   keeping(here, () => here.replaceChildren(...fresh.childNodes));
+  toTail(here, read);
   tickRelativeTimes(here);
+}
+
+// A log shows its end, but where a person scrolled up to read stays.
+const atEnd = (el) => el.scrollTop + el.clientHeight >= el.scrollHeight - 8;
+function toTail(root, read = []) {
+  root.querySelectorAll("pre.tail").forEach((el, i) => { el.scrollTop = Math.min(read[i] ?? Infinity, el.scrollHeight); });
 }
 
 async function attempt(work) {
@@ -40,8 +54,8 @@ async function attempt(work) {
 
 async function act(button) {
   const { send, done } = ACTS[button.dataset.act];
-  await send(button.dataset.path);
-  say(done);
+  const answer = await send(button.dataset.path);
+  say(typeof done === "function" ? done(answer) : done);
   await renew(true);
 }
 
@@ -49,12 +63,12 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
   const button = event.target.closest("[data-act]");
   if (!button) return;
-  const { ask, words } = ACTS[button.dataset.act];
+  const { ask, go, words } = ACTS[button.dataset.act];
   if (!ask) return attempt(() => act(button));
   asked = button;
   document.getElementById("sure-title").textContent = `${ask} ${button.dataset.name}?`;
-  document.getElementById("sure-words").textContent = words;
-  document.getElementById("sure-go").textContent = ask;
+  document.getElementById("sure-words").textContent = typeof words === "function" ? words({ held: button.dataset.held === "True" }) : words;
+  document.getElementById("sure-go").textContent = go || ask;
   sure.showModal();
 });
 sure?.querySelector("form").addEventListener("submit", () => attempt(() => act(asked)));
@@ -89,6 +103,7 @@ document.getElementById("copy")?.addEventListener("click", () => attempt(async (
   }
 }));
 tickRelativeTimes();
+if (renewed) toTail(renewed);
 if (renewed) setInterval(() => { if (!document.hidden) renew().catch((error) => { if (!error.away) say(error.message, true); }); }, RENEW_MS);
 // Times are told by the monitor's clock, which its stream brings.
 follow({ runs: [], table: true }, { events: () => {}, opened: () => {}, anew: () => {}, database: () => location.reload() });

@@ -51,6 +51,7 @@ form?.addEventListener("formdata", ({ formData }) => {
   formData.delete("metric");
   for (const name of metrics) formData.append("metric", name);
   if (!formData.get("group")) formData.delete("group");
+  if (!Number(formData.get("smooth"))) formData.delete("smooth");
 });
 
 // Every line as it is drawn: what the axis aligns, thinned, and of groups the mean, which has no run_id.
@@ -60,8 +61,8 @@ const plain = (name) => new DOMParser().parseFromString(name, "text/html").docum
 function table() {
   const rows = [["metric", "run", "run_id", "x", "value"]];
   for (const { name: metric, data } of specs.filter((one) => one.name !== "cost")) {
-    for (const { name, meta, x, y, mode } of data) {
-      if (mode === "lines" && name) x.forEach((at, i) => rows.push([metric, plain(name), meta, at, y[i]]));
+    for (const { name, meta, x, y, mode, uid } of data) {
+      if (mode === "lines" && name && !uid) x.forEach((at, i) => rows.push([metric, plain(name), meta, at, y[i]]));
     }
   }
   return rows;

@@ -52,8 +52,12 @@ export function listDeleted(project) {
 function cell(text, label) {
   const made = document.createElement("td");
   if (label) made.dataset.label = label;
-  made.textContent = text;
+  made.append(text);
   return made;
 }
 
-const day = (iso) => (iso ? new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "–");
+// zone.js shows it in the reader's zone.
+function day(iso) {
+  if (!iso) return "–";
+  return Object.assign(document.createElement("time"), { dateTime: iso, textContent: `${iso.slice(0, 19).replace("T", " ")} UTC` });
+}

@@ -48,7 +48,11 @@ export function listTrainings() {
     made.append(named, state, cell(training.worker ?? (submitted.box ? `(box ${submitted.box})` : "–"), "Worker"), cell(submitted.author, "Asked by"), cell(training.error ?? far ?? "–", "Progress"));
     const last = cell("");
     last.className = "actions";
-    if (training.state === "queued" || training.state === "leased") last.append(cancel(training));
+    const log = Object.assign(document.createElement("a"), { href: at(`/jobs/${training.id}`), textContent: "Log" });
+    log.setAttribute("aria-label", `Log of the training ${submitted.recipe}`);
+    last.append(log);
+    // One whose run is there is stopped on its page.
+    if (training.state === "queued" || (training.state === "leased" && !run)) last.append(" ", cancel(training));
     made.append(last);
     return made;
   }
@@ -80,8 +84,9 @@ export function listTrainings() {
   if (location.hash === "#trainings") list.open = true;
 }
 
-function stateOf({ state, run, lease_lost: lost }) {
+function stateOf({ state, run, lease_lost: lost, cancelled_by: by }) {
   if (lost) return "its worker is silent";
+  if (by && state === "failed") return "cancelled";
   return run && state === "leased" ? run.status : STATES[state];
 }
 

@@ -236,3 +236,90 @@ def test_a_worker_gets_jobs_of_the_runs_whose_folders_it_has_only(
     clock.now += 61
     waiting = api.get("/api/v1/jobs", params={"waiting": True}).json()["jobs"]
     assert [job["run_id"] for job in waiting] == [one.run_id, other.run_id], "its lease ran out"
+
+
+def test_a_job_that_waits_is_cancelled_and_one_at_work_when_its_worker_says_so(
+    api: TestClient, clock: Clock
+) -> None:
+    trainer = ended(api)
+    waiting = api.get("/api/v1/jobs").json()["jobs"][0]
+    answer = api.post(f"/api/v1/jobs/{waiting['id']}/cancel").json()
+    assert (answer["state"], answer["error"]) == ("failed", "cancelled by person")
+    assert answer["cancelled_by"] == "person"
+    assert claim(api) is None
+    assert api.post(f"/api/v1/jobs/{waiting['id']}/cancel").status_code == 409
+    api.post(f"/api/v1/runs/{trainer.run_id}/evaluate").raise_for_status()
+    job = claim(api)
+    assert job is not None
+    own = f"/api/v1/jobs/{job['id']}"
+    scores = {"token": job["token"], "evaluation": scored(0, None, 0.5)}
+    api.post(f"{own}/evaluations", json=scores).raise_for_status()
+    beat = api.post(f"{own}/heartbeat", json={"token": job["token"]}).json()
+    assert beat == {"lease_s": 60.0, "cancelled_by": None}
+    asked = api.post(f"{own}/cancel").json()
+    assert (asked["state"], asked["cancelled_by"]) == ("leased", "person")
+    assert api.post(f"{own}/cancel").json()["state"] == "leased", "a repeat changes nothing"
+    assert api.post(f"{own}/heartbeat", json={"token": job["token"]}).json() == {
+        "lease_s": 60.0,
+        "cancelled_by": "person",
+    }
+    end = {"token": job["token"], "state": "failed", "error": "cancelled by person"}
+    api.post(f"{own}/finish", json=end).raise_for_status()
+    stored = api.get(f"/api/v1/runs/{trainer.run_id}/evaluations").json()["evaluations"]
+    assert [one["step"] for one in stored] == [0], "what it brought stays"
+    audit = api.get(f"/api/v1/runs/{trainer.run_id}/audit").json()["audit"]
+    assert [one["action"] for one in audit].count("cancel") == 2
+    assert api.post("/api/v1/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV/cancel").status_code == 404
+
+
+def test_a_cancelled_job_whose_worker_is_lost_is_given_to_nobody(
+    api: TestClient, clock: Clock
+) -> None:
+    ended(api)
+    job = claim(api)
+    assert job is not None
+    api.post(f"/api/v1/jobs/{job['id']}/cancel").raise_for_status()
+    clock.now += 61
+    assert claim(api, "w2") is None
+    expire_overdue(api.app.state.service.database, clock())  # type: ignore[attr-defined]
+    found = api.get("/api/v1/jobs").json()["jobs"][0]
+    assert found["state"] == "failed"
+    assert found["error"].startswith("cancelled by person; its worker was lost")
+
+
+def test_the_last_lines_of_each_worker_are_kept_once(api: TestClient, clock: Clock) -> None:
+    ended(api)
+    first = claim(api)
+    assert first is not None
+    own = f"/api/v1/jobs/{first['id']}"
+    assert api.get(f"{own}/log").json()["parts"] == []
+    for total, lines in ((1, ["one"]), (1, ["one"]), (201, ["two", "", "ü\t"])):
+        body = {"token": first["token"], "log": {"total": total, "lines": lines}}
+        api.post(f"{own}/heartbeat", json=body).raise_for_status()
+    clock.now += 61
+    second = claim(api, "w2")
+    assert second is not None
+    log = {"total": 1, "lines": ["again"]}
+    late = api.post(f"{own}/heartbeat", json={"token": first["token"], "log": log})
+    assert late.status_code == 409
+    end = {"token": second["token"], "state": "failed", "error": "e", "log": log}
+    api.post(f"{own}/finish", json=end).raise_for_status()
+    parts = api.get(f"{own}/log").json()["parts"]
+    assert [(one["worker"], one["total"], one["lines"]) for one in parts] == [
+        ("w1", 201, ["two", "", "ü\t"]),
+        ("w2", 1, ["again"]),
+    ]
+    long = {"token": second["token"], "log": {"total": 1, "lines": ["x" * 501]}}
+    assert api.post(f"{own}/heartbeat", json=long).status_code == 422
+
+
+def test_a_cancelled_verification_leaves_the_decision_to_the_signals(api: TestClient) -> None:
+    trainer = Trainer(api, metadata={"evaluable": True})
+    trainer.send(*[point(s) for s in range(1, 31)], *[checkpoint(s) for s in (10, 20, 30)])
+    asked = api.post(f"/api/v1/runs/{trainer.run_id}/verifications")
+    asked.raise_for_status()
+    job = api.get("/api/v1/jobs").json()["jobs"][0]
+    assert job["kind"] == "verify"
+    api.post(f"/api/v1/jobs/{job['id']}/cancel").raise_for_status()
+    (look,) = api.get(f"/api/v1/runs/{trainer.run_id}/verifications").json()["verifications"]
+    assert (look["state"], look["state_reason"]) == ("failed", "cancelled by person")

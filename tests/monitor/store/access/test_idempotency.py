@@ -141,6 +141,7 @@ ACTS: dict[str, Callable[[TestClient], Request]] = {
     "/trainings/{job_id}/cancel": submitted,
     "/jobs/claim": waiting,
     "/jobs/{job_id}/finish": held,
+    "/jobs/{job_id}/cancel": lambda api: (held(api)[0], None),
     "/tokens": lambda api: ({}, {"name": "box 7", "scopes": ["ingest"]}),
     "/webhooks": lambda api: ({}, {"url": "http://127.0.0.1:9/b"}),
     "/webhooks/{webhook_id}/test": lambda api: ({"webhook_id": webhook(api)}, None),

@@ -1,11 +1,17 @@
 // What a person set for all charts of a run's page: x axis, smoothing, raw values, log y, zoom, which other
-// metrics. It stands in the address, so that a link shows what its sender saw.
+// metrics. It stands in the address, so that a link shows what its sender saw. Axis, smoothing and scale are held for
+// the next run that is opened without any of it in the address.
 const DEFAULTS = { x: "step", smooth: null, raw: true, log: false, zoom: null, metrics: null };
+const OF_ANY_RUN = ["x", "smooth", "raw", "log"];
+const PLACE = "cusp-charts"; // in localStorage
 
 export class View {
   constructor(search = location.search) {
     this.told = new Set();
-    Object.assign(this, DEFAULTS, read(new URLSearchParams(search)));
+    const asked = new URLSearchParams(search);
+    const told = Object.keys(DEFAULTS).some((key) => asked.has(key));
+    Object.assign(this, DEFAULTS, read(told ? asked : held()));
+    if (!told) this.write();
   }
 
   on(tell) {
@@ -17,13 +23,19 @@ export class View {
     const changed = Object.keys(change).filter((key) => JSON.stringify(this[key]) !== JSON.stringify(change[key]));
     if (!changed.length) return;
     Object.assign(this, change);
+    this.write();
+    if (changed.some((key) => OF_ANY_RUN.includes(key))) hold(this.written());
+    for (const tell of this.told) tell(changed);
+  }
+
+  // Puts it into the address.
+  write() {
     const url = new URL(location.href);
     for (const [key, value] of Object.entries(this.written())) {
       if (value === null) url.searchParams.delete(key);
       else url.searchParams.set(key, value);
     }
-    history.replaceState(history.state, "", url);
-    for (const tell of this.told) tell(changed);
+    if (url.href !== location.href) history.replaceState(history.state, "", url);
   }
 
   written() {
@@ -36,6 +48,21 @@ export class View {
       metrics: this.metrics,
     };
   }
+}
+
+function held() {
+  try {
+    return new URLSearchParams(localStorage.getItem(PLACE) || "");
+  } catch {
+    return new URLSearchParams(); // private mode
+  }
+}
+
+function hold(written) {
+  const kept = OF_ANY_RUN.filter((key) => written[key] !== null).map((key) => [key, written[key]]);
+  try {
+    localStorage.setItem(PLACE, new URLSearchParams(kept).toString());
+  } catch { /* private mode */ }
 }
 
 function read(given) {

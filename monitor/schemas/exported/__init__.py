@@ -1,0 +1,1 @@
+"""What a run is downloaded as: tables of its series."""
