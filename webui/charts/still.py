@@ -82,9 +82,15 @@ def still(figure: Json) -> Markup:
 
 def _across(figure: Json) -> Scale:
     """Return the scale of the steps, in percent of the width."""
-    shapes = (one[end] for one in figure["layout"]["shapes"] if one["xref"] == "x" for end in ("x0", "x1"))  # fmt: skip
-    low, high = _extent([*shapes, *(x for trace in figure["data"] for x in trace["x"] if x is not None)])  # fmt: skip
-    return Scale(*((low, high) if high > low else (low - 1, high + 1)), 0.0, 100.0)
+    shapes = (
+        one[end] for one in figure["layout"]["shapes"] if one["xref"] == "x" for end in ("x0", "x1")
+    )
+    low, high = _extent(
+        [*shapes, *(x for trace in figure["data"] for x in trace["x"] if x is not None)]
+    )
+    if high == low:
+        low, high = low - 1, high + 1
+    return Scale(low, high, 0.0, 100.0)
 
 
 def _down(name: str, figure: Json, tall: float) -> Scale:
@@ -126,9 +132,9 @@ def _paint(token: str) -> str:
 
 def _stroke(trace: Json, path: str) -> Markup:
     line = trace["line"]
-    return Markup(
-        '<path d="{}" stroke="{}" stroke-width="{}" stroke-opacity="{}"{}/>'
-    ).format(path, _paint(line["color"]), line.get("width", 2), trace.get("opacity", 1), _dash(line))  # fmt: skip
+    return Markup('<path d="{}" stroke="{}" stroke-width="{}" stroke-opacity="{}"{}/>').format(
+        path, _paint(line["color"]), line.get("width", 2), trace.get("opacity", 1), _dash(line)
+    )
 
 
 def _dash(line: Json) -> Markup:
@@ -177,7 +183,9 @@ def _path(columns: NDArray[np.int64], rows: NDArray[np.int64], *, stepped: bool)
 
 def _whiskers(trace: Json, across: Scale, down: Scale) -> Markup:
     """Return the intervals of marks; and small round marks, of which there may be thousands, as dots."""
-    spots = [(round(across.at(x) * WIDE / 100), y) for x, y in zip(trace["x"], trace["y"], strict=True)]  # fmt: skip
+    spots = [
+        (round(across.at(x) * WIDE / 100), y) for x, y in zip(trace["x"], trace["y"], strict=True)
+    ]
     if trace["meta"]["role"] == "superseded" and spots:
         dots = "".join(f"M{x} {round(down.at(y) * FINE)}h0" for x, y in spots)
         look = {"color": trace["marker"]["color"], "width": trace["marker"]["size"]}
@@ -237,9 +245,14 @@ def _text(note: Json, across: Scale, axes: Mapping[str, Scale], tall: float) -> 
     return Markup(
         '<text x="{:.3f}%" y="{:.1f}" text-anchor="{}" font-size="{}" font-weight="{}" fill="{}">{}</text>'
     ).format(
-        x, y - 4, anchor, font["size"], font.get("weight", "normal"), _paint(font["color"]),
+        x,
+        y - 4,
+        anchor,
+        font["size"],
+        font.get("weight", "normal"),
+        _paint(font["color"]),
         _plain(note["text"]),
-    )  # fmt: skip
+    )
 
 
 def _plain(charted: str) -> Markup:

@@ -227,7 +227,7 @@ ACTS = {
 def _points(tx: Transaction, world: World) -> Iterator[tuple[str, int, str, float]]:
     """Yield (name, step, attempt id, value) of all points, in blocks or not."""
     asked = text("SELECT key, id FROM attempts WHERE run_id = :run")
-    ids = dict(tx.execute(asked, {"run": world.run_id}).all())
+    ids = {row.key: row.id for row in tx.execute(asked, {"run": world.run_id})}
     stored = blocks.columns_of(tx, blocks.OF_RUN, {"run": world.run_id}, 0, points.NO_END)
     for (_, name), found in stored.items():
         for step, value, key in zip(*(column.tolist() for column in found), strict=True):
