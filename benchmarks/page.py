@@ -4,10 +4,11 @@ python -m benchmarks.page [--quick] [--only cusp,trackio,tensorboard] [--databas
 
 A run of 50,000 and one of 100,000 steps x 20 metrics, live and stopped, and a table of 10,000 runs (--quick: 5,000
 steps, 300 runs). "CPU" is that of the server's process for one answer, the median of five, the first one beside it;
-"bytes" are those on the wire, packed. "First chart" is from the navigation until plotly has drawn, in a real
-Chromium with a profile on disk, as a person's: of the first visit ever, with nothing cached, and the median of three
-later ones, when the browser has kept plotly.js compiled (it does so at the second visit). The monitor asks for a
-token, the browser has logged in. trackio is asked for each of the 20 metrics as its dashboard does, TensorBoard for
+"bytes" are those on the wire, packed. "First chart" is from the navigation until the frame with the chart that the
+page carries (webui/charts/still.py) has been handed out, "live chart" until plotly.js has drawn its own in that place,
+in a real Chromium with a profile on disk, as a person's: of the first visit ever, with nothing cached, and the median
+of three later ones, when the browser has kept plotly.js compiled (it does so at the second visit). The monitor asks for
+a token, the browser has logged in. trackio is asked for each of the 20 metrics as its dashboard does, TensorBoard for
 each tag; TensorBoard keeps 1,000 random points of a tag, so what it sends is a sample, without the extremes.
 """
 
@@ -49,9 +50,14 @@ TENSORBOARD = System(
     ready="/data/environment",
     title="TensorBoard",
 )
-# What a visit reaches one after the other: the beginning and the end of the HTML, plotly.js fetched and run, ...
-STAGES = ("head", "page", "plotly came", "plotly ran", "drawing", "drawn")
-NOTED = """let plotly; Object.defineProperty(window, 'Plotly', { configurable: true, get: () => plotly, set: (made) => {
+# What a visit reaches: the beginning and the end of the HTML, the chart in it seen, plotly.js fetched and run, ...
+STAGES = ("head", "page", "pictured", "plotly came", "plotly ran", "drawing", "drawn")
+NOTED = """new MutationObserver((_, watch) => {
+  if (!document.querySelector('#charts .still .lines path')) return;
+  watch.disconnect();
+  requestAnimationFrame(() => setTimeout(() => performance.mark('pictured')));
+}).observe(document, { childList: true, subtree: true });
+let plotly; Object.defineProperty(window, 'Plotly', { configurable: true, get: () => plotly, set: (made) => {
   plotly = made;
   performance.mark('plotly ran');
   const { react } = made;
@@ -66,7 +72,8 @@ REACHED = """() => {
   const [page] = performance.getEntriesByType('navigation');
   const script = performance.getEntriesByType('resource').find(({ name }) => name.includes('/plotly-'));
   const at = (name) => performance.getEntriesByName(name, 'mark')[0].startTime;
-  return { head: page.responseStart, page: page.responseEnd, 'plotly came': script.responseEnd,
+  return { head: page.responseStart, page: page.responseEnd, pictured: at('pictured'),
+    'plotly came': script.responseEnd,
     'plotly ran': at('plotly ran'), drawing: at('drawing'), drawn: at('drawn') };
 }"""
 DRAWN = """() => {
@@ -192,8 +199,8 @@ def first_chart(playwright: Playwright, url: str) -> Json:
         context.close()
     later = {name: median([one[name] for one in visits[2:]]) for name in STAGES}
     return {
-        "drawn_first_s": visits[0]["drawn"],
-        "drawn_s": later["drawn"],
+        "seen_first_s": visits[0]["pictured"],
+        "seen_s": later["pictured"],
         "reached": {"first": visits[0], "later": later},
     }
 
@@ -282,8 +289,8 @@ def table(found: dict[str, Json]) -> str:
             f"{one['first_cpu_s']:.3f} s",
             f"{one['s']:.2f} s",
             f"{one['bytes'] / 1e3:,.0f} kB",
-            f"{one['drawn_first_s']:.2f} s" if "drawn_s" in one else "–",
-            f"{one['drawn_s']:.2f} s" if "drawn_s" in one else "–",
+            f"{one['seen_first_s']:.2f} s" if "seen_s" in one else "–",
+            f"{one['seen_s']:.2f} s" if "seen_s" in one else "–",
         ]
         for what, one in found.items()
     ]
@@ -309,12 +316,12 @@ def bars(found: dict[str, Json]) -> list[str]:
         if what.startswith("page"):
             said = f"{what}: {cpu:.2f} s CPU (bar {MOST_CPU_S}), {size / 1e3:.0f} kB (bar 400)"
             lines.append(verdict(cpu <= MOST_CPU_S and size <= MOST_BYTES, said))
-            for visited, drawn in (
-                ("first visit", one["drawn_first_s"]),
-                ("later", one["drawn_s"]),
-            ):
-                said = f"{what}: first chart after {drawn:.2f} s, {visited} (bar {MOST_DRAWN_S})"
-                lines.append(verdict(drawn <= MOST_DRAWN_S, said))
+            for visited, seen in (("first", one["seen_first_s"]), ("later", one["seen_s"])):
+                drawn = one["reached"][visited]["drawn"]
+                said = (
+                    f"{what}: first chart after {seen:.2f} s, {visited} visit (bar {MOST_DRAWN_S})"
+                )
+                lines.append(verdict(seen <= MOST_DRAWN_S, f"{said}; live chart {drawn:.2f} s"))
         elif what.startswith("zoom"):
             said = f"{what}: {one['s']:.2f} s (bar {MOST_ZOOM_S})"
             lines.append(verdict(one["s"] <= MOST_ZOOM_S, said))

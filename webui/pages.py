@@ -7,6 +7,7 @@ from typing import Any
 from cusp.run_config import leaves
 from webui import descriptions
 from webui.charts import figures
+from webui.charts.still import still
 from webui.evaluated.benchmark_table import benchmarks, in_order
 from webui.evaluated.forest import forest
 from webui.templating import render
@@ -76,8 +77,12 @@ def run_page(
     x_axes: Record | None = None,
     cursor: int | str = 0,
     database: str = "",
+    is_whole: bool = True,
 ) -> str:
     """Return the page of one run; live updates continue from `cursor` of the database with this id.
+
+    `is_whole`: the charts are asked for as they are, so that the page may carry a picture of them; in another view
+    (a zoom, another x axis) only chart.js draws them.
 
     `segments` are those of a run that is over (monitor/detector/offline.py), `x_axes` what had been reached by a
     step, {name: {steps, values}} of time (hours), tokens and epoch.
@@ -97,13 +102,15 @@ def run_page(
     fetched = {
         name: section(name, run, **data) for name in SECTIONS if name not in ("row", "marks")
     }
+    figure = figures.run_figures(series, verdicts, marked, segments)
     return render(
         "pages/run.html",
         run=run,
         cursor=cursor,
         database=database,
+        still=still(figure) if is_whole else "",
         charts_words=descriptions.charts(series, run, verdicts),
-        figure=figures.run_figures(series, verdicts, marked, segments),
+        figure=figure,
         segments=segments,
         deleted_words=DELETED,
         others=figures.other_figures(series),

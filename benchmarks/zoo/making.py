@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.zoo import storage
 from benchmarks.zoo.storage import SPLITS, ZOO, Bits
 from benchmarks.zoo.variants import RUNS, ZooRun
+from monitor.store.packed.columns import Block, unpacked
 
 
 @dataclass
@@ -146,10 +147,12 @@ def _stored(db: sqlite3.Connection, run_id: str, recipe: Any) -> Made | None:
     from trainer.evaluation.tasks import tasks_of
 
     found = Made()
-    points = (
-        "SELECT step, name, value FROM points JOIN series ON series.id = series_id WHERE run_id = ?"
-    )
-    for step, name, value in db.execute(points, (run_id,)):
+    of_run = "JOIN series ON series.id = series_id WHERE run_id = ?"
+    rows = db.execute(f"SELECT step, name, value FROM points {of_run}", (run_id,)).fetchall()
+    blocks = f"SELECT name, first, stride, size, packed FROM blocks {of_run}"
+    for name, *block in db.execute(blocks, (run_id,)):
+        rows += [(int(s), name, float(v)) for s, v in zip(*unpacked(Block(*block)), strict=True)]
+    for step, name, value in rows:
         found.history.setdefault(step, {}).update(storage.logged({name: value}))
     scores = (
         "SELECT step, problem_id, sample, score FROM evaluation_rows JOIN evaluations"

@@ -44,14 +44,17 @@ _TOLD: Mapping[str, Callable[[RunData, float], Any]] = {
 }
 """What a section that is fetched again gets instead: it speaks of verdicts, but draws none."""
 
+_VIEW = frozenset({"x", "smooth", "raw", "log", "zoom"})  # of a link, as view.js writes it
+
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse, dependencies=[needs("read")])
-async def run_page(run_id: Id, service: ServiceDep) -> Response:
+async def run_page(run_id: Id, service: ServiceDep, request: Request) -> Response:
     """One run."""
+    is_whole = _VIEW.isdisjoint(request.query_params)
 
     def made(sure: Callable[[], object]) -> str:
         shown, given = _read(run_id, service, sure)
-        return pages.run_page(shown, **given)
+        return pages.run_page(shown, is_whole=is_whole, **given)
 
     return await begun_early(made)
 

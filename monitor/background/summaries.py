@@ -8,12 +8,12 @@ import json
 import threading
 import time
 import zlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from typing import Any
 
 from monitor.database.engine import Database, Transaction
 from monitor.roles.role_series import RoleSeries, role_series
-from monitor.roles.stored_series import shown_series
+from monitor.roles.stored_series import as_shown
 from monitor.store import points, runs
 from monitor.store.table import run_values
 from monitor.store.table.run_values import Extent
@@ -114,7 +114,7 @@ def _made(tx: Transaction, run: Any, known: Any) -> tuple[dict[str, Any], dict[s
     same = known is not None and (known.attempt_count, known.shape) == (len(attempts), shape)
     since = max(0, known.step - AGAIN) if same and not ended else 0
     before = run_values.extents(tx, run.id) if since else {}
-    found = _extents(tx, run, attempts, cuts, numbers, since)
+    found = _extents(tx, run, cuts, numbers, since)
     return state, before | {name: _joined(before.get(name), one) for name, one in found.items()}
 
 
@@ -125,27 +125,16 @@ def _joined(before: Extent | None, now: Extent) -> Extent:
 
 
 def _extents(
-    tx: Transaction,
-    run: Any,
-    attempts: Sequence[Any],
-    cuts: Mapping[int, int],
-    numbers: Mapping[str, int],
-    since: int,
+    tx: Transaction, run: Any, cuts: Mapping[int, int], numbers: Mapping[str, int], since: int
 ) -> dict[str, Extent]:
     """Return the values from a step on, by the name under which a series is shown."""
     roles: RoleSeries = role_series(numbers, run.metadata)
-    logged = {number: name for name, number in numbers.items() if name != points.AT}
-    spread = run_values.extremes(tx, logged, cuts, since)
-    reached = [row.key for row in attempts if row.first_step is not None]
-    spans = [points.StepRange(number, key, cuts[key]) for number in logged for key in reached]
-    last = points.recent_points(tx, spans, 1)
-    found = {
-        roles.outward(logged[number]): Extent(last[number][-1][1], *ends)
-        for number, ends in spread.items()
-        if last.get(number)
+    stored = [one for one in points.read(tx, run.id, cuts, since=since) if one.name != points.AT]
+    logged = {roles.outward(one.name): one for one in stored}
+    made = as_shown(stored, run.metadata) if roles.made else ()
+    shown = logged | {one.name: one for one in made if one.name in roles.made}
+    return {
+        name: Extent(float(values[-1]), float(values.min()), float(values.max()))
+        for name, one in shown.items()
+        if len(values := one.counted.values)
     }
-    if roles.made:
-        for one in shown_series(tx, run, cuts, only=list(roles.made), since=since):
-            if one.values:
-                found[one.name] = Extent(one.values[-1], min(one.values), max(one.values))
-    return found

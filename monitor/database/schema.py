@@ -155,7 +155,7 @@ attempts = Table(
     Column("last_at", Double),
     # Time of the last batch that another process shipped: no sign of life.
     Column("late_at", Double),
-    # The step up to which its points are in `blocks`, too.
+    # The step from which on its points may be rows; those before are in `blocks`.
     Column("packed_to", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("run_id", "key"),
 )
@@ -179,7 +179,7 @@ points = Table(
     sqlite_with_rowid=False,
 )
 
-# Points again, by 256 steps (monitor/store/packed/blocks.py): what long series are read from.
+# Points by 256 steps of one attempt, in place of their rows (monitor/store/packed/blocks.py).
 blocks = Table(
     "blocks",
     metadata,

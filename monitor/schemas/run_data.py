@@ -117,7 +117,7 @@ class RunData:
 
     def _points(self, only: Sequence[str] | None = None) -> list[points.Series]:
         cuts = runs.cuts(self.attempts)
-        return points.read(self._tx, self.run.id, cuts, only=only, attempt_rows=self.attempts)
+        return points.read(self._tx, self.run.id, cuts, only=only)
 
     @cached_property
     def _ids(self) -> Mapping[str, int]:

@@ -5,12 +5,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection, bindparam, select
 
-from monitor.database.schema import boundaries, points, samples, series
+from monitor.database.schema import boundaries, samples, series
 from monitor.database.upsert import insert_or_ignore
-from monitor.store.packed.blocks import columns_of, driver_rows
-from monitor.store.packed.columns import NOTHING, Columns, Values, counting, within
+from monitor.store.packed.blocks import (
+    BLOCK_STEPS,
+    BY_ID,
+    OF_NAMES,
+    OF_RUN,
+    SPARSEST,
+    columns_of,
+    driver_rows,
+)
+from monitor.store.packed.columns import (
+    NOTHING,
+    Block,
+    Columns,
+    Values,
+    counting,
+    unpacked,
+    within,
+)
 
 AT = "\x01at"  # the trainer's clock, seconds; no metric can have this name
 NO_END = 2**62  # after every step
@@ -24,18 +41,6 @@ _NAMES_OF_ALL = select(series.c.run_id, series.c.name, series.c.id).where(
 _BOUNDARIES = select(boundaries.c.step, boundaries.c.attempt_key).where(
     boundaries.c.run_id == bindparam("run")
 )
-_FOUND = select(points.c.series_id, points.c.step, points.c.attempt_key, points.c.value).where(
-    points.c.series_id.in_(bindparam("ids", expanding=True)), points.c.step >= bindparam("since")
-)
-_OF_ATTEMPT = (
-    select(points.c.step, points.c.series_id, points.c.value)
-    .where(
-        points.c.series_id.in_(bindparam("ids", expanding=True)),
-        points.c.step.between(bindparam("since"), bindparam("until")),
-        points.c.attempt_key == bindparam("key"),
-    )
-    .order_by(points.c.step)
-)
 _INTO = "INSERT INTO points (series_id, step, attempt_key, value)"
 _LATER_WINS = "ON CONFLICT (series_id, step, attempt_key) DO UPDATE SET value = excluded.value"
 # The driver's own "executemany": by way of SQLAlchemy's the same rows take three times as long.
@@ -46,15 +51,29 @@ _ADD_POSTGRESQL = (
 )
 
 
-# The correlated subquery finds the step at which the last points begin, by the primary key.
+# The correlated subqueries find the step at which the last points begin, and, of the last blocks, those behind which
+# there are too few points; by the primary keys. SPARSEST says how many blocks `most` points may lie in.
 _RECENT = """
-SELECT p.series_id, p.step, p.value FROM span
+SELECT p.series_id, p.step, p.value, NULL, NULL, NULL, span.cut FROM span
 JOIN points AS p ON p.series_id = span.series_id AND p.attempt_key = span.attempt_key AND p.step < span.cut
 AND p.step >= coalesce((
     SELECT q.step FROM points AS q
     WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.step < span.cut
     ORDER BY q.step DESC LIMIT 1 OFFSET {offset}
 ), 0)
+UNION ALL
+SELECT b.series_id, b.first, NULL, b.stride, b.size, b.packed, span.cut FROM span
+JOIN blocks AS b ON b.series_id = span.series_id AND b.attempt_key = span.attempt_key AND b.first < span.cut
+AND b.block >= coalesce((
+    SELECT q.block FROM blocks AS q
+    WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.first < span.cut
+    ORDER BY q.block DESC LIMIT 1 OFFSET {blocks}
+), 0)
+AND coalesce((
+    SELECT sum(q.size) FROM blocks AS q
+    WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.block > b.block
+    AND (q.block + 1) * {steps} <= span.cut
+), 0) <= {offset}
 """
 _SPANS_SQLITE = """
 WITH span AS MATERIALIZED (
@@ -117,10 +136,15 @@ def add(connection: Connection, rows: Sequence[PointRow]) -> None:
         return
     if connection.dialect.name == "postgresql":
         unique = {row[:3]: row for row in rows}  # one statement may not touch a row twice
-        columns = tuple(list(column) for column in zip(*unique.values(), strict=True))
-        connection.exec_driver_sql(_ADD_POSTGRESQL, columns)
+        columns = zip(*unique.values(), strict=True)
+        connection.exec_driver_sql(_ADD_POSTGRESQL, tuple(map(_array, columns)))
     else:
         connection.exec_driver_sql(_ADD_SQLITE, list(rows))
+
+
+def _array(column: Iterable[float]) -> str:
+    """Return numbers as PostgreSQL reads an array: the driver takes ten times as long to write one."""
+    return "{" + ",".join(map(repr, column)) + "}"
 
 
 def read(
@@ -131,17 +155,15 @@ def read(
     only: Sequence[str] | None = None,
     since: int = 0,
     until: int = NO_END,
-    attempt_rows: Sequence[Any] | None = None,
 ) -> list[Series]:
-    """Return the run's series by name, or those named; steps from `since` to `until`, both included.
-
-    `attempt_rows` are the run's attempts, where they were read in this transaction before.
-    """
-    found = columns_of(connection, run_id, since, until, only, attempt_rows)
-    return [
-        _sorted_out(name, within(columns, since, until), cuts)
-        for name, columns in sorted(found.items())
-    ]
+    """Return the run's series by name, or those named; steps from `since` to `until`, both included."""
+    given: dict[str, Any] = {"run": run_id}
+    if only is None:
+        found = columns_of(connection, OF_RUN, given, since, until)
+    else:
+        found = columns_of(connection, OF_NAMES, given | {"names": list(only)}, since, until)
+    by_name = sorted((name, columns) for (_, name), columns in found.items())
+    return [_sorted_out(name, within(columns, since, until), cuts) for name, columns in by_name]
 
 
 def _sorted_out(name: str, found: Columns, cuts: Mapping[int, int]) -> Series:
@@ -157,10 +179,10 @@ def effective(
 ) -> dict[int, dict[str, float]]:
     """Return {step: {name: value}} of the effective series of these ids, by rising step."""
     found: dict[int, dict[str, float]] = {}
-    given = {"ids": list(ids), "since": since}
-    for number, step, key, value in driver_rows(connection, _FOUND, given):
-        if step < cuts.get(key, 0):
-            found.setdefault(step, {})[ids[number]] = value
+    stored = columns_of(connection, BY_ID, {"ids": list(ids)}, since, NO_END)
+    for (number, _), columns in stored.items():
+        some = within(columns, since, NO_END)
+        _add_to(found, ids[number], some.chosen(counting(some, cuts)))
     return dict(sorted(found.items()))
 
 
@@ -168,12 +190,17 @@ def of_attempt(
     connection: Connection, run_id: str, key: int, since: int, until: int
 ) -> dict[int, dict[str, float]]:
     """Return {step: {name: value}} of what one attempt logged from one step to another, by step."""
-    ids = {number: name for name, number in names(connection, run_id).items() if name != AT}
     found: dict[int, dict[str, float]] = {}
-    given = {"ids": list(ids), "since": since, "until": until, "key": key}
-    for step, number, value in driver_rows(connection, _OF_ATTEMPT, given):
-        found.setdefault(step, {})[ids[number]] = value
-    return found
+    for (_, name), columns in columns_of(connection, OF_RUN, {"run": run_id}, since, until).items():
+        if name != AT:
+            some = within(columns, since, until)
+            _add_to(found, name, some.chosen(some.attempts == key))
+    return dict(sorted(found.items()))
+
+
+def _add_to(found: dict[int, dict[str, float]], name: str, one: Columns) -> None:
+    for step, value in zip(one.steps.tolist(), one.values.tolist(), strict=True):
+        found.setdefault(step, {})[name] = value
 
 
 def names_by_run(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -205,16 +232,26 @@ def recent_points(
     connection: Connection, spans: Sequence[StepRange], most: int
 ) -> dict[int, list[tuple[int, float]]]:
     """Return {series id: its last (step, value)s that count, at most `most`, by step}."""
-    found: dict[int, list[tuple[int, float]]] = {}
+    found: dict[int, dict[int, float]] = {}
     if not spans:
-        return found
-    asked = _RECENT.format(offset=int(most) - 1)
+        return {}
+    enough = -(-most * SPARSEST // BLOCK_STEPS) + 1
+    asked = _RECENT.format(offset=int(most) - 1, blocks=enough, steps=BLOCK_STEPS)
     if connection.dialect.name == "postgresql":
         columns = tuple(list(column) for column in zip(*spans, strict=True))
         rows = connection.exec_driver_sql(_SPANS_POSTGRESQL + asked, columns)
     else:
         rows = connection.exec_driver_sql(_SPANS_SQLITE + asked, (json.dumps(spans),))
-    for number, step, value in rows.cursor.fetchall():
-        found.setdefault(number, []).append((step, value))
+    late: list[tuple[int, int, float]] = []
+    for number, step, value, stride, size, packed, cut in rows.cursor.fetchall():
+        if packed is None:
+            late.append((number, step, value))
+        else:
+            steps, values = unpacked(Block(step, stride, size, packed))
+            end = int(np.searchsorted(steps, cut))
+            some = zip(steps[:end].tolist(), values[:end].tolist(), strict=True)
+            found.setdefault(number, {}).update(some)
     rows.close()
-    return {number: sorted(one)[-most:] for number, one in found.items()}
+    for number, step, value in late:  # a row is newer than what a block has of its step
+        found.setdefault(number, {})[step] = value
+    return {number: sorted(one.items())[-most:] for number, one in found.items()}

@@ -19,6 +19,9 @@ _ADD_POSTGRESQL = (
     "INSERT INTO verdicts (run_id, step, phase, score, evidence) SELECT * FROM"
     " unnest(%s::text[], %s::bigint[], %s::text[], %s::float8[], %s::json[])"
 )
+_ADD_ONE_POSTGRESQL = (
+    "INSERT INTO verdicts (run_id, step, phase, score, evidence) VALUES (%s, %s, %s, %s, %s::json)"
+)
 NO_END = 2**62  # after every step
 _SCORES = (
     select(verdicts.c.step, verdicts.c.score, verdicts.c.phase)
@@ -49,7 +52,11 @@ def add_verdicts(connection: Connection, rows: Sequence[dict[str, Any]]) -> None
     """Store verdict rows; those of the same steps were forgotten before."""
     if not rows:
         return
-    if connection.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql" and len(rows) == 1:
+        (one,) = rows
+        given = (one["run_id"], one["step"], one["phase"], one["score"])
+        connection.exec_driver_sql(_ADD_ONE_POSTGRESQL, (*given, json.dumps(one["evidence"])))
+    elif connection.dialect.name == "postgresql":
         columns = [[row[name] for row in rows] for name in ("run_id", "step", "phase", "score")]
         evidence = [json.dumps(row["evidence"]) for row in rows]
         connection.exec_driver_sql(_ADD_POSTGRESQL, (*columns, evidence))

@@ -50,6 +50,38 @@ def test_the_first_screen_has_state_sentence_acts_and_the_first_chart(
     assert page.evaluate(SIDEWAYS) <= 0
 
 
+SHIFTED = """() => new Promise((told) => new PerformanceObserver((found) => told(found.getEntries()
+    .filter(({ sources }) => sources.some(({ node }) => node?.id === 'charts')).length))
+    .observe({ type: 'layout-shift', buffered: true }) || setTimeout(() => told(0), 500))"""
+
+
+def test_the_page_carries_its_charts_which_the_live_ones_replace(
+    page: Page, browser: Browser, monitor_process: MonitorProcess
+) -> None:
+    monitor_process.start()
+    with turned(monitor_process, policy=NO_VERIFICATION) as trainer:
+        url = f"{monitor_process.url}/runs/{trainer.run_id}"
+        page.goto(url)
+        page.wait_for_function(DRAWN)
+        expect(page.locator("#charts > .still")).to_have_count(0)
+        assert page.evaluate(SHIFTED) == 0
+        height = (page.locator("#charts").bounding_box() or {"height": 0})["height"]
+        held = page.context.storage_state()
+        page.goto(f"{url}?log=1")
+        page.wait_for_function(DRAWN)  # in a view of its own there is no picture to jump from
+        still = browser.new_context(java_script_enabled=False, storage_state=held)
+        quiet = still.new_page()
+        quiet.goto(url)
+        charts = quiet.get_by_role("figure")
+        assert quiet.locator("#charts > .still .lines path").count() >= 8
+        expect(charts).to_contain_text("Format reward")
+        assert (charts.get_attribute("aria-label") or "").startswith("Charts")
+        assert (charts.bounding_box() or {"height": 1})["height"] == height
+        line = quiet.locator(".still .lines path").last.bounding_box() or {"width": 0}
+        assert line["width"] > 400
+        still.close()
+
+
 def test_a_proposal_waits_for_a_person_who_accepts_it(
     page: Page, monitor_process: MonitorProcess
 ) -> None:

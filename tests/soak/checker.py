@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import sqlite3
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,23 @@ def ask(database: str, question: str, *values: object) -> Rows:
         lite.close()
 
 
+def points_of(database: str, where: str, *values: object) -> Rows:
+    """Return (step, attempt id, value) of the series `custom`: the rows, and what is packed (struct knows how)."""
+    of = f"""JOIN series s ON s.id = p.series_id JOIN attempts a ON a.run_id = s.run_id AND a.key = p.attempt_key
+        WHERE s.name = 'custom' AND {where}"""
+    found = ask(database, f"SELECT p.step, a.id, p.value FROM points p {of}", *values)
+    kept = "p.first, p.stride, p.size, p.packed"
+    for attempt_id, first, stride, size, packed in ask(
+        database, f"SELECT a.id, {kept} FROM blocks p {of}", *values
+    ):
+        wide = len(packed) // size - (0 if stride else 8)
+        held = struct.unpack(f"<{size}{'f' if wide == 4 else 'd'}", packed[: wide * size])
+        uneven = () if stride else struct.unpack(f"<{size}q", packed[wide * size :])
+        steps = uneven or range(first, first + stride * size, stride)
+        found += [(step, attempt_id, value) for step, value in zip(steps, held, strict=True)]
+    return found
+
+
 def check_points(database: str, noted: Sequence[Noted]) -> Found:
     """Compare every attempt's points and samples with its notes."""
     found = Found()
@@ -100,20 +118,14 @@ def check_points(database: str, noted: Sequence[Noted]) -> Found:
 
 
 def _check_attempt(database: str, attempt: Noted, found: Found) -> None:
-    points = ask(
-        database,
-        "SELECT p.step, p.value FROM points p JOIN series s ON s.id = p.series_id"
-        " JOIN attempts a ON a.run_id = s.run_id AND a.key = p.attempt_key"
-        " WHERE a.id = ? AND s.name = 'custom'",
-        attempt.attempt_id,
-    )
+    points = points_of(database, "a.id = ?", attempt.attempt_id)
     samples = ask(
         database,
         "SELECT m.completion FROM samples m JOIN attempts a ON a.run_id = m.run_id"
         " AND a.key = m.attempt_key WHERE a.id = ?",
         attempt.attempt_id,
     )
-    stored, texts = Counter(step for step, _ in points), Counter(text for (text,) in samples)
+    stored, texts = Counter(step for step, _, _ in points), Counter(text for (text,) in samples)
     for step in attempt.returned:
         found.counts["logged"] += 1
         if not stored[step]:
@@ -127,7 +139,7 @@ def _check_attempt(database: str, attempt: Noted, found: Found) -> None:
     for what, number in [*stored.items(), *texts.items()]:
         if number > 1:
             found.say("doubled", f"{what} of attempt {attempt.attempt_id} is there {number} times")
-    for step, value in points:
+    for step, _, value in points:
         found.counts["stored"] += 1
         if value != value_of(attempt.attempt_id, step) or step not in set(attempt.tried):
             found.say("wrong", f"step {step} of attempt {attempt.attempt_id} holds {value}")
@@ -149,13 +161,7 @@ def check_acknowledged(database: str, spool: Path) -> Found:
 def check_effective(database: str, run_id: str, noted: Sequence[Noted]) -> Found:
     """Check that every step up to the last attempt's last one counts exactly once, and none later."""
     found = Found()
-    rows = ask(
-        database,
-        "SELECT p.step, a.id, p.value FROM points p JOIN series s ON s.id = p.series_id"
-        " JOIN attempts a ON a.run_id = s.run_id AND a.key = p.attempt_key"
-        " WHERE s.run_id = ? AND s.name = 'custom'",
-        run_id,
-    )
+    rows = points_of(database, "s.run_id = ?", run_id)
     begun: dict[str, int] = {}
     for step, attempt_id, _ in rows:
         begun[attempt_id] = min(step, begun.get(attempt_id, step))

@@ -1,14 +1,15 @@
-"""Blocks of points: written once their steps are complete, each read in place of 256 rows.
+"""Blocks of points: written once their steps are complete, each in place of 256 rows.
 
 A block holds what one attempt logged of one series at the steps `[n * BLOCK_STEPS, (n + 1) * BLOCK_STEPS)`.
-It repeats rows of `points`, which stay. `attempts.packed_to` says up to which step an attempt's blocks are
-there and right: a point that comes late sets it back, and what is from there on is packed again.
+Its rows of `points` go as it is written, in one transaction: a point is either in a block or a row. A row is always
+the newer of the two: a point that comes late, at a step that is packed already, is a row until the block is
+packed again with it. `attempts.packed_to` says from which step on an attempt may have rows.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sqlalchemy import (
@@ -16,10 +17,14 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Double,
+    Integer,
+    LargeBinary,
     Select,
     SmallInteger,
+    String,
     bindparam,
     cast,
+    delete,
     func,
     null,
     or_,
@@ -38,17 +43,16 @@ from monitor.store.packed.columns import (
     joined,
     of_block,
     of_rows,
+    unpacked,
 )
 
 BLOCK_STEPS = 256  # so many rows are read as rows at most; a block of 2 KB is read in 3 us
-MOST_POINTS = 40_000  # that one transaction packs: some 60 ms, while other writers may wait
+MOST_POINTS = 20_000  # that one transaction packs: some 60 ms, while other writers may wait
 SPARSEST = 32  # steps from one message to the next; beyond, a block would hold too little
-MOST_SPANS = (
-    50  # in one statement; SQLite takes 500 parts of a UNION, a run rarely has more than a few
-)
 
-_NAMED = series.c.name.in_(bindparam("names", expanding=True))
-_IDS = select(series.c.id).where(series.c.run_id == bindparam("run"))
+OF_RUN = select(series.c.id).where(series.c.run_id == bindparam("run"))
+OF_NAMES = OF_RUN.where(series.c.name.in_(bindparam("names", expanding=True)))
+BY_ID = select(series.c.id).where(series.c.id.in_(bindparam("ids", expanding=True)))
 _ATTEMPTS = select(
     attempts.c.id,
     attempts.c.run_id,
@@ -61,53 +65,61 @@ _ATTEMPTS = select(
 ).where(attempts.c.run_id == bindparam("run"))
 
 
-class _Span(NamedTuple):
-    """Steps of one attempt to read as rows, both included."""
+@lru_cache
+def _stored(ids: Select[tuple[int]]) -> CompoundSelect[Any]:
+    """Return the statement for series of these ids: their names, blocks and rows, told apart by what is NULL.
 
-    low: int
-    high: int
-    key: int
-
-
-@lru_cache(maxsize=64)
-def _names_and_rows(ids: Select[tuple[int]], spans: int) -> CompoundSelect[Any] | Select[Any]:
-    """Return the statement for the series of `ids` and, behind them, their points in so many spans.
-
-    Of a series the last column is its name, of a point it is NULL.
+    One statement, so that a packing that goes on beside it moves nothing from one part to another.
     """
-    nothing = (cast(null(), kind) for kind in (BigInteger, SmallInteger, Double))
-    names = select(series.c.id, *nothing, series.c.name).where(series.c.id.in_(ids))
-    columns = (points.c.series_id, points.c.step, points.c.attempt_key, points.c.value, null())
-    rows = [
-        select(*columns).where(
+    names = (
+        series.c.id,
+        cast(null(), SmallInteger),
+        cast(null(), BigInteger),
+        cast(null(), Double),
+        cast(null(), BigInteger),
+        cast(null(), Integer),
+        cast(null(), LargeBinary),
+        series.c.name,
+    )
+    kept = (blocks.c.stride, blocks.c.size, blocks.c.packed, cast(null(), String))
+    some_blocks = (blocks.c.series_id, blocks.c.attempt_key, blocks.c.first, null(), *kept)
+    rows = (points.c.series_id, points.c.attempt_key, points.c.step, points.c.value)
+    return union_all(
+        select(*names).where(series.c.id.in_(ids)),
+        select(*some_blocks).where(
+            blocks.c.series_id.in_(ids),
+            blocks.c.block.between(bindparam("first_block"), bindparam("last_block")),
+        ),
+        select(*rows, null(), null(), null(), null()).where(
             points.c.series_id.in_(ids),
-            points.c.step.between(bindparam(f"low_{n}"), bindparam(f"high_{n}")),
-            points.c.attempt_key == bindparam(f"key_{n}"),
-        )
-        for n in range(spans)
-    ]
-    return union_all(names, *rows) if rows else names
-
-
-def _blocks_of(ids: Select[tuple[int]]) -> Select[Any]:
-    """Return the statement for the blocks of all attempts."""
-    kept = (blocks.c.first, blocks.c.stride, blocks.c.size, blocks.c.packed)
-    return select(blocks.c.series_id, blocks.c.attempt_key, blocks.c.block, *kept).where(
-        blocks.c.series_id.in_(ids), blocks.c.block.between(bindparam("low"), bindparam("high"))
+            points.c.step.between(bindparam("since"), bindparam("until")),
+        ),
     )
 
 
-_SOME_IDS = _IDS.where(_NAMED)
-_BLOCKS, _SOME_BLOCKS = _blocks_of(_IDS), _blocks_of(_SOME_IDS)
+_OF_KEY = (
+    points.c.series_id.in_(OF_RUN),
+    points.c.step >= bindparam("since"),
+    points.c.step < bindparam("until"),
+    points.c.attempt_key == bindparam("key"),
+)
 _UNPACKED = (
     select(points.c.series_id, points.c.step, points.c.value)
-    .where(
-        points.c.series_id.in_(select(series.c.id).where(series.c.run_id == bindparam("run"))),
-        points.c.step >= bindparam("since"),
-        points.c.step < bindparam("until"),
-        points.c.attempt_key == bindparam("key"),
-    )
+    .where(*_OF_KEY)
     .order_by(points.c.series_id, points.c.step)
+)
+_PACKED_ROWS = delete(points).where(*_OF_KEY)
+_PACKED = select(
+    blocks.c.series_id,
+    blocks.c.block,
+    blocks.c.first,
+    blocks.c.stride,
+    blocks.c.size,
+    blocks.c.packed,
+).where(
+    blocks.c.series_id.in_(bindparam("ids", expanding=True)),
+    blocks.c.attempt_key == bindparam("key"),
+    blocks.c.block.in_(bindparam("blocks", expanding=True)),
 )
 _WAITING = (
     select(attempts.c.run_id)
@@ -126,60 +138,33 @@ _WAITING = (
 
 
 def columns_of(
-    connection: Connection,
-    run_id: str,
-    since: int,
-    until: int,
-    only: Sequence[str] | None = None,
-    attempt_rows: Sequence[Any] | None = None,
-) -> dict[str, Columns]:
-    """Return the points of all attempts by series name, from one step to another, both included.
+    connection: Connection, ids: Select[tuple[int]], given: dict[str, Any], since: int, until: int
+) -> dict[tuple[int, str], Columns]:
+    """Return the points of all attempts by (series id, name), from one step to another, both included.
 
-    `only` names the series to read; `attempt_rows` are the run's attempts, where they were read before. Where
-    blocks are, only these are read: of those at either end steps beyond the asked ones come along.
+    `ids` is OF_RUN, OF_NAMES or BY_ID, `given` its parameters. Of blocks at either end steps beyond the asked
+    ones come along.
     """
-    given: dict[str, Any] = {"run": run_id}
-    ids, asked_blocks = _IDS, _BLOCKS
-    if only is not None:
-        given["names"] = list(only)
-        ids, asked_blocks = _SOME_IDS, _SOME_BLOCKS
-    found = _attempts(connection, run_id) if attempt_rows is None else attempt_rows
-    names, rows = _read_rows(connection, ids, given, _unpacked_spans(found, since, until))
-    parts: dict[int, list[Columns]] = {number: [] for number in names}
-    packed = {row.key: row.packed_to // BLOCK_STEPS for row in found if row.packed_to > since}
-    if packed:
-        ends = {"low": since // BLOCK_STEPS, "high": until // BLOCK_STEPS}
-        for number, key, place, *block in driver_rows(connection, asked_blocks, given | ends):
-            if place < packed.get(key, 0):
-                parts[number].append(of_block(Block(*block), key))
-    for number, some in rows.items():
-        parts[number].append(of_rows(some))
-    return {names[number]: joined(one) if one else NOTHING for number, one in parts.items()}
-
-
-def _read_rows(
-    connection: Connection, ids: Select[tuple[int]], given: Mapping[str, Any], spans: list[_Span]
-) -> tuple[dict[int, str], dict[int, list[tuple[int, int, float]]]]:
-    """Return the names of the series by id, and (step, attempt key, value) of their points in the spans."""
+    asked = {
+        "since": since,
+        "until": until,
+        "first_block": since // BLOCK_STEPS,
+        "last_block": until // BLOCK_STEPS,
+    }
     names: dict[int, str] = {}
+    parts: dict[int, list[Columns]] = defaultdict(list)
     rows: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
-    for first in range(0, max(1, len(spans)), MOST_SPANS):
-        some = spans[first : first + MOST_SPANS]
-        bounds = {f"{k}_{n}": v for n, one in enumerate(some) for k, v in one._asdict().items()}
-        asked = _names_and_rows(ids, len(some))
-        for number, step, key, value, name in driver_rows(connection, asked, {**given, **bounds}):
-            if name is None:
-                rows[number].append((step, key, value))
-            else:
-                names[number] = name
-    return names, rows
-
-
-def _unpacked_spans(found: Iterable[Any], since: int, until: int) -> list[_Span]:
-    """Return what has to be read as rows."""
-    ends = ((row, -1 if row.last_step is None else min(until, row.last_step)) for row in found)
-    spans = (_Span(max(since, row.packed_to), high, row.key) for row, high in ends)
-    return [one for one in spans if one.low <= one.high]
+    found = driver_rows(connection, _stored(ids), given | asked)
+    for number, key, step, value, stride, size, packed, name in found:
+        if value is not None:
+            rows[number].append((step, key, value))
+        elif name is None:
+            parts[number].append(of_block(Block(step, stride, size, packed), key))
+        else:
+            names[number] = name
+    for number, some in rows.items():
+        parts[number].append(of_rows(some))  # behind the blocks: a row is newer
+    return {(n, name): joined(parts[n]) if n in parts else NOTHING for n, name in names.items()}
 
 
 def driver_rows(connection: Connection, statement: Any, given: Mapping[str, Any]) -> list[Any]:
@@ -226,7 +211,7 @@ def _series_count(connection: Connection, run_id: str) -> int:
 
 
 def _pack(connection: Connection, attempt: Any, series_count: int) -> None:
-    """Pack the attempt's next complete blocks and say so in its row."""
+    """Pack the attempt's next complete blocks, drop their rows, and say so in its row."""
     most = max(1, MOST_POINTS // (BLOCK_STEPS * max(1, series_count)))
     begin = max(attempt.packed_to, attempt.first_step) // BLOCK_STEPS
     end = min(begin + most, _end(attempt))
@@ -236,28 +221,50 @@ def _pack(connection: Connection, attempt: Any, series_count: int) -> None:
         "since": begin * BLOCK_STEPS,
         "until": end * BLOCK_STEPS,
     }
-    rows = []
     found = driver_rows(connection, _UNPACKED, given)
     if found:
-        numbers, steps, values = (np.array([row[place] for row in found]) for place in range(3))
-        places = numbers * (end - begin) + (steps // BLOCK_STEPS - begin)
-        starts = np.flatnonzero(np.diff(places, prepend=-1))
-        for low, high in zip(starts, [*starts[1:], len(places)], strict=True):
-            block = block_of(steps[low:high], values[low:high].astype(np.float64))
-            place = {
-                "series_id": int(numbers[low]),
-                "attempt_key": attempt.key,
-                "block": int(steps[low] // BLOCK_STEPS),
-            }
-            rows.append({**place, **block._asdict()})
-    insert_or_update(connection, blocks, rows)
+        insert_or_update(connection, blocks, _blocks_of(connection, attempt.key, found))
+        connection.execute(_PACKED_ROWS, given)
     connection.execute(
         update(attempts).where(attempts.c.id == attempt.id).values(packed_to=end * BLOCK_STEPS)
     )
 
 
+def _blocks_of(connection: Connection, key: int, found: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the blocks of (series id, step, value) rows of one attempt, in this order.
+
+    With a row that came late, what the block held before is in it again.
+    """
+    numbers, steps, values = (np.array([row[place] for row in found]) for place in range(3))
+    steps, values = steps.astype(np.int64), values.astype(np.float64)
+    places = steps // BLOCK_STEPS
+    changes = (np.diff(numbers, prepend=-1) != 0) | (np.diff(places, prepend=-1) != 0)
+    starts = np.flatnonzero(changes)
+    before = _before(connection, key, set(numbers.tolist()), set(places.tolist()))
+    made = []
+    for low, high in zip(starts, [*starts[1:], len(steps)], strict=True):
+        place = int(numbers[low]), int(places[low])
+        new = Columns(steps[low:high], values[low:high], np.full(high - low, key, np.int64))
+        whole = joined([of_block(before[place], key), new]) if place in before else new
+        block = block_of(whole.steps, whole.values)
+        if not all(map(np.array_equal, unpacked(block), whole[:2])):
+            raise ValueError(f"a block of series {place[0]} does not hold what its rows say")
+        row = {"series_id": place[0], "attempt_key": key, "block": place[1]}
+        made.append({**row, **block._asdict()})
+    return made
+
+
+def _before(
+    connection: Connection, key: int, numbers: set[int], places: set[int]
+) -> dict[tuple[int, int], Block]:
+    """Return the blocks that there are already, by series id and place."""
+    given = {"ids": sorted(numbers), "blocks": sorted(places), "key": key}
+    rows = driver_rows(connection, _PACKED, given)
+    return {(number, place): Block(*block) for number, place, *block in rows}
+
+
 def still_packed(attempt: Any, first_step: int) -> dict[str, int]:
-    """Return the column of the attempt that a batch with this first step changes: what is packed and stale."""
+    """Return the column of the attempt that a batch with this first step changes: from where on there are rows."""
     if first_step >= attempt.packed_to:
         return {}
     return {"packed_to": first_step // BLOCK_STEPS * BLOCK_STEPS}

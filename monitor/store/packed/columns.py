@@ -79,13 +79,25 @@ def of_block(block: Block, key: int) -> Columns:
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
-    """Return the points of all parts in one, in order."""
+    """Return the points of all parts in one, in order; of two of one step and attempt the later part's.
+
+    >>> one = Columns(np.array([1, 2]), np.array([0.1, 0.2]), np.array([0, 0]))
+    >>> joined([one, one.chosen([1])._replace(values=np.array([0.5]))]).values.tolist()
+    [0.1, 0.5]
+    """
     found = Columns(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    before, after = found.steps[:-1], found.steps[1:]
-    keys = found.attempts
-    if ((before < after) | ((before == after) & (keys[:-1] < keys[1:]))).all():
+    if _rising(found).all():
         return found
-    return found.chosen(np.lexsort((found.attempts, found.steps)))
+    found = found.chosen(
+        np.lexsort((found.attempts, found.steps))
+    )  # stable: the later part stays behind
+    return found.chosen(np.append(_rising(found), True))
+
+
+def _rising(found: Columns) -> Chosen:
+    """Return of each point but the last whether the next one is of another step or attempt, and later."""
+    before, after, keys = found.steps[:-1], found.steps[1:], found.attempts
+    return np.asarray((before < after) | ((before == after) & (keys[:-1] < keys[1:])))
 
 
 def of_rows(rows: Sequence[Sequence[float]]) -> Columns:

@@ -4,12 +4,12 @@
 50,000 steps would be read for one page.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select
 
-from monitor.database.schema import points, run_summaries, run_values, runs
+from monitor.database.schema import run_summaries, run_values, runs
 from monitor.database.upsert import insert_or_update
 
 
@@ -19,18 +19,6 @@ class Extent(NamedTuple):
     last: float
     low: float
     high: float
-
-
-_EXTREMES = (
-    select(points.c.series_id, func.min(points.c.value), func.max(points.c.value))
-    .where(
-        points.c.series_id.in_(bindparam("ids", expanding=True)),
-        points.c.attempt_key == bindparam("key"),
-        points.c.step >= bindparam("since"),
-        points.c.step < bindparam("cut"),
-    )
-    .group_by(points.c.series_id)
-)
 
 
 def stale(connection: Connection, most: int) -> Sequence[str]:
@@ -58,19 +46,6 @@ def extents(connection: Connection, run_id: str) -> dict[str, Extent]:
     statement = select(run_values.c.name, run_values.c.last, run_values.c.low, run_values.c.high)
     rows = connection.execute(statement.where(run_values.c.run_id == run_id))
     return {name: Extent(*values) for name, *values in rows}
-
-
-def extremes(
-    connection: Connection, ids: Iterable[int], cuts: Mapping[int, int], since: int
-) -> dict[int, tuple[float, float]]:
-    """Return {series id: (least, greatest)} of the points that count, from a step on."""
-    found: dict[int, tuple[float, float]] = {}
-    for key, cut in cuts.items():
-        given = {"ids": list(ids), "key": key, "since": since, "cut": cut}
-        for number, low, high in connection.execute(_EXTREMES, given):
-            before = found.get(number, (low, high))
-            found[number] = (min(low, before[0]), max(high, before[1]))
-    return found
 
 
 def store(connection: Connection, state: Mapping[str, Any], found: Mapping[str, Extent]) -> None:

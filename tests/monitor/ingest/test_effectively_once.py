@@ -1,4 +1,4 @@
-"""Whatever a network and crashes make of a delivery, the database ends up as after the plain one.
+"""Whatever a network, crashes and packing make of a delivery, the database ends up as after the plain one.
 
 `CUSP_TEST_EXAMPLES` sets how many examples hypothesis tries (`make soak` tries many), `CUSP_TEST_SEED`
 which; without a seed they are the same every time.
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
 from monitor.database.engine import Database
+from monitor.store.packed import blocks
 from tests.monitor.ingest.traces import ACTS, STATE, Life, Trace, World, dump
 
 EXAMPLES = int(os.environ.get("CUSP_TEST_EXAMPLES", "12"))
@@ -34,10 +35,11 @@ def examples(test: Callable[..., None]) -> Callable[..., None]:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """An empty database of each kind, for the runs of all examples."""
     database = Database(database_url)
     database.upgrade()
+    monkeypatch.setattr(blocks, "BLOCK_STEPS", 8)  # for attempts of 45 steps at most
     yield database
     database.close()
 
@@ -83,7 +85,7 @@ def traces(*, plain: bool) -> st.SearchStrategy[Trace]:
 Step = tuple[str, int, int, int]
 ways: st.SearchStrategy[list[Step]] = st.lists(
     st.tuples(
-        st.sampled_from(["batch", "batch", "batch", "next", "next", "crash", "announce"]),
+        st.sampled_from(["batch", "batch", "batch", "next", "next", "pack", "crash", "announce"]),
         st.integers(0, 2),
         st.integers(0, 120),
         st.integers(0, 40),
@@ -99,6 +101,8 @@ def follow(world: World, way: list[Step], number: int | None = None) -> None:
         attempt = (reach - 1 - which) % reach
         if what == "crash":
             world.crash()
+        elif what == "pack":
+            world.pack()
         elif what == "announce":
             world.announce(attempt)
         elif what == "next":

@@ -6,7 +6,7 @@ ids, times and the numbering of attempts by arrival are taken out of it.
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,10 @@ from sqlalchemy import text
 from cusp.ids import new_id
 from cusp.protocol.messages import Batch
 from cusp.protocol.run import RunMetadata, RunStart
-from monitor.database.engine import Database
+from monitor.database.engine import Database, Transaction
 from monitor.ingest.ingest import Ingest
-from monitor.store import commands
+from monitor.store import commands, points, runs
+from monitor.store.packed import blocks
 
 Json = dict[str, Any]
 
@@ -102,6 +103,13 @@ class World:
             messages=json.loads(json.dumps(given)),
         )
         return self.ingest.batch(self.run_id, batch).next_seq
+
+    def pack(self) -> None:
+        """Pack what is complete, as the monitor does behind the batches."""
+        with self.database.write() as tx:
+            runs.lock(tx, self.run_id)
+            while blocks.pack_some(tx, self.run_id):
+                pass
 
     def finish(self, number: int, most: int = 5_000) -> None:
         """Deliver what is missing of an attempt, in order."""
@@ -192,9 +200,6 @@ STATE = {
     "run": "SELECT status, status_reason, last_step, verdict, policy, metadata FROM runs WHERE id = :run",
     "attempts": "SELECT id, place, next_seq, first_step, last_step, status, status_reason, skipped, dropped,"
     " lost FROM attempts WHERE run_id = :run ORDER BY id",
-    "points": "SELECT s.name, p.step, a.id, p.value FROM points p JOIN series s ON s.id = p.series_id"
-    " JOIN attempts a ON a.run_id = s.run_id AND a.key = p.attempt_key WHERE s.run_id = :run"
-    " ORDER BY 1, 2, 3",
     "boundaries": "SELECT b.step, b.reason, a.id FROM boundaries b JOIN attempts a ON a.run_id = b.run_id"
     " AND a.key = b.attempt_key WHERE b.run_id = :run ORDER BY 1, 3",
     "samples": "SELECT a.id, m.seq, m.step, m.completion FROM samples m JOIN attempts a"
@@ -219,6 +224,16 @@ ACTS = {
 }
 
 
+def _points(tx: Transaction, world: World) -> Iterator[tuple[str, int, str, float]]:
+    """Yield (name, step, attempt id, value) of all points, in blocks or not."""
+    asked = text("SELECT key, id FROM attempts WHERE run_id = :run")
+    ids = {row.key: row.id for row in tx.execute(asked, {"run": world.run_id})}
+    stored = blocks.columns_of(tx, blocks.OF_RUN, {"run": world.run_id}, 0, points.NO_END)
+    for (_, name), found in stored.items():
+        for step, value, key in zip(*(column.tolist() for column in found), strict=True):
+            yield name, step, ids[key], value
+
+
 def dump(world: World, tables: Sequence[dict[str, str]]) -> dict[str, list[str]]:
     """Return the rows of the run by table, sorted, with its ids replaced by their places."""
     found: dict[str, list[str]] = {}
@@ -226,6 +241,7 @@ def dump(world: World, tables: Sequence[dict[str, str]]) -> dict[str, list[str]]
         for name, question in [item for group in tables for item in group.items()]:
             rows = tx.execute(text(question), {"run": world.run_id}).mappings().all()
             found[name] = sorted(_placed(world, json.dumps(_plain(dict(row)))) for row in rows)
+        found["points"] = sorted(_placed(world, json.dumps(row)) for row in _points(tx, world))
     return found
 
 

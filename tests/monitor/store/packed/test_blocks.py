@@ -12,8 +12,11 @@ from sqlalchemy import func, select
 from monitor.background.packing import Packing
 from monitor.database.engine import Database
 from monitor.database.schema import blocks as table
+from monitor.database.schema import points as point_rows
+from monitor.store import points, runs
 from monitor.store.packed.blocks import BLOCK_STEPS
 from monitor.store.packed.columns import block_of, unpacked
+from monitor.verdicts.cache import DetectorCache
 from tests.messages import Trainer, point, status
 
 
@@ -30,6 +33,11 @@ def whole(trainer: Trainer) -> Any:
 def count(database: Database) -> int:
     with database.read() as tx:
         return int(tx.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def rows(database: Database) -> int:
+    with database.read() as tx:
+        return int(tx.execute(select(func.count()).select_from(point_rows)).scalar_one())
 
 
 def numbers(steps: range, **fixed: float) -> list[dict[str, Any]]:
@@ -91,17 +99,95 @@ def test_attempts_that_supersede_each_other_read_the_same(
     assert len(found["a"]["superseded"]["steps"]) == 2 * BLOCK_STEPS + 3 * BLOCK_STEPS - 50
 
 
-def test_more_attempts_than_one_statement_reads_are_all_read(
-    api: TestClient, monkeypatch: pytest.MonkeyPatch
+def test_a_row_goes_once_its_block_is_written(
+    api: TestClient, database: Database, unchanged: Callable[[Trainer], None]
 ) -> None:
+    trainer = Trainer(api)
+    trainer.send(*numbers(range(2 * BLOCK_STEPS + 9)))
+    unchanged(trainer)
+    assert rows(database) == 2 * 9  # behind the complete blocks
+    trainer.send(point(3, a=-7.0))
+    assert rows(database) == 2 * 9 + 1
+    unchanged(trainer)
+    assert rows(database) == 2 * 9
+    assert whole(trainer)[0]["values"][3] == -7.0
+
+
+def test_whatever_reads_points_reads_blocks(
+    api: TestClient, database: Database, unchanged: Callable[[Trainer], None]
+) -> None:
+    trainer = Trainer(api)
+    trainer.send(*numbers(range(3 * BLOCK_STEPS)))
+    second = Trainer(api, trainer.run_id)
+    second.send(*numbers(range(2 * BLOCK_STEPS - 30, 3 * BLOCK_STEPS + 5), c=0.5))
+
+    def read() -> list[Any]:
+        with database.read() as tx:
+            attempts = runs.attempts_of(tx, trainer.run_id)
+            cuts, ids = runs.cuts(attempts), points.names(tx, trainer.run_id)
+            spans = [points.StepRange(ids["a"], row.key, cuts[row.key]) for row in attempts]
+            return [
+                points.effective(tx, {number: name for name, number in ids.items()}, cuts),
+                points.effective(tx, {ids["a"]: "a"}, cuts, since=BLOCK_STEPS + 7),
+                points.of_attempt(tx, trainer.run_id, attempts[0].key, 250, 2 * BLOCK_STEPS),
+                *(points.recent_points(tx, spans, most) for most in (1, 120, 700)),
+            ]
+
+    before = read()
+    assert [step for step, _ in before[-2][spans_of(before)]] == list(range(653, 773))
+    unchanged(trainer)
+    assert rows(database) < 1_000
+    assert read() == before
+    second.send(status("finished"))
+    unchanged(trainer)
+    assert rows(database) == 0
+    assert read() == before
+
+
+def spans_of(found: list[Any]) -> int:
+    """Return the only series of what `recent_points` found."""
+    (number,) = found[-2]
+    return int(number)
+
+
+def test_the_last_points_of_a_sparse_series_are_found_in_many_blocks(
+    api: TestClient, database: Database, unchanged: Callable[[Trainer], None]
+) -> None:
+    trainer = Trainer(api)
+    trainer.send(*[point(step, a=step / 7) for step in range(0, 6_400, 32)], status("finished"))
+    unchanged(trainer)
+    assert rows(database) == 0
+    with database.read() as tx:
+        number = points.names(tx, trainer.run_id)["a"]
+        (row,) = runs.attempts_of(tx, trainer.run_id)
+        span = points.StepRange(number, row.key, 6_400 - 50)
+        (found,) = points.recent_points(tx, [span], 120).values()
+    assert [step for step, _ in found] == list(range(6_336 - 119 * 32, 6_337, 32))
+
+
+def test_the_verdicts_of_a_packed_run_are_the_same_when_made_anew(
+    api: TestClient, database: Database, unchanged: Callable[[Trainer], None]
+) -> None:
+    def sent(step: int) -> dict[str, Any]:
+        late = max(0, step - 300)
+        return point(step, format_reward=min(0.9, step / 100), completion_length=500.0 + 3 * late)
+
+    trainer = Trainer(api)
+    trainer.send(*[sent(step) for step in range(1, 400)])
+    before = trainer.get("/verdicts")
+    unchanged(trainer)
+    api.app.state.service.ingest.folds = DetectorCache()  # type: ignore[attr-defined]
+    trainer.send(sent(1))  # late: all is folded again
+    assert trainer.get("/verdicts") == before
+
+
+def test_many_attempts_are_all_read(api: TestClient, unchanged: Callable[[Trainer], None]) -> None:
     trainer = Trainer(api)
     trainer.send(*numbers(range(10)))
     for first in (9, 8, 7, 6):
         Trainer(api, trainer.run_id).send(*numbers(range(first, 12)))
-    before = whole(trainer)
-    monkeypatch.setattr("monitor.store.packed.blocks.MOST_SPANS", 2)
-    assert whole(trainer) == before
-    assert before[0]["superseded"]["attempts"].count(4) == 12 - 7
+    unchanged(trainer)
+    assert whole(trainer)[0]["superseded"]["attempts"].count(4) == 12 - 7
 
 
 def test_a_sparse_run_is_left_as_rows(

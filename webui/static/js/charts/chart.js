@@ -34,6 +34,7 @@ export class Chart {
   async begin() {
     try {
       await this.draw();
+      this.div.querySelector(":scope > .still")?.remove(); // the picture that the page came with
       this.div.on("plotly_relayout", (change) => this.zoomed(change));
     } catch (error) {
       this.fault(error);
