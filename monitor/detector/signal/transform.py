@@ -64,10 +64,12 @@ class MetricSignal:
         found: list[float | None] = []
         last: float | None = None
         for raw in raws:
-            value = None if raw is None or not math.isfinite(raw) else self.scale.forward(raw)
-            known = value is not None and last is not None
-            found.append(abs(value - last) / (2 * self.scale.floor) if known else None)
-            last = last if value is None else value
+            if raw is None or not math.isfinite(raw):
+                found.append(None)
+                continue
+            value = self.scale.forward(raw)
+            found.append(None if last is None else abs(value - last) / (2 * self.scale.floor))
+            last = value
         return found
 
     def forget_level(self) -> None:
