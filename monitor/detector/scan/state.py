@@ -110,11 +110,16 @@ class ScanState:
         new, reading.scale.range = reading.scale.range, old
         raws = [reading.raw(v) if math.isfinite(v) else None for v in known.tolist()]
         reading.scale.range = new
-        self.history.replace_row(row, reading.read_again(raws))
-        self.rescaled += row == FORMAT
+        self._replace(row, reading.read_again(raws))
+        if row == FORMAT:
+            self.rescaled += 1
+            self._replace(VOLATILITY, self.readings[VOLATILITY].read_again(reading.changes(raws)))
+        self._learn_noise()
+
+    def _replace(self, row: int, values: list[float]) -> None:
+        self.history.replace_row(row, values)
         self.armed[row] = self.improved_at[row] = None
         self._refit(row)
-        self._learn_noise()
 
     def _refit(self, row: int) -> None:
         self._fits[row] = Isotonic(METRICS[row].bad)

@@ -64,13 +64,13 @@ def _telling(declared: RewardRange | None) -> RewardRange | None:
     return declared if declared.high - declared.low >= _LEAST_RANGE else None
 
 
-def _round_up(value: float) -> float:
-    """Return the next round number from a positive value on.
+def _round_up(value: float, least: float = 1.0) -> float:
+    """Return the next round number from a positive value on, and from `least` on.
 
-    >>> _round_up(0.9), _round_up(2.0), _round_up(37.5)
-    (1.0, 2.0, 40.0)
+    >>> _round_up(0.9), _round_up(2.0), _round_up(37.5), _round_up(0.192, least=0.0)
+    (1.0, 2.0, 40.0, 0.2)
     """
-    power = 10.0 ** math.floor(math.log10(max(value, 1.0)))
+    power = 10.0 ** math.floor(math.log10(max(value, least)))
     return next(power * one for one in _ROUND if power * one >= value * (1 - 1e-9))
 
 
@@ -95,14 +95,16 @@ class Scale:
     def learn_range(self, raw: float) -> bool:
         """Widen a range that was not told if `raw` lies outside it; return whether it was changed.
 
-        The new end is the next round number (1, 1.5, 2, 3, 4, 5, 6, 8 or 10 times a power of ten).
+        The new end is the next round number (1, 1.5, 2, 3, 4, 5, 6, 8 or 10 times a power of ten), at least 1 as
+        long as no lower ceiling was learnt.
         """
         if self.known or self.metric.kind != "share":
             return False
         if self.range.low - 1e-9 <= raw <= self.range.high + 1e-9:
             return False
         low = min(self.range.low, -_round_up(-raw) if raw < 0 else 0.0)
-        self.range = RewardRange(low, max(self.range.high, _round_up(raw)))
+        high = _round_up(raw, min(1.0, self.range.high)) if raw > 0 else 0.0
+        self.range = RewardRange(low, max(self.range.high, high))
         self.guessed = True
         return True
 

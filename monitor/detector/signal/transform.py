@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -57,6 +58,19 @@ class MetricSignal:
         noise = noise_of(np.array(seen))
         self._reach = constants.CLIP * max(noise.point, self.scale.floor) if noise else math.inf
         return [self.read(raw) for raw in raws]
+
+    def changes(self, raws: Sequence[float | None]) -> list[float | None]:
+        """Return what `change` was after each of earlier values, on the present range."""
+        found: list[float | None] = []
+        last: float | None = None
+        for raw in raws:
+            if raw is None or not math.isfinite(raw):
+                found.append(None)
+                continue
+            value = self.scale.forward(raw)
+            found.append(None if last is None else abs(value - last) / (2 * self.scale.floor))
+            last = value
+        return found
 
     def forget_level(self) -> None:
         """Clip the next values to none of those so far."""
