@@ -37,7 +37,7 @@ SYMBOLS: Mapping[str, str] = {
 _DASHES = {"dot": "2 3", "dash": "6 4"}
 
 
-class Scale(NamedTuple):
+class StillAxis(NamedTuple):
     """An axis: the values at its two ends, and the pixels at which these stand."""
 
     low: float
@@ -80,7 +80,7 @@ def still(figure: Json) -> Markup:
     )
 
 
-def _across(figure: Json) -> Scale:
+def _across(figure: Json) -> StillAxis:
     """Return the scale of the steps, in percent of the width."""
     shapes = (
         one[end] for one in figure["layout"]["shapes"] if one["xref"] == "x" for end in ("x0", "x1")
@@ -90,25 +90,25 @@ def _across(figure: Json) -> Scale:
     )
     if high == low:
         low, high = low - 1, high + 1
-    return Scale(low, high, 0.0, 100.0)
+    return StillAxis(low, high, 0.0, 100.0)
 
 
-def _down(name: str, figure: Json, tall: float) -> Scale:
+def _down(name: str, figure: Json, tall: float) -> StillAxis:
     """Return the scale of a y axis, in pixels from the top."""
     axis = figure["layout"][name]
     below, above = axis["domain"]
     ends = (1 - below) * tall, (1 - above) * tall
     if "range" in axis:
-        return Scale(*axis["range"], *ends)
+        return StillAxis(*axis["range"], *ends)
     on = "y" + name.removeprefix("yaxis")
     shown = (trace for trace in figure["data"] if trace["yaxis"] == on)
     values = [y for trace in shown for y in _reached(trace)]
     low, high = _extent([*values, *axis.get("autorangeoptions", {}).get("include", ())])
     if high == low:
-        return Scale(low - 1, high + 1, *ends)
+        return StillAxis(low - 1, high + 1, *ends)
     pad = (high / 2 - low / 2) * (2 * PADDING)
     low = 0.0 if axis.get("rangemode") == "tozero" else max(-sys.float_info.max, low - pad)
-    return Scale(low, min(sys.float_info.max, high + pad), *ends)
+    return StillAxis(low, min(sys.float_info.max, high + pad), *ends)
 
 
 def _extent(values: Iterable[float]) -> tuple[float, float]:
@@ -142,7 +142,7 @@ def _dash(line: Json) -> Markup:
     return Markup(' stroke-dasharray="{}"').format(dash) if dash else Markup("")
 
 
-def _stretched(lines: Sequence[Markup], down: Scale) -> Markup:
+def _stretched(lines: Sequence[Markup], down: StillAxis) -> Markup:
     """Return the box of the lines on one axis: what lies beyond its ends is not seen."""
     tall = down.start - down.end
     return Markup(
@@ -151,7 +151,7 @@ def _stretched(lines: Sequence[Markup], down: Scale) -> Markup:
     ).format(down.end, tall, down.end * FINE, tall * FINE, WIDE, Markup("").join(lines))
 
 
-def _line(trace: Json, across: Scale, down: Scale) -> Markup:
+def _line(trace: Json, across: StillAxis, down: StillAxis) -> Markup:
     """Return the line of a trace; where a value is missing it is broken."""
     x, y = (np.array(trace[name], dtype=np.float64) for name in "xy")  # None becomes NaN
     missing = np.isnan(x) | np.isnan(y)
@@ -181,7 +181,7 @@ def _path(columns: NDArray[np.int64], rows: NDArray[np.int64], *, stepped: bool)
     return f"M{columns[0]} {rows[0]}{rest}"
 
 
-def _whiskers(trace: Json, across: Scale, down: Scale) -> Markup:
+def _whiskers(trace: Json, across: StillAxis, down: StillAxis) -> Markup:
     """Return the intervals of marks; and small round marks, of which there may be thousands, as dots."""
     spots = [
         (round(across.at(x) * WIDE / 100), y) for x, y in zip(trace["x"], trace["y"], strict=True)
@@ -199,7 +199,7 @@ def _whiskers(trace: Json, across: Scale, down: Scale) -> Markup:
     return _stroke({"line": {"color": errors["color"], "width": errors["thickness"]}}, path)
 
 
-def _marks(trace: Json, across: Scale, down: Scale) -> list[Markup]:
+def _marks(trace: Json, across: StillAxis, down: StillAxis) -> list[Markup]:
     """Return the marks of a trace, each with its shape."""
     if trace["meta"]["role"] == "superseded":
         return []
@@ -214,14 +214,14 @@ def _marks(trace: Json, across: Scale, down: Scale) -> list[Markup]:
     ]
 
 
-def _band(shape: Json, across: Scale) -> Markup:
+def _band(shape: Json, across: StillAxis) -> Markup:
     start, end = across.at(shape["x0"]), across.at(shape["x1"])
     return Markup('<rect x="{:.3f}%" width="{:.3f}%" height="100%" fill="{}"/>').format(
         start, max(0.0, end - start), _paint(shape["fillcolor"])
     )
 
 
-def _rule(shape: Json, across: Scale, axes: Mapping[str, Scale], tall: float) -> Markup:
+def _rule(shape: Json, across: StillAxis, axes: Mapping[str, StillAxis], tall: float) -> Markup:
     """Return a straight line: upright at a step, or level at a value."""
     line = shape["line"]
     if shape["xref"] == "x":
@@ -234,7 +234,7 @@ def _rule(shape: Json, across: Scale, axes: Mapping[str, Scale], tall: float) ->
     ).format(*ends, _paint(line["color"]), line["width"], _dash(line))
 
 
-def _text(note: Json, across: Scale, axes: Mapping[str, Scale], tall: float) -> Markup:
+def _text(note: Json, across: StillAxis, axes: Mapping[str, StillAxis], tall: float) -> Markup:
     """Return a title or a label where the layout has it."""
     x = across.at(note["x"]) if note["xref"] == "x" else 100 * note["x"]
     y = (1 - note["y"]) * tall if note["yref"] == "paper" else axes[note["yref"]].at(note["y"])
@@ -260,7 +260,9 @@ def _plain(charted: str) -> Markup:
     return escape(Markup(charted).unescape())
 
 
-def _ticks(across: Scale, down: Mapping[str, Scale], layout: Json, tall: float) -> Iterator[Markup]:
+def _ticks(
+    across: StillAxis, down: Mapping[str, StillAxis], layout: Json, tall: float
+) -> Iterator[Markup]:
     """Return grid lines with the numbers beside them, and the title of the x axis."""
     grid = Markup('<line x1="{}" y1="{:.1f}" x2="{}" y2="{:.1f}" stroke="var(--grid)"/>')
     number = Markup('<text x="{}" y="{:.1f}" text-anchor="{}" fill="var(--ink-2)">{}</text>')

@@ -8,7 +8,7 @@ import pytest
 
 from tests.webui import shapes
 from tests.webui.charts.test_figures import empty_figure, figure
-from webui.charts.still import Scale, round_values, still
+from webui.charts.still import StillAxis, round_values, still
 from webui.pages import run_page
 
 
@@ -84,7 +84,7 @@ def test_a_page_of_another_view_carries_no_picture() -> None:
 
 
 def test_a_scale_holds_for_the_largest_floats() -> None:
-    scale = Scale(-1.7e308, 1.7e308, 0.0, 100.0)
+    scale = StillAxis(-1.7e308, 1.7e308, 0.0, 100.0)
     assert scale.at(0.0) == pytest.approx(50.0)
     assert np.isfinite(scale.at(np.array([1.7e308]))).all()
 
