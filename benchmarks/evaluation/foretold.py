@@ -33,7 +33,7 @@ from trainer.training.model import load_base
 BAR = 0.25
 FROM_S = 5.0  # a shorter evaluation is over before it is read; its seconds are shown and not held to the bar
 SIZES = {  # problems of each set, samples a problem, most new tokens
-    "tiny": ((100, 4, 32), (300, 2, 64), (300, 4, 64), (1000, 4, 32)),
+    "tiny": ((100, 4, 32), (300, 2, 64), (300, 4, 64), (500, 4, 48)),
     "smol": ((64, 1, 24), (128, 1, 48)),
 }
 QUICK = {"tiny": ((100, 4, 32), (300, 2, 64)), "smol": ((50, 1, 8),)}
