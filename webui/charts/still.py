@@ -99,7 +99,8 @@ def _down(name: str, figure: Json, tall: float) -> StillAxis:
     below, above = axis["domain"]
     ends = (1 - below) * tall, (1 - above) * tall
     if "range" in axis:
-        return StillAxis(*axis["range"], *ends)
+        low, high = axis["range"]
+        return StillAxis(low, high, *ends)
     on = "y" + name.removeprefix("yaxis")
     shown = (trace for trace in figure["data"] if trace["yaxis"] == on)
     values = [y for trace in shown for y in _reached(trace)]
