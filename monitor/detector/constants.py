@@ -19,8 +19,6 @@ SETTLED_COARSE = (
 ESTABLISHED = 64  # of a high format that was never seen to rise; study, part 4
 WINDOW = 512  # in which a change is searched; study, part 4
 REMEMBERED = 3 * WINDOW  # on which it is dated; by judgement
-# after a change, of the run so far (at most ESTABLISHED): what a wait may cost, in which dips heal; ablation
-FOLLOWED_SHARE = 0.04
 FOLLOWED = 16  # after a change before signals alone confirm it: bursts of bad batches are shorter; ablation
 PACE_KNOWN = 4  # over which the logging interval is measured; by judgement
 # (steps a point, share of all numbers above): a point averages several steps. By judgement.

@@ -94,8 +94,6 @@ class Detector:
         self._collapse, self._silence = CollapseWatch(), SilenceWatch()
         self._last_measured = LastMeasured()
         self._moment: StepEvidence | None = None
-        # What is to be confirmed, as dated once enough points had followed for a date: a ramp is over later.
-        self._early: DatedChange | None = None
 
     def boundary(self) -> None:
         """Compare with nothing before a change of the data. Confirmed findings stay."""
@@ -120,7 +118,7 @@ class Detector:
     def _compare_from_now(self, *, new_data: bool) -> None:
         self._scan.compare_from_now(new_data=new_data)
         self._collapse, self._silence = CollapseWatch(), SilenceWatch()
-        self._moment = self._early = None
+        self._moment = None
 
     def update(self, sample: Sample) -> Verdict:
         """Add the next sample and return the verdict after it.
@@ -175,36 +173,24 @@ class Detector:
                 f" The evidence reached {self._findings.best:.0f} of {self._preset.confirm:.0f} and had"
                 f" died out by step {self._now}."
             )
-            self._early = None
         elif self._confirms(moment):
             self._date("confirmed", moment)
-        elif self._early is None and self._lasts(moment, constants.FOLLOWED):
-            self._early = dated_change(self._scan, self._now, "confirmed")
         elif moment.score >= self._preset.watch and moment.score > self._findings.best * 1.1:
             self._date("provisional", moment)
 
     def _confirms(self, moment: StepEvidence) -> bool:
         """Return whether the evidence justifies a stop, and is no burst of bad batches that is over."""
-        return self._lasts(moment, self._must_follow)
-
-    def _lasts(self, moment: StepEvidence, points: float) -> bool:
-        enough = self._followed(moment) >= points * self._scan.point_weight
+        enough = self._followed(moment) >= constants.FOLLOWED * self._scan.point_weight
         return enough and self._scan.still(moment) >= self._preset.confirm
 
     def _confirming(self, moment: StepEvidence | None) -> float | None:
         """Return the score that would confirm now, None while none would: the inverse of `_confirms`."""
         if moment is None or moment.score < self._preset.watch:
             return self._preset.confirm
-        if self._followed(moment) < self._must_follow * self._scan.point_weight:
+        if self._followed(moment) < constants.FOLLOWED * self._scan.point_weight:
             return None
         still = self._scan.still(moment)
         return self._preset.confirm * moment.score / still if still > 0 else None
-
-    @property
-    def _must_follow(self) -> float:
-        """Points that must follow a change, before the weight of a point: dips heal, and a long run can wait longer."""
-        share = min(constants.FOLLOWED_SHARE * self._scan.size, constants.ESTABLISHED)
-        return max(constants.FOLLOWED, share)
 
     def _followed(self, moment: StepEvidence) -> int:
         return self._scan.size - moment.index
@@ -213,8 +199,6 @@ class Detector:
         dated = dated_change(self._scan, self._now, state)
         if dated is None:
             return
-        if state == "confirmed" and self._early and self._early.overlaps(dated):
-            dated = self._early.seen_at(self._now)
         if moment:
             self._findings.suspect(dated, moment.score)
         self._take(dated, moment)
@@ -231,7 +215,7 @@ class Detector:
     def _sum(self, moment: StepEvidence) -> str:
         confirm, waits = f"confirmed at {self._preset.confirm:.0f}", ""
         if moment.score >= self._preset.confirm and not self._confirms(moment):
-            least = math.ceil(self._must_follow * self._scan.point_weight)
+            least = math.ceil(constants.FOLLOWED * self._scan.point_weight)
             waits = f" if it lasts: {self._followed(moment)} of {least} points have followed"
         return f"Evidence {moment.score:.0f} ({sources(moment)}; {confirm}{waits})."
 

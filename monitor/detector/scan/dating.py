@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from monitor.detector import constants
@@ -24,16 +23,6 @@ class DatedChange(NamedTuple):
     transition: Transition
     changes: tuple[ChangePoint, ...]
     words: str
-
-    def overlaps(self, other: "DatedChange") -> bool:
-        """Return whether the intervals of both have a step in common."""
-        one, two = self.transition, other.transition
-        return one.low <= two.high and two.low <= one.high
-
-    def seen_at(self, step: int) -> "DatedChange":
-        """Return the change with the same date, seen at another step."""
-        changes = tuple(replace(one, seen_at_step=step) for one in self.changes)
-        return DatedChange(replace(self.transition, seen_at_step=step), changes, self.words)
 
 
 def dated_change(scan: Scan, now: int, state: State) -> DatedChange | None:
