@@ -82,3 +82,24 @@ def test_a_format_at_its_ceiling_from_the_start_is_judged_whatever_its_most_is(m
     stop = stop_of(fold(samples(**run), RunShape(completions_per_point=64)))
     assert stop is not None
     assert 250 < stop.step <= 285
+
+
+@pytest.mark.parametrize(("seed", "fall"), [(0, 10), (1, 18), (2, 30)])
+def test_a_late_collapse_of_a_long_run_is_stopped_soon_and_at_its_own_date(
+    seed: int, fall: int
+) -> None:
+    """A wait that grows with the run would stop it after 80 steps, and may date it after its beginning."""
+    at, steps = 1800, 1840
+    lost = ramp(steps, at, at + fall)
+    rise = 1 / (1 + np.exp(-(np.arange(steps) - 100) / 20))
+    curves = {
+        "format_reward": noisy_share(0.2 + 0.75 * rise - 0.9 * lost, seed, 32),
+        "accuracy_reward": noisy_share(0.6 - 0.55 * lost, seed + 10, 32),
+        "completion_length": noisy_factor(np.full(steps, 300.0), seed, 0.05),
+    }
+    stop = stop_of(fold(samples(**curves), RunShape(completions_per_point=32)))
+    assert stop is not None
+    assert at < stop.step <= at + 30
+    assert stop.transition is not None
+    assert stop.transition.safe_step is not None
+    assert stop.transition.safe_step <= at
