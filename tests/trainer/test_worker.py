@@ -24,6 +24,7 @@ from trainer.evaluation.selection_set import selection_set
 from trainer.jobs.asked_recipe import check_order
 from trainer.jobs.client import Job, JobLost, MonitorClient
 from trainer.jobs.held.beat import Heartbeat
+from trainer.jobs.held.last_lines import LastLines
 from trainer.jobs.run_folder import verified
 from trainer.recipe import Recipe
 from trainer.recipe_loader import load_recipe, write_recipe
@@ -661,6 +662,33 @@ def test_a_log_has_the_last_lines_and_the_warnings_of_libraries(monitor: Monitor
     assert told is not None
     assert (told["total"], len(told["lines"]), len(told["lines"][-1])) == (304, 200, 500)
     assert "\0" not in told["lines"][-1]
+
+
+def test_a_log_neither_raises_into_a_library_nor_keeps_its_warnings_from_the_console(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Odd:
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    lines = LastLines()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [lines])  # pytest's own would take them
+    somebody = logging.getLogger("somebody's other")
+    somebody.warning("the %s are stored", "scores")
+    somebody.warning("%d of %d", "x")
+    somebody.warning("%s", Odd())
+    console = capsys.readouterr().err
+    assert console.startswith("the scores are stored\n")
+    assert "TypeError: %d format" in console
+    told = lines.told()
+    assert told is not None
+    unread = "warning: a message of somebody's other that cannot be read"
+    assert told["lines"] == [
+        "warning: the scores are stored", f"{unread} (TypeError)", f"{unread} (ValueError)",
+    ]  # fmt: skip
+    monkeypatch.setattr(somebody, "handlers", [logging.StreamHandler()])
+    somebody.warning("once")
+    assert capsys.readouterr().err == "once\n"
 
 
 def test_a_monitor_in_trouble_is_asked_again(
