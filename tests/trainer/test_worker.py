@@ -22,7 +22,7 @@ from trainer.evaluation.engines.transformers_engine import drawing, with_adapter
 from trainer.evaluation.evaluate import rows_of
 from trainer.evaluation.selection_set import selection_set
 from trainer.jobs.asked_recipe import check_order
-from trainer.jobs.client import Job, JobLost, MonitorClient
+from trainer.jobs.client import Job, JobCancelled, JobLost, MonitorClient
 from trainer.jobs.held.beat import Heartbeat
 from trainer.jobs.held.last_lines import LastLines
 from trainer.jobs.run_folder import verified
@@ -45,6 +45,7 @@ class Monitor:
         self.posts: list[tuple[str, dict[str, Any]]] = []
         self.tokens: set[str | None] = set()
         self.cancelled_by: str | None = None
+        self.pages: list[str] = []  # given in place of any answer, as a proxy does
         monitor = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -65,6 +66,8 @@ class Monitor:
 
             def answer(self, status: int, content: object) -> None:
                 text = b"" if status == 204 else json.dumps(content).encode()
+                if monitor.pages:
+                    status, text = 200, monitor.pages.pop(0).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
@@ -699,6 +702,46 @@ def test_a_monitor_in_trouble_is_asked_again(
     monitor.jobs.append(job(*trained, steps=(0,)))
     assert worker(monitor, cusp_dir, []).work(once=True) == 1
     assert len(monitor.posted("/finish")) == 1
+
+
+def test_a_page_of_a_proxy_is_no_answer_of_the_monitor(
+    monitor: Monitor, trained: tuple[str, Path], cusp_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor.pages = ["<html>", "[]"]
+    monitor.jobs.append(job(*trained, steps=(0,)))
+    assert worker(monitor, cusp_dir, []).work(once=True) == 1
+    assert len(monitor.posted("/finish")) == 1
+    (said,) = (each.getMessage() for each in caplog.records if "CUSP_URL" in each.getMessage())
+    assert said.startswith(f"{monitor.url} answers '<html>' with 200, which is not the monitor's")
+
+
+def test_a_heart_beats_on_after_a_page_and_after_a_fault_of_its_own(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopping = threading.Event()
+    client = MonitorClient(monitor.url, None, stopping)
+    lease = Job(new_id(), "evaluate", new_id(), {}, "t", 1, lease_s=0.15)
+    monitor.pages = ["<html>", '"ok"']
+    faults = iter([RecursionError("too deep"), KeyError("odd")])
+    beat = client.heartbeat
+
+    def faulty(*given: Any) -> str | None:
+        for fault in faults:
+            raise fault
+        return beat(*given)
+
+    monkeypatch.setattr(client, "heartbeat", faulty)
+    with Heartbeat(client, lease, stopping) as heartbeat:
+        wait_until(lambda: len(monitor.posted("/heartbeat")) > 3, 8)
+        heartbeat.check()
+        monitor.cancelled_by = "anna"
+        with pytest.raises(JobCancelled):
+            report_for(5.0, heartbeat)
+    client.close()
+    words = [each.getMessage() for each in caplog.records]
+    assert [one for one in words if "a heartbeat of job" in one] == [
+        f"a heartbeat of job {lease.id} failed: RecursionError('too deep')"
+    ]
 
 
 def test_a_stopping_worker_ends_although_the_monitor_is_down(cusp_dir: Path) -> None:

@@ -78,7 +78,7 @@ class Waiting:
 
 
 class MonitorClient:
-    """Calls the monitor; network errors and 5xx answers are retried until `stopping` is set."""
+    """Calls the monitor; network errors, 5xx answers and such of others are retried until `stopping` is set."""
 
     LONGEST_WAIT_S = 10.0
 
@@ -217,11 +217,17 @@ class MonitorClient:
         while True:
             try:
                 answer: httpx.Response | None = ask()
-            except httpx.TransportError as error:
-                self._complain(error)
+            except httpx.RequestError as error:
+                self._complain(tls.complaint(error, self._url))
                 answer = None
             if answer is not None and answer.status_code < 500 and answer.status_code != 429:
-                return _accepted(answer)
+                accepted = _accepted(answer)
+                if _is_the_monitors(accepted):
+                    return accepted
+                self._complain(
+                    f"{self._url} answers {answer.text.strip()[:80]!r} with {answer.status_code}, which is not the"
+                    " monitor's: a proxy in trouble, or another CUSP_URL than the monitor's"
+                )
             asked_s = (
                 asked_wait_s(answer.status_code, answer.headers) if answer is not None else 0.0
             )
@@ -229,12 +235,21 @@ class MonitorClient:
                 return None
             wait_s = min(2 * wait_s, self.LONGEST_WAIT_S)
 
-    def _complain(self, error: httpx.TransportError) -> None:
-        """Report an untrusted certificate once: unlike an outage it does not pass by waiting."""
-        untrusted = tls.complaint(error, self._url)
-        if untrusted and not self._complained:
-            log.warning("%s; the worker tries again until then", untrusted)
-        self._complained = self._complained or untrusted is not None
+    def _complain(self, fault: str | None) -> None:
+        """Say once what, unlike an outage, may not pass by waiting."""
+        if fault and not self._complained:
+            log.warning("%s; the worker tries again until then", fault)
+        self._complained = self._complained or fault is not None
+
+
+def _is_the_monitors(answer: httpx.Response) -> bool:
+    """Return whether an answer is an object of JSON, or without content: no page of a proxy, no redirection to one."""
+    if answer.status_code == httpx.codes.NO_CONTENT:
+        return True
+    try:
+        return answer.is_success and isinstance(answer.json(), dict)
+    except ValueError:
+        return False
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:

@@ -9,6 +9,7 @@ from typing import Any
 from trainer.jobs.client import Job, JobCancelled, JobLost, MonitorClient, MonitorRefused
 from trainer.jobs.held.last_lines import LastLines
 
+log = logging.getLogger("cusp")
 Say = Callable[[str], None]
 LOOK_EVERY_S = 2.0  # progress and log go to the monitor when they changed
 BEAT_EVERY_S = 4.0  # or not: so long until a cancellation is heard
@@ -70,6 +71,7 @@ class Heartbeat:
         told: Mapping[str, Any] | None = None
         logged = 0
         last = time.monotonic()
+        failed = False
         while not self._ended.wait(interval_s):
             news = self._progress is not told or self.lines.total != logged
             if not news and time.monotonic() - last < min(self._job.lease_s / 3, BEAT_EVERY_S):
@@ -82,5 +84,11 @@ class Heartbeat:
             except (JobLost, MonitorRefused):
                 self._lost.set()
                 return
+            except Exception as error:  # without beats the job would be another worker's, too
+                if not failed:
+                    log.warning("a heartbeat of job %s failed: %r", self._job.id, error)
+                failed = True
+                continue
+            failed = False
             logged = lines["total"] if lines else 0
             self._cancelled_by = by or self._cancelled_by
