@@ -15,7 +15,6 @@ from monitor.store.packed.blocks import (
     BY_ID,
     OF_NAMES,
     OF_RUN,
-    SPARSEST,
     columns_of,
     driver_rows,
 )
@@ -51,41 +50,45 @@ _ADD_POSTGRESQL = (
 )
 
 
-# The correlated subqueries find the step at which the last points begin, and, of the last blocks, those behind which
-# there are too few points; by the primary keys. SPARSEST says how many blocks `most` points may lie in.
-_RECENT = """
+# The correlated subquery finds the step at which the last rows begin; `back` goes from the last block to those before
+# it until there are enough points in what lies behind, so that a dense series costs two blocks, a sparse one many. A
+# block that the cut goes through is not counted, as it may have fewer points than its size says.
+_RECENT = """,
+back (series_id, attempt_key, cut, block, behind) AS (
+    SELECT span.series_id, span.attempt_key, span.cut, (
+        SELECT max(q.block) FROM blocks AS q
+        WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.first < span.cut
+    ), 0 FROM span
+    UNION ALL
+    SELECT back.series_id, back.attempt_key, back.cut, (
+        SELECT max(q.block) FROM blocks AS q
+        WHERE q.series_id = back.series_id AND q.attempt_key = back.attempt_key AND q.block < back.block
+    ), back.behind + CASE WHEN (b.block + 1) * {steps} <= back.cut THEN b.size ELSE 0 END
+    FROM back JOIN blocks AS b
+    ON b.series_id = back.series_id AND b.attempt_key = back.attempt_key AND b.block = back.block
+    WHERE back.behind < {most}
+)
 SELECT p.series_id, p.step, p.value, NULL, NULL, NULL, span.cut FROM span
 JOIN points AS p ON p.series_id = span.series_id AND p.attempt_key = span.attempt_key AND p.step < span.cut
 AND p.step >= coalesce((
     SELECT q.step FROM points AS q
     WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.step < span.cut
-    ORDER BY q.step DESC LIMIT 1 OFFSET {offset}
+    ORDER BY q.step DESC LIMIT 1 OFFSET {most} - 1
 ), 0)
 UNION ALL
-SELECT b.series_id, b.first, NULL, b.stride, b.size, b.packed, span.cut FROM span
-JOIN blocks AS b ON b.series_id = span.series_id AND b.attempt_key = span.attempt_key AND b.first < span.cut
-AND b.block >= coalesce((
-    SELECT q.block FROM blocks AS q
-    WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.first < span.cut
-    ORDER BY q.block DESC LIMIT 1 OFFSET {blocks}
-), 0)
-AND coalesce((
-    SELECT sum(q.size) FROM blocks AS q
-    WHERE q.series_id = span.series_id AND q.attempt_key = span.attempt_key AND q.block > b.block
-    AND (q.block + 1) * {steps} <= span.cut
-), 0) <= {offset}
+SELECT b.series_id, b.first, NULL, b.stride, b.size, b.packed, back.cut FROM back
+JOIN blocks AS b ON b.series_id = back.series_id AND b.attempt_key = back.attempt_key AND b.block = back.block
+WHERE back.behind < {most}
 """
 _SPANS_SQLITE = """
-WITH span AS MATERIALIZED (
+WITH RECURSIVE span AS MATERIALIZED (
     SELECT json_extract(value, '$[0]') AS series_id, json_extract(value, '$[1]') AS attempt_key,
            json_extract(value, '$[2]') AS cut FROM json_each(?)
-)
-"""
+)"""
 _SPANS_POSTGRESQL = """
-WITH span AS MATERIALIZED (
+WITH RECURSIVE span AS MATERIALIZED (
     SELECT * FROM unnest(%s::int[], %s::smallint[], %s::bigint[]) AS t(series_id, attempt_key, cut)
-)
-"""
+)"""
 
 
 @dataclass(frozen=True)
@@ -235,8 +238,7 @@ def recent_points(
     found: dict[int, dict[int, float]] = {}
     if not spans:
         return {}
-    enough = -(-most * SPARSEST // BLOCK_STEPS) + 1
-    asked = _RECENT.format(offset=int(most) - 1, blocks=enough, steps=BLOCK_STEPS)
+    asked = _RECENT.format(most=int(most), steps=BLOCK_STEPS)
     if connection.dialect.name == "postgresql":
         columns = tuple(list(column) for column in zip(*spans, strict=True))
         rows = connection.exec_driver_sql(_SPANS_POSTGRESQL + asked, columns)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from cusp.protocol.fields import Body, Id
 from monitor.actions import decisions
@@ -15,7 +15,7 @@ from monitor.api.openapi import answers, problem
 from monitor.api.permissions import GrantDep, needs
 from monitor.api.queries import Limit
 from monitor.api.sample_queries import SamplesAskedDep
-from monitor.roles.stored_series import shown_series
+from monitor.roles.stored_series import as_shown, shown_series
 from monitor.schemas import access, base, run, series
 from monitor.schemas.base import Json
 from monitor.schemas.downsample import thin
@@ -23,14 +23,16 @@ from monitor.schemas.exported import series_table
 from monitor.schemas.run_data import RunData
 from monitor.schemas.scores import exports
 from monitor.services import Service
-from monitor.store import quarantine, runs, verdicts
+from monitor.store import points, quarantine, runs, verdicts
 from monitor.store.access import audit
+from monitor.store.packed.blocks import stretches
 from monitor.store.scores import completions
 
 router = APIRouter(tags=["runs"])
 
 MEDIA_TYPE = "application/x-ndjson"
 _PAGE = 500
+_POINTS = 40_000  # read at once for a table: 2,000 steps of 20 metrics
 _ANSWER = {"description": "one JSON object a line", "content": {MEDIA_TYPE: {}}}
 _TABLE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -114,19 +116,30 @@ def get_series(
 @router.get(
     "/runs/{run_id}/series/export",
     dependencies=[needs("read")],
-    response_class=Response,
+    response_class=StreamingResponse,
     responses=_TABLE,
 )
 def export_series(
     run_id: Id, service: ServiceDep, format: Literal["csv", "parquet"] = "csv"
-) -> Response:
+) -> StreamingResponse:
     """Return all series at full resolution as one table: a line a step, a column a metric; what counts alone."""
+    written = series_table.table_writer(format)
     with service.database.read() as tx:
         data = RunData(tx, run_or_404(tx, run_id))
-        names, columns = series_table.table(data.series, data.numbers)
-    written = {"csv": series_table.csv_of, "parquet": series_table.parquet_of}[format]
-    return Response(
-        written(names, columns),
+        cuts = runs.cuts(data.attempts)  # attempts that begin from now on are not in the table
+        numbers = data.numbers
+        named = [points.Series(name) for name in points.names(tx, run_id)]
+        metrics = series_table.metrics_of(as_shown(named, data.run.metadata))
+        asked = stretches(tx, run_id, _POINTS)
+
+    def portions() -> Iterator[series_table.Portion]:
+        for since, until in asked:
+            with service.database.read() as tx:
+                found = shown_series(tx, data.run, cuts, since=since, until=until)
+            yield series_table.portion(found, metrics, numbers)
+
+    return StreamingResponse(
+        written(metrics, portions()),
         media_type=exports.MEDIA_TYPES[format],
         headers={"Content-Disposition": f'attachment; filename="{run_id}-series.{format}"'},
     )

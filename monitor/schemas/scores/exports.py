@@ -96,7 +96,7 @@ def _parquet(portions: Portions) -> Iterator[bytes]:
     from pyarrow import parquet
 
     schema = pyarrow.schema([(name, kind) for name, kind in COLUMNS.items()])
-    sink = _Drained()
+    sink = Drained()
     with parquet.ParquetWriter(sink, schema) as lines:
         for portion in portions:
             lines.write_table(pyarrow.Table.from_pylist(portion, schema=schema))
@@ -104,7 +104,7 @@ def _parquet(portions: Portions) -> Iterator[bytes]:
     yield sink.taken()
 
 
-class _Drained(io.RawIOBase):
+class Drained(io.RawIOBase):
     """A file that only grows: what was written is taken away, and its position goes on."""
 
     def __init__(self) -> None:

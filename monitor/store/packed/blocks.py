@@ -29,6 +29,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union,
     union_all,
     update,
 )
@@ -52,6 +53,10 @@ SPARSEST = 32  # steps from one message to the next; beyond, a block would hold 
 
 OF_RUN = select(series.c.id).where(series.c.run_id == bindparam("run"))
 OF_NAMES = OF_RUN.where(series.c.name.in_(bindparam("names", expanding=True)))
+_SECTIONS = union(
+    select(blocks.c.block).where(blocks.c.series_id.in_(OF_RUN)),
+    select(points.c.step // BLOCK_STEPS).where(points.c.series_id.in_(OF_RUN)),
+)
 BY_ID = select(series.c.id).where(series.c.id.in_(bindparam("ids", expanding=True)))
 _ATTEMPTS = select(
     attempts.c.id,
@@ -165,6 +170,17 @@ def columns_of(
     for number, some in rows.items():
         parts[number].append(of_rows(some))  # behind the blocks: a row is newer
     return {(n, name): joined(parts[n]) if n in parts else NOTHING for n, name in names.items()}
+
+
+def stretches(connection: Connection, run_id: str, most: int) -> list[tuple[int, int]]:
+    """Return [(first step, last step)] that together have all of the run's points, by step.
+
+    Each has about `most` points of what one attempt logged, if that is not less than one block of every series.
+    """
+    sections = sorted(row[0] for row in driver_rows(connection, _SECTIONS, {"run": run_id}))
+    wide = max(1, most // (BLOCK_STEPS * max(1, _series_count(connection, run_id))))
+    some = (sections[place : place + wide] for place in range(0, len(sections), wide))
+    return [(one[0] * BLOCK_STEPS, (one[-1] + 1) * BLOCK_STEPS - 1) for one in some]
 
 
 def driver_rows(connection: Connection, statement: Any, given: Mapping[str, Any]) -> list[Any]:

@@ -165,6 +165,27 @@ def test_the_last_points_of_a_sparse_series_are_found_in_many_blocks(
     assert [step for step, _ in found] == list(range(6_336 - 119 * 32, 6_337, 32))
 
 
+@pytest.mark.parametrize("every", [100, 500])
+def test_the_last_points_of_a_metric_that_is_logged_seldom_are_all_found(
+    api: TestClient, database: Database, unchanged: Callable[[Trainer], None], every: int
+) -> None:
+    """The attempt logs each step, so it is packed; a metric of it may have one point in two blocks."""
+    trainer = Trainer(api)
+    logged = [point(step, seldom=step / 7) for step in range(0, 20_000, every)]
+    others = [point(step, a=0.5) for step in range(1, 20_000, 20)]
+    trainer.send(*logged, *others, status("finished"))
+    unchanged(trainer)
+    assert rows(database) == 0
+    with database.read() as tx:
+        number = points.names(tx, trainer.run_id)["seldom"]
+        (row,) = runs.attempts_of(tx, trainer.run_id)
+        for most, cut in ((1, points.NO_END), (30, 15_001), (35, 20_000)):
+            span = points.StepRange(number, row.key, cut)
+            (found,) = points.recent_points(tx, [span], most).values()
+            steps = range(0, min(cut, 20_000), every)[-most:]
+            assert [step for step, _ in found] == list(steps)
+
+
 def test_the_verdicts_of_a_packed_run_are_the_same_when_made_anew(
     api: TestClient, database: Database, unchanged: Callable[[Trainer], None]
 ) -> None:
