@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -63,6 +64,11 @@ def asset_url(name: str, *imported: str) -> str:
     return at(f"/static/{name}") + f"?v={'-'.join(digests)}"
 
 
+def has_parquet() -> bool:
+    """Return whether the monitor can write Parquet; without pyarrow a link to it would fail in silence."""
+    return find_spec("pyarrow") is not None
+
+
 @cache
 def environment() -> Environment:
     """Return the process's only environment."""
@@ -78,6 +84,7 @@ def environment() -> Environment:
         map_style_ids=assets.map_style_ids,
         modules_of=assets.modules,
         at=at,
+        has_parquet=has_parquet,
         has_session=has_session,
         plotly_path=f"/static/{assets.PLOTLY}",
         color_index=color_index,

@@ -15,10 +15,7 @@ def decided(looks: Sequence[PastLook], saved: Sequence[Saved], policy: Policy) -
     look = looks[-1]
     finding, measured = finding_of(look), look.measured or look.step
     chosen = best_scored(looks, saved)
-    words = (
-        f"On held-out problems the weights of step {measured} are worse:"
-        f" {'; '.join(said(one) for one in _told(look, chosen))}."
-    )
+    words = _worse(measured, _told(look, chosen))
     decisions = []
     if chosen is not None:
         reason = f"{_scored_best(looks, saved, chosen)} {words}"
@@ -27,6 +24,21 @@ def decided(looks: Sequence[PastLook], saved: Sequence[Saved], policy: Policy) -
         kind = "stop" if policy.action == "stop" else "propose"
         decisions.append(Decision(finding, kind, words, measured, chosen))
     return decisions
+
+
+def worse_words(step: int, compared: Sequence[Comparison]) -> str:
+    """Return the sentence that the weights of a step are worse, by the checkpoint that is best against them.
+
+    >>> found = [Comparison(20, -0.25, -0.4, -0.1, 64), Comparison(60, -0.1, -0.2, 0.0, 64)]
+    >>> worse_words(65, found).split(": ")[1]
+    '-0.25 (95 % interval -0.40 to -0.10) against step 20 on 64 problems.'
+    """
+    return _worse(step, sorted(compared, key=lambda one: one.difference)[:1])
+
+
+def _worse(step: int, compared: Sequence[Comparison]) -> str:
+    told = "; ".join(said(one) for one in compared)
+    return f"On held-out problems the weights of step {step} are worse{f': {told}' * bool(told)}."
 
 
 def finding_of(look: PastLook) -> str:
@@ -73,7 +85,7 @@ def _scored_best(looks: Sequence[PastLook], saved: Sequence[Saved], chosen: Save
     found = common(scores)
     means = ", ".join(f"step {step}: {mean(found[step]):.2f}" for step in sorted(found))
     return (
-        f"step {chosen.step} scored best of the earlier checkpoints on {len(found[chosen.step])} held-out"
+        f"Step {chosen.step} scored best of the earlier checkpoints on {len(found[chosen.step])} held-out"
         f" problems ({means})."
     )
 

@@ -29,5 +29,21 @@ def of_run(status: str, step: int | None, verdict: Mapping[str, Any] | None) -> 
     'The run finished without a step of it being received.'
     """
     if verdict:
-        return str(verdict["words"])
+        return _judged(verdict)
     return _NO_STEP[status] if step is None else _UNJUDGED.format(step=step)
+
+
+def _judged(verdict: Mapping[str, Any]) -> str:
+    """Return the verdict's sentence, after that of held-out scores, if these found the newest weights worse.
+
+    They measure what the signals only hint at. A hard failure stays first: it needs no scores.
+
+    >>> _judged({"held_out": "Step 65 is worse.", "phase": "adapted", "words": "By step 70 no transition is seen."})
+    'Step 65 is worse. The signals alone: by step 70 no transition is seen.'
+    """
+    words, held_out = str(verdict["words"]), verdict.get("held_out")
+    if not held_out or verdict["phase"] == "collapsed":
+        return words
+    if verdict["phase"] in ("turning", "past"):
+        return f"{held_out} {words}"
+    return f"{held_out} The signals alone: {words[:1].lower()}{words[1:]}"

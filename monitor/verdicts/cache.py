@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cusp.protocol.run import Policy, RunMetadata
 from cusp.roles.assign import SERIES, Assignment
@@ -32,6 +32,9 @@ class KnownPast(NamedTuple):
     boundaries: Sequence[int]
     refuted: Sequence[int]
     worse: bool
+    newest_worse: (
+        tuple[int, Sequence[Mapping[str, Any]]] | None
+    )  # as `verifications.Outcomes` has it
     names: Mapping[str, int]  # series ids by name: a new one comes with points, so with a change
 
 

@@ -1,13 +1,16 @@
 """JSON encoding of a run's latest verdict, as stored in its row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cusp.verification.sequential import Comparison
 from monitor.detector import Evidence, Transition, Verdict
+from monitor.policy import keep_best
 from monitor.store.verdicts import LEVEL
 
 # Of a stored verdict: what the detector said of a transition that a person dismissed.
 _FOUND = "found"
+HELD_OUT = "held_out"  # beside the verdict: monitor/runs/sentence.py puts it first
 _OF_TRANSITION = ("turning", "past")  # phases that are of the transition alone
 _DISMISSED = "A person dismissed the transition suspected at step {step} (likely {low}–{high})."
 
@@ -54,6 +57,17 @@ def told(stored: dict[str, Any], change_points: Iterable[Any]) -> dict[str, Any]
     if own["phase"] in _OF_TRANSITION:
         hidden |= {"phase": "adapted", "words": _DISMISSED.format(**transition)}
     return {**own, **hidden, _FOUND: {name: own[name] for name in hidden}}
+
+
+def with_held_out(
+    stored: Mapping[str, Any], newest_worse: tuple[int, Iterable[Mapping[str, Any]]] | None
+) -> dict[str, Any]:
+    """Return the stored verdict with the sentence on the newest weights, if held-out problems found them worse."""
+    own = {name: value for name, value in stored.items() if name != HELD_OUT}
+    if newest_worse is None:
+        return own
+    step, compared = newest_worse
+    return {**own, HELD_OUT: keep_best.worse_words(step, [Comparison(**one) for one in compared])}
 
 
 def is_dismissed(transition: Transition, change_points: Iterable[Any]) -> bool:

@@ -12,7 +12,7 @@ from monitor.store import points, verdicts
 from monitor.store.changes import News
 from monitor.store.scores import verifications
 from monitor.verdicts.cache import DetectorCache, DetectorState, KnownPast, fold, fresh
-from monitor.verdicts.encoding import as_json, stored_level, told
+from monitor.verdicts.encoding import as_json, stored_level, told, with_held_out
 
 
 @dataclass
@@ -56,7 +56,7 @@ def follow(
         outcomes = verifications.outcomes(tx, run.id, cuts)
         steps = points.boundary_steps(tx, run.id, cuts)
         known_past = KnownPast(run.cursor, dict(cuts), steps, *outcomes, numbers)
-    _, _, boundaries, refuted, worse, _ = known_past
+    _, _, boundaries, refuted, worse, newest_worse, _ = known_past
     roles = role_series(numbers, run.metadata)
     state = folds.take(run.id, run.folds, cuts, boundaries, changed_from, refuted)
     if state is None or (state.roles is not roles and state.shape != _shape(run, roles)):
@@ -83,6 +83,8 @@ def follow(
     shown = as_json(state.verdict) if state.verdict else None
     if shown and shown["transition"]:
         shown = told(shown, verdicts.change_points_of(tx, run.id))
+    if shown:
+        shown = with_held_out(shown, newest_worse)
     state.known = known_past._replace(names=numbers)
     values = {"verdict": shown, "folds": state.folds}
     return Followed(state, found, news, values, worse=worse)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.webui import shapes
 from tests.webui.markup import Element, Page
-from webui import compare, descriptions, pages, svg, table
+from webui import compare, descriptions, pages, svg, table, templating
 from webui.format import UNKNOWN
 from webui.told import verdict_words
 
@@ -498,3 +498,14 @@ def test_the_login_page_posts_the_token_and_tells_the_error() -> None:
     assert (form.attributes["method"], form.attributes["action"]) == ("post", "/login")
     assert page.all("input", name="token")
     assert "This is not the token." in page.text
+
+
+def test_a_link_to_parquet_is_there_only_where_the_monitor_can_write_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def parquet() -> int:
+        return pages.run_page(shapes.run(), **shapes.page_data()).count("format=parquet")
+
+    assert parquet() >= 1
+    monkeypatch.setattr(templating, "find_spec", lambda name: None)
+    assert parquet() == 0

@@ -10,8 +10,9 @@ from monitor.actions.record import record
 from monitor.actions.verify.release import let_go
 from monitor.database.engine import Transaction
 from monitor.policy.verify import said
-from monitor.store import runs
+from monitor.store import changes, runs
 from monitor.store.scores import verifications
+from monitor.verdicts.encoding import with_held_out
 
 Scores = Mapping[int, Sequence[float | None]]
 WORDS = {
@@ -102,6 +103,7 @@ def store(
     if not answered:
         return None
     _tell(tx, row, found, step, now, cost)
+    _say(tx, row.run_id)
     if found.outcome != "not_worse":
         return None
     let_go(tx, row.run_id, now)
@@ -159,6 +161,17 @@ def _tell(
         told=told,
         key=row.id,
     )
+
+
+def _say(tx: Transaction, run_id: str) -> None:
+    """Put what was found into the run's sentence at once: the next step may be long in coming, or none comes."""
+    run = runs.get(tx, run_id)
+    if run is None or not run.verdict:
+        return
+    cuts = runs.cuts(runs.attempts_of(tx, run_id))
+    found = with_held_out(run.verdict, verifications.outcomes(tx, run_id, cuts).newest_worse)
+    if found != run.verdict:
+        changes.add_all(tx, run_id, [("run", {})], {"verdict": found})
 
 
 def _attempt_of(tx: Transaction, row: Any) -> int:

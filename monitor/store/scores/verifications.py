@@ -28,14 +28,19 @@ _WITH_STATE = (
 )
 _OF_RUN = _WITH_STATE.where(verifications.c.run_id == bindparam("run"))
 _ONE = _WITH_STATE.where(verifications.c.id == bindparam("id"))
-_OUTCOMES = select(
-    verifications.c.outcome,
-    verifications.c.suspected,
-    verifications.c.measured_step,
-    verifications.c.attempt_key,
-).where(
-    verifications.c.run_id == bindparam("run"),
-    verifications.c.outcome.in_(("worse", "not_worse")),
+_OUTCOMES = (
+    select(
+        verifications.c.outcome,
+        verifications.c.suspected,
+        verifications.c.measured_step,
+        verifications.c.attempt_key,
+        verifications.c.comparisons,
+    )
+    .where(
+        verifications.c.run_id == bindparam("run"),
+        verifications.c.outcome.in_(("worse", "not_worse")),
+    )
+    .order_by(verifications.c.id)
 )
 
 _SINCE = select(
@@ -44,10 +49,14 @@ _SINCE = select(
 
 
 class Outcomes(NamedTuple):
-    """Steps whose weights were found not worse while a transition was suspected, and whether any were worse."""
+    """Steps whose weights were found not worse while a transition was suspected, and whether any were worse.
+
+    `newest_worse`: step and comparisons of the newest weights, None unless these were found worse.
+    """
 
     refuted: list[int]
     worse: bool
+    newest_worse: tuple[int, Sequence[Mapping[str, Any]]] | None
 
 
 def add(connection: Connection, run_id: str, now: float, **values: Any) -> None:
@@ -98,7 +107,12 @@ def outcomes(connection: Connection, run_id: str, cuts: Mapping[int, int]) -> Ou
     found = connection.execute(_OUTCOMES, {"run": run_id}).all()
     rows = [row for row in found if row.measured_step < cuts.get(row.attempt_key, 0)]
     refuted = {row.measured_step for row in rows if row.suspected and row.outcome == "not_worse"}
-    return Outcomes(sorted(refuted), any(row.outcome == "worse" for row in rows))
+    newest = rows[-1] if rows and rows[-1].outcome == "worse" else None
+    return Outcomes(
+        sorted(refuted),
+        any(row.outcome == "worse" for row in rows),
+        (newest.measured_step, newest.comparisons or ()) if newest else None,
+    )
 
 
 def asked_since(connection: Connection, run_id: str, step: float, cuts: Mapping[int, int]) -> bool:

@@ -9,6 +9,16 @@ from fastapi.testclient import TestClient
 
 from tests.conftest import Clock
 from tests.messages import Trainer, point, status, transition
+from tests.monitor.actions.verify import test_worker as worker
+from tests.monitor.actions.verify.test_verification import (
+    METADATA,
+    RIGHT,
+    WRONG,
+    messages_at,
+    scores,
+    train,
+    verified,
+)
 
 ENDS = ("stopped", "finished", "failed")
 PROMISES = re.compile(
@@ -106,3 +116,38 @@ def test_the_card_names_the_step_by_which_it_holds(api: TestClient) -> None:
     assert run["phase"] == "past"
     assert "; at step 149 the evidence is" in run["words"]
     assert "That was said at step" in run["words"]
+
+
+def test_held_out_scores_that_were_worse_come_before_the_signals(api: TestClient) -> None:
+    """Page, `cusp show`, the terminal and the model card have their sentence from `words`."""
+    trainer = Trainer(api, metadata=METADATA)
+    train(trainer, 1, 45)
+    api.post(f"/api/v1/runs/{trainer.run_id}/verifications", json={}).raise_for_status()
+    asked = {**trainer.send()["commands"][0], "step": 45}
+    signals = trainer.get()["words"]
+    assert signals.startswith("By step 45 no transition is seen")
+    trainer.send(scores(asked, WRONG, RIGHT))
+    first = "On held-out problems the weights of step 45 are worse: -1.00 (95 % interval"
+    run, alone = trainer.get(), f"The signals alone: b{signals[1:]}"
+    assert run["words"].startswith(first), "at once, before the next step"
+    assert run["words"].endswith(f"on 64 problems. {alone}")
+    said = re.search(
+        r'data-f="phase_description">(.*?)</p>', api.get(f"/runs/{trainer.run_id}").text
+    )
+    assert said
+    assert said[1].startswith(first)
+    trainer.ack({"command_id": asked["command_id"]}, "done", step=45)
+    for command in train(trainer, 46, 55):
+        verified(trainer, {**command, "step": 55}, RIGHT, RIGHT)
+    assert trainer.get()["words"].startswith("By step 55 no transition is seen"), "it has healed"
+
+
+def test_a_workers_scores_come_first_too_and_go_with_what_a_resume_left_behind(
+    api: TestClient,
+) -> None:
+    trainer = worker.evaluable(api)
+    worker.finish(api, worker.waiting(api, trainer), WRONG, RIGHT)
+    assert trainer.get()["words"].startswith("On held-out problems the weights of step")
+    resumed = Trainer(api, run_id=trainer.run_id, metadata={"max_steps": 400})
+    resumed.send(*messages_at(11))
+    assert "On held-out problems" not in resumed.get()["words"]

@@ -10,7 +10,7 @@ const ACTS = {
   cancel: {
     ask: "Cancel",
     go: "Cancel the job",
-    words: ({ held }) => `${held ? "Its worker ends it as soon as it hears of it, within seconds unless it is loading a model. " : ""}What it brought so far stays, and it can be asked for again.`,
+    words: ({ held }) => `${held ? "Its worker ends it when it hears of it: after the completions that it is generating, or once its model is loaded. " : ""}What it brought so far stays, and it can be asked for again. A cancelled verification gives no verdict: the signals then decide alone, and may stop the run.`,
     send: post,
     done: ({ state }) => (state === "leased" ? "Its worker is asked to end it." : "Cancelled."),
   },

@@ -1,6 +1,7 @@
 """Suspect, verify, act: what the monitor asks of a trainer, and what follows from its scores."""
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -121,7 +122,9 @@ def test_worse_keeps_the_best_earlier_checkpoint_and_stops_once_the_signals_conf
     assert set(kinds) >= {"keep", "stop"}
     assert kinds["stop"]["steps"] == kinds["keep"]["steps"] == [command["steps"][-1]]
     assert "-1.00 (95 % interval" in kinds["stop"]["reason"]
-    assert "scored best of the earlier checkpoints on 64" in kinds["keep"]["reason"]
+    reason = kinds["keep"]["reason"]
+    assert re.match(r"Step \d+ scored best of the earlier checkpoints on 64", reason)
+    assert not re.search(r"[.!?] [a-z]", reason), "a sentence begins with a capital letter"
     assert "on 64 problems" in kinds["stop"]["reason"]
     run = trainer.get()
     assert run["checkpoints"]["pre-transition"]["step"] == command["steps"][-1]
