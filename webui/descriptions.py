@@ -187,9 +187,14 @@ def comparison_head(compared: Record) -> str:
         if planned
         else ""
     )
+    at_most = (
+        ", at most: one sample a problem"
+        if any(row.get("fixed_bound") for row in compared["rows"])
+        else ""
+    )
     return (
         f"{said} for problems like these, with the error over problems; “this set” is for this fixed set, with the"
-        " error of sampling only. Better and worse are after Holm's correction for all rows, at"
+        f" error of sampling only{at_most}. Better and worse are after Holm's correction for all rows, at"
         f" {100 * compared['alpha']:.0f} % in all{_levels(compared)}.{before}"
     )
 

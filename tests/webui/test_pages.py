@@ -235,6 +235,7 @@ def test_a_bound_for_this_fixed_set_is_told_as_one() -> None:
     assert page.text.count("this set at most 69.8–73.8") == 1
     assert "thick: for this fixed set, at most;" in page.text
     assert descriptions.BOUND in page.text
+    assert "with the error of sampling only, at most: one sample a problem." in page.text
 
 
 def test_a_comparison_stored_before_there_were_two_questions_is_shown_without_the_second() -> None:
