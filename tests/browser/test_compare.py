@@ -102,12 +102,18 @@ def test_groups_have_a_mean_and_a_band_and_the_file_draws_the_same_without_a_mon
     assert mean["y"][0] == pytest.approx(10 + 1.5)
     assert high["y"][0] - low["y"][0] == pytest.approx(2 * 0.5**0.5, rel=1e-4)
     for name, begins in (
-        ("lines (CSV)", "metric,run,run_id,x,value\nkl,0.25 (1),,100,10"),
+        ("lines (CSV)", "metric,run,run_id,x,value,smoothing\nkl,0.25 (1),,100,10,0"),
         ("charts (SVG)", "<svg"),
     ):
         with page.expect_download() as saved:
             page.get_by_role("button", name=name).click()
         assert saved.value.path().read_text().startswith(begins)
+    page.goto(f"{compared.url}{address}&smooth=0.9")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="lines (CSV)").click()
+    _, *means = csv.DictReader(saved.value.path().read_text().splitlines())
+    assert {line["smoothing"] for line in means} == {"0.9"}
+    page.goto(compared.url + address)
     with page.expect_download() as loading:
         page.get_by_role("link", name="Download as one HTML file").click()
     file = tmp_path / "report.html"
@@ -134,7 +140,7 @@ def test_the_lines_are_saved_with_the_runs_ids_also_where_no_chart_can_be_drawn(
         page.get_by_role("button", name="lines (CSV)").click()
     lines = list(csv.reader(saved.value.path().read_text().splitlines()))
     assert lines[1:] == [
-        ["kl", "tw&in", twin.run_id, str(step), str(number)]
+        ["kl", "tw&in", twin.run_id, str(step), str(number), "0"]
         for number, twin in enumerate(twins)
         for step in range(1, 4)
     ]

@@ -54,15 +54,17 @@ form?.addEventListener("formdata", ({ formData }) => {
   if (!Number(formData.get("smooth"))) formData.delete("smooth");
 });
 
-// Every line as it is drawn: what the axis aligns, thinned, and of groups the mean, which has no run_id.
+// Every line as it is drawn: what the axis aligns, thinned, and of groups the mean, which has no run_id and is that of
+// averages where lines are smoothed; a run's own line is never.
 // The figures have names as Plotly reads them, with entities.
 const plain = (name) => new DOMParser().parseFromString(name, "text/html").documentElement.textContent;
 
 function table() {
-  const rows = [["metric", "run", "run_id", "x", "value"]];
+  const rows = [["metric", "run", "run_id", "x", "value", "smoothing"]];
+  const smooth = Number(new URLSearchParams(location.search).get("smooth"));
   for (const { name: metric, data } of specs.filter((one) => one.name !== "cost")) {
     for (const { name, meta, x, y, mode, uid } of data) {
-      if (mode === "lines" && name && !uid) x.forEach((at, i) => rows.push([metric, plain(name), meta, at, y[i]]));
+      if (mode === "lines" && name && !uid) x.forEach((at, i) => rows.push([metric, plain(name), meta, at, y[i], meta ? 0 : smooth]));
     }
   }
   return rows;
