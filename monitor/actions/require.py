@@ -1,11 +1,11 @@
-"""The run an action is about, or the error that refuses it."""
+"""The run or job that an action is about, or the error that refuses it."""
 
 from typing import Any
 
 from monitor import clock
 from monitor.database.engine import Transaction
 from monitor.errors import Deleted, NotFound, Purged
-from monitor.store import deletion, runs
+from monitor.store import deletion, jobs, runs
 
 
 def run_or_404(tx: Transaction, run_id: str, *, locked: bool = False) -> Any:
@@ -21,6 +21,14 @@ def run_or_404(tx: Transaction, run_id: str, *, locked: bool = False) -> Any:
     if locked:
         refuse_deleted(run)
     return run
+
+
+def job_or_404(tx: Transaction, job_id: str) -> Any:
+    """Return the job's row; NotFound names the id."""
+    job = jobs.get(tx, job_id)
+    if job is None:
+        raise NotFound(f"there is no job {job_id!r} here")
+    return job
 
 
 def is_purged(tx: Transaction, run_id: str) -> bool:

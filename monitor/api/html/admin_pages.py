@@ -8,11 +8,11 @@ from fastapi.responses import HTMLResponse
 from cusp import __version__
 from cusp.protocol.fields import Id
 from monitor.actions import quotas
+from monitor.actions.require import job_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.permissions import GrantDep, needs
 from monitor.clock import when
 from monitor.database import installation
-from monitor.errors import NotFound
 from monitor.schemas import access, evaluation, training
 from monitor.services import Service
 from monitor.store import boxes, jobs, run_list, runs
@@ -62,9 +62,7 @@ def jobs_page(service: ServiceDep, grant: GrantDep) -> str:
 def job_page(job_id: Id, service: ServiceDep, grant: GrantDep) -> str:
     """One job with the last lines of what its workers wrote."""
     with service.database.read() as tx:
-        row = jobs.get(tx, job_id)
-        if row is None:
-            raise NotFound(f"there is no job {job_id!r} here")
+        row = job_or_404(tx, job_id)
         run = runs.get(tx, row.run_id)
         parts = [evaluation.log_part(one) for one in jobs.logs(tx, job_id)]
     shown = _job(row, run.name if run is not None else None, service.clock())

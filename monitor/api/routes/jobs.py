@@ -10,14 +10,16 @@ from cusp.protocol.fields import NUMBER, PLAIN_OBJECT, Body, Finite, Id, Name, O
 from cusp.protocol.job_log import MOST_CHARACTERS, MOST_LINES
 from cusp.protocol.messages import Scores
 from monitor.actions import lease
+from monitor.actions.require import job_or_404
 from monitor.api.dependencies import ServiceDep
 from monitor.api.keys import IdempotencyKey
 from monitor.api.openapi import answers
 from monitor.api.permissions import GrantDep, check_run, needs
 from monitor.database.engine import Transaction
-from monitor.errors import Forbidden, NotFound
+from monitor.errors import Forbidden
 from monitor.schemas import evaluation as evaluation_schema
 from monitor.schemas.base import Json
+from monitor.services import Service
 from monitor.store import jobs
 from monitor.verdicts.cache import DetectorState
 
@@ -185,18 +187,12 @@ def cancel_job(
 
     What it brought so far stays. 409 for a training whose run is there: the run is stopped instead.
     """
-    folded: list[tuple[str, DetectorState | None]] = []
 
-    def act(tx: Transaction) -> Json:
-        ended = lease.cancel(tx, _job_or_404(tx, job_id), service.clock(), grant.name)
-        if ended is not None and ended.answered:
-            folded.append((ended.run_id, service.ingest.answered(tx, ended)))
-        return evaluation_schema.job(_job_or_404(tx, job_id))
+    def act(tx: Transaction) -> tuple[lease.Ended | None, Json]:
+        ended = lease.cancel(tx, job_or_404(tx, job_id), service.clock(), grant.name)
+        return ended, evaluation_schema.job(job_or_404(tx, job_id))
 
-    told = service.idempotent(key, ["cancel job", job_id], act)
-    for run_id, state in folded:
-        service.ingest.remember(run_id, state)
-    return told
+    return _ended(service, key, ["cancel job", job_id], act)
 
 
 @router.get(
@@ -207,16 +203,9 @@ def cancel_job(
 def get_job_log(job_id: Id, service: ServiceDep) -> Json:
     """Return the job with the last lines of what its workers wrote, a part for each claim, the first one first."""
     with service.database.read() as tx:
-        row = _job_or_404(tx, job_id)
+        row = job_or_404(tx, job_id)
         parts = [evaluation_schema.log_part(one) for one in jobs.logs(tx, job_id)]
         return {"job": evaluation_schema.job(row), "parts": parts}
-
-
-def _job_or_404(tx: Transaction, job_id: str) -> Any:
-    row = jobs.get(tx, job_id)
-    if row is None:
-        raise NotFound(f"there is no job {job_id!r} here")
-    return row
 
 
 @router.post(
@@ -229,9 +218,7 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: Idempotency
     result = finish.result.model_dump(exclude_unset=True) if finish.result else None
     comparison = finish.result.comparison if finish.result else None
 
-    folded: list[tuple[str, DetectorState | None]] = []
-
-    def act(tx: Transaction) -> Json:
+    def act(tx: Transaction) -> tuple[lease.Ended, Json]:
         ended = lease.finish(
             tx,
             job_id,
@@ -243,11 +230,27 @@ def finish_job(job_id: Id, finish: Finish, service: ServiceDep, key: Idempotency
             comparison=comparison.model_dump() if comparison else None,
             log=finish.log.model_dump() if finish.log else None,
         )
-        if ended.answered:
-            folded.append((ended.run_id, service.ingest.answered(tx, ended)))
-        return {"state": ended.state}
+        return ended, {"state": ended.state}
 
-    told = service.idempotent(key, ["finish", job_id, finish.model_dump()], act)
-    for run_id, state in folded:
+    return _ended(service, key, ["finish", job_id, finish.model_dump()], act)
+
+
+def _ended(
+    service: Service,
+    key: str | None,
+    asked: list[Any],
+    act: Callable[[Transaction], tuple[lease.Ended | None, Json]],
+) -> Json:
+    """Return the answer to an act that may end a job; of a verification that it answers, the decision follows."""
+    folded: list[tuple[str, DetectorState | None]] = []
+
+    def whole(tx: Transaction) -> Json:
+        ended, told = act(tx)
+        if ended is not None and ended.answered:
+            folded.append((ended.run_id, service.ingest.answered(tx, ended)))
+        return told
+
+    told = service.idempotent(key, asked, whole)
+    for run_id, state in folded:  # after the commit
         service.ingest.remember(run_id, state)
     return told

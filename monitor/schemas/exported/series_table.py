@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.schemas.scores.exports import Drained, inert, need_pyarrow
+from monitor.schemas.scores.exports import Drained, drained, inert, need_pyarrow
 from monitor.store import points
 from monitor.store.packed.columns import NOTHING
 
@@ -67,10 +67,8 @@ def _csv(metrics: Names, portions: Iterable[Portion]) -> Iterator[bytes]:
         whole, values = columns[: len(OWN)], columns[len(OWN) :]
         written = [["" if one != one else one for one in column.tolist()] for column in values]
         lines.writerows(zip(*(column.tolist() for column in whole), *written, strict=True))
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue().encode()
+        yield drained(text)
+    yield drained(text)
 
 
 def _parquet(metrics: Names, portions: Iterable[Portion]) -> Iterator[bytes]:

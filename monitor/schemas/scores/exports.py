@@ -73,10 +73,16 @@ def _csv(portions: Portions) -> Iterator[bytes]:
     lines.writeheader()
     for portion in portions:
         lines.writerows({name: inert(value) for name, value in line.items()} for line in portion)
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue().encode()
+        yield drained(text)
+    yield drained(text)
+
+
+def drained(text: io.StringIO) -> bytes:
+    """Return what was written since the last call, and forget it."""
+    found = text.getvalue().encode()
+    text.seek(0)
+    text.truncate()
+    return found
 
 
 def inert(value: Any) -> Any:

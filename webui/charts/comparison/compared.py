@@ -55,9 +55,10 @@ def _figure(runs: Records, metric: str, axis: str, *, grouped: bool, smooth: flo
         for place, run in enumerate(runs)
         if (line := aligned(run, metric, axis)) is not None
     ]
-    data = _averages(found, smooth) if smooth else [_trace(*one) for one in found]
     if grouped:
         data = _bands([(place, run, line.averaged(smooth)) for place, run, line in found])
+    else:
+        data = _averages(found, smooth) if smooth else [_trace(*one) for one in found]
     layout = base_layout() | {
         "height": HEIGHT,
         "margin": {"l": 52, "r": 12, "t": 30, "b": 38},
